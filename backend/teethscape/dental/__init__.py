@@ -1,0 +1,1 @@
+"""The domain: tooth numbers, views, photos, cases and units."""
