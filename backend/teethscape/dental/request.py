@@ -1,0 +1,176 @@
+"""What a reconstruction is asked to do: one frozen record for CLI, worker and Python.
+
+Only the standard library is imported here, so that command-line help and the
+worker's first answer stay quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from teethscape.dental.fdi import Jaws
+from teethscape.dental.lengths import KnownLength, parse_known_lengths
+from teethscape.dental.views import View
+from teethscape.errors import UsageError
+
+
+class MaskValues(str, Enum):
+    """What the pixel values of a mask mean; 0 is always 'no tooth'."""
+
+    FDI = "fdi"
+    INSTANCES = "instances"
+    JAWS = "jaws"
+
+    __str__ = str.__str__
+
+
+class Engine(str, Enum):
+    """A reconstruction method (architecture, section 4)."""
+
+    PARAMETRIC = "parametric"
+
+    __str__ = str.__str__
+
+
+class Device(str, Enum):
+    """Where the heavy arithmetic runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+    __str__ = str.__str__
+
+
+class ExportFormat(str, Enum):
+    """A mesh format of ``meshes/export/``."""
+
+    STL = "stl"
+    THREE_MF = "3mf"
+    OBJ = "obj"
+    GLB = "glb"
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True)
+class PhotoSlot:
+    """A photo that the user has put into a view's slot by hand.
+
+    Attributes:
+        view: the slot.
+        path: the picture file.
+        quarter_turns: counter-clockwise quarter turns after the EXIF rotation.
+        mirrored: flip left and right after turning.
+    """
+
+    view: View
+    path: Path
+    quarter_turns: int = 0
+    mirrored: bool = False
+
+
+@dataclass(frozen=True)
+class ReconstructRequest:
+    """Everything that a reconstruction depends on besides the engine's version.
+
+    Attributes:
+        photos: folder with the photos (unused when ``slots`` is given).
+        output: the case folder to write or to resume.
+        masks: folder with label images, or None to segment the photos.
+        mask_values: meaning of the label images' values.
+        engine: reconstruction method.
+        jaws: which jaws to reconstruct.
+        known_lengths: measured lengths that fix the scale.
+        device: where to compute.
+        seed: seed of every random choice.
+        exports: extra mesh formats to write.
+        slots: photos given one by one instead of a folder.
+        trust_views: believe the slots or file names instead of the pictures.
+        absent_teeth: FDI numbers that the user says are missing.
+    """
+
+    photos: Path
+    output: Path
+    masks: Path | None = None
+    mask_values: MaskValues = MaskValues.FDI
+    engine: Engine = Engine.PARAMETRIC
+    jaws: Jaws = Jaws.BOTH
+    known_lengths: tuple[KnownLength, ...] = ()
+    device: Device = Device.AUTO
+    seed: int = 0
+    exports: tuple[ExportFormat, ...] = ()
+    slots: tuple[PhotoSlot, ...] = ()
+    trust_views: bool = False
+    absent_teeth: tuple[int, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_json`` is the inverse."""
+        return {
+            "photos": str(self.photos),
+            "output": str(self.output),
+            "masks": None if self.masks is None else str(self.masks),
+            "mask_values": self.mask_values.value,
+            "engine": self.engine.value,
+            "jaws": self.jaws.value,
+            "known_lengths": [str(length) for length in self.known_lengths],
+            "device": self.device.value,
+            "seed": self.seed,
+            "exports": [item.value for item in self.exports],
+            "slots": [_slot_to_json(slot) for slot in self.slots],
+            "trust_views": self.trust_views,
+            "absent_teeth": list(self.absent_teeth),
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> ReconstructRequest:
+        """Build a request from JSON values; absent keys take their default.
+
+        Raises:
+            UsageError: a value is missing, misspelt or of the wrong type.
+        """
+        try:
+            return ReconstructRequest(
+                photos=Path(values["photos"]),
+                output=Path(values["output"]),
+                masks=Path(values["masks"]) if values.get("masks") else None,
+                mask_values=MaskValues(values.get("mask_values", "fdi")),
+                engine=Engine(values.get("engine", "parametric")),
+                jaws=Jaws(values.get("jaws", "both")),
+                known_lengths=parse_known_lengths(values.get("known_lengths", ())),
+                device=Device(values.get("device", "auto")),
+                seed=int(values.get("seed", 0)),
+                exports=tuple(ExportFormat(item) for item in values.get("exports", ())),
+                slots=tuple(_slot_from_json(slot) for slot in values.get("slots", ())),
+                trust_views=bool(values.get("trust_views", False)),
+                absent_teeth=tuple(int(tooth) for tooth in values.get("absent_teeth", ())),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise UsageError(
+                "bad_request",
+                f"The request cannot be read ({type(error).__name__}: {error}).",
+                "Update the add-on and the engine to the same version.",
+            ) from error
+
+
+def _slot_to_json(slot: PhotoSlot) -> dict[str, Any]:
+    return {
+        "view": int(slot.view),
+        "path": str(slot.path),
+        "quarter_turns": slot.quarter_turns,
+        "mirrored": slot.mirrored,
+    }
+
+
+def _slot_from_json(values: Mapping[str, Any]) -> PhotoSlot:
+    return PhotoSlot(
+        view=View(int(values["view"])),
+        path=Path(values["path"]),
+        quarter_turns=int(values.get("quarter_turns", 0)) % 4,
+        mirrored=bool(values.get("mirrored", False)),
+    )

@@ -1,0 +1,1 @@
+"""Mesh files, export formats and measurements on meshes."""

@@ -1,0 +1,147 @@
+"""What goes into a fit and what comes out: plain records, no behaviour.
+
+Everything is in the world frame (right-handed, mm, +X patient's left, +Y
+posterior, +Z cranial, both jaws in the occlusion that the photos show) and in
+the pixels of the stored working copies (pixel centres at integer coordinates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.fdi import Jaw, Jaws
+from teethscape.dental.lengths import KnownLength
+from teethscape.dental.request import MaskValues
+from teethscape.dental.units import ScaleRecord
+from teethscape.dental.views import View
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PhotoGeometry:
+    """Size of a working copy and what its EXIF data says about the lens.
+
+    Attributes:
+        width: pixels.
+        height: pixels.
+        focal_35mm: 35-mm equivalent focal length by the picture's diagonal
+            (43.27 mm), or None when unknown.
+    """
+
+    width: int
+    height: int
+    focal_35mm: float | None = None
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """Evidence for a fit.
+
+    Attributes:
+        photos: geometry of each photo.
+        labels: (h, w) label images of the photos' size, 0 = no tooth.
+        label_kind: what the labels' values mean.
+        jaw_hint: per view, the jaw of each instance id, when known.
+        jaws: jaws to reconstruct.
+        known_lengths: measured lengths.
+        seed: seed of every random choice.
+        absent_teeth: FDI numbers that the user says are missing.
+    """
+
+    photos: Mapping[View, PhotoGeometry]
+    labels: Mapping[View, NDArray[np.int32]]
+    label_kind: MaskValues
+    jaw_hint: Mapping[View, Mapping[int, Jaw]] | None = None
+    jaws: Jaws = Jaws.BOTH
+    known_lengths: tuple[KnownLength, ...] = ()
+    seed: int = 0
+    absent_teeth: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class FittedTooth:
+    """One crown of the result.
+
+    Attributes:
+        vertices: (V, 3) mm, world.
+        faces: (F, 3) outward.
+        sigma_mm: (V,) standard deviation of each vertex, mm, without the
+            uncertainty of the common scale.
+        inferred: (V,) true where no photo shows the surface.
+        cap: (V,) true on the artificial closure of the neck.
+        centre: (3,) mm.
+        centre_cov: (3, 3) mm^2.
+        axes: (3, 3) columns mesial, buccal, occlusal (world).
+        confidence: 0..1 that the tooth exists and carries this number.
+        seen_in: views whose labels show it.
+        width_mm: mesiodistal width as defined in ``dental.lengths``.
+        width_sigma_mm: its standard deviation, the scale's included.
+    """
+
+    vertices: Array
+    faces: NDArray[np.int32]
+    sigma_mm: Array
+    inferred: NDArray[np.bool_]
+    cap: NDArray[np.bool_]
+    centre: Array
+    centre_cov: Array
+    axes: Array
+    confidence: float
+    seen_in: tuple[View, ...]
+    width_mm: float
+    width_sigma_mm: float
+
+
+@dataclass(frozen=True)
+class CameraRecord:
+    """A pinhole camera with one radial term.
+
+    A world point x goes to c = world2cam x, then to the pixel
+    ``focal_px * c_xy / c_z * (1 + k1 r^2) + principal_point`` with
+    ``r = |c_xy / c_z|``.
+
+    Attributes:
+        width: pixels.
+        height: pixels.
+        focal_px: focal length, pixels.
+        principal_point: x, y, pixels.
+        k1: radial distortion.
+        cam2world: (4, 4) OpenCV axes (x right, y down, z forward), mm.  The
+            mandibular camera, too, sees the lower jaw where the bite puts it.
+    """
+
+    width: int
+    height: int
+    focal_px: float
+    principal_point: tuple[float, float]
+    k1: float
+    cam2world: Array
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Everything a fit found.
+
+    Attributes:
+        teeth: crowns by FDI number; only teeth held to be present.
+        cameras: camera of each photo.
+        lower_to_upper: (4, 4) rigid map from the prior's mean bite to the
+            patient's, already applied to the lower teeth.
+        scale: absolute size and its uncertainty.
+        notices: sentences for the user.
+        numbering: per view, label value -> FDI number.
+        metrics: numbers for benchmarks and reports.
+    """
+
+    teeth: Mapping[int, FittedTooth]
+    cameras: Mapping[View, CameraRecord]
+    lower_to_upper: Array
+    scale: ScaleRecord
+    notices: tuple[str, ...] = ()
+    numbering: Mapping[View, Mapping[int, int]] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)

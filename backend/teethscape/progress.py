@@ -1,0 +1,69 @@
+"""How long work tells its caller where it stands and learns of cancellation."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Protocol
+
+
+class Stage(str, Enum):
+    """Stages of a reconstruction, in order."""
+
+    PHOTOS = "photos"
+    RECOGNISE = "recognise"
+    SEGMENT = "segment"
+    NUMBER = "number"
+    FIT = "fit"
+    MESHES = "meshes"
+    OVERLAYS = "overlays"
+    EXPORT = "export"
+    DONE = "done"
+
+    __str__ = str.__str__
+
+    @property
+    def label(self) -> str:
+        """What the user interface shows while the stage runs."""
+        return _TITLES[self]
+
+
+_TITLES = {
+    Stage.PHOTOS: "Reading photos",
+    Stage.RECOGNISE: "Recognising views",
+    Stage.SEGMENT: "Finding teeth",
+    Stage.NUMBER: "Numbering teeth",
+    Stage.FIT: "Fitting the tooth model",
+    Stage.MESHES: "Writing meshes",
+    Stage.OVERLAYS: "Drawing overlays",
+    Stage.EXPORT: "Exporting",
+    Stage.DONE: "Done",
+}
+
+
+class Progress(Protocol):
+    """What a use-case function needs from its caller."""
+
+    def stage(self, name: Stage, fraction: float, message: str = "") -> None:
+        """Report that a stage has reached a share (0..1) of its own work."""
+        ...
+
+    def check_cancelled(self) -> None:
+        """Raise ``CancelledError`` when the user has cancelled."""
+        ...
+
+    def warn(self, code: str, message: str) -> None:
+        """Report something the user should know that does not stop the job."""
+        ...
+
+
+class NoProgress:
+    """A progress that nobody watches."""
+
+    def stage(self, name: Stage, fraction: float, message: str = "") -> None:
+        """Ignore the report."""
+
+    def check_cancelled(self) -> None:
+        """Never cancelled."""
+
+    def warn(self, code: str, message: str) -> None:
+        """Ignore the warning."""
