@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from teethscape.dental.fdi import Jaw, Jaws
+from .fdi import Jaw, Jaws  # relative: Blender reads this file too
 
 
 class View(IntEnum):
