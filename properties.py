@@ -1,0 +1,172 @@
+"""What Teethscape stores in a file: one group per scene, one per object."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from .backend.teethscape.dental.fdi import Jaws
+from .backend.teethscape.dental.views import View
+from .scene import look
+
+_VIEW_ITEMS = [(view.name, view.title, f"The {view.title.lower()} photo", int(view)) for view in View]
+_JAW_ITEMS = [
+    ("both", "Both Jaws", "Five photos, upper and lower teeth in one frame"),
+    ("upper", "Upper", "Four photos: no mandibular occlusal photo needed"),
+    ("lower", "Lower", "Four photos: no maxillary occlusal photo needed"),
+]
+_MASK_ITEMS = [
+    ("fdi", "FDI Numbers", "Pixel values are FDI tooth numbers"),
+    ("instances", "Any Numbers", "Pixel values tell teeth apart; the engine numbers them"),
+    ("jaws", "Jaws", "1 is an upper tooth, 2 a lower tooth"),
+]
+_DISPLAY_ITEMS = [
+    ("BEHIND", "Behind", "The photo behind the teeth"),
+    ("BLEND", "Blend", "The photo half transparent over the teeth, to compare outlines"),
+    ("HIDDEN", "Hidden", "No photo"),
+]
+_KIND_ITEMS = [
+    ("NONE", "None", "Not made by Teethscape"),
+    ("TOOTH", "Tooth", "A reconstructed crown"),
+    ("PHOTO_CAMERA", "Photo Camera", "The camera of a photo"),
+]
+
+
+class TEETH_PG_photo_slot(bpy.types.PropertyGroup):
+    """A photo and what the user did to it."""
+
+    filepath: StringProperty(name="Photo", description="Picture file of this view", subtype="FILE_PATH")
+    quarter_turns: IntProperty(
+        name="Quarter Turns", description="Counter-clockwise, after the camera's own", min=0, max=3
+    )
+    mirrored: BoolProperty(name="Mirrored", description="Flip left and right, after turning")
+
+
+class TEETH_PG_known_length(bpy.types.PropertyGroup):
+    """A length that was measured on the patient or on a cast."""
+
+    teeth: StringProperty(
+        name="Teeth",
+        description="One tooth for its mesiodistal width (11), two for the distance of their tips (33-43)",
+        default="11",
+    )
+    mm: FloatProperty(
+        name="Length",
+        description="Measured length in millimetres",
+        default=8.6,
+        min=3.0,
+        max=90.0,
+        step=10,
+        precision=2,
+    )
+
+
+def _case_teeth(settings: TEETH_PG_scene) -> list[bpy.types.Object]:
+    return [item for item in settings.id_data.objects if item.teethscape.kind == "TOOTH"]
+
+
+def _update_heat_map(settings: TEETH_PG_scene, _context: bpy.types.Context) -> None:
+    look.show_heat_map(_case_teeth(settings), settings.heat_map)
+    look.show_attribute_colors(settings.heat_map)
+
+
+def _update_photo_display(settings: TEETH_PG_scene, _context: bpy.types.Context) -> None:
+    cameras = [item for item in settings.id_data.objects if item.teethscape.kind == "PHOTO_CAMERA"]
+    look.show_photos(cameras, look.PhotoDisplay(settings.photo_display))
+
+
+def _update_presence(settings: TEETH_PG_object, _context: bpy.types.Context) -> None:
+    look.set_presence(settings.id_data, settings.present)
+
+
+class TEETH_PG_scene(bpy.types.PropertyGroup):
+    """Settings of a scene: photos, job, result."""
+
+    anterior: PointerProperty(type=TEETH_PG_photo_slot)
+    left_buccal: PointerProperty(type=TEETH_PG_photo_slot)
+    right_buccal: PointerProperty(type=TEETH_PG_photo_slot)
+    maxillary_occlusal: PointerProperty(type=TEETH_PG_photo_slot)
+    mandibular_occlusal: PointerProperty(type=TEETH_PG_photo_slot)
+
+    jaws: EnumProperty(
+        name="Jaws", description="Which jaws to reconstruct", items=_JAW_ITEMS, default=Jaws.BOTH.value
+    )
+    trust_views: BoolProperty(
+        name="Keep My Order",
+        description="Believe the slots instead of recognising the views from the pictures",
+    )
+    case_folder: StringProperty(
+        name="Case Folder",
+        description="Where the result is written; empty for a new folder among your cases",
+        subtype="DIR_PATH",
+    )
+    masks_folder: StringProperty(
+        name="Masks", description="Folder with label images 0.png to 4.png; empty to find the teeth",
+        subtype="DIR_PATH",
+    )  # fmt: skip
+    mask_values: EnumProperty(
+        name="Mask Values", description="What the masks' pixel values mean", items=_MASK_ITEMS
+    )
+    seed: IntProperty(name="Seed", description="Seed of every random choice", min=0)
+
+    result_folder: StringProperty(
+        name="Result", description="Case folder of the result shown", subtype="DIR_PATH"
+    )
+    active_tooth: IntProperty(
+        name="Tooth", description="FDI number of the tooth shown in the chart", default=11
+    )
+    known_lengths: CollectionProperty(type=TEETH_PG_known_length)
+    heat_map: BoolProperty(
+        name="Uncertainty Heat Map",
+        description="Colour the teeth by their standard deviation in millimetres",
+        update=_update_heat_map,
+    )
+    photo_display: EnumProperty(
+        name="Photo", description="Where the photo lies while you look through its camera",
+        items=_DISPLAY_ITEMS, update=_update_photo_display,
+    )  # fmt: skip
+
+    def slot(self, view: View) -> TEETH_PG_photo_slot:
+        """The photo slot of a view."""
+        return getattr(self, view.slug)
+
+
+class TEETH_PG_object(bpy.types.PropertyGroup):
+    """What an object is to Teethscape."""
+
+    kind: EnumProperty(name="Kind", description="What this object is", items=_KIND_ITEMS)
+    fdi: IntProperty(name="FDI", description="Tooth number after ISO 3950")
+    view: EnumProperty(name="View", description="The photo of this camera", items=_VIEW_ITEMS)
+    present: BoolProperty(
+        name="Present",
+        description="Off when the patient does not have this tooth: it is hidden and not exported",
+        default=True,
+        update=_update_presence,
+    )
+
+
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(
+    (TEETH_PG_photo_slot, TEETH_PG_known_length, TEETH_PG_scene, TEETH_PG_object)
+)
+
+
+def register() -> None:
+    """Register the groups and hang them on scenes and objects."""
+    _register_classes()
+    bpy.types.Scene.teethscape = PointerProperty(type=TEETH_PG_scene)
+    bpy.types.Object.teethscape = PointerProperty(type=TEETH_PG_object)
+
+
+def unregister() -> None:
+    """Take the groups away; what files stored stays in them."""
+    del bpy.types.Object.teethscape
+    del bpy.types.Scene.teethscape
+    _unregister_classes()

@@ -1,0 +1,1 @@
+"""What Teethscape makes in Blender: collections, teeth, cameras, materials."""

@@ -1,0 +1,94 @@
+"""The collections of a case: ``Case <id>`` with Upper, Lower and Photos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import bpy
+
+from ..backend.teethscape.dental.fdi import Jaw
+
+_CASE_KEY = "teethscape_case"
+_ROLE_KEY = "teethscape_role"
+
+
+class Role(str, Enum):
+    """What a collection of a case holds; the value is its name."""
+
+    UPPER = "Upper"
+    LOWER = "Lower"
+    PHOTOS = "Photos"
+
+
+@dataclass(frozen=True)
+class CaseCollections:
+    """The collection of a case and the ones below it."""
+
+    case: bpy.types.Collection
+    upper: bpy.types.Collection
+    lower: bpy.types.Collection
+    photos: bpy.types.Collection
+
+    def of_jaw(self, jaw: Jaw) -> bpy.types.Collection:
+        """The collection that holds the teeth of a jaw."""
+        return self.upper if jaw is Jaw.UPPER else self.lower
+
+
+def create_case_collections(scene: bpy.types.Scene, identifier: str) -> CaseCollections:
+    """Make the empty collections of a case and link them to the scene."""
+    case = bpy.data.collections.new(f"Case {identifier}")
+    case[_CASE_KEY] = identifier
+    scene.collection.children.link(case)
+    children = []
+    for role in Role:
+        child = bpy.data.collections.new(role.value)
+        child[_ROLE_KEY] = role.name
+        case.children.link(child)
+        children.append(child)
+    return CaseCollections(case, *children)
+
+
+def find_case_collection(scene: bpy.types.Scene, identifier: str) -> bpy.types.Collection | None:
+    """The collection of a case in this scene.
+
+    Found by a property, never by name: users rename, and Blender appends
+    ``.001`` when two cases share a name.
+    """
+    for collection in scene.collection.children_recursive:
+        if collection.get(_CASE_KEY) == identifier:
+            return collection
+    return None
+
+
+def case_objects(collection: bpy.types.Collection) -> Iterator[bpy.types.Object]:
+    """All objects of a case that Teethscape made."""
+    return (item for item in collection.all_objects if item.teethscape.kind != "NONE")
+
+
+def remove_case(collection: bpy.types.Collection) -> None:
+    """Delete a case's collections and everything that Teethscape made in them.
+
+    Objects that the user put there go to the parent: they are not ours.
+    """
+    own = list(case_objects(collection))
+    _keep_foreign(collection)
+    data = [item.data for item in own if item.data is not None]
+    backgrounds = [
+        slot for item in data if isinstance(item, bpy.types.Camera) for slot in item.background_images
+    ]
+    images = [slot.image for slot in backgrounds if slot.image is not None]
+    bpy.data.batch_remove(own)
+    # In this order, for a camera counts as a user of its photo until it is gone.
+    for blocks in (data, images):
+        bpy.data.batch_remove([block for block in dict.fromkeys(blocks) if block.users == 0])
+    bpy.data.batch_remove([*collection.children_recursive, collection])
+
+
+def _keep_foreign(collection: bpy.types.Collection) -> None:
+    for item in collection.all_objects:
+        if item.teethscape.kind == "NONE" and not any(
+            item.name in scene.collection.objects for scene in bpy.data.scenes
+        ):
+            bpy.context.scene.collection.objects.link(item)

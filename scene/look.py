@@ -1,0 +1,64 @@
+"""How a case is shown: through a photo's camera, as heat map, photo mixed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+import bpy
+
+from . import materials
+
+
+class PhotoDisplay(str, Enum):
+    """Where the photo lies while one looks through its camera."""
+
+    BEHIND = "BEHIND"
+    BLEND = "BLEND"
+    HIDDEN = "HIDDEN"
+
+
+def aim_scene(scene: bpy.types.Scene, camera: bpy.types.Object) -> None:
+    """Make a photo camera the scene's camera, with the photo's own frame size."""
+    scene.camera = camera
+    render = scene.render
+    render.resolution_x, render.resolution_y = int(camera["photo_width"]), int(camera["photo_height"])
+    render.resolution_percentage = 100
+    render.pixel_aspect_x = render.pixel_aspect_y = 1.0
+
+
+def show_photos(cameras: Iterable[bpy.types.Object], display: PhotoDisplay) -> None:
+    """Put the photos behind the teeth, half over them, or hide them."""
+    for camera in cameras:
+        camera.data.show_background_images = display is not PhotoDisplay.HIDDEN
+        for background in camera.data.background_images:
+            blend = display is PhotoDisplay.BLEND
+            background.display_depth = "FRONT" if blend else "BACK"
+            background.alpha = 0.5 if blend else 1.0
+
+
+def show_heat_map(teeth: Iterable[bpy.types.Object], enabled: bool) -> None:
+    """Switch tooth objects between enamel and the uncertainty colours."""
+    material = materials.uncertainty() if enabled else materials.enamel()
+    for tooth in teeth:
+        if tooth.data.materials:
+            tooth.data.materials[0] = material
+        else:
+            tooth.data.materials.append(material)
+
+
+def set_presence(tooth: bpy.types.Object, present: bool) -> None:
+    """Hide a tooth that the user declared absent, or show it again."""
+    tooth.hide_viewport = not present
+    tooth.hide_render = not present
+
+
+def show_attribute_colors(enabled: bool) -> None:
+    """Make solid 3D viewports show the heat map, or the materials again.
+
+    Material and rendered viewports take the colours from the material anyway.
+    """
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.spaces.active.shading.color_type = "VERTEX" if enabled else "MATERIAL"

@@ -1,0 +1,69 @@
+"""Tooth objects: mesh, attributes, custom properties."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend.teethscape.dental.fdi import object_name
+from .case_data import ToothRecord
+from .heatmap import COLOR_ATTRIBUTE, heat_colors
+from .ply import PlyMesh
+
+SIGMA_ATTRIBUTE = "sigma_mm"
+INFERRED_ATTRIBUTE = "inferred"
+
+
+def create_tooth(record: ToothRecord, source: PlyMesh, material: bpy.types.Material) -> bpy.types.Object:
+    """Make the object ``FDI_NN`` of a tooth, not yet linked to a collection.
+
+    Args:
+        record: what case.json says about the tooth.
+        source: its surface, world frame, mm (1 Blender unit = 1 mm).
+        material: the enamel.
+    """
+    centre = source.vertices.mean(axis=0)
+    mesh = create_mesh(object_name(record.fdi), source.vertices - centre, source.faces)
+    sigma = source.attributes.get(SIGMA_ATTRIBUTE, np.full(len(source.vertices), record.sigma_mm))
+    inferred = source.attributes.get(INFERRED_ATTRIBUTE, np.zeros(len(source.vertices)))
+    _add_attributes(mesh, np.asarray(sigma, np.float32), np.asarray(inferred, bool))
+    mesh.materials.append(material)
+    tooth = bpy.data.objects.new(object_name(record.fdi), mesh)
+    tooth.location = centre.tolist()
+    _describe(tooth, record)
+    return tooth
+
+
+def create_mesh(name: str, vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> bpy.types.Mesh:
+    """A smooth-shaded triangle mesh from (V, 3) mm and (F, 3) indices."""
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(vertices))
+    mesh.vertices.foreach_set("co", np.ascontiguousarray(vertices, np.float32).ravel())
+    mesh.loops.add(faces.size)
+    mesh.loops.foreach_set("vertex_index", np.ascontiguousarray(faces, np.int32).ravel())
+    mesh.polygons.add(len(faces))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
+    mesh.update(calc_edges=True)
+    mesh.shade_smooth()
+    return mesh
+
+
+def _add_attributes(mesh: bpy.types.Mesh, sigma: NDArray[np.float32], inferred: NDArray[np.bool_]) -> None:
+    mesh.attributes.new(SIGMA_ATTRIBUTE, "FLOAT", "POINT").data.foreach_set("value", sigma)
+    mesh.attributes.new(INFERRED_ATTRIBUTE, "BOOLEAN", "POINT").data.foreach_set("value", inferred)
+    colors = mesh.color_attributes.new(COLOR_ATTRIBUTE, "BYTE_COLOR", "POINT")
+    colors.data.foreach_set("color_srgb", heat_colors(sigma, inferred).ravel())
+    mesh.color_attributes.active_color = colors
+
+
+def _describe(tooth: bpy.types.Object, record: ToothRecord) -> None:
+    settings = tooth.teethscape
+    settings.kind = "TOOTH"
+    settings.fdi = record.fdi
+    settings.present = record.present
+    tooth["confidence"] = record.confidence
+    tooth["sigma_mm"] = record.sigma_mm
+    tooth["seen_in"] = ", ".join(record.seen_in)
+    tooth["width_mm"] = record.width_mm
+    tooth["width_sigma_mm"] = record.width_sigma_mm
