@@ -1,0 +1,118 @@
+"""Write files so that a crash, a full disk or `kill -9` leaves the old or the new file whole."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from teethscape.errors import BadInputError, ResourceError
+
+#: Temporary files carry this ending; the next run removes those that a crash left.
+TEMPORARY_SUFFIX = ".part"
+#: A case takes about 40 MB; below this much free space no job is started.
+NEEDED_BYTES = 150_000_000
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if hasattr(errno, "EDQUOT") else {errno.ENOSPC, errno.EFBIG}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """Open a binary stream whose content replaces ``path`` when the block succeeds.
+
+    Raises:
+        ResourceError: the disk is full.
+        BadInputError: the place cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file's content at once."""
+    with atomic_writer(path) as stream:
+        stream.write(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file at once (UTF-8, one space of indent)."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, text.encode("utf-8") + b"\n")
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into errors that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise disk_full(path) from error
+        if error.errno in _DENIED:
+            raise BadInputError(
+                "output_not_writable",
+                f"{path} cannot be written ({error.strerror}).",
+                "Choose an output folder that you may write to.",
+            ) from error
+        raise
+
+
+def disk_full(path: Path) -> ResourceError:
+    """The refusal to go on without space."""
+    return ResourceError(
+        "disk_full",
+        f"The disk is full: {path} cannot be written.",
+        "Free some space or choose another output folder, then run the same command again to resume.",
+    )
+
+
+def require_space(folder: Path, needed: int = NEEDED_BYTES) -> None:
+    """Refuse to start where a case would not fit.
+
+    Raises:
+        ResourceError: less than ``needed`` bytes are free.
+    """
+    free = shutil.disk_usage(nearest_existing(folder)).free
+    if free < needed:
+        raise ResourceError(
+            "disk_full",
+            f"Only {free / 1e6:.0f} MB are free for {folder}, a case needs {needed / 1e6:.0f} MB.",
+            "Free some space or choose another output folder.",
+        )
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the closest parent that exists."""
+    path = path.absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files of a run that was killed."""
+    for path in folder.rglob(f".*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Replace a file by what ``write`` puts into a binary stream."""
+    with atomic_writer(path) as stream:
+        write(stream)
