@@ -1,0 +1,1 @@
+"""The default engine: a statistical tooth model fitted to the five photos."""

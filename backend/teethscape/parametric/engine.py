@@ -1,0 +1,125 @@
+"""The parametric engine: labelled photos in, fitted teeth with their uncertainty out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.fdi import THIRD_MOLARS, jaw_of
+from teethscape.dental.request import MaskValues
+from teethscape.dental.views import View
+from teethscape.errors import RefusedError
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.fit import Evidence, fit_arches
+from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
+from teethscape.parametric.numbering import NumberingView, number_teeth
+from teethscape.parametric.prior import ToothPrior, load_prior
+from teethscape.parametric.result import Numbered, build_result
+from teethscape.parametric.start_cameras import start_from_fdi
+from teethscape.progress import Progress, Stage
+
+#: Diagonal of a 36 x 24 mm picture, mm: what 35-mm equivalent focal lengths refer to.
+_DIAGONAL_35MM = 43.2666
+
+
+def focal_px(photo: PhotoGeometry) -> float | None:
+    """Focal length in px from the 35-mm equivalent, None where unknown."""
+    if photo.focal_35mm is None:
+        return None
+    return photo.focal_35mm / _DIAGONAL_35MM * float(np.hypot(photo.width, photo.height))
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Numbered labels with a camera per view."""
+
+    numbered: Numbered
+    cameras: Mapping[View, Camera]
+
+
+def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
+    """Reconstruct the teeth of one patient from label images.
+
+    Args:
+        inputs: label images (FDI numbers or arbitrary instances) with their photos' geometry.
+        progress: told of each step; may cancel.
+
+    Raises:
+        RefusedError: too little is seen, or the teeth cannot be numbered with confidence.
+    """
+    prior = load_prior()
+    progress.stage(Stage.NUMBER, 0.0)
+    start = (
+        _from_fdi(inputs, prior) if inputs.label_kind is MaskValues.FDI else _from_instances(inputs, prior)
+    )
+    for notice in start.numbered.notices:
+        progress.warn("numbering", notice)
+    progress.stage(Stage.FIT, 0.0)
+
+    def on_step(share: float) -> None:
+        progress.check_cancelled()
+        progress.stage(Stage.FIT, 0.95 * share)
+
+    numbered = start.numbered
+    exif = {view: focal_px(inputs.photos[view]) for view in numbered.labels}
+    evidence = Evidence(numbered.labels, numbered.present, exif)
+    fit = fit_arches(prior, evidence, start.cameras, on_step)
+    return build_result(inputs, fit, numbered)
+
+
+def _renumbered(labels: NDArray[np.int32], numbers: Mapping[int, int]) -> NDArray[np.int32]:
+    """Label image with ids replaced by FDI numbers; ids without a number become 0."""
+    table = np.zeros(int(labels.max()) + 1, np.int32)
+    for identity, fdi in numbers.items():
+        table[identity] = fdi
+    return table[labels]
+
+
+def _from_instances(inputs: FitInputs, prior: ToothPrior) -> _Start:
+    """Number arbitrary instances, then start from what the numbering found."""
+    hints = inputs.jaw_hint or {}
+    views = {
+        view: NumberingView(
+            labels, hints.get(view), labels.shape[1], labels.shape[0], focal_px(inputs.photos[view])
+        )
+        for view, labels in inputs.labels.items()
+    }
+    found = number_teeth(views, prior, inputs.jaws, inputs.seed)
+    labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
+    present = frozenset(found.present) - frozenset(inputs.absent_teeth)
+    numbered = Numbered(labels, present, found.fdi, found.margin, found.notices)
+    return _Start(_checked(numbered), found.cameras)
+
+
+def _from_fdi(inputs: FitInputs, prior: ToothPrior) -> _Start:
+    """Labels that carry FDI numbers already."""
+    notices = []
+    labels, numbering = {}, {}
+    for view, image in inputs.labels.items():
+        values = [int(v) for v in np.unique(image) if v]
+        numbering[view] = {v: v for v in values if v in prior.fdi and v not in inputs.absent_teeth}
+        labels[view] = _renumbered(image, numbering[view])
+        if any(v in THIRD_MOLARS for v in values):
+            notices.append(f"Third molars in the {view.title} photo are left out.")
+    jaws = inputs.jaws.members
+    shown = {fdi for view, names in numbering.items() for fdi in names.values() if jaw_of(fdi) in view.jaws}
+    present = frozenset(fdi for fdi in shown if jaw_of(fdi) in jaws)
+    numbered = _checked(Numbered(labels, present, numbering, {}, tuple(notices)))
+    exif = {view: focal_px(photo) for view, photo in inputs.photos.items()}
+    return _Start(numbered, start_from_fdi(labels, prior, exif))
+
+
+def _checked(numbered: Numbered) -> Numbered:
+    """Refuse photos that show too few teeth for a camera."""
+    for view, names in numbered.numbering.items():
+        count = sum(jaw_of(fdi) in view.jaws for fdi in names.values())
+        if count < 4:
+            raise RefusedError(
+                "too_few_teeth",
+                f"The {view.title} photo shows only {count} usable teeth.",
+                "Retake it with the cheeks held back, or correct its masks.",
+            )
+    return numbered

@@ -1,0 +1,124 @@
+"""From numbered label images to fitted arches: coarse pictures first, then fine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.views import View
+from teethscape.parametric.arch import ArchState, present_indices
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.contact import neighbours
+from teethscape.parametric.observations import WORKING_SIZE, Observation, observe
+from teethscape.parametric.prior import ToothPrior
+from teethscape.parametric.solver import FitProblem, FitState, Stage, run_stage
+
+#: Size of the pictures on which cameras are found.
+COARSE_SIZE = 360
+#: Shape modes that the fit moves; the others go into the reported uncertainty.
+MODES = 10
+#: Two teeth touch when their labels share at least this many outline points.
+_SHARED_POINTS = 5
+
+_COARSE = (Stage(6, (40.0, 20.0)), Stage(8, (20.0, 10.0), focal=True))
+_FINE = (
+    Stage(12, (12.0, 5.0), focal=True, principal=True, pose=True),
+    Stage(14, (5.0, 3.0), focal=True, principal=True, pose=True, shape=True, bite_contact=True),
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Numbered teeth of all photos.
+
+    Attributes:
+        labels: (h, w) FDI numbers per view, 0 = none, any size.
+        present: FDI numbers of the teeth that exist.
+        exif_focal_px: focal length per view in px of the labels, None where unknown.
+    """
+
+    labels: Mapping[View, NDArray[np.int32]]
+    present: frozenset[int]
+    exif_focal_px: Mapping[View, float | None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A finished fit with the problem it solved (fine pictures)."""
+
+    problem: FitProblem
+    state: FitState
+
+
+def touching_pairs(prior: ToothPrior, observations: Sequence[Observation]) -> set[tuple[int, int]]:
+    """FDI numbers of teeth whose labels share an edge in an occlusal photo."""
+    out = set()
+    for observation in observations:
+        if not observation.view.is_occlusal:
+            continue
+        contour = observation.contour
+        pairs = np.stack([contour.tooth, contour.other], axis=1)[contour.other >= 0]
+        found, count = np.unique(pairs, axis=0, return_counts=True)
+        for (a, b), n in zip(found, count, strict=True):
+            if n >= _SHARED_POINTS:
+                out.add((prior.fdi[a], prior.fdi[b]))
+    return out
+
+
+def _problem(prior: ToothPrior, evidence: Evidence, size: int) -> FitProblem:
+    """The fit at one picture size; lengths in px follow the size."""
+    observations = [observe(view, labels, prior, size) for view, labels in evidence.labels.items()]
+    present = present_indices(prior, set(evidence.present))
+    pairs = neighbours(prior, present.tolist(), touching_pairs(prior, observations))
+    focal = []
+    for view, labels in evidence.labels.items():
+        known = evidence.exif_focal_px.get(view)
+        focal.append(None if known is None else known * size / max(labels.shape))
+    problem = FitProblem(prior, observations, present, pairs, exif_focal=focal)
+    factor = size / WORKING_SIZE
+    return replace(
+        problem, noise=replace(problem.noise, sigma_px=problem.noise.sigma_px * factor), px_factor=factor
+    )
+
+
+def resized(state: FitState, problem: FitProblem) -> FitState:
+    """The same state for the picture sizes of a problem."""
+    pairs = zip(state.cameras, problem.observations, strict=True)
+    return replace(state, cameras=tuple(camera.resized(*seen.size) for camera, seen in pairs))
+
+
+def fit_arches(
+    prior: ToothPrior,
+    evidence: Evidence,
+    start: Mapping[View, Camera],
+    on_step: Callable[[float], None] = lambda _share: None,
+) -> Fit:
+    """Fit cameras, bite and teeth to numbered labels.
+
+    Args:
+        prior: the tooth prior.
+        evidence: numbered labels.
+        start: a rough camera per view, in px of the labels.
+        on_step: called with the share of steps done; may raise to cancel.
+    """
+    state = FitState(ArchState.mean(len(prior.fdi), MODES), tuple(start[view] for view in evidence.labels))
+    total = sum(stage.iterations for stage in (*_COARSE, *_FINE))
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        on_step(done / total)
+        done += 1
+
+    problem = _problem(prior, evidence, COARSE_SIZE)
+    state = resized(state, problem)
+    for stage in _COARSE:
+        state = run_stage(problem, state, stage, count)
+    problem = _problem(prior, evidence, WORKING_SIZE)
+    state = resized(state, problem)
+    for stage in _FINE:
+        state = run_stage(problem, state, stage, count)
+    return Fit(problem, state)

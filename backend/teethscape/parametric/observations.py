@@ -1,0 +1,87 @@
+"""What the photos say: tooth outlines of every view, ready for matching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from teethscape.dental.fdi import Jaw, jaw_of
+from teethscape.dental.views import View
+from teethscape.parametric.contours import Contour, outline
+from teethscape.parametric.prior import ToothPrior
+from teethscape.parametric.rotation import FloatArray
+
+#: Long side of the label images on which outlines are taken, px.
+WORKING_SIZE = 720
+#: Weight of a unit of normal against a px of position when outlines are matched.
+NORMAL_PX = 10.0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Labelled teeth of one view at working size.
+
+    Attributes:
+        view: which photo.
+        teeth: (h, w) index into ``prior.fdi``, -1 where no tooth.
+        contour: outline of all labels.
+        trees: per tooth, a tree over (position, NORMAL_PX * normal) and the rows of
+            ``contour`` that it holds.
+    """
+
+    view: View
+    teeth: NDArray[np.int32]
+    contour: Contour
+    trees: dict[int, tuple[cKDTree, NDArray[np.intp]]]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in px."""
+        return self.teeth.shape[1], self.teeth.shape[0]
+
+
+def match_key(position: FloatArray, normal: FloatArray) -> FloatArray:
+    """(n, 4) coordinates in which outline points are compared."""
+    return np.hstack([position, NORMAL_PX * normal])
+
+
+def trees_of(contour: Contour) -> dict[int, tuple[cKDTree, NDArray[np.intp]]]:
+    """A search tree per tooth with at least 8 outline points."""
+    keys = match_key(contour.position, contour.normal)
+    out = {}
+    for tooth in np.unique(contour.tooth):
+        rows = np.flatnonzero(contour.tooth == tooth)
+        if len(rows) >= 8:
+            out[int(tooth)] = (cKDTree(keys[rows]), rows)
+    return out
+
+
+def working_size(width: int, height: int, long_side: int) -> tuple[int, int]:
+    """Width and height whose longer side is given."""
+    factor = long_side / max(width, height)
+    return round(width * factor), round(height * factor)
+
+
+def observe(
+    view: View, labels: NDArray[np.int32], prior: ToothPrior, long_side: int = WORKING_SIZE
+) -> Observation:
+    """Outlines of a label image of FDI numbers (0 = none) of any size.
+
+    Teeth that do not count in the view (the other jaw of an occlusal photo) and
+    numbers that the prior does not model are ignored.
+    """
+    lookup = np.full(100, -1, np.int32)
+    for index, fdi in enumerate(prior.fdi):
+        if Jaw(jaw_of(fdi)) in view.jaws:
+            lookup[fdi] = index
+    height, width = labels.shape
+    resized = cv2.resize(
+        labels.astype(np.uint8), working_size(width, height, long_side), interpolation=cv2.INTER_NEAREST_EXACT
+    )
+    teeth = lookup[np.minimum(resized, 99)]
+    contour = outline(teeth)
+    return Observation(view, teeth, contour, trees_of(contour))

@@ -1,0 +1,115 @@
+"""What the model would show: outlines of the rendered teeth, tied to surface points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.fdi import Jaw, jaw_of
+from teethscape.dental.views import View
+from teethscape.parametric.arch import Arch
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.contours import Contour, owned_outline
+from teethscape.parametric.prior import ToothPrior
+from teethscape.parametric.raster import IdBuffer, TriangleSoup, render_ids
+from teethscape.parametric.rotation import FloatArray
+
+
+@dataclass(frozen=True)
+class Rim:
+    """Outline of the model in one view.
+
+    Attributes:
+        contour: points as :func:`owned_outline` gives them.
+        corners: (n, 3) vertex numbers within the tooth, of the face at each point.
+        weights: (n, 3) barycentric weights of the corners.
+        gum: (n,) True where the outline is the neck's edge against the gum.
+    """
+
+    contour: Contour
+    corners: NDArray[np.int32]
+    weights: FloatArray
+    gum: NDArray[np.bool_]
+
+
+def cap_faces(prior: ToothPrior, fdi: int) -> NDArray[np.bool_]:
+    """(F,) faces that belong to the artificial closure of the neck."""
+    return prior.shape(fdi).cap[prior.faces_of(fdi)].all(axis=1)
+
+
+def visible_teeth(prior: ToothPrior, present: NDArray[np.intp], view: View) -> list[int]:
+    """Indices of the present teeth whose jaw counts in the view."""
+    return [int(i) for i in present if Jaw(jaw_of(prior.fdi[i])) in view.jaws]
+
+
+def vertices_in_view(arch: Arch, index: int, view: View) -> FloatArray:
+    """(V, 3) crown in the frame of a view's camera: in occlusion unless occlusal."""
+    return arch.vertices(index) if view.is_occlusal else arch.world_vertices(index)
+
+
+def build_soup(arch: Arch, teeth: list[int], view: View) -> TriangleSoup:
+    """The teeth of a view as one mesh; ``owner`` is the index of the tooth."""
+    meshes = [vertices_in_view(arch, i, view) for i in teeth]
+    faces = [arch.prior.faces_of(arch.prior.fdi[i]) for i in teeth]
+    shift = np.cumsum([0, *(len(m) for m in meshes[:-1])])
+    return TriangleSoup(
+        np.concatenate(meshes),
+        np.concatenate([f + s for f, s in zip(faces, shift, strict=True)]).astype(np.int32),
+        np.repeat(np.array(teeth, np.int32), [len(f) for f in faces]),
+    )
+
+
+def tooth_map(prior: ToothPrior, teeth: list[int], buffer: IdBuffer) -> NDArray[np.int32]:
+    """(h, w) tooth of each pixel; the neck's closure is opaque gum: -1."""
+    caps = np.concatenate([cap_faces(prior, prior.fdi[i]) for i in teeth])
+    hidden = (buffer.face >= 0) & caps[np.maximum(buffer.face, 0)]
+    return np.where(hidden, -1, buffer.owner).astype(np.int32)
+
+
+def _barycentric(corners: FloatArray, inverse: FloatArray, points: FloatArray) -> FloatArray:
+    """Perspective-correct weights (n, 3) of pixels in projected triangles (n, 3, 2)."""
+    a = corners[:, 0]
+    u, v, p = corners[:, 1] - a, corners[:, 2] - a, points - a
+    det = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+    w1 = (p[:, 0] * v[:, 1] - p[:, 1] * v[:, 0]) / det
+    w2 = (u[:, 0] * p[:, 1] - u[:, 1] * p[:, 0]) / det
+    weights = np.stack([1 - w1 - w2, w1, w2], axis=1) * inverse
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def render_rim(arch: Arch, teeth: list[int], view: View, camera: Camera) -> Rim:
+    """Outline of the present teeth of a view, hidden parts removed."""
+    soup = build_soup(arch, teeth, view)
+    buffer = render_ids(soup, camera)
+    contour = owned_outline(buffer, tooth_map(arch.prior, teeth, buffer))
+    corners = soup.faces[buffer.face.ravel()[contour.pixel]]
+    local = camera.to_camera(soup.vertices)
+    pixels = camera.focal * local[:, :2] / local[:, 2:] + camera.principal
+    row, column = np.divmod(contour.pixel, camera.width)
+    weights = _barycentric(
+        pixels[corners], 1.0 / local[corners, 2], np.stack([column, row], axis=1).astype(float)
+    )
+    first = np.zeros(len(arch.prior.fdi), np.int64)
+    first[teeth] = np.arange(len(teeth)) * (len(soup.vertices) // max(len(teeth), 1))
+    corners = (corners - first[contour.tooth][:, None]).astype(np.int32)
+    return Rim(contour, corners, weights, _touches_cap(arch.prior, contour, corners))
+
+
+def _touches_cap(prior: ToothPrior, contour: Contour, corners: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Outline points whose face is within a ring of the neck's closure."""
+    out = np.zeros(len(contour), bool)
+    for tooth in np.unique(contour.tooth):
+        rows = contour.tooth == tooth
+        out[rows] = near_cap(prior, prior.fdi[tooth])[corners[rows]].any(axis=1)
+    return out
+
+
+def near_cap(prior: ToothPrior, fdi: int) -> NDArray[np.bool_]:
+    """(V,) vertices on the neck's closure or sharing a face with it."""
+    faces = prior.faces_of(fdi)
+    cap = prior.shape(fdi).cap
+    out = cap.copy()
+    out[faces[cap[faces].any(axis=1)].ravel()] = True
+    return out

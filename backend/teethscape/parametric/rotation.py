@@ -1,0 +1,55 @@
+"""Rotation vectors: exponential map and its derivative."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def skew(v: FloatArray) -> FloatArray:
+    """Cross-product matrices: (..., 3) -> (..., 3, 3) with ``skew(a) @ b = a x b``."""
+    out = np.zeros((*v.shape, 3))
+    out[..., 0, 1], out[..., 0, 2] = -v[..., 2], v[..., 1]
+    out[..., 1, 0], out[..., 1, 2] = v[..., 2], -v[..., 0]
+    out[..., 2, 0], out[..., 2, 1] = -v[..., 1], v[..., 0]
+    return out
+
+
+def _coefficients(v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """sin(a)/a, (1-cos a)/a^2 and (a-sin a)/a^3 with a = |v|, safe at zero."""
+    angle = np.linalg.norm(v, axis=-1)[..., None, None]
+    small = angle < 1e-4
+    a = np.where(small, 1.0, angle)
+    sinc = np.where(small, 1 - angle**2 / 6, np.sin(a) / a)
+    half = np.where(small, 0.5 - angle**2 / 24, (1 - np.cos(a)) / a**2)
+    third = np.where(small, 1 / 6 - angle**2 / 120, (a - np.sin(a)) / a**3)
+    return sinc, half, third
+
+
+def rotation_matrix(v: FloatArray) -> FloatArray:
+    """Rotation matrices of rotation vectors in radians, (..., 3) -> (..., 3, 3)."""
+    k = skew(v)
+    sinc, half, _ = _coefficients(v)
+    return np.eye(3) + sinc * k + half * (k @ k)
+
+
+def left_jacobian(v: FloatArray) -> FloatArray:
+    """J with ``exp(v + dv) = exp(J dv) exp(v)`` to first order, (..., 3, 3)."""
+    k = skew(v)
+    _, half, third = _coefficients(v)
+    return np.eye(3) + half * k + third * (k @ k)
+
+
+def rotation_vector(matrix: FloatArray) -> FloatArray:
+    """Rotation vector in radians of one (3, 3) rotation matrix."""
+    cosine = np.clip((np.trace(matrix) - 1) / 2, -1.0, 1.0)
+    angle = float(np.arccos(cosine))
+    axis = np.array([matrix[2, 1] - matrix[1, 2], matrix[0, 2] - matrix[2, 0], matrix[1, 0] - matrix[0, 1]])
+    if angle < 1e-6:
+        return axis / 2
+    if angle > np.pi - 1e-4:
+        values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+        return vectors[:, np.argmax(values)] * angle
+    return axis * angle / (2 * np.sin(angle))
