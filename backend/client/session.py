@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .files import read_json
 from .inbox import Inbox
 from .platform_support import platform_key
 from .problems import Problem
@@ -92,6 +93,7 @@ class EngineSession:
         self._listener = listener
         self._patience = patience
         self._problem: Problem | None = None
+        self._crumbs = None if launch.log_file is None else launch.log_file.parent
         self._steps: list[tuple[float, Callable[[], None]]] = []
         self.state = SessionState.STARTING
         self.hello: protocol.Hello | None = None
@@ -164,9 +166,17 @@ class EngineSession:
         elif isinstance(event, Exited):
             expected = self.state is SessionState.STOPPING
             self.state = SessionState.ENDED
-            self._listener.ended(Ended(event.code, expected, event.tail, self._problem))
+            tail = event.tail if expected else (*event.tail, *self._breadcrumb())
+            self._listener.ended(Ended(event.code, expected, tail, self._problem))
         else:
             log.warning("unreadable line from the engine (%s): %r", event.reason, event.line)
+
+    def _breadcrumb(self) -> tuple[str, ...]:
+        """What the engine noted last about itself."""
+        crumb = None if self._crumbs is None else read_json(self._crumbs / "breadcrumb.json")
+        if crumb is None or crumb.get("pid") != self.pid:
+            return ()
+        return (f"last sign of life: {crumb}",)
 
     def _receive(self, message: protocol.Message) -> None:
         if isinstance(message, protocol.Hello):

@@ -13,13 +13,15 @@ from typing import Any, get_type_hints
 import pytest
 
 from teethscape import protocol
+from teethscape.protocol_table import table
 
 
 def example(kind: type[protocol.Message]) -> protocol.Message:
     """A message of a kind with every field away from its default."""
     samples: dict[Any, Any] = {
         str: "Größe / ätzend", int: 7, float: 0.25, bool: True, str | None: "j",
-        dict[str, str]: {"numpy": "2"}, dict[str, Any]: {"a": [1, None, "ü"]}, protocol.Command: protocol.Command.RECONSTRUCT,
+        dict[str, str]: {"numpy": "2"}, dict[str, Any]: {"a": [1, None, "ü"]},
+        protocol.Command: protocol.Command.RECONSTRUCT,
         protocol.Outcome: protocol.Outcome.CANCELLED, protocol.LogLevel: protocol.LogLevel.ERROR,
     }  # fmt: skip
     hints = get_type_hints(kind)
@@ -154,3 +156,14 @@ def test_leans_on_the_standard_library_alone() -> None:
             assert node.level == 0, "a relative import"
             names = [node.module or ""]
         assert all(name.split(".")[0] in sys.stdlib_module_names for name in names), names
+
+
+def test_the_documentation_is_current() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
+    assert page.read_text("utf-8") == table(), "run: python -m teethscape.protocol_table docs/protocol.md"
+
+
+def test_every_field_is_documented() -> None:
+    for kind in protocol.KINDS.values():
+        for part in fields(kind):
+            assert f"| `{part.name}` |" in table().split(f"### `{kind.kind}`")[1].split("###")[0]

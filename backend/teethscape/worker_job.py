@@ -1,0 +1,130 @@
+"""One job inside the worker: its progress, and its end as a message."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from teethscape import protocol
+from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
+from teethscape.progress import Stage
+
+log = logging.getLogger(__name__)
+
+_SHARES = Path(__file__).parent / "data" / "stage_shares.json"
+
+
+@cache
+def stage_spans() -> dict[Stage, tuple[float, float]]:
+    """Where each stage begins and ends on the way from 0 to 1, by its measured share."""
+    seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
+    whole = sum(seconds.get(stage.value, 0.0) for stage in Stage)
+    spans: dict[Stage, tuple[float, float]] = {}
+    begin = 0.0
+    for stage in Stage:
+        end = begin + seconds.get(stage.value, 0.0) / whole
+        spans[stage] = (begin, min(end, 1.0))
+        begin = end
+    return spans
+
+
+class JobProgress:
+    """The ``Progress`` that a running job reports to; every report is a point to cancel.
+
+    Args:
+        job: identifier of the job.
+        send: where messages go.
+        cancelled: set by the reader thread when the client cancels.
+    """
+
+    def __init__(
+        self, job: str, send: Callable[[protocol.Message], None], cancelled: threading.Event
+    ) -> None:
+        self.job = job
+        self.current = ""
+        self._send = send
+        self._cancelled = cancelled
+
+    def stage(self, name: Stage, fraction: float, message: str = "") -> None:
+        """Report how far a stage is.
+
+        Raises:
+            CancelledError: the user has cancelled.
+        """
+        self.check_cancelled()
+        if name.value != self.current:
+            self.current = name.value
+            self._send(protocol.Stage(self.job, name.value, message or name.label))
+        fraction = min(max(float(fraction), 0.0), 1.0)
+        begin, end = stage_spans()[name]
+        overall = begin + (end - begin) * fraction
+        self._send(protocol.Progress(self.job, name.value, fraction, overall, message or name.label))
+
+    def check_cancelled(self) -> None:
+        """Stop here if the user has cancelled.
+
+        Raises:
+            CancelledError: the user has cancelled.
+        """
+        if self._cancelled.is_set():
+            raise CancelledError
+
+    def warn(self, code: str, message: str) -> None:
+        """Tell the user something that does not stop the job."""
+        self._send(protocol.Warning(self.job, code, message))
+
+
+def perform(run: protocol.Run, progress: JobProgress) -> protocol.Message:
+    """Do a job to its end, whatever that is.
+
+    Returns:
+        A ``result`` when it is done or cancelled, else an ``error``.
+    """
+    start = time.monotonic()
+    try:
+        summary = _reconstruct(run, progress)
+    except CancelledError:
+        elapsed = time.monotonic() - start
+        return protocol.Result(run.job, protocol.Outcome.CANCELLED, elapsed_s=elapsed)
+    except Exception as error:  # noqa: BLE001 - the process border: every failure becomes a message
+        return error_message(run.job, error)
+    return protocol.Result(run.job, summary=summary, elapsed_s=time.monotonic() - start)
+
+
+def _reconstruct(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
+    """The command itself; its libraries are loaded here, after the greeting."""
+    from teethscape.dental.request import ReconstructRequest
+    from teethscape.reconstruct import reconstruct
+
+    return reconstruct(ReconstructRequest.from_json(run.request), progress).to_json()
+
+
+def error_message(job: str | None, error: Exception) -> protocol.Error:
+    """An exception as data for the user interface."""
+    if isinstance(error, TeethscapeError):
+        retryable = isinstance(error, ResourceError)
+        exit_code = int(error.exit_code)
+        return protocol.Error(error.code, error.message, error.advice, job, exit_code, retryable)
+    log.error("job %s failed", job, exc_info=error)
+    code, message, advice = _words_for(error)
+    details = "".join(traceback.format_exception(error))[-20_000:]
+    return protocol.Error(code, message, advice, job, int(ExitCode.OUT_OF_RESOURCES), True, details)
+
+
+def _words_for(error: Exception) -> tuple[str, str, str]:
+    """Code, message and advice for an exception that is not one of ours."""
+    if isinstance(error, MemoryError):
+        return "out_of_memory", "There is not enough memory.", "Close other programs, then continue the job."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "disk_full", "The disk is full.", "Free some space, then continue the job."
+    if isinstance(error, ModuleNotFoundError):
+        return "engine_incomplete", f"The engine lacks the module {error.name}.", "Repair the engine."
+    words = f"{type(error).__name__}: {error}"
+    return "internal", f"The engine made a mistake ({words[:200]}).", "Send the report."
