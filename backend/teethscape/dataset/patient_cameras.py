@@ -33,8 +33,8 @@ class Clinic:
         exif: whether the files say their focal length.
     """
 
-    width: int = 1440
-    height: int = 1080
+    width: int = 720
+    height: int = 540
     focal: float = 1.5
     focal_spread: float = 0.05
     yaw: float = np.radians(40.0)
@@ -45,7 +45,7 @@ class Clinic:
     exif: bool = False
 
 
-def random_clinic(rng: np.random.Generator, width: int = 1440) -> Clinic:
+def random_clinic(rng: np.random.Generator, width: int = 720) -> Clinic:
     """A clinic drawn from the range seen in practice."""
     return Clinic(
         width=width,

@@ -116,7 +116,7 @@ def random_dentition(rng: np.random.Generator, missing: int) -> Dentition:
     )
 
 
-def random_recipe(rng: np.random.Generator, missing: int | None = None, width: int = 1440) -> Recipe:
+def random_recipe(rng: np.random.Generator, missing: int | None = None, width: int = 720) -> Recipe:
     """A patient as they come: 60 % whole, the others with one to three teeth missing."""
     if missing is None:
         missing = int(rng.choice(4, p=[0.6, 0.2, 0.12, 0.08]))

@@ -104,23 +104,31 @@ def opening(view: View, shape: tuple[int, int], rng: np.random.Generator) -> NDA
     return np.abs(u) ** 3 + np.abs(v) ** 3 < 1.0
 
 
-def without_slivers(labels: Labels, smallest: float) -> Labels:
-    """Labels less the instances (and loose bits) that nobody would draw, (h, w).
+def _tidied(own: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """One instance (h, w) as a pen would outline it: cracks closed, thin spurs and loose bits gone."""
+    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (max(3, 2 * round(4.0 * scale) + 1),) * 2)
+    closed = cv2.morphologyEx(own, cv2.MORPH_CLOSE, pen, borderType=cv2.BORDER_REPLICATE)
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, pen, borderType=cv2.BORDER_REPLICATE)
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(opened)
+    if len(stats) < 2:
+        return np.zeros_like(own)
+    return (pieces == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
 
-    Args:
-        labels: label image.
-        smallest: least area as a share of the median instance's.
+
+def outlined(labels: Labels) -> Labels:
+    """Labels (h, w) as someone who outlines each tooth once would draw them.
+
+    Keeps the largest piece of each tooth, without cracks and spurs, and leaves
+    out slivers below 6 % of the median tooth's area.
     """
     out = np.zeros_like(labels)
-    values, counts = np.unique(labels[labels > 0], return_counts=True)
-    if not len(values):
-        return out
-    least = smallest * float(np.median(counts))
-    for value in values:
-        _, pieces = cv2.connectedComponents((labels == value).astype(np.uint8))
-        sizes = np.bincount(pieces.ravel())[1:]
-        keep = 1 + np.flatnonzero(sizes >= max(least, 0.25 * sizes.max()))
-        out[np.isin(pieces, keep)] = value
+    scale = labels.shape[1] / _NOMINAL_WIDTH
+    pieces = {int(v): _tidied((labels == v).astype(np.uint8), scale) for v in np.unique(labels[labels > 0])}
+    areas = {value: int(piece.sum()) for value, piece in pieces.items()}
+    least = _SLIVER_SHARE * float(np.median(list(areas.values()) or [0]))
+    for value, piece in pieces.items():
+        if areas[value] > max(least, 1.0):
+            out[(piece > 0) & ((labels == value) | (labels == 0))] = value
     return out
 
 
@@ -181,10 +189,9 @@ def drawn_labels(labels: Labels, view: View, errors: LabelErrors, rng: np.random
     """FDI labels (h, w) with the errors of an annotator; merged teeth keep one number."""
     scale = labels.shape[1] / _NOMINAL_WIDTH
     sighted = np.where(opening(view, labels.shape, rng), labels, 0).astype(np.int32)
-    sighted = without_slivers(sighted, _SLIVER_SHARE)
-    wobbled = _wobbled(_misread(sighted, errors, rng), errors, rng)
+    wobbled = _wobbled(_misread(outlined(sighted), errors, rng), errors, rng)
     way = errors.growth + rng.normal(0.0, errors.growth_spread)
-    return without_slivers(_grown(wobbled, way * scale), 0.5 * _SLIVER_SHARE)
+    return outlined(_grown(wobbled, way * scale))
 
 
 def shuffled_ids(labels: Labels, rng: np.random.Generator) -> tuple[Labels, dict[int, int]]:
