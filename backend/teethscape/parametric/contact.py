@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.fdi import arch as arch_order
@@ -73,7 +73,7 @@ def measure_gap(arch: Arch, pair: Neighbours) -> Gap:
     axis = axis / np.linalg.norm(axis)
     facing = (normals[0] @ axis, -normals[1] @ axis)
     sides = [np.flatnonzero(f > _SIDE_COSINE) for f in facing]
-    nearest = cKDTree(meshes[1][sides[1]]).query(meshes[0][sides[0]])[1]
+    nearest = KDTree(meshes[1][sides[1]]).query(meshes[0][sides[0]])[1]
     second = sides[1][nearest]
     distance = -((meshes[0][sides[0]] - meshes[1][second]) @ axis)
     chosen = np.argsort(distance)[:CONTACT_POINTS]

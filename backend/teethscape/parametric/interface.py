@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from teethscape.dental.request import MaskValues
 from teethscape.dental.units import ScaleRecord
 from teethscape.dental.views import View
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class FitInputs:
         labels: (h, w) label images of the photos' size, 0 = no tooth.
         label_kind: what the labels' values mean.
         jaw_hint: per view, the jaw of each instance id, when known.
+        kind_hint: per view, the probability of each place in the quadrant (7,) of
+            each instance id, central incisor to second molar, when known.
         jaws: jaws to reconstruct.
         known_lengths: measured lengths.
         seed: seed of every random choice.
@@ -57,6 +60,7 @@ class FitInputs:
     labels: Mapping[View, NDArray[np.int32]]
     label_kind: MaskValues
     jaw_hint: Mapping[View, Mapping[int, Jaw]] | None = None
+    kind_hint: Mapping[View, Mapping[int, tuple[float, ...]]] | None = None
     jaws: Jaws = Jaws.BOTH
     known_lengths: tuple[KnownLength, ...] = ()
     seed: int = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from teethscape.dental.fdi import Jaw, jaw_of
 from teethscape.dental.views import View
@@ -36,7 +36,7 @@ class Observation:
     view: View
     teeth: NDArray[np.int32]
     contour: Contour
-    trees: dict[int, tuple[cKDTree, NDArray[np.intp]]]
+    trees: dict[int, tuple[KDTree, NDArray[np.intp]]]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -49,14 +49,14 @@ def match_key(position: FloatArray, normal: FloatArray) -> FloatArray:
     return np.hstack([position, NORMAL_PX * normal])
 
 
-def trees_of(contour: Contour) -> dict[int, tuple[cKDTree, NDArray[np.intp]]]:
+def trees_of(contour: Contour) -> dict[int, tuple[KDTree, NDArray[np.intp]]]:
     """A search tree per tooth with at least 8 outline points."""
     keys = match_key(contour.position, contour.normal)
     out = {}
     for tooth in np.unique(contour.tooth):
         rows = np.flatnonzero(contour.tooth == tooth)
         if len(rows) >= 8:
-            out[int(tooth)] = (cKDTree(keys[rows]), rows)
+            out[int(tooth)] = (KDTree(keys[rows]), rows)
     return out
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from teethscape.parametric.rotation import FloatArray
 
@@ -33,12 +33,12 @@ class Surface:
 
     vertices: FloatArray
     normals: FloatArray
-    tree: cKDTree
+    tree: KDTree
 
     @classmethod
     def of(cls, vertices: FloatArray, faces: NDArray[np.int32]) -> Surface:
         """Prepare a mesh with outward faces."""
-        return cls(vertices, vertex_normals(vertices, faces), cKDTree(vertices))
+        return cls(vertices, vertex_normals(vertices, faces), KDTree(vertices))
 
     def signed_distance(self, points: FloatArray, reach: float) -> tuple[FloatArray, NDArray[np.intp]]:
         """Distance (n,) to the tangent plane at the nearest vertex, and that vertex.

@@ -11,6 +11,8 @@ from teethscape.parametric.camera import Camera
 from teethscape.parametric.rotation import FloatArray
 
 _NEAR_MM = 1.0
+#: Twice the area in px^2 below which a face is seen edge-on and left out.
+_MIN_AREA = 1e-3
 _DEPTH_BITS = 1 << 20
 
 
@@ -48,7 +50,7 @@ def _front_faces(pixels: FloatArray, depth: FloatArray, faces: NDArray[np.int32]
     """Faces turned to the camera and in front of it."""
     a, b, c = (pixels[faces[:, k]] for k in range(3))
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    return np.flatnonzero((area < -1e-9) & (depth[faces] > _NEAR_MM).all(axis=1))  # y points down
+    return np.flatnonzero((area < -_MIN_AREA) & (depth[faces] > _NEAR_MM).all(axis=1))  # y points down
 
 
 def _candidates(corners: NDArray[np.float32], width: int, height: int) -> tuple[NDArray, NDArray, NDArray]:

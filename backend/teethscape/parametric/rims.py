@@ -36,7 +36,7 @@ class Rim:
 
 def cap_faces(prior: ToothPrior, fdi: int) -> NDArray[np.bool_]:
     """(F,) faces that belong to the artificial closure of the neck."""
-    return prior.shape(fdi).cap[prior.faces_of(fdi)].all(axis=1)
+    return np.all(prior.shape(fdi).cap[prior.faces_of(fdi)], axis=1)
 
 
 def visible_teeth(prior: ToothPrior, present: NDArray[np.intp], view: View) -> list[int]:

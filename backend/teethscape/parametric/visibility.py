@@ -26,8 +26,8 @@ def seen_vertices(
     for index in teeth:
         vertices = vertices_in_view(arch, index, view)
         pixel = np.rint(camera.project(vertices)).astype(int)
-        inside = ((pixel >= 0) & (pixel < observation.size)).all(axis=1)
-        column, row = np.where(inside[:, None], pixel, 0).T
+        inside = np.all((pixel >= 0) & (pixel < np.array(observation.size)), axis=1)
+        column, row = np.where(np.expand_dims(inside, 1), pixel, 0).T
         depth = camera.to_camera(vertices)[:, 2]
         front = depth < buffer.depth[row, column] + _DEPTH_TOLERANCE_MM
         out[index] = inside & front & (observation.teeth[row, column] == index)
