@@ -22,12 +22,25 @@ milliseconds; in background mode, where timers do not run, `EngineClient.wait` d
     client.cancel(job)        # message, then terminate, then kill; ends as `cancelled`
     client.unfinished()       # after a crash of either side: `resume(id)` or `discard(id)`
     client.shutdown()         # on unregister
+
+Installing is a job in a thread of its own that reports through the same inbox:
+
+    plan = installer.plan(Source.FOLDER, wheels)      # or Source.NETWORK, online_allowed=...
+    if plan.problem is None:                          # else show message and advice
+        installer.install(plan)                       # repair and update are the same call
+    installer.view        # status, progress (step, words, done, total, fraction), problem, usage
+    installer.active      # keep the timer running; `cancel()`, `test()`, `measure()`, `remove()`
+    installer.wait(show)  # background mode
 """
 
 from __future__ import annotations
 
 from .engine import EngineClient, EngineState
+from .folders import EngineFolder
 from .inbox import Inbox
+from .install_plan import InstallPlan, Source
+from .install_steps import InstallProgress, Step
+from .installer import EngineStatus, Installer, InstallerView
 from .jobs import JobState, JobStore, JobView, JobWarning
 from .problems import ClientError, Problem
 from .process import EngineLaunch
@@ -36,13 +49,21 @@ from .session import Patience
 __all__ = [
     "ClientError",
     "EngineClient",
+    "EngineFolder",
     "EngineLaunch",
     "EngineState",
+    "EngineStatus",
     "Inbox",
+    "InstallPlan",
+    "InstallProgress",
+    "Installer",
+    "InstallerView",
     "JobState",
     "JobStore",
     "JobView",
     "JobWarning",
     "Patience",
     "Problem",
+    "Source",
+    "Step",
 ]

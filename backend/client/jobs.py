@@ -134,9 +134,10 @@ class JobStore:
         """
         if not isinstance(request.get("output"), str) or not request["output"]:
             raise ClientError(Problem("no_case_folder", "The job has no case folder.", "Choose one.", 2))
+        request = _with_absolute_paths(request)
         view = JobView(uuid.uuid4().hex, Path(request["output"]))
         try:
-            write_json(self._folder(view.id) / "request.json", dict(request))
+            write_json(self._folder(view.id) / "request.json", request)
             self.save(view)
         except (TypeError, ValueError) as error:
             raise ClientError(
@@ -205,3 +206,9 @@ class JobStore:
         if not re.fullmatch(r"[0-9a-f]{32}", job):
             raise ClientError(Problem("job_unknown", f"{job!r} is no job.", "Start a new one.", 2))
         return self.folder / job
+
+
+def _with_absolute_paths(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The request for an engine that runs in a folder of its own."""
+    paths = {name: request[name] for name in ("photos", "output", "masks") if request.get(name)}
+    return {**request, **{name: str(Path(path).absolute()) for name, path in paths.items()}}
