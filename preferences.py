@@ -12,6 +12,10 @@ _NOTATION_ITEMS = [
     ("UNIVERSAL", "Universal", "Numbers 1 to 32"),
     ("PALMER", "Palmer", "Quadrant and place, such as UR1"),
 ]
+_SOURCE_ITEMS = [
+    ("NETWORK", "Network", "Download the engine's parts from the Python package index"),
+    ("FOLDER", "Folder", "Take them from a folder of wheels, without network"),
+]
 
 
 class TEETH_AP_preferences(bpy.types.AddonPreferences):
@@ -33,6 +37,12 @@ class TEETH_AP_preferences(bpy.types.AddonPreferences):
         name="Python",
         description="Python 3.10 or newer that the engine is installed with; empty for Blender's own",
         subtype="FILE_PATH",
+    )
+    source: EnumProperty(name="Source", description="Where the engine's parts come from", items=_SOURCE_ITEMS)
+    wheels: StringProperty(
+        name="Wheels",
+        description="Folder with the engine's wheels for this Python, for machines without network",
+        subtype="DIR_PATH",
     )
     notation: EnumProperty(
         name="Notation", description="How the tooth chart names teeth", items=_NOTATION_ITEMS
@@ -63,6 +73,12 @@ def cases_root() -> Path:
     """The folder that new cases are made in."""
     chosen = preferences().cases_folder
     return Path(bpy.path.abspath(chosen)) if chosen else _user_folder("cases")
+
+
+def chosen_python() -> Path | None:
+    """The Python that carries the engine; None for Blender's own."""
+    chosen = preferences().python
+    return Path(bpy.path.abspath(chosen)) if chosen else None
 
 
 def _user_folder(name: str) -> Path:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 
 import bpy
+from mathutils import Vector
 
 from . import materials
 
@@ -58,7 +59,28 @@ def show_attribute_colors(enabled: bool) -> None:
 
     Material and rendered viewports take the colours from the material anyway.
     """
+    for space in viewports():
+        space.shading.color_type = "VERTEX" if enabled else "MATERIAL"
+
+
+def viewports() -> Iterator[bpy.types.SpaceView3D]:
+    """All 3D viewports that are open."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
-                area.spaces.active.shading.color_type = "VERTEX" if enabled else "MATERIAL"
+                yield area.spaces.active
+
+
+def frame_teeth(space: bpy.types.SpaceView3D, teeth: Iterable[bpy.types.Object]) -> None:
+    """Bring the teeth into a viewport, from the direction that it looks anyway.
+
+    A viewport that looks through a camera is left alone.
+    """
+    corners = [item.matrix_world @ Vector(corner) for item in teeth for corner in item.bound_box]
+    view = space.region_3d
+    if not corners or view.view_perspective == "CAMERA":
+        return
+    low = Vector(min(corner[k] for corner in corners) for k in range(3))
+    high = Vector(max(corner[k] for corner in corners) for k in range(3))
+    view.view_location = (low + high) / 2
+    view.view_distance = 1.45 * (high - low).length

@@ -1,0 +1,18 @@
+"""Operators ``teeth.verb_noun``, one family per file."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import engine, export, photo_edits, photos, reconstruct, result
+
+register, unregister = bpy.utils.register_classes_factory(
+    (
+        *engine.classes,
+        *photos.classes,
+        *photo_edits.classes,
+        *reconstruct.classes,
+        *result.classes,
+        *export.classes,
+    )
+)

@@ -1,0 +1,223 @@
+"""Operators of the job: start, cancel, continue, discard, open a case."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import ClassVar
+
+import bpy
+from bpy.props import BoolProperty, StringProperty
+
+from ..backend.client import ClientError, JobState, JobView
+from ..backend.client.installer import EngineStatus
+from ..backend.teethscape.errors import TeethscapeError
+from ..photos.check import Severity
+from ..photos.thumbnails import shelf
+from ..session import ticker
+from ..session.request import build_request, missing_views, needed_views, new_case_folder
+from ..session.result import show_case
+from ..session.runtime import runtime
+from ..session.view_state import state
+
+log = logging.getLogger(__name__)
+
+
+def job_is_open() -> bool:
+    """True while a job is queued, runs or is being cancelled."""
+    return state.job is not None and not state.job.state.is_over
+
+
+def why_not(settings: bpy.types.PropertyGroup) -> str:
+    """Why no job can start now, with the remedy; empty when it can."""
+    engine = _why_no_engine()
+    if engine:
+        return engine
+    if job_is_open():
+        return "A reconstruction is running: wait for it or cancel it"
+    missing = missing_views(settings)
+    if len(missing) > 2:
+        return f"{len(missing)} photos missing: load them in Photos"
+    if missing:
+        word = "photo" if len(missing) == 1 else "photos"
+        return f"{' and '.join(view.title for view in missing)} {word} missing: load in Photos"
+    bad = [view for view in needed_views(settings) if _is_bad(view)]
+    if bad:
+        return f"{bad[0].title} photo cannot be used: choose another in Photos"
+    return ""
+
+
+def _why_no_engine() -> str:
+    if bpy.app.background:  # nothing looks at the engine beforehand; the start itself tells
+        return ""
+    if state.engine is None or state.engine.status in (EngineStatus.ABSENT, EngineStatus.BROKEN):
+        return "The engine is not installed: press Install Engine in Setup"
+    if state.engine.status is EngineStatus.WORKING:
+        return "The engine is being installed: wait until Setup has finished"
+    return ""
+
+
+def _is_bad(view: int) -> bool:
+    check = shelf.checks.get(view)
+    return check is not None and check.severity is Severity.ERROR
+
+
+class TEETH_OT_reconstruct(bpy.types.Operator):
+    """Reconstruct upper and lower teeth from the photos; Blender stays usable."""
+
+    bl_idname = "teeth.reconstruct"
+    bl_label = "Reconstruct Teeth"
+    bl_options: ClassVar[set[str]] = {"REGISTER"}
+
+    into_result: BoolProperty(
+        name="Again", description="Write into the case that is shown; finished stages are kept",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )  # fmt: skip
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Everything that the job needs is there."""
+        reason = why_not(context.scene.teethscape)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Submit the job; in background mode wait for it."""
+        settings = context.scene.teethscape
+        chosen = settings.result_folder if self.into_result else bpy.path.abspath(settings.case_folder)
+        output = Path(chosen) if chosen else new_case_folder()
+        try:
+            current = runtime()
+            current.scene_name = context.scene.name
+            current.job = current.client.submit(build_request(settings, output))
+        except ClientError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return _follow(self)
+
+
+def _follow(operator: bpy.types.Operator) -> set[str]:
+    """Watch the job: by the timer, or here when there are no timers."""
+    if not bpy.app.background:
+        ticker.refresh()
+        ticker.start()
+        return {"FINISHED"}
+    view = runtime().client.wait(runtime().job, on_change=_log_progress)
+    ticker.refresh()
+    if view.state is JobState.DONE:
+        return {"FINISHED"}
+    operator.report(
+        {"ERROR"}, f"{view.problem.message} {view.problem.advice}" if view.problem else "Cancelled."
+    )
+    return {"CANCELLED"}
+
+
+def _log_progress(view: JobView) -> None:
+    log.info("%3.0f %% %s", 100 * view.overall, view.message or view.stage)
+
+
+class TEETH_OT_cancel_job(bpy.types.Operator):
+    """Stop the reconstruction; finished stages are kept for later."""
+
+    bl_idname = "teeth.cancel_job"
+    bl_label = "Cancel"
+    bl_options: ClassVar[set[str]] = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """There is something to stop."""
+        return job_is_open() and state.job.state is not JobState.CANCELLING
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Ask the engine to stop."""
+        current = runtime()
+        current.client.cancel(current.job)
+        ticker.refresh()
+        ticker.start()
+        return {"FINISHED"}
+
+
+class TEETH_OT_resume_job(bpy.types.Operator):
+    """Continue a job that was cancelled or interrupted; finished stages are kept."""
+
+    bl_idname = "teeth.resume_job"
+    bl_label = "Continue"
+    bl_options: ClassVar[set[str]] = {"INTERNAL"}
+
+    job: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """One job at a time."""
+        if job_is_open():
+            cls.poll_message_set("A reconstruction is running: wait for it or cancel it")
+        return not job_is_open()
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Queue the job again."""
+        current = runtime()
+        try:
+            current.job = current.client.resume(self.job)
+        except ClientError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        current.scene_name = context.scene.name
+        state.unfinished = current.client.unfinished()
+        return _follow(self)
+
+
+class TEETH_OT_discard_job(bpy.types.Operator):
+    """Forget an unfinished job; its case folder stays on disk."""
+
+    bl_idname = "teeth.discard_job"
+    bl_label = "Discard"
+    bl_options: ClassVar[set[str]] = {"INTERNAL"}
+
+    job: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Forget it."""
+        client = runtime().client
+        try:
+            client.discard(self.job)
+        except (ClientError, OSError) as error:
+            self.report({"ERROR"}, f"The job cannot be discarded: {error}")
+            return {"CANCELLED"}
+        state.unfinished = client.unfinished()
+        return {"FINISHED"}
+
+
+class TEETH_OT_open_case(bpy.types.Operator):
+    """Show a case folder that was reconstructed before."""
+
+    bl_idname = "teeth.open_case"
+    bl_label = "Open Case"
+    bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
+
+    directory: StringProperty(name="Case Folder", subtype="DIR_PATH", options={"SKIP_SAVE"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Ask for the folder."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Build the case in this scene."""
+        try:
+            built = show_case(context.scene, Path(bpy.path.abspath(self.directory)))
+        except TeethscapeError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"{len(built.teeth)} teeth and {len(built.cameras)} photo cameras")
+        return {"FINISHED"}
+
+
+classes = (
+    TEETH_OT_reconstruct,
+    TEETH_OT_cancel_job,
+    TEETH_OT_resume_job,
+    TEETH_OT_discard_job,
+    TEETH_OT_open_case,
+)

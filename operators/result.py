@@ -1,0 +1,162 @@
+"""Operators of the result: look through a photo, choose teeth, scale, units."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import bpy
+from bpy.props import EnumProperty, IntProperty
+
+from ..backend.teethscape.dental.views import View
+from ..scene.look import aim_scene
+from ..scene.units import shows_millimetres, use_millimetres
+
+_VIEW_ITEMS = [(view.name, view.title, f"The {view.title.lower()} photo", int(view)) for view in View]
+
+
+def photo_camera(scene: bpy.types.Scene, view: str) -> bpy.types.Object | None:
+    """The newest camera of a view in a scene."""
+    cameras = (item for item in scene.objects if item.teethscape.kind == "PHOTO_CAMERA")
+    return next((item for item in cameras if item.teethscape.view == view), None)
+
+
+class TEETH_OT_look_through(bpy.types.Operator):
+    """See the teeth through the camera of a photo, with the photo behind them.
+
+    The render size becomes that of the photo, for the frames to match.
+    """
+
+    bl_idname = "teeth.look_through"
+    bl_label = "Look Through Photo"
+    bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
+
+    view: EnumProperty(name="View", items=_VIEW_ITEMS, options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Needs a 3D viewport to look from."""
+        fits = context.space_data is not None and context.space_data.type == "VIEW_3D"
+        if not fits:
+            cls.poll_message_set("Works in a 3D viewport: move the mouse over one")
+        return fits
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Aim the scene's camera and look through it."""
+        camera = photo_camera(context.scene, self.view)
+        if camera is None:
+            self.report({"ERROR"}, "This case has no camera for that photo. Reconstruct it again.")
+            return {"CANCELLED"}
+        aim_scene(context.scene, camera)
+        space = context.space_data
+        space.use_local_camera = False
+        space.region_3d.view_perspective = "CAMERA"
+        space.region_3d.view_camera_offset = (0.0, 0.0)
+        bpy.ops.view3d.view_center_camera()
+        return {"FINISHED"}
+
+
+class TEETH_OT_leave_photo(bpy.types.Operator):
+    """Look at the teeth freely again."""
+
+    bl_idname = "teeth.leave_photo"
+    bl_label = "Leave Photo"
+    bl_options: ClassVar[set[str]] = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """One looks through a camera."""
+        space = context.space_data
+        return space is not None and space.type == "VIEW_3D" and space.region_3d.view_perspective == "CAMERA"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Back to the free view."""
+        context.space_data.region_3d.view_perspective = "PERSP"
+        return {"FINISHED"}
+
+
+class TEETH_OT_select_tooth(bpy.types.Operator):
+    """Select this tooth and show what is known about it."""
+
+    bl_idname = "teeth.select_tooth"
+    bl_label = "Select Tooth"
+    bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
+
+    fdi: IntProperty(name="FDI", options={"SKIP_SAVE"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Make the tooth the active object."""
+        context.scene.teethscape.active_tooth = self.fdi
+        for item in context.selected_objects:
+            item.select_set(False)
+        tooth = find_tooth(context.scene, self.fdi)
+        if tooth is not None and not tooth.hide_viewport:
+            tooth.select_set(True)
+            context.view_layer.objects.active = tooth
+        return {"FINISHED"}
+
+
+def find_tooth(scene: bpy.types.Scene, fdi: int) -> bpy.types.Object | None:
+    """The object of a tooth in a scene."""
+    teeth = (item for item in scene.objects if item.teethscape.kind == "TOOTH")
+    return next((item for item in teeth if item.teethscape.fdi == fdi), None)
+
+
+class TEETH_OT_add_known_length(bpy.types.Operator):
+    """Add a length that was measured on the patient or on a cast."""
+
+    bl_idname = "teeth.add_known_length"
+    bl_label = "Add Known Length"
+    bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Add a line for the active tooth."""
+        settings = context.scene.teethscape
+        length = settings.known_lengths.add()
+        length.teeth = str(settings.active_tooth)
+        return {"FINISHED"}
+
+
+class TEETH_OT_remove_known_length(bpy.types.Operator):
+    """Remove this length."""
+
+    bl_idname = "teeth.remove_known_length"
+    bl_label = "Remove Known Length"
+    bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
+
+    index: IntProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Remove the line."""
+        context.scene.teethscape.known_lengths.remove(self.index)
+        return {"FINISHED"}
+
+
+class TEETH_OT_use_millimetres(bpy.types.Operator):
+    """Let this scene's rulers and fields show millimetres; 1 Blender unit is 1 mm."""
+
+    bl_idname = "teeth.use_millimetres"
+    bl_label = "Use Millimetres"
+    bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """The scene shows something else."""
+        if shows_millimetres(context.scene):
+            cls.poll_message_set("This scene shows millimetres already")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Set the units, because the user asked."""
+        use_millimetres(context.scene)
+        return {"FINISHED"}
+
+
+classes = (
+    TEETH_OT_look_through,
+    TEETH_OT_leave_photo,
+    TEETH_OT_select_tooth,
+    TEETH_OT_add_known_length,
+    TEETH_OT_remove_known_length,
+    TEETH_OT_use_millimetres,
+)

@@ -1,0 +1,41 @@
+"""What the panels of the tab share."""
+
+from __future__ import annotations
+
+import textwrap
+
+import bpy
+
+#: Mean width of a letter in the sidebar at scale 1, px.
+_LETTER_PX = 6.6
+_MARGIN_PX = 52
+
+
+class TeethPanel:
+    """A panel of the sidebar tab **Teeth**."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Teeth"
+
+
+def wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
+    """A sentence over as many lines as the sidebar's width needs."""
+    scale = context.preferences.system.ui_scale
+    letters = max(18, int((context.region.width / scale - _MARGIN_PX) / _LETTER_PX))
+    column = layout.column(align=True)
+    column.scale_y = 0.85
+    for k, line in enumerate(textwrap.wrap(text, letters)):
+        column.label(text=line, icon=icon if k == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
+
+
+def clock(seconds: float) -> str:
+    """Elapsed time as ``1:05``."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def size_text(count: int) -> str:
+    """Bytes as people read them."""
+    if count < 1_000_000:
+        return f"{count / 1000:.0f} kB"
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"

@@ -1,0 +1,187 @@
+"""Panel *Result*: chart, views, uncertainty, scale, export."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import bpy
+
+from ..backend.teethscape.dental.views import View
+from ..operators.result import find_tooth
+from ..scene.heatmap import FULL_SCALE_MM, STOPS
+from ..scene.units import shows_millimetres
+from ..session.result import result_of
+from . import icons
+from .base import TeethPanel, wrapped
+from .chart import draw_chart, tooth_label, tooth_name
+
+_SHORT = {
+    View.ANTERIOR: "Anterior", View.LEFT_BUCCAL: "Left", View.RIGHT_BUCCAL: "Right",
+    View.MAXILLARY_OCCLUSAL: "Maxillary", View.MANDIBULAR_OCCLUSAL: "Mandibular",
+}  # fmt: skip
+_SCALE_TEXTS = {
+    "estimated": "Estimated from mean tooth sizes",
+    "known_length": "From known lengths",
+}
+
+
+class TEETH_PT_result(TeethPanel, bpy.types.Panel):
+    """The reconstructed teeth."""
+
+    bl_idname = "TEETH_PT_result"
+    bl_label = "Result"
+    bl_order = 3
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the case's name, or how to get one."""
+        result = result_of(context.scene)
+        if result is None:
+            wrapped(self.layout, context, "No result yet. Reconstruct teeth, or open a case folder.", "INFO")
+        else:
+            self.layout.label(text=result.case.identifier, icon="FILE_FOLDER")
+        self.layout.operator("teeth.open_case", text="Open Case…", icon="FILEBROWSER")
+
+
+class _ResultChild(TeethPanel):
+    """A part of the result; hidden while there is none."""
+
+    bl_parent_id = "TEETH_PT_result"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There is a result."""
+        return result_of(context.scene) is not None
+
+
+class TEETH_PT_chart(_ResultChild, bpy.types.Panel):
+    """Tooth chart."""
+
+    bl_idname = "TEETH_PT_chart"
+    bl_label = "Teeth"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the chart and the active tooth."""
+        result = result_of(context.scene)
+        draw_chart(self.layout, context, result)
+        fdi = context.scene.teethscape.active_tooth
+        box = self.layout.box().column(align=True)
+        box.label(text=f"{tooth_label(fdi)} · {tooth_name(fdi)}")
+        record = result.teeth.get(fdi)
+        tooth = find_tooth(context.scene, fdi)
+        if record is None or tooth is None:
+            box.label(text="Not found in the photos", icon="INFO")
+            return
+        row = box.row()
+        row.prop(tooth.teethscape, "present")
+        row.label(
+            text=f"{100 * record.confidence:.0f} % sure",
+            icon_value=icons.dot(icons.Confidence.of(record.confidence)),
+        )
+        if record.width_mm:
+            width = f"Width {record.width_mm:.1f} ± {record.width_sigma_mm:.1f} mm"
+            box.label(text=f"{width} · surface ± {record.sigma_mm:.2f}")
+        seen = [view for view in View if view.slug in record.seen_in]
+        box.label(
+            text="Seen in " + ", ".join(_SHORT[view].lower() for view in seen) if seen else "Seen in no photo"
+        )
+
+
+class TEETH_PT_views(_ResultChild, bpy.types.Panel):
+    """Look through the photos."""
+
+    bl_idname = "TEETH_PT_views"
+    bl_label = "Look Through Photo"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw a button per photo."""
+        settings = context.scene.teethscape
+        current = _current_view(context)
+        column = self.layout.column(align=True)
+        for views in ((View.RIGHT_BUCCAL, View.ANTERIOR, View.LEFT_BUCCAL), tuple(View)[3:]):
+            row = column.row(align=True)
+            for view in views:
+                row.operator(
+                    "teeth.look_through", text=_SHORT[view], depress=view.name == current
+                ).view = view.name
+        self.layout.prop(settings, "photo_display", expand=True)
+        if current:
+            self.layout.operator("teeth.leave_photo", icon="LOOP_BACK")
+
+
+def _current_view(context: bpy.types.Context) -> str:
+    region = context.space_data.region_3d
+    camera = context.scene.camera
+    looking = region.view_perspective == "CAMERA" and camera and camera.teethscape.kind == "PHOTO_CAMERA"
+    return camera.teethscape.view if looking else ""
+
+
+class TEETH_PT_uncertainty(_ResultChild, bpy.types.Panel):
+    """Heat map of the standard deviation."""
+
+    bl_idname = "TEETH_PT_uncertainty"
+    bl_label = "Uncertainty"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the switch and the legend."""
+        settings = context.scene.teethscape
+        self.layout.prop(settings, "heat_map", text="Show Heat Map", icon="SHADING_RENDERED", toggle=True)
+        if settings.heat_map:
+            row = self.layout.row()
+            for k in range(len(STOPS)):
+                value = FULL_SCALE_MM * k / (len(STOPS) - 1)
+                row.label(text=f"{value:.2g}", icon_value=icons.swatch(k))
+            self.layout.label(text="Standard deviation in mm; paler where no photo shows it")
+
+
+class TEETH_PT_scale(_ResultChild, bpy.types.Panel):
+    """Where the millimetres come from."""
+
+    bl_idname = "TEETH_PT_scale"
+    bl_label = "Scale"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the source, known lengths and the button that applies them."""
+        layout, settings = self.layout, context.scene.teethscape
+        scale = result_of(context.scene).case.scale
+        known = scale.source != "estimated"
+        text = _SCALE_TEXTS.get(scale.source, scale.source)
+        wrapped(
+            layout, context, f"{text}, ± {100 * scale.relative_sigma:.1f} %", "CHECKMARK" if known else "INFO"
+        )
+        for k, length in enumerate(settings.known_lengths):
+            row = layout.row(align=True)
+            row.prop(length, "teeth", text="")
+            row.prop(length, "mm", text="mm")
+            row.operator("teeth.remove_known_length", text="", icon="X").index = k
+        layout.operator("teeth.add_known_length", icon="ADD")
+        layout.operator(
+            "teeth.reconstruct", text="Apply to This Case", icon="FILE_REFRESH"
+        ).into_result = True
+        if not shows_millimetres(context.scene):
+            wrapped(layout, context, "1 Blender unit is 1 mm, but this scene shows other units.", "INFO")
+            layout.operator("teeth.use_millimetres")
+
+
+class TEETH_PT_export(_ResultChild, bpy.types.Panel):
+    """Export."""
+
+    bl_idname = "TEETH_PT_export"
+    bl_label = "Export"
+    bl_options: ClassVar[set[str]] = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the export buttons."""
+        row = self.layout.row(align=True)
+        for mesh_format in ("stl", "ply", "obj"):
+            row.operator("teeth.export", text=mesh_format.upper()).mesh_format = mesh_format
+        wrapped(self.layout, context, "Research and visualisation only; not a medical device.", "INFO")
+
+
+classes = (
+    TEETH_PT_result,
+    TEETH_PT_chart,
+    TEETH_PT_views,
+    TEETH_PT_uncertainty,
+    TEETH_PT_scale,
+    TEETH_PT_export,
+)

@@ -1,0 +1,1 @@
+"""The five photo slots: which file goes where, thumbnails, what is wrong."""

@@ -1,0 +1,64 @@
+"""What lives while Blender runs: engine client, timer, snapshots for panels."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..photos.thumbnails import shelf
+from . import result, runtime, ticker
+from .view_state import ViewState, state
+
+__all__ = ["register", "unregister"]
+
+
+@bpy.app.handlers.persistent
+def _after_load(*_: object) -> None:
+    """A file was opened: its photos and cases come into memory again."""
+    wake()
+
+
+@bpy.app.handlers.persistent
+def _after_undo(*_: object) -> None:
+    """Undo may have changed the slots."""
+    if not bpy.app.background:
+        shelf.refresh(bpy.context.scene.teethscape)
+
+
+def wake() -> float | None:
+    """Look at the open file and at the engine, once, outside of drawing."""
+    state.results.clear()
+    result.recall_results()
+    if not bpy.app.background:
+        shelf.refresh(bpy.context.scene.teethscape)
+        current = runtime.runtime()
+        ticker.refresh()
+        state.unfinished = current.client.unfinished()
+        current.measure()
+        ticker.start()
+        ticker.redraw()
+    return None
+
+
+def _handlers() -> tuple[tuple[list, object], ...]:
+    known = bpy.app.handlers
+    return (known.load_post, _after_load), (known.undo_post, _after_undo), (known.redo_post, _after_undo)
+
+
+def register() -> None:
+    """Watch file loading and look once when Blender is up."""
+    for handlers, handler in _handlers():
+        handlers.append(handler)
+    if not bpy.app.background:
+        bpy.app.timers.register(wake, first_interval=0.2)
+
+
+def unregister() -> None:
+    """Stop everything that runs and forget what was shown."""
+    if bpy.app.timers.is_registered(wake):
+        bpy.app.timers.unregister(wake)
+    ticker.stop()
+    runtime.end_runtime()
+    shelf.clear()
+    for handlers, handler in _handlers():
+        handlers.remove(handler)
+    state.__dict__.update(ViewState().__dict__)

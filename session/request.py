@@ -1,0 +1,68 @@
+"""From a scene's settings to the request that the engine gets."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..backend.teethscape.dental.fdi import Jaws
+from ..backend.teethscape.dental.views import View, views_needed
+from ..preferences import cases_root
+from ..properties import TEETH_PG_scene
+
+
+def needed_views(settings: TEETH_PG_scene) -> tuple[View, ...]:
+    """The photos that the chosen jaws need."""
+    return views_needed(Jaws(settings.jaws))
+
+
+def missing_views(settings: TEETH_PG_scene) -> tuple[View, ...]:
+    """Needed photos whose slot is empty."""
+    return tuple(view for view in needed_views(settings) if not settings.slot(view).filepath)
+
+
+def new_case_folder() -> Path:
+    """A folder that does not exist yet, named without anything of the patient's."""
+    return cases_root() / f"case-{time.strftime('%Y%m%d')}-{secrets.token_hex(2)}"
+
+
+def build_request(settings: TEETH_PG_scene, output: Path) -> dict[str, Any]:
+    """The JSON form of ``ReconstructRequest``.
+
+    Args:
+        settings: the scene's settings.
+        output: the case folder to write or to resume.
+    """
+    slots = [_slot(settings, view) for view in needed_views(settings)]
+    return {
+        "photos": str(Path(slots[0]["path"]).parent),
+        "output": str(output),
+        "masks": bpy.path.abspath(settings.masks_folder) or None,
+        "mask_values": settings.mask_values,
+        "jaws": settings.jaws,
+        "known_lengths": [f"{length.teeth.strip()}={length.mm:.3f}" for length in settings.known_lengths],
+        "seed": settings.seed,
+        "slots": slots,
+        "trust_views": settings.trust_views,
+        "absent_teeth": absent_teeth(settings.id_data),
+    }
+
+
+def absent_teeth(scene: bpy.types.Scene) -> list[int]:
+    """FDI numbers of the teeth that the user declared absent in the chart."""
+    teeth = (item.teethscape for item in scene.objects if item.teethscape.kind == "TOOTH")
+    return sorted(tooth.fdi for tooth in teeth if not tooth.present)
+
+
+def _slot(settings: TEETH_PG_scene, view: View) -> dict[str, Any]:
+    slot = settings.slot(view)
+    return {
+        "view": int(view),
+        "path": bpy.path.abspath(slot.filepath),
+        "quarter_turns": slot.quarter_turns,
+        "mirrored": slot.mirrored,
+    }

@@ -1,0 +1,110 @@
+"""The engine client of this Blender, made when something first needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import bpy
+
+from ..backend.client import EngineClient, Inbox, JobStore, JobView
+from ..backend.client.folders import EngineFolder
+from ..backend.client.installer import EngineStatus, Installer, InstallerView
+from ..preferences import chosen_python, engine_root
+
+#: How long measuring the disk usage may keep another task waiting, seconds.
+_MEASURE_S = 5.0
+_BACKEND = Path(__file__).resolve().parents[1] / "backend"
+
+
+class Task(Enum):
+    """What the installer was asked to do last."""
+
+    NOTHING = "nothing"
+    INSTALL = "install"
+    MEASURE = "measure"
+    REMOVE = "remove"
+
+
+@dataclass
+class Runtime:
+    """What lives as long as the extension is enabled.
+
+    Attributes:
+        inbox: the queue that timer and background mode drain.
+        installer: makes, checks and removes the engine.
+        client: runs jobs.
+        task: what the installer was asked to do last.
+        job: id of the job that the panel shows.
+        scene_name: the scene that gets the job's result; a name, for pointers
+            die with every undo.
+    """
+
+    inbox: Inbox
+    installer: Installer
+    client: EngineClient
+    task: Task = Task.NOTHING
+    job: str | None = None
+    scene_name: str = ""
+
+    @property
+    def job_view(self) -> JobView | None:
+        """A snapshot of the job that the panel shows."""
+        return None if self.job is None else self.client.job(self.job)
+
+    @property
+    def busy(self) -> bool:
+        """True while something must be drained."""
+        return self.client.active or self.installer.active
+
+    def measure(self) -> None:
+        """Measure the disk usage of an engine in the background."""
+        if self.installer.view.status is not EngineStatus.ABSENT and not self.installer.active:
+            self.installer.measure()
+            self.task = Task.MEASURE
+
+    def settle(self) -> None:
+        """Wait for a measurement, which takes a moment, before something else begins."""
+        if self.task is Task.MEASURE:
+            self.inbox.wait_until(lambda: not self.installer.active, _MEASURE_S)
+
+    def engine_view(self, before: InstallerView | None) -> InstallerView:
+        """A snapshot for the Setup panel; measuring does not count as work."""
+        view = self.installer.view
+        quiet = self.task is Task.MEASURE and view.status is EngineStatus.WORKING
+        return before if quiet and before is not None else view
+
+
+_runtime: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """The one runtime; never called while drawing or polling."""
+    global _runtime  # one engine per Blender, like the process itself
+    if _runtime is None:
+        folder = EngineFolder(engine_root())
+        inbox = Inbox()
+        installer = Installer(folder, _BACKEND, inbox, chosen_python())
+        _runtime = Runtime(inbox, installer, EngineClient(installer.launch, JobStore(folder.jobs), inbox))
+    return _runtime
+
+
+def has_runtime() -> bool:
+    """True when something has needed the engine since the extension was enabled."""
+    return _runtime is not None
+
+
+def end_runtime() -> None:
+    """End the engine and forget the runtime; open jobs stay resumable."""
+    global _runtime
+    if _runtime is not None:
+        _runtime.client.shutdown(timeout_s=3.0)
+        _runtime.installer.shutdown(timeout_s=3.0)
+        _runtime = None
+
+
+def target_scene() -> bpy.types.Scene:
+    """The scene that gets the job's result, or the current one when it is gone."""
+    name = _runtime.scene_name if _runtime else ""
+    return bpy.data.scenes.get(name) or bpy.context.scene

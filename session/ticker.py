@@ -1,0 +1,89 @@
+"""The timer that drains the engine's messages and lets panels be drawn again."""
+
+from __future__ import annotations
+
+import logging
+
+import bpy
+
+from ..backend.client import JobState
+from ..backend.teethscape.errors import TeethscapeError
+from .result import show_case
+from .runtime import has_runtime, runtime, target_scene
+from .view_state import state
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks; 10 Hz is as quick as a progress bar needs.
+INTERVAL_S = 0.1
+_BUDGET_MS = 5.0
+
+
+def start() -> None:
+    """Let the timer run until nothing is left to drain."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=INTERVAL_S, persistent=True)
+
+
+def stop() -> None:
+    """End the timer."""
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+
+
+def _tick() -> float | None:
+    if not has_runtime():
+        return None
+    runtime().inbox.drain(_BUDGET_MS)
+    before = _visible()
+    refresh()
+    if _visible() != before:
+        redraw()
+    return INTERVAL_S if runtime().busy else None
+
+
+def _visible() -> tuple[object, ...]:
+    """What the panels show of the snapshots, to the second and the per mille."""
+    job, engine = state.job, state.engine
+    seen: tuple[object, ...] = ()
+    if job is not None:
+        seen += (job.state, job.stage, job.message, round(job.overall, 3))
+        seen += (int(job.elapsed_s), job.silent, len(job.warnings))
+    if engine is not None:
+        seen += (engine.status, engine.progress, int(engine.elapsed_s), engine.problem, len(engine.usage))
+    return seen
+
+
+def refresh() -> None:
+    """Take new snapshots; a job that has just ended is shown in its scene."""
+    current = runtime()
+    before, now = state.job, current.job_view
+    state.job = now
+    state.engine = current.engine_view(state.engine)
+    ended = now is not None and now.state is JobState.DONE
+    if ended and (before is None or before.id != now.id or before.state is not JobState.DONE):
+        _deliver()
+
+
+def _deliver() -> None:
+    """Build the finished case and push the one undo step of the whole job."""
+    view = state.job
+    if view is None:
+        return
+    try:
+        show_case(target_scene(), view.case)
+    except TeethscapeError as error:
+        log.error("the finished case cannot be shown: %s", error)
+        return
+    windows = bpy.context.window_manager.windows
+    if windows:
+        with bpy.context.temp_override(window=windows[0]):
+            bpy.ops.ed.undo_push(message="Reconstruct Teeth")
+
+
+def redraw() -> None:
+    """Draw the sidebars again."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()

@@ -1,0 +1,43 @@
+"""What panels draw: snapshots that operators and the timer fill (no bpy data)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..backend.client import JobView
+from ..backend.client.installer import InstallerView
+from ..scene.case_data import CaseData, ToothRecord
+
+
+@dataclass(frozen=True)
+class ResultView:
+    """The case that is shown in a scene."""
+
+    case: CaseData
+    teeth: dict[int, ToothRecord]
+
+    @staticmethod
+    def of(case: CaseData) -> ResultView:
+        """The view of a case."""
+        return ResultView(case, {tooth.fdi: tooth for tooth in case.teeth})
+
+
+@dataclass
+class ViewState:
+    """Everything that panels read.
+
+    Attributes:
+        engine: the engine and its installation; None until looked at.
+        job: the running or last job of this Blender, if any.
+        unfinished: jobs that a crash left behind.
+        results: shown cases by their folder.
+    """
+
+    engine: InstallerView | None = None
+    job: JobView | None = None
+    unfinished: tuple[JobView, ...] = ()
+    results: dict[Path, ResultView] = field(default_factory=dict)
+
+
+state = ViewState()
