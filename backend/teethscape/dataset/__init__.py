@@ -1,0 +1,1 @@
+"""Synthetic photographs with exact labels, drawn from the tooth prior."""

@@ -1,0 +1,1 @@
+"""From a photograph to tooth instances, jaws and the view it shows."""

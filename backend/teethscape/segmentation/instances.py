@@ -1,0 +1,117 @@
+"""From probability maps to tooth instances: seeds, watershed, and merging of over-cut teeth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, maximum_filter
+
+from teethscape.segmentation.network import FloatImage, PixelMaps
+from teethscape.segmentation.region_graph import merge_regions
+
+IntImage = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class InstanceRules:
+    """How instances are cut; lengths are shares of the picture's longer side.
+
+    Attributes:
+        boundary: boundary probability above which a pixel parts teeth.
+        seed_blur: smoothing of the seed field.
+        seed_gap: smallest distance between seeds.
+        smallest: smallest side of a square as large as a tooth's visible part.
+    """
+
+    boundary: float = 0.45
+    seed_blur: float = 0.004
+    seed_gap: float = 0.012
+    smallest: float = 0.016
+
+
+def _seed_field(maps: PixelMaps, mask: NDArray[np.bool_], rules: InstanceRules) -> FloatImage:
+    """Large in the middle of teeth: distance to any border, backed by the energy map."""
+    side = max(mask.shape)
+    free = (mask & (maps.boundary < rules.boundary)).astype(np.uint8)
+    distance = cv2.distanceTransform(free, cv2.DIST_L2, 5) / side
+    return gaussian_filter(distance * (0.4 + maps.energy), rules.seed_blur * side).astype(np.float32)
+
+
+def find_seeds(maps: PixelMaps, mask: NDArray[np.bool_], rules: InstanceRules) -> IntImage:
+    """(h, w) markers 1..n at the peaks of the seed field."""
+    field = _seed_field(maps, mask, rules)
+    side = max(mask.shape)
+    reach = 2 * round(rules.seed_gap * side) + 1
+    peaks = (field == maximum_filter(field, size=reach)) & (field > 0.0015) & mask
+    _, seeds = cv2.connectedComponents(cv2.dilate(peaks.astype(np.uint8), np.ones((3, 3))))
+    return np.where(mask, seeds, 0).astype(np.int32)
+
+
+def flood(maps: PixelMaps, mask: NDArray[np.bool_], seeds: IntImage) -> IntImage:
+    """Watershed of the mask from its seeds over the boundary map."""
+    relief = np.clip(255 * (0.65 * maps.boundary + 0.35 * (1 - maps.energy)), 0, 255).astype(np.uint8)
+    markers = seeds.copy()
+    outside = int(seeds.max()) + 1
+    markers[~mask] = outside
+    filled = np.asarray(cv2.watershed(cv2.cvtColor(relief, cv2.COLOR_GRAY2BGR), markers), np.int32)
+    filled[(filled == outside) | ~mask] = 0
+    return _close_lines(filled, mask)
+
+
+def _close_lines(labels: IntImage, mask: NDArray[np.bool_]) -> IntImage:
+    """Give the watershed's dividing pixels to a neighbouring region."""
+    out = np.where(labels < 0, 0, labels).astype(np.int32)
+    for _ in range(3):
+        missing = mask & (out == 0)
+        if not missing.any():
+            break
+        grown = cv2.dilate(out.astype(np.float32), np.ones((3, 3))).astype(np.int32)
+        out[missing] = grown[missing]
+    return out
+
+
+def _without_scraps(labels: IntImage, rules: InstanceRules) -> IntImage:
+    """Only regions of a tooth's size, each its largest connected part, renumbered from 1."""
+    smallest = (rules.smallest * max(labels.shape)) ** 2
+    out = np.zeros_like(labels)
+    number = 0
+    for region in np.unique(labels[labels > 0]):
+        count, parts, stats, _ = cv2.connectedComponentsWithStats((labels == region).astype(np.uint8))
+        best = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else 0
+        if best and stats[best, cv2.CC_STAT_AREA] >= smallest:
+            number += 1
+            out[parts == best] = number
+    return out
+
+
+def clean_mask(chance: FloatImage, rules: InstanceRules) -> NDArray[np.bool_]:
+    """Teeth against the rest: pin-holes closed, specks dropped."""
+    mask = (chance > 0.5).astype(np.uint8)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    holes = (1 - mask).astype(np.uint8)
+    smallest = (rules.smallest * max(mask.shape)) ** 2
+    for image, value in ((holes, 1), (mask.copy(), 0)):
+        _, parts, stats, _ = cv2.connectedComponentsWithStats(image)
+        limit = 0.15 * smallest if value else smallest
+        small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < limit)
+        mask[np.isin(parts, small[small > 0])] = value
+    return mask > 0
+
+
+def cut_instances(maps: PixelMaps, chance: FloatImage, rules: InstanceRules | None = None) -> IntImage:
+    """(h, w) tooth ids 1..n, 0 none.
+
+    Args:
+        maps: probabilities of the network.
+        chance: tooth probability to use for the outline (perhaps refined).
+        rules: sizes and thresholds.
+    """
+    rules = rules or InstanceRules()
+    mask = clean_mask(chance, rules)
+    if not mask.any():
+        return np.zeros(mask.shape, np.int32)
+    regions = flood(maps, mask, find_seeds(maps, mask, rules))
+    return _without_scraps(merge_regions(regions, maps), rules)

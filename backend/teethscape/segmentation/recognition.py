@@ -1,0 +1,148 @@
+"""Which photo shows which view, whether one stands on its head, and whether it shows teeth at all."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.views import View
+from teethscape.segmentation.network import PictureGuess, PixelMaps, scaled
+from teethscape.segmentation.segmenter import Segmenter
+
+_LONG_SIDE = 448
+#: Smallest share of the picture that teeth cover in any standard view.
+_LEAST_TEETH = 0.02
+_NONE_ABOVE = 0.5
+#: Below this probability the view is named with a warning.
+_SURE = 0.8
+
+
+@dataclass(frozen=True)
+class PhotoRecognition:
+    """What one photo shows.
+
+    Attributes:
+        view: the view it stands for, none when it shows no teeth.
+        confidence: 0-1.
+        rotation: degrees (0 or 180) by which the photo must be turned to stand upright.
+        mirrored: none, because a mirrored dentition looks like another one; the fit tests it.
+        teeth_share: share of the picture that teeth cover.
+        problems: sentences for the user; empty when all is well.
+    """
+
+    view: View | None
+    confidence: float
+    rotation: int
+    mirrored: bool | None
+    teeth_share: float
+    problems: tuple[str, ...]
+
+    @property
+    def shows_teeth(self) -> bool:
+        """Whether the photo can be used at all."""
+        return self.view is not None
+
+
+@dataclass(frozen=True)
+class ViewRecognition:
+    """Findings about all photos of a patient, in the order given."""
+
+    photos: tuple[PhotoRecognition, ...]
+
+    @property
+    def order(self) -> dict[View, int]:
+        """Index of the photo that stands for each view."""
+        return {p.view: i for i, p in enumerate(self.photos) if p.view is not None}
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All problems, each with the number of its photo (counted from 1)."""
+        return tuple(f"Photo {i}: {text}" for i, p in enumerate(self.photos, 1) for text in p.problems)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Log-probabilities (5, 2) of view and upright/turned for one photo, and signs of a wrong subject."""
+
+    log_chance: NDArray[np.float64]
+    none: float
+    teeth_share: float
+
+
+def _teeth_share(maps: PixelMaps) -> float:
+    """Share of the picture covered by confident, bordered teeth."""
+    mask = maps.tooth > 0.5
+    rim = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    bordered = float(maps.boundary[rim].mean()) if rim.any() else 0.0
+    return float(mask.mean()) * min(1.0, 2.0 * bordered)
+
+
+def _look(pixels: NDArray[np.uint8], segmenter: Segmenter) -> _Look:
+    """Ask the network about the photo as it is and on its head."""
+    small = scaled(pixels, _LONG_SIDE)
+    maps, straight = segmenter.runtime.run(small)
+    turned_maps, turned = segmenter.runtime.run(np.ascontiguousarray(small[::-1, ::-1]))
+    del turned_maps
+    chance = np.stack([_joint(straight, turned), _joint(turned, straight)], axis=1)
+    return _Look(np.log(chance + 1e-6), min(straight.none, turned.none), _teeth_share(maps))
+
+
+def _joint(upright: PictureGuess, reverse: PictureGuess) -> NDArray[np.float64]:
+    """(5,) chance of each view if ``upright`` is the guess for the picture standing upright."""
+    view = (upright.views / max(float(upright.views.sum()), 1e-6)).astype(np.float64)
+    standing = (1 - upright.turned) * reverse.turned
+    return view * np.sqrt(max(standing, 1e-6))
+
+
+def _assign(looks: Sequence[_Look]) -> dict[int, View]:
+    """The likeliest one-to-one assignment of usable photos to views."""
+    usable = [i for i, look in enumerate(looks) if not _shows_none(look)][: len(View)]
+    best, best_score = {}, -np.inf
+    for views in itertools.permutations(View, len(usable)):
+        score = sum(float(looks[i].log_chance[v].max()) for i, v in zip(usable, views, strict=True))
+        if score > best_score:
+            best, best_score = dict(zip(usable, views, strict=True)), score
+    return best
+
+
+def _shows_none(look: _Look) -> bool:
+    """Whether the picture is no intra-oral photograph."""
+    return look.none > _NONE_ABOVE or look.teeth_share < _LEAST_TEETH
+
+
+def _describe(look: _Look, view: View | None) -> PhotoRecognition:
+    """Findings in numbers and words."""
+    if view is None:
+        return PhotoRecognition(None, 1 - look.none, 0, None, look.teeth_share, ("it shows no teeth.",))
+    chance = np.exp(look.log_chance)
+    chance /= chance.sum()
+    confidence = float(chance[view].sum())
+    rotation = 180 if chance[view, 1] > chance[view, 0] else 0
+    problems = []
+    if rotation:
+        problems.append("it stands on its head and is turned by 180 degrees.")
+    if confidence < _SURE:
+        likeliest = View(int(np.argmax(chance.sum(axis=1))))
+        hint = "" if likeliest is view else f"; by itself it looks like {likeliest.title}"
+        problems.append(f"taken as {view.title}, but this is not certain{hint}.")
+    return PhotoRecognition(view, confidence, rotation, None, look.teeth_share, tuple(problems))
+
+
+def recognise_views(photos: Sequence[NDArray[np.uint8]], segmenter: Segmenter) -> ViewRecognition:
+    """Find out which photo is which.
+
+    Args:
+        photos: RGB pictures (h, w, 3), at most five, in any order.
+        segmenter: a loaded segmenter.
+
+    Returns:
+        One finding per photo, in the order given.  Each view is given out at most once.
+    """
+    looks = [_look(pixels, segmenter) for pixels in photos]
+    views = _assign(looks)
+    return ViewRecognition(tuple(_describe(look, views.get(i)) for i, look in enumerate(looks)))

@@ -1,0 +1,143 @@
+"""Tooth instances from photographs: the interface that the engine and ``teethscape segment`` use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.fdi import Jaw
+from teethscape.dental.views import View
+from teethscape.segmentation.instances import cut_instances
+from teethscape.segmentation.network import FloatImage, PixelMaps, SegmentationRuntime, scaled
+from teethscape.segmentation.patient_colour import PatientColour, learn_colours, refine
+
+#: Longer sides in px at which each photo is seen, plain and mirrored.
+SCALES = (448, 576, 736)
+#: Longer side in px at which instances are cut.
+WORKING_SIZE = 800
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Teeth of one photo.
+
+    Attributes:
+        view: the view that was assumed.
+        instances: (h, w) photo pixels, tooth ids 1..n, 0 none.
+        jaw_of: jaw of each id.
+        confidence: 0-1 per id.
+        tooth_probability: (h, w) photo pixels.
+        kind_of: probability of each place in the quadrant (7,), central incisor to second molar, per id.
+    """
+
+    view: View
+    instances: NDArray[np.int32]
+    jaw_of: dict[int, Jaw]
+    confidence: dict[int, float]
+    tooth_probability: NDArray[np.float16]
+    kind_of: dict[int, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A photo at the working size with the network's maps."""
+
+    pixels: NDArray[np.uint8]
+    maps: PixelMaps
+
+
+def _jaw(maps: PixelMaps, mask: NDArray[np.bool_], view: View) -> Jaw:
+    """Jaw of an instance; an occlusal photo is about its own jaw unless the network is very sure."""
+    chance = float(maps.upper[mask].mean())
+    if view.is_occlusal:
+        own = view.jaws[0]
+        against = 1 - chance if own is Jaw.UPPER else chance
+        other = Jaw.LOWER if own is Jaw.UPPER else Jaw.UPPER
+        return other if against > 0.97 else own
+    return Jaw.UPPER if chance >= 0.5 else Jaw.LOWER
+
+
+def _confidence(maps: PixelMaps, chance: FloatImage, mask: NDArray[np.bool_]) -> float:
+    """How sure: mean tooth probability inside times how well the outline is seen as a border."""
+    rim = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    outline = float(cv2.dilate(maps.boundary, np.ones((5, 5), np.uint8))[rim].mean())
+    return float(np.clip(float(chance[mask].mean()) * np.sqrt(max(outline, 0.0)), 0.0, 1.0))
+
+
+def _to_photo(instances: NDArray[np.int32], chance: FloatImage, size: tuple[int, int]) -> NDArray[np.int32]:
+    """Instances at the photo's size (height, width), with the outline of the enlarged probability."""
+    height, width = size
+    grown = instances.astype(np.float32)
+    missing = instances == 0
+    spread = cv2.dilate(grown, np.ones((3, 3), np.uint8))
+    grown[missing] = spread[missing]
+    large = cv2.resize(grown, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.int32)
+    inside = cv2.resize((instances > 0).astype(np.float32) * np.maximum(chance, 0.5), (width, height)) > 0.35
+    sure = cv2.resize(chance, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    return np.where(
+        inside
+        & (
+            sure
+            | (cv2.resize(instances.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST) > 0)
+        ),
+        large,
+        0,
+    ).astype(np.int32)
+
+
+class Segmenter:
+    """The segmentation network with all that follows it.
+
+    Example:
+        segmentation = Segmenter.load().segment(photo.pixels, View.ANTERIOR)
+    """
+
+    def __init__(self, runtime: SegmentationRuntime) -> None:
+        self.runtime = runtime
+
+    @classmethod
+    def load(cls, weights: Path | None = None) -> Segmenter:
+        """Load the weights that ship with Teethscape, or others.
+
+        Raises:
+            MissingComponentError: the weights are not there.
+        """
+        return cls(SegmentationRuntime(weights))
+
+    def segment(self, pixels: NDArray[np.uint8], view: View) -> Segmentation:
+        """Teeth of one upright photo (h, w, 3) RGB; :meth:`segment_all` is better for a whole patient."""
+        return self.segment_all({view: pixels})[view]
+
+    def segment_all(self, photos: Mapping[View, NDArray[np.uint8]]) -> dict[View, Segmentation]:
+        """Teeth of all photos of one patient, whose colours are learnt from all of them."""
+        seen = {view: self._look(pixels) for view, pixels in photos.items()}
+        colour = learn_colours([(s.pixels, s.maps.tooth) for s in seen.values()])
+        return {view: self._finish(seen[view], view, photos[view].shape[:2], colour) for view in photos}
+
+    def _look(self, pixels: NDArray[np.uint8]) -> _Seen:
+        """Run the network over scales and mirror images."""
+        maps = self.runtime.average(pixels, SCALES, WORKING_SIZE)
+        return _Seen(scaled(pixels, WORKING_SIZE), maps)
+
+    def _finish(self, seen: _Seen, view: View, size: tuple[int, ...], colour: PatientColour) -> Segmentation:
+        """Cut instances and describe each."""
+        maps = seen.maps
+        chance = refine(seen.pixels, maps.tooth, colour)
+        small = cut_instances(maps, chance)
+        ids = [int(i) for i in np.unique(small) if i]
+        masks = {i: small == i for i in ids}
+        height, width = size[:2]
+        enlarged = cv2.resize(chance, (width, height), interpolation=cv2.INTER_LINEAR)
+        return Segmentation(
+            view,
+            _to_photo(small, chance, (height, width)),
+            {i: _jaw(maps, masks[i], view) for i in ids},
+            {i: _confidence(maps, chance, masks[i]) for i in ids},
+            enlarged.astype(np.float16),
+            {i: maps.kind[:, masks[i]].mean(axis=1) for i in ids},
+        )

@@ -1,0 +1,62 @@
+"""Several training processes that share one network by averaging their gradients."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as multiprocessing
+
+
+def average_gradients(network: torch.nn.Module) -> None:
+    """Replace each gradient by its mean over all processes; does nothing when there is one."""
+    if not dist.is_initialized():
+        return
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    start = 0
+    for gradient in gradients:
+        gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+        start += gradient.numel()
+
+
+def rank() -> int:
+    """Number of this process, 0 for the one that writes files."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def _enter(number: int, count: int, meeting: str, work: Callable[[], None]) -> None:
+    """Body of one process."""
+    if number and hasattr(os, "setsid"):
+        os.setsid()  # desktop schedulers share the processor between sessions
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=meeting, rank=number, world_size=count)
+    try:
+        work()
+    finally:
+        dist.destroy_process_group()
+
+
+def in_processes(count: int, work: Callable[[], None]) -> None:
+    """Run ``work`` (picklable) in ``count`` processes, this one being number 0."""
+    if count == 1:
+        work()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = (Path(folder) / "meeting").as_uri()
+        context = multiprocessing.get_context("spawn")
+        others = [
+            context.Process(target=_enter, args=(n, count, meeting, work), daemon=True)
+            for n in range(1, count)
+        ]
+        for process in others:
+            process.start()
+        _enter(0, count, meeting, work)
+        for process in others:
+            process.join(30)
