@@ -120,9 +120,20 @@ class CaseFolder:
         """
         return read_record(self.record_path)
 
+    def read_finished(self) -> dict[str, Any]:
+        """The record of a case whose reconstruction is complete."""
+        record = self.read_record()
+        if record["status"] != "done" or record["scale"] is None:
+            raise BadInputError(
+                "case_unfinished",
+                f"{self.root} is not finished (status: {record['status']}).",
+                "Run teethscape reconstruct with the same arguments to resume it.",
+            )
+        return record
+
     def write_record(self, values: Mapping[str, Any]) -> None:
         """Check and replace ``case.json``; unit, frame and dates are filled in."""
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = utc_now()
         record = {
             "format": FORMAT,
             "schema_version": SCHEMA_VERSION,
@@ -150,6 +161,11 @@ class CaseFolder:
                 f"{self.root} is no case folder and holds other files ({', '.join(sorted(strangers)[:3])}).",
                 "Choose a new or empty folder for the case.",
             )
+
+
+def utc_now() -> str:
+    """The time as it stands in records."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -51,6 +51,10 @@ class Photo:
         """Width and height of the working copy, pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
+    def placed(self, view: View, notice: str) -> Photo:
+        """The photo moved to another view's slot."""
+        return replace(self, view=view, notices=(*self.notices, notice))
+
     def turned(self, quarter_turns: int, mirrored: bool, notice: str = "") -> Photo:
         """The photo turned counter-clockwise, then flipped left to right."""
         if quarter_turns % 4 == 0 and not mirrored:

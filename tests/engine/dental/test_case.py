@@ -193,8 +193,8 @@ def test_really_full_disk(tmp_path):
     mount = tmp_path / "small"
     mount.mkdir()
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)],
-        capture_output=True,  # noqa: S607
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)],  # noqa: S607
+        capture_output=True,
     )
     if made.returncode:
         pytest.skip("mounting is not allowed here")

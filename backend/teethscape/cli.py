@@ -1,0 +1,112 @@
+"""The command line ``teethscape`` (architecture, section 5).
+
+Heavy libraries are imported by the command that needs them, so that help and
+wrong usage answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from teethscape import __version__
+from teethscape.cli_commands import COMMANDS, add_commands
+from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError, UsageError
+
+log = logging.getLogger(__name__)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that raises instead of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError("usage", f"{message[:1].upper()}{message[1:]}.", f"See: {self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    A user's mistake gives one sentence and one piece of advice on stderr, never a
+    traceback; ``--json`` puts the result or the error on stdout.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["worker"]:  # its arguments and its streams are its own
+        from teethscape.worker import main as worker
+
+        return worker(list(arguments[1:]))
+    wants_json = "--json" in arguments
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    try:
+        options = _parser().parse_args(arguments)
+        result = COMMANDS[options.command](options) or {}
+        _print_result(result, wants_json)
+    except SystemExit as stop:  # --help and --version
+        return int(stop.code or 0)
+    except BaseException as error:  # noqa: BLE001 - the process border: every failure becomes a sentence
+        return _report(_as_ours(error), wants_json)
+    return int(result.get("exit_code", ExitCode.DONE))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="teethscape", description="Teeth in millimetres from five intra-oral photographs.")
+    parser.add_argument("--version", action="version", version=f"teethscape {__version__}")
+    add_commands(parser.add_subparsers(dest="command", required=True, metavar="COMMAND"))
+    return parser
+
+
+def _as_ours(error: BaseException) -> TeethscapeError:
+    """Any failure as one with code, message and advice."""
+    if isinstance(error, TeethscapeError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return CancelledError()
+    if isinstance(error, MemoryError):
+        return ResourceError("out_of_memory", "There is not enough memory.", "Close other programs.")
+    if isinstance(error, BrokenPipeError):
+        raise error
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ResourceError("disk_full", "The disk is full.", "Free some space, then run it again.")
+    if not isinstance(error, Exception):
+        raise error
+    return _internal(error)
+
+
+def _internal(error: Exception) -> TeethscapeError:
+    """Our own mistake in one line; the whole story is in the case's log."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = "" if frame is None else f" at {frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}"
+    log.debug("internal error", exc_info=error)
+    return ResourceError(
+        "internal",
+        f"The engine made a mistake ({type(error).__name__}{place}: {str(error)[:200]}).",
+        "Please report it; log/engine.log in the case folder tells more.",
+    )
+
+
+def _print_result(result: dict[str, Any], wants_json: bool) -> None:
+    if wants_json and result:
+        print(json.dumps(result, ensure_ascii=False))
+
+
+def _report(error: TeethscapeError, wants_json: bool) -> int:
+    if isinstance(error, CancelledError):
+        print("Cancelled.", file=sys.stderr)
+    else:
+        print(f"Error: {error.message}", file=sys.stderr)
+        if error.advice:
+            print(f"  What to do: {error.advice}", file=sys.stderr)
+    if wants_json:
+        values = {"code": error.code, "message": error.message, "advice": error.advice}
+        print(json.dumps({"error": values, "exit_code": int(error.exit_code)}, ensure_ascii=False))
+    return int(error.exit_code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Arguments of each command, and the function that each one calls."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
+from teethscape.dental.fdi import Jaws
+
+Result = dict[str, Any] | None
+
+
+def add_commands(commands: Any) -> None:
+    """Declare every command on the parser."""
+    add_reconstruct(commands)
+    segment = commands.add_parser("segment", help="find the teeth in photos and write FDI label images")
+    segment.add_argument("photos", type=Path, metavar="PHOTOS")
+    segment.add_argument("--output", type=Path, required=True, metavar="DIR")
+    segment.add_argument("--jaw", choices=[jaws.value for jaws in Jaws], default="both")
+    segment.add_argument("--engine", choices=["net"], default="net")
+    segment.add_argument("--json", action="store_true", help="print the result as JSON")
+    train = commands.add_parser("train", help="make a model that ships with the engine anew")
+    train.add_argument("model", choices=["prior", "segmenter"])
+    train.add_argument(
+        "--source", type=Path, metavar="PATH", help="the published model or the labelled photos"
+    )
+    train.add_argument("--output", type=Path, required=True, metavar="FILE")
+    evaluate = commands.add_parser("evaluate", help="score a case against reference crowns")
+    evaluate.add_argument("prediction", type=Path, metavar="PRED", help="a case or a folder of tooth meshes")
+    evaluate.add_argument("reference", type=Path, metavar="REF", help="a folder of tooth meshes")
+    evaluate.add_argument("--protocol", choices=["teeth"], default="teeth")
+    evaluate.add_argument("--align", choices=["similarity", "rigid", "none"], default="similarity")
+    evaluate.add_argument("--json", nargs="?", type=Path, const=Path("-"), metavar="FILE")
+    measure = commands.add_parser("measure", help="tooth widths and arch widths of a case, with intervals")
+    measure.add_argument("case", type=Path, metavar="CASE")
+    measure.add_argument("--json", action="store_true", help="print the result as JSON")
+    doctor = commands.add_parser("doctor", help="check the installed engine")
+    doctor.add_argument("--json", action="store_true", help="print the result as JSON")
+    commands.add_parser("worker", help="serve the Blender add-on over pipes", add_help=False)
+
+
+def _reconstruct(options: argparse.Namespace) -> Result:
+    from teethscape.cli_progress import ConsoleProgress
+    from teethscape.dental.request import Device, Engine, ReconstructRequest
+    from teethscape.reconstruct import reconstruct
+
+    request = ReconstructRequest(
+        photos=folder_of(options.photos),
+        output=options.output,
+        masks=options.masks,
+        mask_values=mask_values_of(options),
+        engine=Engine(options.engine),
+        jaws=Jaws(options.jaw),
+        known_lengths=lengths_of(options),
+        device=Device(options.device),
+        seed=options.seed,
+        exports=exports_of(options),
+        trust_views=options.trust_views,
+        absent_teeth=tuple(options.absent),
+    )
+    return reconstruct(request, ConsoleProgress()).to_json()
+
+
+def _segment(options: argparse.Namespace) -> Result:
+    from teethscape.cli_progress import ConsoleProgress
+    from teethscape.pipeline.segment_folder import segment_folder
+
+    return segment_folder(options.photos, options.output, Jaws(options.jaw), ConsoleProgress())
+
+
+def _train(options: argparse.Namespace) -> Result:
+    from teethscape.cli_train import train
+
+    return train(options.model, options.source, options.output)
+
+
+def _evaluate(options: argparse.Namespace) -> Result:
+    from teethscape.cli_reports import evaluate
+
+    return evaluate(options)
+
+
+def _measure(options: argparse.Namespace) -> Result:
+    from teethscape.cli_reports import measure
+
+    return measure(options)
+
+
+def _doctor(options: argparse.Namespace) -> Result:
+    from teethscape.cli_reports import doctor
+
+    return doctor(options)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
+    "reconstruct": _reconstruct,
+    "segment": _segment,
+    "train": _train,
+    "evaluate": _evaluate,
+    "measure": _measure,
+    "doctor": _doctor,
+}

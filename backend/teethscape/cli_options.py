@@ -1,0 +1,84 @@
+"""Options of ``teethscape reconstruct`` and how their texts become values."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from teethscape.dental.fdi import TEETH, Jaws
+from teethscape.dental.lengths import KnownLength, parse_known_lengths
+from teethscape.dental.request import Device, Engine, ExportFormat, MaskValues
+from teethscape.errors import UsageError
+
+
+def add_reconstruct(commands: Any) -> None:
+    """Declare ``reconstruct`` on the parser."""
+    parser = commands.add_parser(
+        "reconstruct",
+        help="photos in, case folder with teeth out; the same command resumes a run",
+        description="Reconstruct upper and lower teeth in millimetres from five intra-oral photos.",
+    )
+    parser.add_argument(
+        "photos", type=Path, metavar="PHOTOS", help="folder with the photos, best named 0 to 4"
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="CASE", help="case folder to write")
+    parser.add_argument("--masks", type=Path, metavar="DIR", help="label images 0.png to 4.png")
+    parser.add_argument(
+        "--mask-values", choices=[v.value for v in MaskValues], help="what the masks' values mean (fdi)"
+    )
+    parser.add_argument("--engine", choices=[e.value for e in Engine], default=Engine.PARAMETRIC.value)
+    parser.add_argument("--jaw", choices=[j.value for j in Jaws], default=Jaws.BOTH.value)
+    parser.add_argument(
+        *("--known-length",),
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="11=8.6",
+        help="measured tooth width or arch width (33-43=26.5) in mm; may be given several times",
+    )
+    parser.add_argument("--device", choices=[d.value for d in Device], default=Device.AUTO.value)
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--export", default="", metavar="stl,3mf,obj,glb", help="extra mesh formats")
+    parser.add_argument(
+        "--absent", type=int, nargs="+", action="extend", default=[], metavar="FDI", help="missing teeth"
+    )
+    parser.add_argument(
+        "--trust-views", action="store_true", help="believe the file names, do not recognise the views"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+
+
+def folder_of(path: Path) -> Path:
+    """The folder itself, or a case's photos when a case is given."""
+    return path / "photos" if (path / "case.json").is_file() else path
+
+
+def mask_values_of(options: argparse.Namespace) -> MaskValues:
+    """Meaning of the masks' values; useless without masks."""
+    if options.mask_values and options.masks is None:
+        raise UsageError("usage", "--mask-values needs --masks.", "Give the folder of the label images.")
+    _check_absent(options.absent)
+    return MaskValues(options.mask_values or MaskValues.FDI.value)
+
+
+def lengths_of(options: argparse.Namespace) -> tuple[KnownLength, ...]:
+    """Known lengths, contradictions refused."""
+    texts = [part for text in options.known_length for part in text.split(";") if part.strip()]
+    return parse_known_lengths(texts)
+
+
+def exports_of(options: argparse.Namespace) -> tuple[ExportFormat, ...]:
+    """Formats of ``--export stl,3mf``."""
+    names = [name.strip().lower() for name in options.export.split(",") if name.strip()]
+    known = [kind.value for kind in ExportFormat]
+    for name in names:
+        if name not in known:
+            raise UsageError("usage", f"'{name}' is no export format.", f"Choose from {', '.join(known)}.")
+    return tuple(ExportFormat(name) for name in dict.fromkeys(names))
+
+
+def _check_absent(teeth: list[int]) -> None:
+    unknown = [tooth for tooth in teeth if tooth not in TEETH]
+    if unknown:
+        raise UsageError("usage", f"{unknown[0]} is no tooth of the model.", "Use FDI numbers such as 14.")
