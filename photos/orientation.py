@@ -27,7 +27,7 @@ def exif_orientation(path: Path) -> int:
     try:
         with path.open("rb") as file:
             return _from_jpeg(file.read(_HEAD_BYTES))
-    except (OSError, struct.error):
+    except (OSError, struct.error, IndexError):
         return 1
 
 

@@ -1,0 +1,104 @@
+"""From the button to the scene, with an engine that only speaks, and one request for both."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import bpy
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FAKE_WORKER = ROOT / "tests" / "pure" / "fake_worker.py"
+
+
+@pytest.fixture
+def ready(part, scene, case_folder, tmp_path):
+    """Slots that point to the case's photos, and a runtime in a folder of its own."""
+    bpy.ops.teeth.load_photos(directory=str(case_folder / "photos"))
+    addon = part("preferences").preferences()
+    addon.engine_folder, addon.cases_folder = str(tmp_path / "Motor ü"), str(tmp_path / "Fälle")
+    part("session.runtime").end_runtime()
+    yield scene.teethscape
+    part("session.runtime").end_runtime()
+    state, fresh = part("session.view_state").state, part("session.view_state").ViewState()
+    state.__dict__.update(fresh.__dict__)
+    addon.engine_folder = addon.cases_folder = ""
+
+
+def _speak(part, tmp_path, mode):
+    """Let the runtime start the fake worker."""
+    command = (sys.executable, "-X", "utf8", "-u", str(FAKE_WORKER), "--mode", mode)
+    launch = part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
+    part("session.runtime").runtime().client._launch = lambda: launch
+
+
+def test_the_button_fills_the_scene(part, ready, scene, case_folder, tmp_path):
+    _speak(part, tmp_path, "ok")
+    ready.case_folder = str(case_folder)
+    assert bpy.ops.teeth.reconstruct() == {"FINISHED"}
+    assert "FDI_11" in scene.objects
+    assert part("session.result").result_of(scene).teeth[11].confidence == pytest.approx(0.98)
+
+
+def test_a_crash_is_told_and_leaves_the_scene_alone(part, ready, scene, tmp_path):
+    _speak(part, tmp_path, "out-of-memory")
+    with pytest.raises(RuntimeError, match="memory"):
+        bpy.ops.teeth.reconstruct()
+    assert "FDI_11" not in scene.objects
+
+
+def test_without_an_engine_the_message_says_what_to_do(ready):
+    with pytest.raises(RuntimeError, match=r"not installed.*Setup"):
+        bpy.ops.teeth.reconstruct()
+
+
+def test_a_missing_photo_disables_the_button_with_reason_and_remedy(part, ready):
+    bpy.ops.teeth.clear_photo(view="ANTERIOR")
+    assert not bpy.ops.teeth.reconstruct.poll()
+    assert part("operators.reconstruct").why_not(ready) == "Anterior photo missing: load in Photos"
+    ready.jaws = "lower"
+    bpy.ops.teeth.clear_photos()
+    assert part("operators.reconstruct").why_not(ready).startswith("4 photos missing")
+
+
+def test_the_request_says_what_the_sidebar_says(part, ready, scene, case_folder):
+    bpy.ops.teeth.turn_photo(view="RIGHT_BUCCAL", way="LEFT")
+    bpy.ops.teeth.add_known_length()
+    ready.known_lengths[0].mm = 8.6
+    ready.jaws = "upper"
+    request = part("session.request").build_request(ready, Path("/cases/one"))
+    assert request["known_lengths"] == ["11=8.600"]
+    assert [slot["view"] for slot in request["slots"]] == [0, 1, 2, 3]
+    assert request["slots"][2] == {
+        "view": 2, "path": str(case_folder / "photos" / "2.png"), "quarter_turns": 1, "mirrored": False,
+    }  # fmt: skip
+    assert (request["masks"], request["absent_teeth"], request["output"]) == (None, [], "/cases/one")
+
+
+def test_the_engine_understands_the_request(part, ready):
+    sys.path.insert(0, str(ROOT / "backend"))
+    try:
+        from teethscape.dental.request import ReconstructRequest
+    finally:
+        sys.path.remove(str(ROOT / "backend"))
+    bpy.ops.teeth.add_known_length()
+    values = part("session.request").build_request(ready, Path("/cases/one"))
+    request = ReconstructRequest.from_json(values)
+    assert (
+        request.to_json().items()
+        >= {key: value for key, value in values.items() if key != "known_lengths"}.items()
+    )
+    assert str(request.known_lengths[0]) == "11=8.6"
+
+
+def test_absent_teeth_travel_with_the_next_request(part, ready, scene, case_folder):
+    bpy.ops.teeth.open_case(directory=str(case_folder))
+    part("operators.result").find_tooth(scene, 17).teethscape.present = False
+    assert part("session.request").build_request(ready, Path("/x"))["absent_teeth"] == [17]
+
+
+def test_new_cases_have_folders_of_their_own(part, ready):
+    new = part("session.request").new_case_folder
+    assert new() != new()
