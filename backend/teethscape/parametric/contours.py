@@ -49,19 +49,24 @@ class Contour:
 
 
 def _rim_pixels(owner: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.intp]]:
-    """Flat indices of labelled pixels beside another label; that label and its pixel."""
-    height, width = owner.shape
-    padded = np.pad(owner, 1, constant_values=-2)
-    other = np.full(owner.shape, -2, np.int32)
-    beside = np.zeros(owner.shape, np.intp)
-    flat = np.arange(height * width).reshape(height, width)
+    """Flat indices of labelled pixels beside another label; that label and its pixel.
+
+    The picture's outermost pixels never count. Background wins over another label.
+    """
+    width = owner.shape[1]
+    differs = np.zeros(owner.shape, bool)
+    middle = owner[1:-1, 1:-1]
     for dx, dy in _NEIGHBOURS:
-        near = padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
-        better = (near != owner) & (near > -2) & (owner >= 0) & ((other == -2) | (near == -1))
-        other = np.where(better, near, other)
-        beside = np.where(better, flat + dy * width + dx, beside)
-    rim = np.flatnonzero(other.ravel() > -2)
-    return rim, other.ravel()[rim], beside.ravel()[rim]
+        differs[1:-1, 1:-1] |= middle != owner[1 + dy : owner.shape[0] - 1 + dy, 1 + dx : width - 1 + dx]
+    rim = np.flatnonzero(differs & (owner >= 0))
+    flat = owner.ravel()
+    own, other, beside = flat[rim], np.full(len(rim), -2, np.int32), rim.copy()
+    for dx, dy in _NEIGHBOURS:
+        pixel = rim + dy * width + dx
+        near = flat[pixel]
+        better = (near != own) & ((other == -2) | (near == -1))
+        other, beside = np.where(better, near, other), np.where(better, pixel, beside)
+    return rim, other.astype(np.int32), beside
 
 
 def _normals(owner: NDArray[np.int32], rim: NDArray[np.intp]) -> FloatArray:

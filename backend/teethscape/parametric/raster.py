@@ -14,6 +14,8 @@ _NEAR_MM = 1.0
 #: Twice the area in px^2 below which a face is seen edge-on and left out.
 _MIN_AREA = 1e-3
 _DEPTH_BITS = 1 << 20
+#: Flat pixel, triangle and 1/z, each (n,).
+_Fragments = tuple[NDArray, NDArray, NDArray]
 
 
 @dataclass(frozen=True)
@@ -48,34 +50,57 @@ class IdBuffer:
 
 def _front_faces(pixels: FloatArray, depth: FloatArray, faces: NDArray[np.int32]) -> NDArray[np.intp]:
     """Faces turned to the camera and in front of it."""
-    a, b, c = (pixels[faces[:, k]] for k in range(3))
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    return np.flatnonzero((area < -_MIN_AREA) & (depth[faces] > _NEAR_MM).all(axis=1))  # y points down
+    x, y = np.ascontiguousarray(pixels.T)
+    a, b, c = np.ascontiguousarray(faces.T)
+    area = (x[b] - x[a]) * (y[c] - y[a]) - (y[b] - y[a]) * (x[c] - x[a])
+    near = depth > _NEAR_MM
+    return np.flatnonzero((area < -_MIN_AREA) & near[a] & near[b] & near[c])  # y points down
 
 
-def _candidates(corners: NDArray[np.float32], width: int, height: int) -> tuple[NDArray, NDArray, NDArray]:
-    """All (triangle, x, y) with the pixel inside the triangle's bounding box."""
-    low = np.maximum(np.ceil(corners.min(axis=1)).astype(np.int32), 0)
-    high = np.minimum(np.floor(corners.max(axis=1)).astype(np.int32), [width - 1, height - 1])
-    size = np.maximum(high - low + 1, 0)
-    count = size[:, 0] * size[:, 1]
-    triangle = np.repeat(np.arange(len(corners), dtype=np.int32), count)
+def _span(corners: NDArray[np.float32], size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """First pixel and number of pixels of triangles (3, m) along one axis."""
+    low = np.minimum(np.minimum(corners[0], corners[1]), corners[2])
+    high = np.maximum(np.maximum(corners[0], corners[1]), corners[2])
+    first = np.maximum(np.ceil(low).astype(np.int32), 0)
+    last = np.minimum(np.floor(high).astype(np.int32), size - 1)
+    return first, np.maximum(last - first + 1, 0)
+
+
+def _candidates(
+    x: NDArray[np.float32], y: NDArray[np.float32], camera: Camera
+) -> tuple[NDArray, NDArray, NDArray]:
+    """All (triangle, column, row) with the pixel inside the triangle's bounding box."""
+    left, width = _span(x, camera.width)
+    top, height = _span(y, camera.height)
+    count = width * height
+    triangle = np.repeat(np.arange(len(count), dtype=np.int32), count)
     start = np.repeat((np.cumsum(count) - count).astype(np.int32), count)
     ordinal = np.arange(len(triangle), dtype=np.int32) - start
-    row = ordinal // size[triangle, 0]
-    return triangle, low[triangle, 0] + ordinal - row * size[triangle, 0], low[triangle, 1] + row
+    across = width[triangle]
+    row = ordinal // across
+    return triangle, left[triangle] + ordinal - row * across, top[triangle] + row
 
 
-def _barycentric(corners: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Affine maps (m, 2, 3): (x, y, 1) -> the weights of corners 1 and 2."""
-    a = corners[:, 0]
-    u, v = corners[:, 1] - a, corners[:, 2] - a
-    det = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
-    out = np.empty((len(corners), 2, 3), np.float32)
-    out[:, 0, 0], out[:, 0, 1] = v[:, 1] / det, -v[:, 0] / det
-    out[:, 1, 0], out[:, 1, 1] = -u[:, 1] / det, u[:, 0] / det
-    out[:, :, 2] = -(out[:, :, 0] * a[:, :1] + out[:, :, 1] * a[:, 1:])
-    return out
+def _affine(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(6, m): coefficients of x, y and 1 of the weights of corners 1 and 2."""
+    ux, uy, vx, vy = x[1] - x[0], y[1] - y[0], x[2] - x[0], y[2] - y[0]
+    det = ux * vy - uy * vx
+    ax, ay, bx, by = vy / det, -vx / det, -uy / det, ux / det
+    return np.stack([ax, ay, -(ax * x[0] + ay * y[0]), bx, by, -(bx * x[0] + by * y[0])])
+
+
+def _fragments(
+    x: NDArray[np.float32], y: NDArray[np.float32], inverse: NDArray, camera: Camera
+) -> _Fragments:
+    """Every pixel centre inside a triangle, with the triangle and 1/z."""
+    triangle, column, row = _candidates(x, y, camera)
+    c = [coefficient[triangle] for coefficient in _affine(x, y)]
+    w1 = c[0] * column + c[1] * row + c[2]
+    w2 = c[3] * column + c[4] * row + c[5]
+    inside = np.flatnonzero((w1 >= 0) & (w2 >= 0) & (w1 + w2 <= 1))
+    triangle, w1, w2 = triangle[inside], w1[inside], w2[inside]
+    i0, i1, i2 = (i[triangle] for i in inverse)
+    return row[inside] * camera.width + column[inside], triangle, i0 + w1 * (i1 - i0) + w2 * (i2 - i0)
 
 
 def render_ids(soup: TriangleSoup, camera: Camera) -> IdBuffer:
@@ -91,26 +116,17 @@ def render_ids(soup: TriangleSoup, camera: Camera) -> IdBuffer:
     face = np.full(width * height, -1, np.int32)
     depth = np.full(width * height, np.inf, np.float32)
     if len(front):
-        corners = pixels[soup.faces[front]].astype(np.float32)
-        inverse = (1.0 / local[soup.faces[front], 2]).astype(np.float32)
-        triangle, x, y = _candidates(corners, width, height)
-        weights = _barycentric(corners)
-        m = weights[triangle]
-        w1 = m[:, 0, 0] * x + m[:, 0, 1] * y + m[:, 0, 2]
-        w2 = m[:, 1, 0] * x + m[:, 1, 1] * y + m[:, 1, 2]
-        inside = np.flatnonzero((w1 >= 0) & (w2 >= 0) & (w1 + w2 <= 1))
-        triangle, w1, w2 = triangle[inside], w1[inside], w2[inside]
-        pixel = y[inside] * width + x[inside]
-        i = inverse[triangle]
-        value = i[:, 0] + w1 * (i[:, 1] - i[:, 0]) + w2 * (i[:, 2] - i[:, 0])
-        _resolve(face, depth, (pixel, triangle, value))
+        corners = np.ascontiguousarray(soup.faces[front].T)
+        x, y = (pixels[:, k].astype(np.float32)[corners] for k in range(2))
+        inverse = (1.0 / local[:, 2]).astype(np.float32)[corners]
+        _resolve(face, depth, _fragments(x, y, inverse, camera))
         face = np.where(face >= 0, front[np.maximum(face, 0)], -1).astype(np.int32)
     owner = np.where(face >= 0, soup.owner[np.maximum(face, 0)], -1).astype(np.int32)
     shape = (height, width)
     return IdBuffer(face.reshape(shape), owner.reshape(shape), depth.reshape(shape))
 
 
-def _resolve(face: NDArray, depth: NDArray, fragments: tuple[NDArray, NDArray, NDArray]) -> None:
+def _resolve(face: NDArray, depth: NDArray, fragments: _Fragments) -> None:
     """Keep the nearest fragment (largest 1/z) of every pixel, in place."""
     pixel, triangle, inverse = fragments
     if not len(pixel):
