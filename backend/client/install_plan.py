@@ -96,19 +96,19 @@ class InstallPlan:
         return (*names(self.pinned), "teethscape")
 
 
-def make_plan(request: InstallRequest, folder: EngineFolder, backend: Path) -> InstallPlan:
+def make_plan(request: InstallRequest, folder: EngineFolder, backend: Path, key: str) -> InstallPlan:
     """Decide what to build and find out whether it can be done; changes nothing.
 
     Args:
         request: what the user chose.
         folder: the engine's folder.
         backend: the extension's ``backend`` folder.
+        key: its `environment_key`.
     """
     pinned = pins(backend / "requirements", target_of(request.python))
     need = int(profile().installed_bytes * _HEADROOM)
     free = free_bytes(folder.root)
     problem = python_problem(request.python) or _source_problem(request) or _space_problem(need, free)
-    key = environment_key(backend, request.python)
     return InstallPlan(request, key, pinned, need, free, _notices(folder), problem)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from . import platform_support
 from .environment import PYTHON_FLAGS, child_environment, offline_environment
 from .files import write_json
-from .folders import EngineFolder
+from .folders import EngineFolder, free_bytes
 from .install_plan import InstallPlan, Source, profile, source_files
 from .pip_output import PipState, after, explain_failure
 from .problems import ClientError, Problem
@@ -155,19 +155,22 @@ def _cleared_on_failure(work: Build) -> Iterator[None]:
 @contextmanager
 def _as_problems(work: Build) -> Iterator[None]:
     """Turn what a failing child or disk says into a problem for the user."""
+    offline = work.plan.request.source is Source.FOLDER
     try:
         yield
     except ChildFailedError as error:
-        offline = work.plan.request.source is Source.FOLDER
-        raise ClientError(explain_failure(error.tail, offline)) from error
+        raise ClientError(explain_failure(error.tail, offline, free_bytes(work.folder.root))) from error
     except OSError as error:
-        raise ClientError(explain_failure((str(error),), offline=False)) from error
+        raise ClientError(explain_failure((str(error),), offline, free_bytes(work.folder.root))) from error
 
 
 def _make_environment(work: Build) -> None:
     work.tell(Step.ENVIRONMENT)
     work.place.mkdir(parents=True)
-    _run(work, work.plan.request.python.path, "venv", "--clear", str(work.venv))
+    _run(work, work.plan.request.python.path, "venv", "--without-pip", str(work.venv))
+    work.tell(Step.ENVIRONMENT, 0.1)
+    # What venv would run by itself, but then it would keep the reason of a failure to itself.
+    _run(work, work.python, "ensurepip", "--upgrade", "--default-pip")
     if work.watch.stop.is_set():
         raise StoppedError
 

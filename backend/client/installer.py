@@ -109,6 +109,7 @@ class Installer:
     def refresh(self) -> InstallerView:
         """Look at the disk again; call it when the extension starts, never while drawing."""
         if not self.active:
+            self.__dict__.pop("_key", None)
             status, engine = self._status()
             self._view = replace(self._view, status=status, engine=engine)
         return self.view
@@ -122,7 +123,7 @@ class Installer:
             ClientError: the Python that should carry the engine does not run.
         """
         request = InstallRequest(self.interpreter, source, wheels, online_allowed)
-        return make_plan(request, self.folder, self._backend)
+        return make_plan(request, self.folder, self._backend, self._key)
 
     def install(self, plan: InstallPlan) -> None:
         """Begin to install (or repair, or update); the engine in use stays until the new one has passed.
@@ -251,10 +252,11 @@ class Installer:
         self.folder.prepare()
         with locked(self.folder.install_lock):
             self._sweep(keep_ready=True)
-            build(
-                Build(plan, self.folder, self._backend, self._free_place(plan.key), watch, self._reporter())
-            )
+            report = self._reporter()
+            build(Build(plan, self.folder, self._backend, self._free_place(plan.key), watch, report))
             self._sweep(keep_ready=False)
+            count = len(plan.packages)
+            report(InstallProgress(Step.DONE, Step.DONE.label, count, count, 1.0))
 
     def _remove(self) -> None:
         if not self.folder.root.exists():
@@ -305,7 +307,7 @@ class Installer:
 
     @cached_property
     def _key(self) -> str:
-        """Identity of the engine that fits this extension; its files do not change while it runs."""
+        """Identity of the engine that fits this extension, until the next `refresh`."""
         return environment_key(self._backend, self.interpreter)
 
     def _usable(self) -> Path:

@@ -16,6 +16,8 @@ _NETWORK = (
     "Temporary failure in name resolution", "Connection refused", "Connection reset", "ConnectTimeoutError",
     "ReadTimeoutError", "ProxyError", "SSLError", "NewConnectionError", "Max retries exceeded",
 )  # fmt: skip
+#: A disk with less than this left counts as full.
+_FULL_BYTES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,16 @@ def _package_name(word: str) -> str:
     return canonical(re.split(r"[<>=!~\[;@]", word)[0])
 
 
-def explain_failure(tail: tuple[str, ...], offline: bool) -> Problem:
+def explain_failure(tail: tuple[str, ...], offline: bool, free_bytes: int) -> Problem:
     """The problem behind pip's last words.
 
     Args:
         tail: last lines of its output.
         offline: whether it was given a folder of wheels.
+        free_bytes: what is left on the disk; some tools fail on a full one without saying so.
     """
     text = "\n".join(tail)
-    if "No space left on device" in text or "Errno 28" in text:
+    if "No space left on device" in text or "Errno 28" in text or free_bytes < _FULL_BYTES:
         message, advice = "The disk became full while installing.", "Free some space, then install again."
         return Problem("disk_full", message, advice, 6, True, text)
     if any(sign in text for sign in _NETWORK):
