@@ -45,6 +45,23 @@ class _Style:
         return _Style(max(1, round(long_side * _LINE)), long_side * _TEXT / 22.0)
 
 
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What a photo shows of one tooth.
+
+    Attributes:
+        number: FDI.
+        corner: x, y of the window in the photo, pixels.
+        mask: (h, w) the tooth, in the window.
+        inferred: (h, w) where the surface is inferred, in the window.
+    """
+
+    number: int
+    corner: tuple[int, int]
+    mask: NDArray[np.bool_]
+    inferred: NDArray[np.bool_]
+
+
 def draw_overlay(
     pixels: NDArray[np.uint8], view: View, record: CameraRecord, teeth: Mapping[int, FittedTooth]
 ) -> NDArray[np.uint8]:
@@ -68,12 +85,14 @@ def draw_overlay(
     owner, inferred = _visible(shown, record)
     style = _Style.of(record.width, record.height)
     drawn = [number for number, tooth in shown.items() if view in tooth.seen_in]
-    masks = {number: _main_parts(owner == number) for number in drawn}
-    picture = _tinted(pixels, masks)
-    for number, mask in masks.items():
-        _draw_outline(picture, mask, inferred, (colour(number), style))
-    for number, mask in masks.items():
-        _draw_number(picture, mask, number, style)
+    parts = [part for number in drawn if (part := _part(owner, inferred, number)) is not None]
+    picture = pixels.copy()
+    for part in parts:
+        _tint(picture, part)
+    for part in parts:
+        _draw_outline(picture, part, style)
+    for part in parts:
+        _draw_number(picture, part, style)
     return picture
 
 
@@ -117,45 +136,45 @@ def _camera(record: CameraRecord) -> Camera:
     )
 
 
-def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _part(owner: NDArray[np.int32], inferred: NDArray[np.bool_], number: int) -> _Part | None:
     """A tooth's visible part without the specks that shine through between others."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
-    if count < 2:
-        return mask
+    whole = (owner == number).astype(np.uint8)
+    x, y, width, height = cv2.boundingRect(whole)
+    if width == 0:
+        return None
+    window = slice(y, y + height), slice(x, x + width)
+    mask = whole[window]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     areas = stats[:, cv2.CC_STAT_AREA]
     keep = areas >= _SPECK * areas[1:].max()
     keep[0] = False
-    return keep[labels]
+    return _Part(number, (x, y), keep[labels], inferred[window])
 
 
-def _tinted(pixels: NDArray[np.uint8], masks: Mapping[int, NDArray[np.bool_]]) -> NDArray[np.uint8]:
-    """The photo with a breath of each tooth's colour over it."""
-    picture = pixels.copy()
-    for number, mask in masks.items():
-        mixed = picture[mask] * (1 - _TINT) + np.array(colour(number)) * _TINT
-        picture[mask] = mixed.round().astype(np.uint8)
-    return picture
+def _tint(picture: NDArray[np.uint8], part: _Part) -> None:
+    """Lay a breath of the tooth's colour over the photo, in place."""
+    height, width = part.mask.shape
+    x, y = part.corner
+    region = picture[y : y + height, x : x + width]
+    mixed = region[part.mask] * (1 - _TINT) + np.array(colour(part.number)) * _TINT
+    region[part.mask] = mixed.round().astype(np.uint8)
 
 
-def _draw_outline(
-    picture: NDArray[np.uint8],
-    mask: NDArray[np.bool_],
-    inferred: NDArray[np.bool_],
-    look: tuple[tuple[int, int, int], _Style],
-) -> None:
+def _draw_outline(picture: NDArray[np.uint8], part: _Part, style: _Style) -> None:
     """Draw the border of a tooth's visible part, in place."""
-    tint, style = look
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(part.mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    tint = colour(part.number)
     pale = tuple(round(0.55 * c + 0.45 * 140) for c in tint)
+    window = round(max(picture.shape) * _STRETCH)
     for contour in contours:
         points = np.asarray(contour[:, 0], np.intp)
         if len(points) < 8:
             continue
-        smooth = _smoothed(points.astype(np.float64))
-        thin = _steadied(inferred[points[:, 1], points[:, 0]], round(max(mask.shape) * _STRETCH))
+        smooth = _smoothed(points.astype(np.float64)) + part.corner
+        thin = _steadied(part.inferred[points[:, 1], points[:, 0]], window)
         for start, stop in _runs(thin):
-            width = 1 if thin[start] else style.line
-            _polyline(picture, smooth, range(start, stop + 1), (pale if thin[start] else tint, width))
+            look = (pale, 1) if thin[start] else (tint, style.line)
+            _polyline(picture, smooth, range(start, stop + 1), look)
 
 
 def _smoothed(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -191,16 +210,16 @@ def _polyline(
     cv2.polylines(picture, [fixed], False, look[0], look[1], cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
-def _draw_number(picture: NDArray[np.uint8], mask: NDArray[np.bool_], number: int, style: _Style) -> None:
+def _draw_number(picture: NDArray[np.uint8], part: _Part, style: _Style) -> None:
     """Write the FDI number where the visible part is widest, in place."""
-    if mask.mean() < _SMALLEST_LABELLED:
+    if part.mask.sum() < _SMALLEST_LABELLED * picture.shape[0] * picture.shape[1]:
         return
-    padded = np.pad(mask.astype(np.uint8), 1)
+    padded = np.pad(part.mask.astype(np.uint8), 1)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
     scale = float(np.clip(depth[y, x] / 18.0, 0.45, 1.0)) * style.text
-    text, font = str(number), cv2.FONT_HERSHEY_SIMPLEX
+    text, font = str(part.number), cv2.FONT_HERSHEY_SIMPLEX
     (width, height), _ = cv2.getTextSize(text, font, scale, style.line)
-    origin = (round(float(x) - width / 2), round(float(y) + height / 2))
+    origin = (round(part.corner[0] + float(x) - width / 2), round(part.corner[1] + float(y) + height / 2))
     cv2.putText(picture, text, origin, font, scale, (20, 20, 20), style.line + 3, cv2.LINE_AA)
     cv2.putText(picture, text, origin, font, scale, (255, 255, 255), style.line, cv2.LINE_AA)
