@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +12,8 @@ from typing import Any
 from .jobs import JobState, JobStore, JobView, JobWarning
 from .problems import ClientError, Problem
 from .wire import protocol
+
+log = logging.getLogger(__name__)
 
 
 def updated(view: JobView, message: protocol.Message) -> JobView:
@@ -148,6 +151,9 @@ class JobQueue:
             True when the job is over.
         """
         old = self._views.get(view.id)
+        if old is not None and old.state is not view.state and not old.state.may_become(view.state):
+            log.warning("job %s cannot change from %s to %s", view.id, old.state, view.state)
+            return old.state.is_over
         if view.state.is_over and view.id in self._started:
             view = replace(view, elapsed_s=time.monotonic() - self._started[view.id])
         self._views[view.id] = view
