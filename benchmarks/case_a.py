@@ -1,0 +1,188 @@
+"""Reconstruct case-a and score it with the acceptance metric.
+
+    python benchmarks/case_a.py masks            hand-made masks, ids shuffled
+    python benchmarks/case_a.py photos           photos only
+    python benchmarks/case_a.py photos --weights held-out.onnx
+
+The score comes from ``tools/evaluate.py`` of the shared folder, run as a process
+(similarity per jaw, wide start, mean over teeth).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from bench_common import CACHE, ROOT, Clock, accepted_numbers, centre_scores, coverage, write_result
+from PIL import Image
+
+from teethscape.dataset.patient_masks import shuffled_ids
+from teethscape.dental.case import CaseFolder
+from teethscape.dental.request import MaskValues, ReconstructRequest
+from teethscape.dental.views import View
+from teethscape.mesh.load import load_teeth
+from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
+from teethscape.pipeline import evidence
+from teethscape.pipeline.fit_checkpoint import load_fit
+from teethscape.progress import NoProgress
+from teethscape.reconstruct import reconstruct
+from teethscape.segmentation.segmenter import Segmenter
+
+SHARED = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))
+FDI_MASKS = Path("labels") / "teeth"
+
+
+def shuffled_masks(case: Path, seed: int) -> tuple[dict[View, np.ndarray], dict[View, dict[int, int]]]:
+    """Hand-made masks under arbitrary ids, and the FDI number behind each id."""
+    rng = np.random.default_rng(seed)
+    masks, tables = {}, {}
+    for view in View:
+        labels = np.asarray(Image.open(case / FDI_MASKS / f"{view.value}.png")).astype(np.int32)
+        masks[view], tables[view] = shuffled_ids(labels, rng)
+    return masks, tables
+
+
+def shuffled_case(case: Path, seed: int) -> tuple[FitInputs, dict[View, dict[int, int]]]:
+    """Evidence of case-a with shuffled ids."""
+    masks, tables = shuffled_masks(case, seed)
+    photos = {view: PhotoGeometry(m.shape[1], m.shape[0]) for view, m in masks.items()}
+    return FitInputs(photos, masks, MaskValues.INSTANCES), tables
+
+
+def write_masks(case: Path, folder: Path, seed: int) -> dict[View, dict[int, int]]:
+    """Write shuffled masks as a user would hand them in."""
+    masks, tables = shuffled_masks(case, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for view, mask in masks.items():
+        Image.fromarray(mask.astype(np.uint8)).save(folder / f"{view.value}.png")
+    return tables
+
+
+def evaluated(case: CaseFolder, reference: Path) -> dict[str, Any]:
+    """Report of the acceptance metric."""
+    meshes, report = case.root / "meshes", case.root / "report" / "evaluate.json"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(SHARED / "tools" / "evaluate.py")]
+    for jaw in ("upper", "lower"):
+        command += [
+            f"--pred-{jaw}",
+            str(meshes / f"{jaw}.ply"),
+            f"--ref-{jaw}",
+            str(reference / f"{jaw}.ply"),
+        ]
+    command += ["--pred-teeth", str(meshes / "teeth"), "--ref-teeth", str(reference / "teeth")]
+    command += ["--align", "similarity", "--scope", "jaw", "--wide-start", "--out", str(report)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return json.loads(report.read_text(encoding="utf-8"))
+
+
+def number_errors(
+    found: Mapping[View, Mapping[int, int]], tables: Mapping[View, Mapping[int, int]]
+) -> list[str]:
+    """Wrongly numbered ids in words."""
+    return [
+        f"{view.slug}: {tables[view].get(value)} called {fdi}"
+        for view, names in found.items()
+        for value, fdi in names.items()
+        if tables[view].get(value) != fdi
+    ]
+
+
+def network(weights: Path | None) -> AbstractContextManager[Any]:
+    """Let the pipeline use other network weights than the shipped ones."""
+    if weights is None:
+        return nullcontext()
+    chosen = Segmenter.load(weights)
+    return patch.object(evidence, "segmenter", lambda: chosen)
+
+
+def summary_of(report: dict[str, Any], result: FitResult, truth: Path) -> dict[str, Any]:
+    """The figures of the issue's table."""
+    mean = report["mean_of_teeth"]
+    centres = centre_scores(result, load_teeth(truth))
+    return {
+        "cd_mm2": round(mean["chamfer_sq_mm2"], 4),
+        "cd_l1_mm": round(mean["chamfer_l1_mm"], 4),
+        "dice": round(mean["dice"], 4),
+        "missing_teeth": report["missing_teeth"],
+        "scale_needed": {jaw: round(t["scale"], 4) for jaw, t in report["transforms"].items()},
+        "coverage_90": round(coverage(centres), 4),
+    }
+
+
+def run(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    """Reconstruct, score, and compare the numbers."""
+    name = f"case-a-{args.evidence}" + (f"-{args.weights.stem}" if args.weights else "")
+    shutil.rmtree(CACHE / name, ignore_errors=True)
+    masks = CACHE / "case-a-instances"
+    tables = write_masks(args.case, masks, args.seed)
+    request = ReconstructRequest(
+        photos=args.case / "photos",
+        output=CACHE / name,
+        masks=masks if args.evidence == "masks" else None,
+        mask_values=MaskValues.INSTANCES,
+    )
+    clock = Clock.start()
+    with network(args.weights):
+        reconstruct(request, NoProgress())
+    times = clock.read()
+    case = CaseFolder(CACHE / name)
+    result = load_fit(case.log / "fit.npz")
+    report = evaluated(case, args.case / "reference")
+    summary = summary_of(report, result, args.case / "reference" / "teeth")
+    if args.evidence == "masks":
+        errors = number_errors(result.numbering, tables)
+    else:
+        errors = photo_number_errors(case, result, args.case)
+    summary |= {"number_errors": errors, **times, "metrics": result.metrics}
+    rows = {f: {k: round(v, 4) for k, v in t.items()} for f, t in report["teeth"].items()}
+    return summary, {
+        "teeth": rows,
+        "centres": centre_scores(result, load_teeth(args.case / "reference" / "teeth")),
+    }
+
+
+def photo_number_errors(case: CaseFolder, result: FitResult, truth: Path) -> list[str]:
+    """Instances of the network that overlap a hand-made label but got another number."""
+    errors = []
+    for view, table in result.numbering.items():
+        found = np.asarray(Image.open(case.instances(view))).astype(np.int32)
+        hand = Image.open(truth / FDI_MASKS / f"{view.value}.png")
+        wanted = np.asarray(hand.resize(found.shape[::-1], Image.Resampling.NEAREST)).astype(np.int32)
+        accepted = accepted_numbers(found, wanted)
+        errors += [
+            f"{view.slug}: {sorted(accepted[value])} called {fdi}"
+            for value, fdi in table.items()
+            if accepted.get(value) and fdi not in accepted[value]
+        ]
+    return errors
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("evidence", choices=("masks", "photos"))
+    parser.add_argument("--case", type=Path, default=SHARED / "cases" / "case-a")
+    parser.add_argument("--seed", type=int, default=0, help="of the shuffle")
+    parser.add_argument("--weights", type=Path, help="a network that never saw the case")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    summary, rows = run(args)
+    write_result(f"case_a_{args.evidence}", summary, rows)
+
+
+if __name__ == "__main__":
+    main()

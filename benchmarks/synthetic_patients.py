@@ -1,0 +1,68 @@
+"""Reconstruct random synthetic patients from noisy, biased labels under shuffled ids.
+
+python benchmarks/synthetic_patients.py --count 100
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import Any
+
+import numpy as np
+from bench_common import LOG, coverage, judged, random_patient, write_result
+
+from teethscape.errors import TeethscapeError
+from teethscape.parametric.engine import fit_case
+from teethscape.progress import NoProgress
+
+
+def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of the issue's table."""
+    done = [row for row in rows if "cd_mm2" in row]
+    right = [row for row in done if row["status"] == "right"]
+    centres = [centre for row in right for centre in row["centres"]]
+
+    def median(name: str, of: list[dict[str, Any]]) -> float:
+        return round(float(np.median([row[name] for row in of])), 4) if of else float("nan")
+
+    return {
+        "patients": len(rows),
+        **{s: sum(row["status"] == s for row in rows) for s in ("right", "refused", "wrong", "failed")},
+        "median_cd_mm2": median("cd_mm2", done),
+        "median_cd_mm2_of_right": median("cd_mm2", right),
+        "median_cd_l1_mm": median("cd_l1_mm", done),
+        "median_dice": median("dice", [row for row in done if "dice" in row]),
+        "coverage_90": round(coverage(centres), 4),
+        "median_cpu_s": median("cpu_s", rows),
+        "scale_error_sd": round(float(np.std([np.log(s) for r in done for s in r["scale"].values()])), 4)
+        if done
+        else float("nan"),
+    }
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first patient")
+    parser.add_argument("--name", default="synthetic_patients", help="name of the result file")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    rows: list[dict[str, Any]] = []
+    for seed in range(args.first, args.first + args.count):
+        patient = random_patient(seed)
+        try:
+            row = judged(patient, lambda inputs: fit_case(inputs, NoProgress())).record
+        except (TeethscapeError, ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+            row = {"seed": seed, "status": "failed", "why": repr(error), "cpu_s": float("nan")}
+        rows.append(row)
+        cut = {k: row.get(k) for k in ("seed", "status", "cd_mm2", "coverage", "cpu_s", "errors", "why")}
+        LOG.info("%s", cut)
+        write_result(args.name, summary_of(rows), rows)
+
+
+if __name__ == "__main__":
+    main()

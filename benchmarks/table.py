@@ -1,0 +1,102 @@
+"""Print the main figures of ``results/*.json`` as Markdown rows.
+
+python benchmarks/table.py            the table
+python benchmarks/table.py --write    put it into benchmarks/README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+START, END = "<!-- results: start -->", "<!-- results: end -->"
+Summary = dict[str, Any]
+
+
+def _case_a(s: Summary) -> str:
+    wrong, lost = len(s["number_errors"]), len(s["missing_teeth"])
+    return (
+        f"CD {s['cd_mm2']:.3f} mm² · CD-L1 {s['cd_l1_mm']:.3f} mm · Dice {s['dice']:.3f} · "
+        f"teeth missing {lost} · labels misnumbered {wrong} · 90 % intervals of centres hold {s['coverage_90']:.0%}"
+    )
+
+
+def _numbering(s: Summary) -> str:
+    kinds = [kind for kind in s if isinstance(s[kind], dict)]
+    return " · ".join(
+        f"{k}: {s[k]['right']} right, {s[k]['refused']} refused, {s[k]['wrong']} wrong" for k in kinds
+    )
+
+
+def _scale(s: Summary) -> str:
+    parts = []
+    for count, name in (("1", "one width"), ("3", "triples")):
+        if count in s:
+            one = s[count]
+            parts.append(
+                f"{name}: median error {one['median_error_percent']:.2f} %, interval holds {one['coverage_90']:.0%}"
+            )
+    return " · ".join(parts)
+
+
+def _synthetic(s: Summary) -> str:
+    return (
+        f"{s['patients']} patients: {s['right']} right, {s['refused']} refused, {s['wrong']} wrong"
+        f", {s['failed']} failed · median CD {s['median_cd_mm2']:.3f} mm² · "
+        f"90 % intervals of centres hold {s['coverage_90']:.0%} · {s['median_cpu_s']:.0f} CPU-s"
+    )
+
+
+def _timing(s: Summary) -> str:
+    return " · ".join(
+        f"{name.replace('_', ' ')}: {run['cpu_s']:.0f} CPU-s, {run['wall_s']:.0f} s wall, {run['peak_gib']:.2f} GiB"
+        for name, run in s.items()
+        if "cpu_s" in run
+    )
+
+
+ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
+    ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
+    ("case_a_photos", "case-a, photos only", _case_a),
+    ("numbering", "numbering from shuffled ids", _numbering),
+    ("scale", "scale of case-a from known tooth widths", _scale),
+    ("synthetic_patients", "random synthetic patients", _synthetic),
+    ("timing", "time and memory, case-a", _timing),
+)
+
+
+def table() -> str:
+    """The Markdown table of what has been measured."""
+    lines = ["| what | measured | command | date |", "|---|---|---|---|"]
+    for name, title, text in ROWS:
+        path = HERE / "results" / f"{name}.json"
+        if not path.is_file():
+            lines.append(f"| {title} | not measured | | |")
+            continue
+        record = json.loads(path.read_text(encoding="utf-8"))
+        lines.append(f"| {title} | {text(record['summary'])} | `{record['command']}` | {record['date']} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    if not args.write:
+        print(table())
+        return
+    readme = HERE / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    before, rest = text.split(START)
+    readme.write_text(f"{before}{START}\n{table()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
