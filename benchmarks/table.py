@@ -19,10 +19,9 @@ Summary = dict[str, Any]
 
 def _case_a(s: Summary) -> str:
     wrong, lost = len(s["number_errors"]), len(s["missing_teeth"])
-    return (
-        f"CD {s['cd_mm2']:.3f} mm² · CD-L1 {s['cd_l1_mm']:.3f} mm · Dice {s['dice']:.3f} · "
-        f"teeth missing {lost} · labels misnumbered {wrong} · 90 % intervals of centres hold {s['coverage_90']:.0%}"
-    )
+    scores = f"CD {s['cd_mm2']:.3f} mm² · CD-L1 {s['cd_l1_mm']:.3f} mm · Dice {s['dice']:.3f}"
+    covered = f"90 % intervals of centres hold {s['coverage_90']:.0%}"
+    return f"{scores} · teeth missing {lost} · labels misnumbered {wrong} · {covered}"
 
 
 def _numbering(s: Summary) -> str:
@@ -37,9 +36,8 @@ def _scale(s: Summary) -> str:
     for count, name in (("1", "one width"), ("3", "triples")):
         if count in s:
             one = s[count]
-            parts.append(
-                f"{name}: median error {one['median_error_percent']:.2f} %, interval holds {one['coverage_90']:.0%}"
-            )
+            error, held = one["median_error_percent"], one["coverage_90"]
+            parts.append(f"{name}: median error {error:.2f} %, interval holds {held:.0%}")
     return " · ".join(parts)
 
 
@@ -52,11 +50,12 @@ def _synthetic(s: Summary) -> str:
 
 
 def _timing(s: Summary) -> str:
-    return " · ".join(
-        f"{name.replace('_', ' ')}: {run['cpu_s']:.0f} CPU-s, {run['wall_s']:.0f} s wall, {run['peak_gib']:.2f} GiB"
-        for name, run in s.items()
-        if "cpu_s" in run
-    )
+    parts = []
+    for name, run in s.items():
+        if "cpu_s" in run:
+            used = f"{run['cpu_s']:.0f} CPU-s, {run['wall_s']:.0f} s wall, {run['peak_gib']:.2f} GiB"
+            parts.append(f"{name.replace('_', ' ')}: {used}")
+    return " · ".join(parts)
 
 
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
