@@ -10,8 +10,10 @@ import argparse
 import errno
 import json
 import logging
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from teethscape import __version__
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return worker(list(arguments[1:]))
     wants_json = "--json" in arguments
+    _stop_on_terminate()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         options = _parser().parse_args(arguments)
@@ -57,6 +60,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"teethscape {__version__}")
     add_commands(parser.add_subparsers(dest="command", required=True, metavar="COMMAND"))
     return parser
+
+
+def _stop_on_terminate() -> None:
+    """Let a polite kill end like Ctrl-C, so that the case says "cancelled"."""
+
+    def stop(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with suppress(ValueError):  # signals belong to the main thread only
+        signal.signal(signal.SIGTERM, stop)
 
 
 def _as_ours(error: BaseException) -> TeethscapeError:

@@ -88,7 +88,7 @@ def reconstruct(request: ReconstructRequest, progress: Progress) -> CaseSummary:
     case.check()
     progress.stage(Stage.PHOTOS, 0.0)
     photos = read_photos(request)
-    masks = None if request.masks is None else labels_from_masks(request, photos)
+    masks = None if request.masks is None else labels_from_masks(request, photos, progress)
     progress.stage(Stage.PHOTOS, 1.0)
     with case.locked(), _logged(case):
         job = _Job(case, request, progress)

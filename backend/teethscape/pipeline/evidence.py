@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.masks import read_masks
-from teethscape.dental.photos import Photo
+from teethscape.dental.photos import Photo, turn
 from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
-from teethscape.errors import BadInputError
+from teethscape.errors import BadInputError, MissingComponentError
 from teethscape.pipeline.mask_views import true_order
 from teethscape.pipeline.segment_stage import Labels
 from teethscape.progress import Progress, Stage
@@ -24,10 +24,17 @@ if TYPE_CHECKING:
     from teethscape.segmentation.segmenter import Segmenter
 
 
+#: Every photo's view must be this sure before photos with user masks are exchanged.
+_SURE = 0.9
+
+
 def labels_from_masks(
-    request: ReconstructRequest, photos: Mapping[View, Photo]
+    request: ReconstructRequest, photos: Mapping[View, Photo], progress: Progress
 ) -> tuple[dict[View, Photo], Labels]:
-    """Read the user's masks; FDI numbers also tell which view each photo shows.
+    """Read the user's masks and bring photos and masks into their true views.
+
+    FDI numbers tell the view by themselves; other masks go with their photos, whose
+    views the network recognises.
 
     Returns:
         The photos in their true views and their labels.
@@ -35,14 +42,36 @@ def labels_from_masks(
     if request.masks is None:
         raise ValueError("the request names no masks")
     masks, notices = read_masks(request.masks, photos, request.mask_values)
-    order = {view: view for view in photos}
-    if request.mask_values is MaskValues.FDI and not request.trust_views:
-        order = true_order(masks)
-    arranged = {true: _moved(photos[slot], true) for slot, true in sorted(order.items())}
-    images = {true: masks[slot] for slot, true in order.items()}
-    views = sorted(arranged)
-    labels = Labels({v: images[v] for v in views}, request.mask_values, source="user", notices=notices)
-    return {v: arranged[v] for v in views}, labels
+    if request.trust_views:
+        arranged = dict(photos)
+    elif request.mask_values is MaskValues.FDI:
+        arranged = {true: _moved(photos[slot], true) for slot, true in true_order(masks).items()}
+    else:
+        arranged = _recognised_with_masks(photos, progress)
+    slots = {photo.source: slot for slot, photo in photos.items()}
+    images = {}
+    for view in sorted(arranged):
+        slot = slots[arranged[view].source]
+        turns = arranged[view].quarter_turns - photos[slot].quarter_turns
+        images[view] = turn(masks[slot], turns, False)
+    labels = Labels(images, request.mask_values, source="user", notices=notices)
+    return {view: arranged[view] for view in sorted(arranged)}, labels
+
+
+def _recognised_with_masks(photos: Mapping[View, Photo], progress: Progress) -> dict[View, Photo]:
+    """Photos in the views that the network is sure of; as given when it is not."""
+    from teethscape.segmentation.recognition import recognise_views
+
+    progress.stage(Stage.RECOGNISE, 0.0)
+    given = list(photos.values())
+    try:
+        found = recognise_views([photo.pixels for photo in given], segmenter()).photos
+    except MissingComponentError:
+        return dict(photos)  # masks are enough to work with; only the check is lost
+    views = {finding.view for finding in found}
+    if views != set(photos) or min(finding.confidence for finding in found) < _SURE:
+        return dict(photos)
+    return {f.view: _corrected(p, f.view, f) for p, f in zip(given, found, strict=True) if f.view is not None}
 
 
 def order_photos(

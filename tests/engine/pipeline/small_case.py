@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -111,9 +112,27 @@ class _Killer(NoProgress):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _endless_fit(inputs: FitInputs, progress: object) -> FitResult:
+    sys.stdout.write("fitting\n")
+    sys.stdout.flush()
+    time.sleep(60)
+    return quick_fit(inputs, progress)
+
+
+def _run_command(folder: Path) -> int:
+    """The command line with a fit that must be stopped from outside."""
+    from teethscape.cli import main
+
+    install(_endless_fit)
+    wish = request(folder)
+    return main(["reconstruct", str(wish.photos), "--output", str(wish.output), "--masks", str(wish.masks)])
+
+
 if __name__ == "__main__":
     from teethscape.reconstruct import reconstruct
 
+    if sys.argv[2] == "command":
+        sys.exit(_run_command(Path(sys.argv[1])))
     install()
     killer = _Killer(Stage(sys.argv[2]), float(sys.argv[3]))
     reconstruct(request(Path(sys.argv[1]), (ExportFormat.STL,)), killer)

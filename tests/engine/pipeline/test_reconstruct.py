@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -162,6 +163,22 @@ def test_killed_at_any_stage_can_be_resumed(small, engine, tmp_path, stage, shar
     assert list(summary.resumed) == ALL[:finished]
     assert case.read_finished()["teeth"]
     assert not list(case.root.rglob("*.part"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_command_says_cancelled(small, tmp_path, number):
+    small.write_inputs(tmp_path)
+    script = Path(__file__).with_name("small_case.py")
+    arguments = [sys.executable, str(script), str(tmp_path), "command"]
+    child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"fitting\n"
+    child.send_signal(number)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert err.decode().splitlines()[-1] == "Cancelled."
+    assert CaseFolder(tmp_path / "case").read_record()["status"] == "cancelled"
 
 
 def test_refusal_is_recorded(small, engine, tmp_path, monkeypatch):
