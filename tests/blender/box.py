@@ -11,8 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 #: What the extension's zip may hold of the repository; everything else is for developers.
 _EXTENSION_PARTS = (
-    "__init__.py", "blender_manifest.toml", "cli.py", "preferences.py", "properties.py", "LICENSE", "README.md",
-    "backend", "examples", "operators", "panels", "photos", "render_scripts", "scene", "session",
+    "__init__.py", "blender_manifest.toml", "cli.py", "preferences.py", "properties.py",
+    "LICENSE", "README.md", "backend", "examples", "operators", "panels", "photos",
+    "render_scripts", "scene", "session",
 )  # fmt: skip
 
 

@@ -1,0 +1,116 @@
+"""Runs inside Blender: tells where buttons are and when something is done.
+
+Blender does not say where it draws a button. But over a button, Ctrl C copies
+the Python call of its operator. So the series moves the real mouse down the
+sidebar, presses that, and this module notes what was copied at which place.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+
+MARKS = Path("/w/marks")
+_ADDON = "bl_ext.user_default.teethscape"
+_found: list[tuple[str, int, int]] = []
+
+
+def forget() -> None:
+    """Begin a new scan."""
+    _found.clear()
+    bpy.context.window_manager.clipboard = ""
+
+
+def note(x: int, y: int) -> None:
+    """Remember what the button at a place copied."""
+    manager = bpy.context.window_manager
+    if manager.clipboard:
+        _found.append((manager.clipboard, x, y))
+        manager.clipboard = ""
+
+
+def aim(text: str, mark: str, offset: tuple[int, int]) -> None:
+    """Write the middle of the button whose call contains ``text``, moved by an offset."""
+    rows = [y for copied, _, y in _found if text in copied]
+    if not rows:
+        raise RuntimeError(f"no button with {text!r} among {sorted({copied for copied, _, _ in _found})}")
+    # One button may be as tall as several steps of the scan.
+    first = [y for y in rows if y - rows[0] < 60]
+    x = next(x for copied, x, _ in _found if text in copied)
+    (MARKS / mark).write_text(f"{x + offset[0]} {sum(first) // len(first) + offset[1]}", "utf-8")
+
+
+def expect_preference(name: str, value: str) -> None:
+    """Fail unless a click or the keyboard has set a preference of the extension."""
+    found = getattr(bpy.context.preferences.addons[_ADDON].preferences, name)
+    if found.rstrip("/") != value:
+        raise RuntimeError(f"{name} is {found!r} instead of {value!r}")
+
+
+def state() -> object:
+    """What the extension's panels draw."""
+    return sys.modules[f"{_ADDON}.session.view_state"].state
+
+
+def when(condition: Callable[[], bool], mark: str) -> None:
+    """Write a mark as soon as something is true."""
+
+    def look() -> float | None:
+        if not condition():
+            return 0.3
+        (MARKS / mark).write_text("done", "utf-8")
+        return None
+
+    bpy.app.timers.register(look, first_interval=0.1, persistent=True)
+
+
+def engine_is_ready() -> bool:
+    """The Setup panel shows an engine that has passed its test."""
+    view = state().engine
+    return view is not None and view.status.value == "ready"
+
+
+def installing(least: float) -> Callable[[], bool]:
+    """The installation has come so far."""
+    return lambda: state().engine.progress.fraction >= least or engine_is_ready()
+
+
+def job_at(least: float) -> Callable[[], bool]:
+    """The reconstruction has come so far, or is over."""
+    return lambda: state().job is not None and (state().job.overall >= least or state().job.state.is_over)
+
+
+def job_is_over() -> bool:
+    """The reconstruction has ended, well or not."""
+    return state().job is not None and state().job.state.is_over
+
+
+def open_sidebar() -> None:
+    """Open the sidebar, as the key N would."""
+    for area in bpy.context.window_manager.windows[0].screen.areas:
+        if area.type == "VIEW_3D":
+            area.spaces.active.show_region_ui = True
+
+
+def check_result() -> None:
+    """Fail unless the finished case is in the scene."""
+    job = state().job
+    if job.state.value != "done":
+        raise RuntimeError(f"the reconstruction ended as {job.state}: {job.problem}")
+    tooth = bpy.data.objects["FDI_11"]
+    if tooth.data.attributes["sigma_mm"].data_type != "FLOAT" or len(tooth.data.polygons) < 500:
+        raise RuntimeError("FDI_11 is no tooth")
+    camera = bpy.context.scene.camera
+    if camera is None or camera.teethscape.kind != "PHOTO_CAMERA":
+        raise RuntimeError("the scene is not seen through a photo camera")
+
+
+MARKS.mkdir(exist_ok=True)
+module = types.ModuleType("probe")
+module.__dict__.update(globals())
+sys.modules["probe"] = module
+open_sidebar()

@@ -1,0 +1,22 @@
+"""The proof in pictures, as a test: zip, engine, photos, teeth, by mouse clicks."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from series import play, prepare_wheels
+
+pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+SHOTS = 8
+
+
+def test_from_the_zip_to_the_tooth_by_mouse_clicks(box, tmp_path):
+    try:
+        prepare_wheels(box, None)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no wheels for the box's Python, for pip failed ({error.returncode}): no network?")
+    played = play(box, tmp_path / "series")
+    assert played.returncode == 0, played.stderr[-4000:]
+    assert len(list((tmp_path / "series").glob("*.png"))) == SHOTS
