@@ -1,0 +1,187 @@
+"""One locked run over one case: the stages in order, and how the run ended."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from teethscape.dental.case import CaseFolder
+from teethscape.dental.photos import Photo
+from teethscape.dental.request import MaskValues, ReconstructRequest
+from teethscape.dental.views import View
+from teethscape.errors import CancelledError, ResourceError, TeethscapeError
+from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
+from teethscape.pipeline.evidence import find_labels, order_photos
+from teethscape.pipeline.fit_checkpoint import load_fit, save_fit
+from teethscape.pipeline.mesh_stage import write_exports, write_fdi_masks, write_meshes
+from teethscape.pipeline.overlay_stage import write_overlays
+from teethscape.pipeline.photo_stage import identity, load_photos, save_photos
+from teethscape.pipeline.record import CaseRecord
+from teethscape.pipeline.runner import StageRunner
+from teethscape.pipeline.segment_stage import Labels, load_labels, save_labels
+from teethscape.progress import Progress, Stage
+
+log = logging.getLogger(__name__)
+
+
+class Job:
+    """One run.
+
+    Args:
+        case: the locked case folder.
+        request: what is asked.
+        progress: told of every stage.
+    """
+
+    def __init__(self, case: CaseFolder, request: ReconstructRequest, progress: Progress) -> None:
+        self.case, self.request, self.progress = case, request, progress
+        self.record = CaseRecord(case, request)
+        self.runner = StageRunner(case, progress, self.record.running)
+
+    def run(self, photos: Mapping[View, Photo], masks: tuple[dict[View, Photo], Labels] | None) -> FitResult:
+        """All stages in order."""
+        photos = self._recognise(photos, masks)
+        labels = self._segment(photos, None if masks is None else masks[1])
+        result = self._fit(photos, labels)
+        self.record.add_fit(result, labels.source)
+        self._write(photos, labels, result)
+        return result
+
+    def _recognise(
+        self, photos: Mapping[View, Photo], masks: tuple[dict[View, Photo], Labels] | None
+    ) -> Mapping[View, Photo]:
+        """Photos in their true views, upright, stored as working copies."""
+
+        def make() -> tuple[Mapping[View, Photo], list[Path]]:
+            ordered = masks[0] if masks else order_photos(self.request, photos, self.progress)
+            return ordered, save_photos(self.case, ordered)
+
+        inputs = {
+            "photos": identity(masks[0] if masks else photos),
+            "jaws": self.request.jaws.value,
+            "trust": self.request.trust_views or masks is not None,
+        }
+        found = self.runner.run(Stage.RECOGNISE, inputs, make, lambda: load_photos(self.case))
+        self.record.add_photos(found)
+        self._notice("photo", [f"{p.source.name}: {notice}" for p in found.values() for notice in p.notices])
+        return found
+
+    def _segment(self, photos: Mapping[View, Photo], given: Labels | None) -> Labels:
+        """Label images: the user's, or the network's."""
+
+        def make() -> tuple[Labels, list[Path]]:
+            labels = given
+            if labels is None or labels.kind is MaskValues.JAWS:
+                labels = find_labels(photos, labels, self.progress)
+            return labels, save_labels(self.case, labels)
+
+        inputs = {
+            "kind": given.kind.value if given else "",
+            "masks": [] if given is None else [_array_hash(image) for image in given.images.values()],
+        }
+        labels = self.runner.run(Stage.SEGMENT, inputs, make, lambda: load_labels(self.case))
+        self._notice("masks", labels.notices)
+        return labels
+
+    def _fit(self, photos: Mapping[View, Photo], labels: Labels) -> FitResult:
+        """The parametric model fitted to the labels."""
+        request, path = self.request, self.case.log / "fit.npz"
+
+        def make() -> tuple[FitResult, list[Path]]:
+            from teethscape.parametric.engine import fit_case
+
+            inputs = FitInputs(
+                photos={view: PhotoGeometry(*photo.size, photo.focal_35mm) for view, photo in photos.items()},
+                labels=labels.images,
+                label_kind=labels.kind,
+                jaw_hint=labels.jaw_of,
+                kind_hint=labels.kind_of,
+                jaws=request.jaws,
+                known_lengths=request.known_lengths,
+                seed=request.seed,
+                absent_teeth=request.absent_teeth,
+            )
+            result = fit_case(inputs, self.progress)
+            save_fit(path, result)
+            return result, [path]
+
+        wishes = {
+            "engine": request.engine.value,
+            "known_lengths": [str(length) for length in request.known_lengths],
+            "seed": request.seed,
+            "absent": list(request.absent_teeth),
+        }
+        return self.runner.run(Stage.FIT, wishes, make, lambda: load_fit(path))
+
+    def _write(self, photos: Mapping[View, Photo], labels: Labels, result: FitResult) -> None:
+        """Meshes, masks, overlays and exports."""
+        case, run = self.case, self.runner.run
+
+        def meshes() -> tuple[None, list[Path]]:
+            masks = write_fdi_masks(case, labels.images, result.numbering)
+            return None, [*masks, *write_meshes(case, result)]
+
+        run(Stage.MESHES, {}, meshes, _nothing)
+        run(
+            Stage.OVERLAYS,
+            {},
+            lambda: (None, write_overlays(case, photos, result, self.progress)),
+            _nothing,
+        )
+        kinds = sorted(set(self.request.exports))
+        if kinds:
+            run(
+                Stage.EXPORT,
+                {"exports": [kind.value for kind in kinds]},
+                lambda: (None, write_exports(case, result, kinds)),
+                _nothing,
+            )
+        self.progress.stage(Stage.DONE, 1.0)
+
+    def _notice(self, code: str, notices: list[str] | tuple[str, ...]) -> None:
+        for notice in notices:
+            self.progress.warn(code, notice)
+        self.record.add_notices(notices)
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Leave the outcome in ``case.json`` and the journal, whatever it is."""
+        try:
+            yield
+            self.case.journal.append("done")
+        except (CancelledError, KeyboardInterrupt):
+            self._stopped("cancelled", None)
+            raise
+        except MemoryError:
+            error = ResourceError(
+                "out_of_memory", "There is not enough memory.", "Close other programs, then run it again."
+            )
+            self._stopped("failed", error)
+            raise error from None
+        except TeethscapeError as error:
+            self._stopped("failed", error)
+            raise
+        except Exception:
+            log.exception("the engine made a mistake")
+            advice = f"Send {self.case.log / 'engine.log'} with a report."
+            self._stopped("failed", ResourceError("internal", "The engine made a mistake.", advice))
+            raise
+
+    def _stopped(self, status: str, error: TeethscapeError | None) -> None:
+        try:
+            self.record.stopped(status, error)
+            self.case.journal.append(status, code=error.code if error else status)
+        except TeethscapeError as second:  # a full disk: the first error is the one to show
+            log.warning("the outcome could not be written: %s", second)
+
+
+def _nothing() -> None:
+    """Stages that only write files have nothing to read back."""
+
+
+def _array_hash(image: Any) -> str:
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
