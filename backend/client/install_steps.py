@@ -213,6 +213,7 @@ def _bar(venv: Path) -> str:
 def _run_pip(work: Build, *arguments: str) -> None:
     """Run pip and report its progress: half for finding packages, half for placing them."""
     state = PipState()
+    placed: set[str] = set()
 
     def line(text: str) -> None:
         nonlocal state
@@ -221,10 +222,14 @@ def _run_pip(work: Build, *arguments: str) -> None:
 
     def tick() -> None:
         total = len(work.plan.packages)
-        done = len(_installed(work) & set(work.plan.packages))
+        nonlocal state
+        now = _installed(work) & set(work.plan.packages)
+        for name in sorted(now - placed):
+            state = replace(state, words=f"Installed {name}")
+        placed.update(now)
         found = min(len(state.found & set(work.plan.packages)), total)
         looked = max(found - 1 + state.part, 0.0) if not state.installing else total
-        work.tell(Step.PACKAGES, (looked + done) / (2 * total), done, state.words)
+        work.tell(Step.PACKAGES, (looked + len(placed)) / (2 * total), len(placed), state.words)
 
     _run(work, work.python, "pip", *arguments, watch=replace(work.watch, line=line, tick=tick))
 

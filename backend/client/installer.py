@@ -273,7 +273,10 @@ class Installer:
         kept = set(places if keep_ready else places[-2:])
         for place in self.folder.envs.iterdir():
             if place not in kept:
-                self.folder.remove(place)
+                try:
+                    self.folder.remove(place)
+                except OSError:  # in use on Windows: the next installation gets it
+                    log.warning("%s cannot be removed now", place, exc_info=True)
 
     def _free_place(self, key: str) -> Path:
         numbers = (number for number in range(1, 10_000))

@@ -62,6 +62,11 @@ _ALLOWED: dict[JobState, tuple[JobState, ...]] = {
 }
 
 
+#: Finished jobs that are remembered.
+KEPT_JOBS = 20
+_ENDED = (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
+
+
 @dataclass(frozen=True)
 class JobWarning:
     """Something that the user should know about a job that goes on."""
@@ -135,6 +140,7 @@ class JobStore:
         if not isinstance(request.get("output"), str) or not request["output"]:
             raise ClientError(Problem("no_case_folder", "The job has no case folder.", "Choose one.", 2))
         request = _with_absolute_paths(request)
+        self._prune()
         view = JobView(uuid.uuid4().hex, Path(request["output"]))
         try:
             write_json(self._folder(view.id) / "request.json", request)
@@ -184,6 +190,16 @@ class JobStore:
     def discard(self, job: str) -> None:
         """Forget a job; its case folder is the user's and stays."""
         shutil.rmtree(self._folder(job))
+
+    def _prune(self) -> None:
+        """Forget the oldest of the jobs that came to an end."""
+        ended: list[tuple[float, Path]] = []
+        for path in self.folder.glob("*/state.json"):
+            content = read_json(path)
+            if content is not None and content.get("state") in _ENDED:
+                ended.append((path.stat().st_mtime, path.parent))
+        for _, folder in sorted(ended)[:-KEPT_JOBS]:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _orphan(self, folder: Path) -> JobView | None:
         """The unfinished job in a folder, as interrupted; None for any other."""

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from client import ClientError, EngineClient, EngineLaunch, EngineState, JobState, JobStore, JobView
+from client.jobs import KEPT_JOBS
 from client.platform_support import process_start
 
 from .conftest import FAKE_WORKER, HASTY, MakeClient
@@ -293,3 +295,17 @@ def test_incomplete_requests_are_refused(make_client: MakeClient) -> None:
     with pytest.raises(ClientError):
         client.resume("0" * 32)
     assert client.jobs == ()
+
+
+def test_a_hundred_jobs_leave_nothing_behind(make_client: MakeClient, request_json) -> None:
+    threads = threading.active_count()
+    client = make_client("ok")
+    for _ in range(100):
+        assert finish(client, client.submit(request_json)).state is JobState.DONE
+    kept = len(list(client._queue._store.folder.iterdir()))
+    assert kept <= KEPT_JOBS + 1
+    client.shutdown(5.0)
+    deadline = time.monotonic() + 5
+    while threading.active_count() > threads and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert threading.active_count() <= threads
