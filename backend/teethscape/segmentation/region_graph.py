@@ -19,14 +19,20 @@ class MergeRules:
 
     Attributes:
         border: boundary probability at which the shared border is neither a border nor none.
-        convexity: gain of the union's convexity over the parts' that is neutral.
-        kind: overlap of the kind histograms that is neutral.
+        strength: weight of the border, per unit of probability.
+        convexity: weight of the union's gain in convexity over its parts.
+        kind: weight of agreement in tooth kind, where the network knows the kinds.
+        sliver: bonus where one part is tiny.
+        bias: added to all.
         largest: area of a union beyond which it is too large, in median areas of whole teeth.
     """
 
     border: float = 0.42
-    convexity: float = 0.0
-    kind: float = 0.5
+    strength: float = 6.0
+    convexity: float = 6.0
+    kind: float = 1.5
+    sliver: float = 0.8
+    bias: float = -0.3
     largest: float = 2.6
 
 
@@ -67,16 +73,21 @@ def _evidence(regions: IntImage, maps: PixelMaps, pair: tuple[int, int], rules: 
     before = (areas[0] * _solidity(a) + areas[1] * _solidity(b)) / sum(areas)
     closed = cv2.morphologyEx(union.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3))) > 0
     rounder = _solidity(closed) - before
-    one, two = _kinds(maps, a), _kinds(maps, b)
-    alike = float(np.sqrt(one * two).sum())
     sliver = 1.0 if min(areas) < 0.12 * max(areas) else 0.0
     return (
-        6.0 * (rules.border - strength)
-        + 8.0 * (rounder - rules.convexity)
-        + 1.5 * (alike - rules.kind)
-        + 0.8 * sliver
-        - 0.6
+        rules.strength * (rules.border - strength)
+        + rules.convexity * rounder
+        + rules.kind * _agreement(_kinds(maps, a), _kinds(maps, b))
+        + rules.sliver * sliver
+        + rules.bias
     )
+
+
+def _agreement(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
+    """From -1 (surely of different kinds) over 0 (unknown) to 1 (surely of one kind)."""
+    knowledge = float(np.sqrt((one.max() - 1 / 7) * (two.max() - 1 / 7)))
+    overlap = float(np.minimum(one, two).sum())
+    return knowledge * (2 * overlap - 1)
 
 
 def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -85,11 +96,14 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _ridge(boundary: NDArray[np.float32], contact: NDArray[np.bool_]) -> float:
-    """Mean height of the boundary's ridge along a contact: at each pixel the largest value next to it."""
+    """Height of the boundary along a contact: mean of its average and its weak places.
+
+    A fissure is a border here and there; two teeth have one all along.
+    """
     if not contact.any():
         return 1.0
-    local = cv2.dilate(boundary, np.ones((3, 3)))
-    return float(local[contact].mean())
+    local = cv2.dilate(boundary, np.ones((3, 3)))[contact]
+    return float(local.mean() + np.percentile(local, 20)) / 2
 
 
 def merge_regions(regions: IntImage, maps: PixelMaps, rules: MergeRules | None = None) -> IntImage:
