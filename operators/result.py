@@ -8,6 +8,7 @@ import bpy
 from bpy.props import EnumProperty, IntProperty
 
 from ..backend.teethscape.dental.views import View
+from ..scene.camera_view import fit_frame
 from ..scene.look import aim_scene
 from ..scene.units import shows_millimetres, use_millimetres
 
@@ -47,11 +48,9 @@ class TEETH_OT_look_through(bpy.types.Operator):
             self.report({"ERROR"}, "This case has no camera for that photo. Reconstruct it again.")
             return {"CANCELLED"}
         aim_scene(context.scene, camera)
-        space = context.space_data
-        space.use_local_camera = False
-        space.region_3d.view_perspective = "CAMERA"
-        space.region_3d.view_camera_offset = (0.0, 0.0)
-        bpy.ops.view3d.view_center_camera()
+        context.space_data.use_local_camera = False
+        context.space_data.region_3d.view_perspective = "CAMERA"
+        fit_frame(context.area, camera["photo_width"] / camera["photo_height"])
         return {"FINISHED"}
 
 

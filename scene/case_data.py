@@ -87,7 +87,7 @@ def load_case(folder: Path) -> CaseData:
         return _parse(folder, document)
     except (KeyError, TypeError, ValueError) as error:
         raise BadInputError(
-            "case_invalid",
+            "case_damaged",
             f"case.json in {folder} lacks or misstates {error}.",
             "Reconstruct the case again, or choose another folder.",
         ) from error
@@ -99,12 +99,12 @@ def _read_document(folder: Path) -> dict[str, Any]:
         document = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise BadInputError(
-            "case_missing", f"{folder} is not a case folder: case.json is missing.", "Choose the folder "
+            "no_case_folder", f"{folder} is not a case folder: case.json is missing.", "Choose the folder "
             "that a reconstruction wrote.",
         ) from error  # fmt: skip
     except (OSError, ValueError) as error:
         raise BadInputError(
-            "case_unreadable",
+            "case_damaged",
             f"{path} cannot be read: {error}.",
             "Check the folder's permissions or reconstruct again.",
         ) from error

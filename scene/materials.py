@@ -22,7 +22,7 @@ _ENAMEL_INPUTS: dict[str, float | tuple[float, ...]] = {
     "Coat Roughness": 0.06,
     "Coat IOR": 1.33,
 }
-_ENAMEL_SRGB = (0.93, 0.89, 0.80)
+_ENAMEL_SRGB = (0.97, 0.94, 0.87)
 
 
 def enamel() -> bpy.types.Material:

@@ -58,7 +58,7 @@ def read_ply(path: Path) -> PlyMesh:
         return _read_body(data, header)
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise BadInputError(
-            "mesh_unreadable",
+            "mesh_damaged",
             f"{path.name} cannot be read as a mesh: {error}.",
             "Reconstruct the case again; the file is damaged or of another program.",
         ) from error

@@ -27,7 +27,8 @@ log = logging.getLogger("series")
 
 #: The window, and where the sidebar and its tab lie in it, px.
 SIZE = (1600, 1400)
-SIDEBAR_X, LEFT_X, TAB = 1165, 1090, (1309, 248)
+SIDEBAR_X, LEFT_X = 1160, 1090
+TABS = {"4.3": (1309, 248), "5.2": (1299, 322)}
 #: Two controls that are no operators, from the button below each.
 SOURCE_FOLDER, WHEELS_FIELD = (58, -48), (0, -57)
 #: Headers of *Setup* and, once that is closed, of *Photos*.
@@ -41,6 +42,7 @@ class Script:
     """Actions for the box, in order."""
 
     shots: Path
+    series: str
     actions: list[str] = field(default_factory=list)
     count: int = 0
 
@@ -91,9 +93,9 @@ def rows(top: int, bottom: int) -> range:
     return range(top, bottom, _STEP_PX)
 
 
-def write_script(shots: Path) -> Script:
+def write_script(shots: Path, series: str) -> Script:
     """The whole series."""
-    script = Script(shots)
+    script = Script(shots, series)
     _setup(script)
     _photos(script)
     _reconstruct(script)
@@ -103,7 +105,8 @@ def write_script(shots: Path) -> Script:
 
 def _setup(script: Script) -> None:
     """Choose the folder of wheels and install the engine from it."""
-    script.do("sleep 3", f"click {TAB[0]} {TAB[1]}", "sleep 1")
+    tab = TABS[script.series]
+    script.do("sleep 3", f"click {tab[0]} {tab[1]}", "sleep 1")
     script.shot("extension-installed")
     script.scan(rows(150, 330))
     script.click("screen.userpref_show", SOURCE_FOLDER)
@@ -174,7 +177,7 @@ def play(box: Box, shots: Path) -> subprocess.CompletedProcess[str]:
     """Play the series in the box; the screenshots land in ``shots``."""
     shots.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(__file__).parent / "screenshots" / "probe.py", box.folder / "probe.py")
-    script = write_script(shots)
+    script = write_script(shots, box.series)
     arguments = ["--size", f"{SIZE[0]}x{SIZE[1]}", "--script", "/w/probe.py", "--keep-logs"]
     for action in script.actions:
         arguments += ["--do", action]

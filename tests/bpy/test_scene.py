@@ -122,8 +122,8 @@ def test_units_change_only_when_asked(built, part, scene):
     [
         (lambda case: case.update(schema_version=99), "case_newer"),
         (lambda case: case.update(status="running"), "case_unfinished"),
-        (lambda case: case.pop("teeth"), "case_invalid"),
-        (lambda case: case["cameras"]["0"].update(cam2world=[1, 2]), "case_invalid"),
+        (lambda case: case.pop("teeth"), "case_damaged"),
+        (lambda case: case["cameras"]["0"].update(cam2world=[1, 2]), "case_damaged"),
     ],
 )
 def test_bad_cases_are_refused_in_words(part, case_folder, tmp_path, change, code):
