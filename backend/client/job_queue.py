@@ -157,11 +157,17 @@ class JobQueue:
         if view.state.is_over and view.id in self._started:
             view = replace(view, elapsed_s=time.monotonic() - self._started[view.id])
         self._views[view.id] = view
-        if old is None or (old.state, old.stage, old.attempts) != (view.state, view.stage, view.attempts):
-            self._store.save(view)
-        if old is None or len(old.warnings) < len(view.warnings):
-            for warning in view.warnings[-1:]:
-                self._store.note(view.id, warning=warning.code, message=warning.message)
+        try:
+            self._remember(old, view)
+        except OSError:  # a full disk must not stop the job, nor the timer that drains us
+            log.warning("job %s cannot be written down", view.id, exc_info=True)
         if view.state.is_over and self.current == view.id:
             self.current = None
         return view.state.is_over
+
+    def _remember(self, old: JobView | None, view: JobView) -> None:
+        """Write down what matters after a crash."""
+        if old is None or (old.state, old.stage, old.attempts) != (view.state, view.stage, view.attempts):
+            self._store.save(view)
+        for warning in view.warnings[0 if old is None else len(old.warnings) :]:
+            self._store.note(view.id, warning=warning.code, message=warning.message)

@@ -82,6 +82,31 @@ def test_messages_about_other_jobs_are_ignored(tmp_path: Path) -> None:
     assert queue.receive(protocol.Result(view.id))
 
 
+def test_a_full_disk_does_not_stop_a_running_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = JobStore(tmp_path)
+    queue = JobQueue(store)
+    view = queue.add({"output": str(tmp_path / "case")})
+    run = queue.begin(view)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "save", full)
+    monkeypatch.setattr(store, "note", full)
+    assert not queue.receive(protocol.Stage(run.job, "fit"))
+    assert not queue.receive(protocol.Warning(run.job, "third_molar", "Left out."))
+    assert queue.receive(protocol.Result(run.job))
+    assert queue.view(run.job).state is JobState.DONE
+
+
+def test_a_finished_job_cannot_come_back_to_life(tmp_path: Path) -> None:
+    queue = JobQueue(JobStore(tmp_path))
+    view = queue.add({"output": str(tmp_path / "case")})
+    queue.put(replace(view, state=JobState.CANCELLED))
+    assert queue.put(replace(view, state=JobState.DONE))
+    assert queue.view(view.id).state is JobState.CANCELLED
+
+
 def test_states_change_as_allowed() -> None:
     assert JobState.RUNNING.may_become(JobState.QUEUED)
     assert not JobState.DONE.may_become(JobState.RUNNING)
