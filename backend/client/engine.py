@@ -241,8 +241,14 @@ class EngineClient:
     def _begin_next(self) -> None:
         """Give the idle engine the next job."""
         view = self._queue.waiting
-        if view is not None and self._session is not None and self.state is EngineState.IDLE:
+        if view is None or self._session is None or self.state is not EngineState.IDLE:
+            return
+        try:
             self._session.send(self._queue.begin(view))
+        except (ClientError, protocol.ProtocolError) as error:  # its file is gone, or too long for a line
+            problem = Problem("bad_request", f"The job cannot be sent: {error}.", "Start a new one.", 2)
+            self._queue.put(replace(self._queue.view(view.id), state=JobState.FAILED, problem=problem))
+            self._begin_next()
 
     def _receive(self, message: protocol.Message) -> None:
         if isinstance(message, protocol.Log):

@@ -309,3 +309,16 @@ def test_a_hundred_jobs_leave_nothing_behind(make_client: MakeClient, request_js
     while threading.active_count() > threads and time.monotonic() < deadline:
         time.sleep(0.02)
     assert threading.active_count() <= threads
+
+
+def test_a_request_that_cannot_be_sent_fails_and_the_next_one_runs(
+    make_client: MakeClient, request_json
+) -> None:
+    client = make_client("ok")
+    long = client.submit({**request_json, "masks": "x" * 1_100_000})
+    good = client.submit(request_json)
+    view = finish(client, long)
+    assert view.state is JobState.FAILED
+    assert view.problem is not None
+    assert view.problem.code == "bad_request"
+    assert finish(client, good).state is JobState.DONE
