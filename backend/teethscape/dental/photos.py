@@ -53,7 +53,11 @@ class Photo:
 
     def placed(self, view: View, notice: str) -> Photo:
         """The photo moved to another view's slot."""
-        return replace(self, view=view, notices=(*self.notices, notice))
+        return replace(self, view=view).noted(notice)
+
+    def noted(self, notice: str) -> Photo:
+        """The photo with one more notice."""
+        return replace(self, notices=(*self.notices, notice))
 
     def turned(self, quarter_turns: int, mirrored: bool, notice: str = "") -> Photo:
         """The photo turned counter-clockwise, then flipped left to right."""

@@ -15,7 +15,7 @@ from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.errors import CancelledError, ResourceError, TeethscapeError
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
-from teethscape.pipeline.evidence import find_labels, order_photos
+from teethscape.pipeline.evidence import find_labels
 from teethscape.pipeline.fit_checkpoint import load_fit, save_fit
 from teethscape.pipeline.mesh_stage import write_exports, write_fdi_masks, write_meshes
 from teethscape.pipeline.overlay_stage import write_overlays
@@ -23,6 +23,7 @@ from teethscape.pipeline.photo_stage import identity, load_photos, save_photos
 from teethscape.pipeline.record import CaseRecord
 from teethscape.pipeline.runner import StageRunner
 from teethscape.pipeline.segment_stage import Labels, load_labels, save_labels
+from teethscape.pipeline.view_order import order_photos
 from teethscape.progress import Progress, Stage
 
 log = logging.getLogger(__name__)

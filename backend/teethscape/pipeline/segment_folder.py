@@ -17,8 +17,9 @@ from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.parametric.engine import number_labels
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
-from teethscape.pipeline.evidence import find_labels, order_photos
+from teethscape.pipeline.evidence import find_labels
 from teethscape.pipeline.mesh_stage import renumbered
+from teethscape.pipeline.view_order import order_photos
 from teethscape.progress import Progress, Stage
 
 

@@ -1,0 +1,119 @@
+"""Which photo shows which view: told from the pictures, not believed from the names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from teethscape.dental.photos import Photo
+from teethscape.dental.request import ReconstructRequest
+from teethscape.dental.views import View
+from teethscape.errors import BadInputError, MissingComponentError
+from teethscape.progress import Progress, Stage
+
+if TYPE_CHECKING:
+    from teethscape.segmentation.recognition import PhotoRecognition
+    from teethscape.segmentation.segmenter import Segmenter
+
+#: A finding must be this sure before it overrules a photo's number or the user's slot.
+_SURE = 0.8
+
+_DOUBT = "Taken as {view}, as its name says; the picture alone does not make it certain."
+
+
+def order_photos(
+    request: ReconstructRequest, photos: Mapping[View, Photo], progress: Progress
+) -> dict[View, Photo]:
+    """Bring each photo into the view that it shows, upright.
+
+    Raises:
+        BadInputError: a picture shows no teeth, or two show the same view.
+    """
+    if request.trust_views:
+        return dict(photos)
+    from teethscape.segmentation.recognition import recognise_views
+
+    given = list(photos.values())
+    found = recognise_views([photo.pixels for photo in given], segmenter()).photos
+    progress.stage(Stage.RECOGNISE, 0.9)
+    for photo, finding in zip(given, found, strict=True):
+        _require_teeth(photo, finding)
+    placed = {photo.view: photo for photo in _believed(given, found)}
+    missing = [view for view in photos if view not in placed]
+    if missing:
+        names = ", ".join(view.title for view in missing)
+        others = ", ".join(p.source.name for v, p in placed.items() if v not in photos)
+        raise BadInputError(
+            "view_missing",
+            f"No photo shows the {names} view" + (f"; {others} shows another one." if others else "."),
+            "Add the missing photo, or pass --trust-views if the file names are right.",
+        )
+    return {view: placed[view] for view in sorted(placed)}
+
+
+def recognised_or_given(photos: Mapping[View, Photo], progress: Progress) -> dict[View, Photo]:
+    """Photos in the views that the network is sure of; as given when it is not."""
+    from teethscape.segmentation.recognition import recognise_views
+
+    progress.stage(Stage.RECOGNISE, 0.0)
+    given = list(photos.values())
+    try:
+        found = recognise_views([photo.pixels for photo in given], segmenter()).photos
+    except MissingComponentError:
+        return dict(photos)  # masks are enough to work with; only the check is lost
+    views = {finding.view for finding in found}
+    if views != set(photos) or min(finding.confidence for finding in found) < _SURE:
+        return dict(photos)
+    return {f.view: _corrected(p, f.view, f) for p, f in zip(given, found, strict=True) if f.view is not None}
+
+
+@cache
+def segmenter() -> Segmenter:
+    """The network that ships with the engine, loaded once per process."""
+    from teethscape.segmentation.segmenter import Segmenter
+
+    return Segmenter.load()
+
+
+def _believed(given: Sequence[Photo], found: Sequence[PhotoRecognition]) -> list[Photo]:
+    """Photos as recognised; where that is unsure and the user has said which is which, as given."""
+    changed = [f for p, f in zip(given, found, strict=True) if f.view is not p.view or f.rotation]
+    if all(finding.confidence >= _SURE for finding in changed) or not _are_numbered(given):
+        return [
+            _corrected(p, p.view if f.view is None else f.view, f)  # the anterior view counts as false
+            for p, f in zip(given, found, strict=True)
+        ]
+    return [
+        photo if finding.view is photo.view else photo.noted(_DOUBT.format(view=photo.view.title))
+        for photo, finding in zip(given, found, strict=True)
+    ]
+
+
+def _are_numbered(photos: Sequence[Photo]) -> bool:
+    """True when every file's name is its view's number."""
+    return all(photo.source.stem == str(photo.view.value) for photo in photos)
+
+
+def _require_teeth(photo: Photo, finding: PhotoRecognition) -> None:
+    if not finding.shows_teeth:
+        raise BadInputError(
+            "not_teeth",
+            f"{photo.source.name} ({photo.view.title}) does not look like an intra-oral photo of teeth.",
+            "Choose the right photo; if it is right, retake it closer and in focus, or pass --trust-views.",
+        )
+
+
+def _corrected(photo: Photo, view: View, finding: PhotoRecognition) -> Photo:
+    """The photo upright and in its true slot, with notices about what was changed."""
+    placed = moved(photo, view)
+    if finding.rotation == 180:
+        placed = placed.turned(2, False, "The photo stood on its head and was turned by 180 degrees.")
+    return placed
+
+
+def moved(photo: Photo, view: View) -> Photo:
+    """The photo in another slot, with a notice about it."""
+    if photo.view is view:
+        return photo
+    return photo.placed(view, f"Given as {photo.view.title}, but it shows the {view.title} view.")
