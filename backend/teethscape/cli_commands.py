@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,10 @@ def _reconstruct(options: argparse.Namespace) -> Result:
         trust_views=options.trust_views,
         absent_teeth=tuple(options.absent),
     )
-    return reconstruct(request, ConsoleProgress()).to_json()
+    summary = reconstruct(request, ConsoleProgress())
+    print(f"{len(summary.teeth)} teeth in {summary.case}", file=sys.stderr)
+    print(f"Scale: {summary.scale}", file=sys.stderr)
+    return summary.to_json()
 
 
 def _segment(options: argparse.Namespace) -> Result:

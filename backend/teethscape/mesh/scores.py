@@ -1,7 +1,7 @@
 """Score crowns against reference crowns: Chamfer distances, F-scores and volume overlap.
 
-Definitions follow Chen et al. (TVCG 2023) as documented in ``benchmarks/README.md``:
-surfaces are sampled evenly, p from the prediction and r from the reference,
+Definitions follow Chen et al. (TVCG 2023, DOI 10.1109/TVCG.2023.3277914): surfaces are sampled
+evenly, p from the prediction and r from the reference,
 
 * accuracy = mean distance of p to the reference's samples, completeness the reverse;
 * CD-L1 = their mean, mm;
