@@ -8,13 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
+
+from build_extension import files
+
 ROOT = Path(__file__).resolve().parents[2]
-#: What the extension's zip may hold of the repository; everything else is for developers.
-_EXTENSION_PARTS = (
-    "__init__.py", "blender_manifest.toml", "cli.py", "preferences.py", "properties.py",
-    "LICENSE", "README.md", "backend", "examples", "operators", "panels", "photos",
-    "render_scripts", "scene", "session",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,11 +76,6 @@ class Box:
 def _copy_parts(target: Path) -> None:
     """Copy what the zip is built from: the box must not write into the working tree."""
     shutil.rmtree(target, ignore_errors=True)
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in _EXTENSION_PARTS:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=ignore)
-        elif source.exists():
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target / name)
+    for file in files():
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / file, target / file)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -127,7 +128,7 @@ def _photos(script: Script) -> None:
     """Load the bundled sample."""
     script.scan(rows(180, 420))
     script.click("teeth.load_sample")
-    script.do("sleep 2")
+    script.wait("probe.photos_are_loaded", 60)
     script.shot("five-photos")
 
 
@@ -181,7 +182,21 @@ def play(box: Box, shots: Path) -> subprocess.CompletedProcess[str]:
     arguments = ["--size", f"{SIZE[0]}x{SIZE[1]}", "--script", "/w/probe.py", "--keep-logs"]
     for action in script.actions:
         arguments += ["--do", action]
-    return box.run("gui", *arguments, timeout_s=_INSTALL_S + _RECONSTRUCT_S + 900)
+    played = box.run("gui", *arguments, timeout_s=_INSTALL_S + _RECONSTRUCT_S + 900)
+    refuse_python_errors(played.stderr)
+    return played
+
+
+def refuse_python_errors(told: str) -> None:
+    """Fail when a panel or an operator raised; Blender itself only prints that.
+
+    Raises:
+        RuntimeError: with the traceback.
+    """
+    logs = re.findall(r"logs: (\S+)", told)
+    text = Path(logs[-1], "blender.log").read_text("utf-8", "replace") if logs else ""
+    if "Traceback" in text:
+        raise RuntimeError(text[text.index("Traceback") :][:3000])
 
 
 def main() -> int:

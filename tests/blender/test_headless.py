@@ -44,6 +44,18 @@ def test_the_zip_is_small_and_carries_source_only(box):
     assert not [name for name in names if name.startswith(("tests/", "docs/", "."))]
 
 
+def test_make_extension_builds_the_same_zip_without_blender(box, tmp_path):
+    from build_extension import build
+
+    ours = build(tmp_path)
+    assert sorted(zipfile.ZipFile(ours).namelist()) == sorted(
+        name for name in zipfile.ZipFile(box.folder / "teethscape.zip").namelist() if not name.endswith("/")
+    )
+    (box.folder / "ours.zip").write_bytes(ours.read_bytes())
+    done = box.blender("--command", "extension", "validate", "/w/ours.zip")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_register_unregister_register(box):
     done = box.run("run", "--", "--python-expr", REGISTER_TWICE)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -74,6 +74,11 @@ def engine_is_ready() -> bool:
     return view is not None and view.status.value == "ready"
 
 
+def photos_are_loaded() -> bool:
+    """All five slots show a photo."""
+    return len(sys.modules[f"{_ADDON}.photos.thumbnails"].shelf.icons) == 5
+
+
 def installing(least: float) -> Callable[[], bool]:
     """The installation has come so far."""
     return lambda: state().engine.progress.fraction >= least or engine_is_ready()

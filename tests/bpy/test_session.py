@@ -1,0 +1,106 @@
+"""What lives beyond one click: undo, reopened files, unfinished jobs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import bpy
+import case_factory
+import pytest
+
+FAKE_WORKER = Path(__file__).resolve().parents[1] / "pure" / "fake_worker.py"
+
+
+def _teeth():
+    return [item for item in bpy.data.objects if item.teethscape.kind == "TOOTH"]
+
+
+def test_a_case_is_one_undo_step(part, scene, case_folder):
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.teeth.open_case("EXEC_DEFAULT", True, directory=str(case_folder))
+    assert len(_teeth()) == 28
+    bpy.ops.ed.undo()
+    assert _teeth() == []
+    assert not bpy.context.scene.collection.children
+    bpy.ops.ed.redo()
+    assert len(_teeth()) == 28
+
+
+def test_a_finished_job_is_one_undo_step(part, scene, case_folder, monkeypatch):
+    ticker, view_state = part("session.ticker"), part("session.view_state")
+    job = part("backend.client").JobView("j", case_folder)
+    monkeypatch.setattr(view_state.state, "job", job)
+    bpy.ops.ed.undo_push(message="before")
+    ticker._deliver()
+    assert len(_teeth()) == 28
+    bpy.ops.ed.undo()
+    assert _teeth() == []
+
+
+def test_a_reopened_file_knows_its_case(part, scene, case_folder, tmp_path):
+    bpy.ops.teeth.open_case(directory=str(case_folder))
+    path = tmp_path / "Patient ß.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    result = part("session.result").result_of(bpy.context.scene)
+    assert result.teeth[36].fdi == 36
+    cameras = [item for item in bpy.data.objects if item.teethscape.kind == "PHOTO_CAMERA"]
+    assert len(cameras) == 5
+    assert {tuple(camera.data.background_images[0].image.size) for camera in cameras} == {case_factory.SIZE}
+
+
+def test_a_file_whose_case_folder_is_gone_still_opens(part, scene, case_folder, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(case_folder, tmp_path / "copy")
+    bpy.ops.teeth.open_case(directory=str(copy))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "x.blend"))
+    shutil.rmtree(copy)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "x.blend"))
+    assert part("session.result").result_of(bpy.context.scene) is None
+    assert len(_teeth()) == 28
+
+
+@pytest.fixture
+def crashing(part, scene, case_folder, tmp_path):
+    """A runtime whose engine dies with every job."""
+    addon, runtime = part("preferences").preferences(), part("session.runtime")
+    addon.engine_folder = str(tmp_path / "engine")
+    runtime.end_runtime()
+    client = runtime.runtime().client
+    command = (sys.executable, "-X", "utf8", "-u", str(FAKE_WORKER), "--mode", "crash")
+    client._launch = lambda: part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
+    client._patience = part("backend.client").Patience(restart_s=0.01)
+    bpy.ops.teeth.load_photos(directory=str(case_folder / "photos"))
+    scene.teethscape.case_folder = str(tmp_path / "case")
+    yield client
+    runtime.end_runtime()
+    part("session.view_state").state.__dict__.update(part("session.view_state").ViewState().__dict__)
+    addon.engine_folder = ""
+
+
+def test_a_crashed_job_can_be_discarded(part, crashing):
+    with pytest.raises(RuntimeError):
+        bpy.ops.teeth.reconstruct()
+    unfinished = crashing.unfinished()
+    assert len(unfinished) == 1
+    assert not _teeth()
+    bpy.ops.teeth.discard_job(job=unfinished[0].id)
+    assert crashing.unfinished() == ()
+    assert part("session.view_state").state.unfinished == ()
+
+
+def test_a_crashed_job_can_be_continued(part, crashing, case_folder, tmp_path):
+    with pytest.raises(RuntimeError):
+        bpy.ops.teeth.reconstruct()
+    (job,) = crashing.unfinished()
+    import shutil
+
+    shutil.copytree(case_folder, tmp_path / "case")  # what the engine would write
+    command = (sys.executable, "-X", "utf8", "-u", str(FAKE_WORKER), "--mode", "ok")
+    crashing._launch = lambda: part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
+    assert bpy.ops.teeth.resume_job(job=job.id) == {"FINISHED"}
+    assert len(_teeth()) == 28
