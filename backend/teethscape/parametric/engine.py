@@ -40,6 +40,16 @@ class _Start:
     cameras: Mapping[View, Camera]
 
 
+def number_labels(inputs: FitInputs, progress: Progress) -> Mapping[View, Mapping[int, int]]:
+    """FDI number of each label value per view, without the fit.
+
+    Raises:
+        RefusedError: the teeth cannot be numbered with confidence.
+    """
+    progress.stage(Stage.NUMBER, 0.0)
+    return _start(inputs, load_prior()).numbered.numbering
+
+
 def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     """Reconstruct the teeth of one patient from label images.
 
@@ -52,9 +62,7 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     """
     prior = load_prior()
     progress.stage(Stage.NUMBER, 0.0)
-    start = (
-        _from_fdi(inputs, prior) if inputs.label_kind is MaskValues.FDI else _from_instances(inputs, prior)
-    )
+    start = _start(inputs, prior)
     for notice in start.numbered.notices:
         progress.warn("numbering", notice)
     progress.stage(Stage.FIT, 0.0)
@@ -68,6 +76,11 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     evidence = Evidence(numbered.labels, numbered.present, exif)
     fit = fit_arches(prior, evidence, start.cameras, on_step)
     return build_result(inputs, fit, numbered)
+
+
+def _start(inputs: FitInputs, prior: ToothPrior) -> _Start:
+    """Numbers and first cameras, from FDI masks or from instances."""
+    return _from_fdi(inputs, prior) if inputs.label_kind is MaskValues.FDI else _from_instances(inputs, prior)
 
 
 def _renumbered(labels: NDArray[np.int32], numbers: Mapping[int, int]) -> NDArray[np.int32]:
