@@ -15,7 +15,6 @@ from teethscape.dental.files import write_with
 from teethscape.dental.photos import Photo, read_photo_folder, turn
 from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.views import View
-from teethscape.parametric.engine import number_labels
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
 from teethscape.pipeline.evidence import find_labels
 from teethscape.pipeline.mesh_stage import renumbered
@@ -36,6 +35,8 @@ def segment_folder(folder: Path, output: Path, jaws: Jaws, progress: Progress) -
     Returns:
         JSON values: per file its view, source, and teeth.
     """
+    from teethscape.parametric.engine import number_labels
+
     given = read_photo_folder(folder, jaws)
     progress.stage(Stage.PHOTOS, 1.0)
     slots = {photo.source: view for view, photo in given.items()}

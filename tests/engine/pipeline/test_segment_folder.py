@@ -9,14 +9,12 @@ import pytest
 
 from teethscape.dental.photos import Photo
 from teethscape.dental.views import View
+from teethscape.pipeline.segment_folder import as_given
 
 
 @pytest.mark.parametrize("turns", range(4))
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_mask_is_turned_back_and_enlarged(engine, turns, mirrored):
-    engine.number_labels = None
-    from teethscape.pipeline.segment_folder import as_given
-
+def test_mask_is_turned_back_and_enlarged(turns, mirrored):
     original = np.zeros((60, 80), np.uint8)
     original[5:20, 50:75] = 11
     original[30:50, 4:30] = 21
