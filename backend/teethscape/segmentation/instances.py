@@ -24,12 +24,14 @@ class InstanceRules:
         seed_blur: smoothing of the seed field.
         seed_gap: smallest distance between seeds.
         smallest: smallest side of a square as large as a tooth's visible part.
+        apart: widest gap in the row of teeth; what lies farther off is glove, retractor or highlight.
     """
 
     boundary: float = 0.45
     seed_blur: float = 0.004
     seed_gap: float = 0.012
     smallest: float = 0.016
+    apart: float = 0.07
 
 
 def _seed_field(maps: PixelMaps, mask: NDArray[np.bool_], rules: InstanceRules) -> FloatImage:
@@ -88,6 +90,16 @@ def _without_scraps(labels: IntImage, rules: InstanceRules) -> IntImage:
     return out
 
 
+def _main_row(labels: IntImage, rules: InstanceRules) -> IntImage:
+    """Drop instances that lie apart from the dentition: small groups beyond ``rules.apart``."""
+    reach = max(round(rules.apart * max(labels.shape)) // 2, 1)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    _, groups = cv2.connectedComponents(cv2.dilate((labels > 0).astype(np.uint8), kernel))
+    areas = np.bincount(groups[labels > 0], minlength=int(groups.max()) + 1)
+    keep = np.flatnonzero(areas >= 0.25 * areas.max())
+    return np.where(np.isin(groups, keep[keep > 0]), labels, 0)
+
+
 def clean_mask(chance: FloatImage, rules: InstanceRules) -> NDArray[np.bool_]:
     """Teeth against the rest: pin-holes closed, specks dropped."""
     mask = (chance > 0.5).astype(np.uint8)
@@ -115,4 +127,5 @@ def cut_instances(maps: PixelMaps, chance: FloatImage, rules: InstanceRules | No
     if not mask.any():
         return np.zeros(mask.shape, np.int32)
     regions = flood(maps, mask, find_seeds(maps, mask, rules))
-    return _without_scraps(merge_regions(regions, maps), rules)
+    merged = merge_regions(regions, maps)
+    return _without_scraps(_main_row(merged, rules), rules)

@@ -112,8 +112,8 @@ def loss(outputs: tuple[Tensor, Tensor, Tensor], batch: TargetBatch) -> Tensor:
     inside = tooth * 4 + 0.25
     total = total + 2.0 * _mean((torch.sigmoid(pixels[:, 2]) - peak).abs(), (weight > 0) * inside)
     total = total + 0.5 * _mean(bce(pixels[:, 3], upper, reduction="none"), tooth)
-    total = total + 0.3 * _kind_loss(pixels[:, 4:, 1::2, 1::2], batch.kind[:, 1::2, 1::2])
-    return total + 0.2 * _picture_loss(views, turned[:, 0], batch)
+    total = total + 0.7 * _kind_loss(pixels[:, 4:, 1::2, 1::2], batch.kind[:, 1::2, 1::2])
+    return total + 0.3 * _picture_loss(views, turned[:, 0], batch)
 
 
 def _kind_loss(logits: Tensor, kind: Tensor) -> Tensor:

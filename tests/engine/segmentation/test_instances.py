@@ -68,3 +68,20 @@ def test_ids_run_from_one_and_every_instance_is_connected():
     assert sorted(np.unique(found)) == list(range(6))
     for k in range(1, 6):
         assert cv2.connectedComponents((found == k).astype(np.uint8))[0] == 2
+
+
+def test_a_shine_far_from_the_row_is_no_tooth():
+    truth = row_of_teeth(5)
+    truth[10:40, 700:740] = 6
+    maps = perfect_maps(truth)
+    found = cut_instances(maps, maps.tooth)
+    assert found.max() == 5
+    assert not found[10:40, 700:740].any()
+
+
+def test_a_gap_in_the_row_keeps_both_sides():
+    truth = row_of_teeth(6)
+    truth[truth == 3] = 0
+    truth[truth == 4] = 0
+    maps = perfect_maps(truth)
+    assert cut_instances(maps, maps.tooth, InstanceRules(apart=0.05)).max() == 4

@@ -1,0 +1,98 @@
+"""The shipped network on photos it can be asked about."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from teethscape.dataset.negatives import draw_negative
+from teethscape.dataset.synthetic_photo import draw_photo
+from teethscape.dental.fdi import Jaw, jaw_of
+from teethscape.dental.views import View
+from teethscape.errors import MissingComponentError
+from teethscape.parametric.prior import load_prior
+from teethscape.segmentation.network import WEIGHTS
+from teethscape.segmentation.recognition import recognise_views
+from teethscape.segmentation.segmenter import Segmenter
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return Segmenter.load()
+
+
+@pytest.fixture(scope="module")
+def synthetic():
+    return draw_photo(load_prior(), View.LEFT_BUCCAL, np.random.default_rng(90_001))
+
+
+@pytest.fixture(scope="module")
+def found(segmenter, synthetic):
+    return segmenter.segment(synthetic.pixels, View.LEFT_BUCCAL)
+
+
+def _photos(case):
+    return [cv2.imread(str(case / "photos" / f"{v.value}.jpg"))[..., ::-1].copy() for v in View]
+
+
+def test_weights_are_small_enough_to_ship():
+    assert WEIGHTS.stat().st_size <= 8e6
+
+
+def test_missing_weights_are_a_missing_component(tmp_path):
+    with pytest.raises(MissingComponentError, match=r"segmenter\.onnx"):
+        Segmenter.load(tmp_path / "segmenter.onnx")
+
+
+def test_result_has_the_photos_size_and_speaks_of_every_id(found, synthetic):
+    ids = {int(i) for i in np.unique(found.instances) if i}
+    assert found.instances.shape == synthetic.labels.shape == found.tooth_probability.shape
+    assert ids == set(found.jaw_of) == set(found.confidence) == set(found.kind_of)
+    assert all(0 <= c <= 1 for c in found.confidence.values())
+
+
+def test_teeth_of_a_new_synthetic_patient_are_found(found, synthetic):
+    mask, truth = found.instances > 0, synthetic.labels > 0
+    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9
+
+
+def test_jaws_of_a_new_synthetic_patient_are_told_apart(found, synthetic):
+    both = (found.instances > 0) & (synthetic.labels > 0)
+    ours = np.isin(found.instances[both], [i for i, jaw in found.jaw_of.items() if jaw is Jaw.UPPER])
+    truth = np.array([jaw_of(int(t)) is Jaw.UPPER for t in synthetic.labels[both]])
+    assert (ours == truth).mean() > 0.9
+
+
+def test_views_are_recognised_in_any_order_and_on_their_heads(segmenter, shared):
+    photos = _photos(shared / "cases" / "case-c")
+    order = [3, 2, 4, 0, 1]
+    given = [photos[k] for k in order]
+    given[0] = np.ascontiguousarray(given[0][::-1, ::-1])
+    seen = recognise_views(given, segmenter)
+    assert [p.view for p in seen.photos] == [View(k) for k in order]
+    assert [p.rotation for p in seen.photos] == [180, 0, 0, 0, 0]
+    assert seen.order[View.ANTERIOR] == 3
+    assert any("head" in text for text in seen.problems)
+
+
+def test_a_mirrored_buccal_photo_counts_as_the_other_side(segmenter, shared):
+    left = _photos(shared / "cases" / "case-c")[1]
+    (seen,) = recognise_views([np.ascontiguousarray(left[:, ::-1])], segmenter).photos
+    assert seen.view is View.RIGHT_BUCCAL
+    assert seen.mirrored is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_pictures_without_teeth_are_refused(segmenter, seed):
+    (seen,) = recognise_views([draw_negative(np.random.default_rng(500 + seed))], segmenter).photos
+    assert not seen.shows_teeth
+    assert seen.problems
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_flat_pictures_are_refused_and_have_no_instances(segmenter, value):
+    flat = np.full((300, 400, 3), value, np.uint8)
+    (seen,) = recognise_views([flat], segmenter).photos
+    assert not seen.shows_teeth
+    assert segmenter.segment(flat, View.ANTERIOR).instances.max() == 0
