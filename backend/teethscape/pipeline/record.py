@@ -97,7 +97,7 @@ class CaseRecord:
         if error is not None:
             values = {
                 "code": error.code,
-                "message": error.message,
+                "message": error.message.replace(str(self._case.root), self._case.root.name),
                 "advice": error.advice,
                 "exit_code": int(error.exit_code),
             }
