@@ -63,7 +63,7 @@ def _scene(argv: list[str]) -> int:
     parser.add_argument("case", type=Path, help="case folder that a reconstruction wrote")
     parser.add_argument("--output", type=Path, required=True, help=".blend file to write")
     parser.add_argument("--render", type=Path, help="picture (PNG) to render")
-    parser.add_argument("--samples", type=int, default=20, help="Cycles samples of the picture (default 20)")
+    parser.add_argument("--samples", type=int, default=12, help="Cycles samples of the picture (default 12)")
     arguments = parser.parse_args(argv)
     built = make_scene(SceneRequest(arguments.case, arguments.output, arguments.render, arguments.samples))
     log.info("%d teeth and %d photo cameras in %s", len(built.teeth), len(built.cameras), arguments.output)

@@ -31,7 +31,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("case", type=Path, help="case folder that a reconstruction wrote")
     parser.add_argument("--blend", type=Path, help="file to save the scene to")
     parser.add_argument("--render", type=Path, help="picture (PNG) to render")
-    parser.add_argument("--samples", type=int, default=20, help="Cycles samples of the picture (default 20)")
+    parser.add_argument("--samples", type=int, default=12, help="Cycles samples of the picture (default 12)")
     return parser.parse_args(argv)
 
 

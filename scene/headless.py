@@ -20,7 +20,7 @@ class SceneRequest:
     case: Path
     blend: Path | None = None
     picture: Path | None = None
-    samples: int = 20
+    samples: int = 12
 
 
 def make_scene(request: SceneRequest) -> CaseScene:

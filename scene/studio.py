@@ -10,7 +10,7 @@ import numpy as np
 from mathutils import Euler, Vector
 
 _LENS_MM, _SENSOR_MM = 85.0, 36.0
-_PICTURE_SIZE = (1120, 700)
+_PICTURE_SIZE = (960, 600)
 #: How much of the picture stays free around the subjects.
 _MARGIN = 1.12
 #: Name, rotation (degrees), strength and angular size (degrees) of each sun.
@@ -20,7 +20,7 @@ _SUNS = (
     ("Fill Light", (70.0, 0.0, -50.0), 1.2, 60.0),
     ("Under Light", (115.0, 0.0, 10.0), 0.7, 70.0),
 )
-_TOWARDS = Vector((0.42, -1.0, 0.22)).normalized()
+_TOWARDS = Vector((0.38, -1.0, 0.03)).normalized()
 _BACKGROUND = (0.045, 0.05, 0.06, 1.0)
 
 
@@ -68,7 +68,7 @@ def _framing_camera(scene: bpy.types.Scene, subjects: list[bpy.types.Object]) ->
     return camera
 
 
-def render_picture(scene: bpy.types.Scene, picture: Path, samples: int = 20) -> None:
+def render_picture(scene: bpy.types.Scene, picture: Path, samples: int = 12) -> None:
     """Render the scene with Cycles on the processor into a PNG."""
     render = scene.render
     render.engine = "CYCLES"
