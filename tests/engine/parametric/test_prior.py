@@ -78,14 +78,14 @@ def test_mean_crown_is_outward_even_and_centred(prior, tooth):
 
 
 @pytest.mark.parametrize("tooth", TYPES)
-def test_modes_leave_no_fold_within_two_deviations(prior, tooth):
+def test_drawn_crowns_do_not_fold(prior, tooth):
     shape = prior.shape(tooth)
     plain = np.cross(*_spans(shape.mean, prior.faces))
     rng = np.random.default_rng(tooth)
     for _ in range(8):
-        drawn = shape.mean + np.tensordot(np.clip(rng.normal(size=20), -2, 2), shape.modes, axes=1)
+        drawn = shape.mean + np.tensordot(rng.normal(size=20), shape.modes, axes=1)
         turned = np.einsum("fi,fi->f", np.cross(*_spans(drawn, prior.faces)), plain) < 0
-        assert turned.mean() < 0.02
+        assert turned.mean() < 0.005
 
 
 def _spans(vertices, faces):
