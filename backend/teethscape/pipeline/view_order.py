@@ -78,16 +78,29 @@ def segmenter() -> Segmenter:
 
 def _believed(given: Sequence[Photo], found: Sequence[PhotoRecognition]) -> list[Photo]:
     """Photos as recognised; where that is unsure and the user has said which is which, as given."""
-    changed = [f for p, f in zip(given, found, strict=True) if f.view is not p.view or f.rotation]
-    if all(finding.confidence >= _SURE for finding in changed) or not _are_numbered(given):
-        return [
-            _corrected(p, p.view if f.view is None else f.view, f)  # the anterior view counts as false
-            for p, f in zip(given, found, strict=True)
-        ]
-    return [
-        photo if finding.view is photo.view else photo.noted(_DOUBT.format(view=photo.view.title))
-        for photo, finding in zip(given, found, strict=True)
-    ]
+    named = _are_numbered(given)
+    doubtful = _doubtful({p.view: f for p, f in zip(given, found, strict=True)}) if named else set()
+    believed = []
+    for photo, finding in zip(given, found, strict=True):
+        if finding.view is None:
+            believed.append(photo)
+        elif photo.view not in doubtful:
+            believed.append(_corrected(photo, finding.view, finding))
+        else:
+            differs = finding.view is not photo.view or finding.rotation != 0
+            believed.append(photo.noted(_DOUBT.format(view=photo.view.title)) if differs else photo)
+    return believed
+
+
+def _doubtful(findings: Mapping[View, PhotoRecognition]) -> set[View]:
+    """Given views whose finding is unsure, and those that would change places with them."""
+    doubtful = {view for view, finding in findings.items() if finding.confidence < _SURE}
+    while True:
+        wanted = {finding.view for view, finding in findings.items() if view in doubtful} & set(findings)
+        wanting = {view for view, finding in findings.items() if finding.view in doubtful}
+        if wanted | wanting <= doubtful:
+            return doubtful
+        doubtful |= {view for view in findings if view in wanted | wanting}
 
 
 def _are_numbered(photos: Sequence[Photo]) -> bool:

@@ -64,6 +64,22 @@ def test_unsure_network_does_not_overrule_numbers(network):
     assert "not make it certain" in ordered[View.MAXILLARY_OCCLUSAL].notices[0]
 
 
+def test_doubt_about_one_pair_does_not_stop_the_other(network):
+    findings = _seen(View(0), View(2), View(1), View(4), View(3))
+    findings[3:] = [replace(finding, confidence=0.6) for finding in findings[3:]]
+    network(findings)
+    ordered = view_order.order_photos(REQUEST, _photos(), NoProgress())
+    assert [p.source.name for p in ordered.values()] == ["0.jpg", "2.jpg", "1.jpg", "3.jpg", "4.jpg"]
+
+
+def test_doubt_spreads_along_an_exchange(network):
+    findings = _seen(View(0), View(2), View(1), View(3), View(4))
+    findings[1] = replace(findings[1], confidence=0.6)
+    network(findings)
+    ordered = view_order.order_photos(REQUEST, _photos(), NoProgress())
+    assert all(photo.source.stem == str(view.value) for view, photo in ordered.items())
+
+
 def test_unsure_network_still_orders_nameless_photos(network):
     network(_seen(View(4), View(1), View(2), View(3), View(0), confidence=0.6))
     ordered = view_order.order_photos(REQUEST, _photos("IMG_10{}.jpg"), NoProgress())
