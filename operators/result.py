@@ -7,8 +7,10 @@ from typing import ClassVar
 import bpy
 from bpy.props import EnumProperty, IntProperty
 
+from ..backend.teethscape.dental.fdi import Jaw
 from ..backend.teethscape.dental.views import View
 from ..scene.camera_view import fit_frame
+from ..scene.collections import hides_a_jaw, show_jaws
 from ..scene.look import aim_scene
 from ..scene.units import shows_millimetres, use_millimetres
 
@@ -24,7 +26,8 @@ def photo_camera(scene: bpy.types.Scene, view: str) -> bpy.types.Object | None:
 class TEETH_OT_look_through(bpy.types.Operator):
     """See the teeth through the camera of a photo, with the photo behind them.
 
-    The render size becomes that of the photo, for the frames to match.
+    The render size becomes that of the photo, for the frames to match. The
+    occlusal photos show one jaw, so the other is hidden meanwhile.
     """
 
     bl_idname = "teeth.look_through"
@@ -48,6 +51,7 @@ class TEETH_OT_look_through(bpy.types.Operator):
             self.report({"ERROR"}, "This case has no camera for that photo. Reconstruct it again.")
             return {"CANCELLED"}
         aim_scene(context.scene, camera)
+        show_jaws(context.view_layer, View[self.view].jaws)
         context.space_data.use_local_camera = False
         context.space_data.region_3d.view_perspective = "CAMERA"
         fit_frame(context.area, camera["photo_width"] / camera["photo_height"])
@@ -55,7 +59,7 @@ class TEETH_OT_look_through(bpy.types.Operator):
 
 
 class TEETH_OT_leave_photo(bpy.types.Operator):
-    """Look at the teeth freely again."""
+    """Look at the teeth of both jaws freely again."""
 
     bl_idname = "teeth.leave_photo"
     bl_label = "Leave Photo"
@@ -63,13 +67,16 @@ class TEETH_OT_leave_photo(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """One looks through a camera."""
+        """One looks through a photo, or a jaw is still hidden from that."""
         space = context.space_data
-        return space is not None and space.type == "VIEW_3D" and space.region_3d.view_perspective == "CAMERA"
+        looks = space is not None and space.type == "VIEW_3D" and space.region_3d.view_perspective == "CAMERA"
+        return looks or hides_a_jaw(context.view_layer)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Back to the free view."""
-        context.space_data.region_3d.view_perspective = "PERSP"
+        """Back to the free view of both jaws."""
+        show_jaws(context.view_layer, tuple(Jaw))
+        if context.space_data.region_3d.view_perspective == "CAMERA":
+            context.space_data.region_3d.view_perspective = "PERSP"
         return {"FINISHED"}
 
 

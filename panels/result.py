@@ -8,6 +8,7 @@ import bpy
 
 from ..backend.teethscape.dental.views import View
 from ..operators.result import find_tooth
+from ..scene.collections import hides_a_jaw
 from ..scene.heatmap import FULL_SCALE_MM, STOPS
 from ..scene.units import shows_millimetres
 from ..session.result import result_of
@@ -104,7 +105,7 @@ class TEETH_PT_views(_ResultChild, bpy.types.Panel):
                     "teeth.look_through", text=_SHORT[view], depress=view.name == current
                 ).view = view.name
         self.layout.prop(settings, "photo_display", expand=True)
-        if current:
+        if current or hides_a_jaw(context.view_layer):
             self.layout.operator("teeth.leave_photo", icon="LOOP_BACK")
 
 

@@ -62,6 +62,26 @@ def find_case_collection(scene: bpy.types.Scene, identifier: str) -> bpy.types.C
     return None
 
 
+def show_jaws(view_layer: bpy.types.ViewLayer, jaws: tuple[Jaw, ...]) -> None:
+    """Show just these jaws of all cases in a view layer, as the eye in the outliner does."""
+    wanted = {jaw.name for jaw in jaws}
+    for layer in _jaw_layers(view_layer.layer_collection):
+        layer.hide_viewport = layer.collection[_ROLE_KEY] not in wanted
+
+
+def hides_a_jaw(view_layer: bpy.types.ViewLayer) -> bool:
+    """True when a jaw of a case is hidden in a view layer."""
+    return any(layer.hide_viewport for layer in _jaw_layers(view_layer.layer_collection))
+
+
+def _jaw_layers(parent: bpy.types.LayerCollection) -> Iterator[bpy.types.LayerCollection]:
+    for layer in parent.children:
+        if layer.collection.get(_ROLE_KEY) in (Role.UPPER.name, Role.LOWER.name):
+            yield layer
+        else:
+            yield from _jaw_layers(layer)
+
+
 def case_objects(collection: bpy.types.Collection) -> Iterator[bpy.types.Object]:
     """All objects of a case that Teethscape made."""
     return (item for item in collection.all_objects if item.teethscape.kind != "NONE")

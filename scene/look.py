@@ -83,4 +83,4 @@ def frame_teeth(space: bpy.types.SpaceView3D, teeth: Iterable[bpy.types.Object])
     low = Vector(min(corner[k] for corner in corners) for k in range(3))
     high = Vector(max(corner[k] for corner in corners) for k in range(3))
     view.view_location = (low + high) / 2
-    view.view_distance = 1.45 * (high - low).length
+    view.view_distance = 1.3 * (high - low).length

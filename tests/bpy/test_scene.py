@@ -110,6 +110,18 @@ def test_photo_display_reaches_every_camera(built, scene):
     assert {item.alpha for item in backgrounds} == {0.5}
 
 
+def test_one_jaw_can_be_shown_alone(built, part, scene):
+    module, fdi = part("scene.collections"), part("backend.teethscape.dental.fdi")
+    layer = bpy.context.view_layer
+    module.show_jaws(layer, (fdi.Jaw.LOWER,))
+    assert not built.teeth[11].visible_get()
+    assert built.teeth[41].visible_get()
+    assert module.hides_a_jaw(layer)
+    module.show_jaws(layer, tuple(fdi.Jaw))
+    assert built.teeth[11].visible_get()
+    assert not module.hides_a_jaw(layer)
+
+
 def test_units_change_only_when_asked(built, part, scene):
     units = part("scene.units")
     assert not units.shows_millimetres(scene)
