@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
@@ -72,6 +73,19 @@ def show_jaws(view_layer: bpy.types.ViewLayer, jaws: tuple[Jaw, ...]) -> None:
 def hides_a_jaw(view_layer: bpy.types.ViewLayer) -> bool:
     """True when a jaw of a case is hidden in a view layer."""
     return any(layer.hide_viewport for layer in _jaw_layers(view_layer.layer_collection))
+
+
+@contextmanager
+def all_jaws_shown(view_layer: bpy.types.ViewLayer) -> Iterator[None]:
+    """Show both jaws for a while."""
+    hidden = [layer for layer in _jaw_layers(view_layer.layer_collection) if layer.hide_viewport]
+    for layer in hidden:
+        layer.hide_viewport = False
+    try:
+        yield
+    finally:
+        for layer in hidden:
+            layer.hide_viewport = True
 
 
 def _jaw_layers(parent: bpy.types.LayerCollection) -> Iterator[bpy.types.LayerCollection]:

@@ -15,6 +15,7 @@ from mathutils import Vector
 
 from ..backend.teethscape.dental.fdi import Jaw, jaw_of
 from .case_data import CaseScale
+from .collections import all_jaws_shown
 
 
 class MeshFormat(str, Enum):
@@ -79,19 +80,26 @@ def _groups(teeth: Sequence[bpy.types.Object], split: Split) -> dict[str, list[b
 
 @contextmanager
 def _only_selected(group: Sequence[bpy.types.Object]) -> Iterator[None]:
-    """Select just these objects for a while: the exporters know no other way."""
+    """Select just these objects for a while, hidden or not: the exporters know no other way."""
     before = list(bpy.context.selected_objects)
-    for item in before:
-        item.select_set(False)
-    for item in group:
-        item.select_set(True)
-    try:
-        yield
-    finally:
-        for item in group:
-            item.select_set(False)
-        for item in before:
-            item.select_set(True)
+    hidden = [item for item in group if item.hide_get()]
+    with all_jaws_shown(bpy.context.view_layer):
+        _select(before, False)
+        for item in hidden:
+            item.hide_set(False)
+        _select(group, True)
+        try:
+            yield
+        finally:
+            _select(group, False)
+            for item in hidden:
+                item.hide_set(True)
+    _select(before, True)
+
+
+def _select(items: Sequence[bpy.types.Object], selected: bool) -> None:
+    for item in items:
+        item.select_set(selected)
 
 
 def _write(path: Path, mesh_format: MeshFormat) -> None:

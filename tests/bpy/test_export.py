@@ -51,6 +51,18 @@ def test_absent_teeth_are_left_out(case, part, tmp_path):
     assert len(list(tmp_path.glob("*.stl"))) == 27
 
 
+def test_teeth_out_of_sight_are_written_and_stay_out_of_sight(case, part, tmp_path):
+    collections, fdi = part("scene.collections"), part("backend.teethscape.dental.fdi")
+    find = part("operators.result").find_tooth
+    collections.show_jaws(bpy.context.view_layer, (fdi.Jaw.LOWER,))
+    find(case, 36).hide_set(True)
+    bpy.ops.teeth.export(directory=str(tmp_path), mesh_format="stl", split="one")
+    per_tooth = len(find(case, 11).data.polygons)
+    assert len(_stl_points(tmp_path / "teeth.stl")) == 28 * 3 * per_tooth
+    assert find(case, 36).hide_get()
+    assert collections.hides_a_jaw(bpy.context.view_layer)
+
+
 def test_the_selection_comes_back(case, part, tmp_path):
     tooth = part("operators.result").find_tooth(case, 33)
     tooth.select_set(True)
