@@ -68,7 +68,8 @@ def _draw_running(layout: bpy.types.UILayout, context: bpy.types.Context, view: 
 def _draw_end(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobView) -> None:
     if view.state is JobState.DONE:
         layout.label(text=f"Done in {clock(view.elapsed_s)}", icon="CHECKMARK")
-    elif view.state is JobState.CANCELLED:
+        return  # what there is to know stands with the result
+    if view.state is JobState.CANCELLED:
         row = layout.row()
         row.label(text="Cancelled", icon="INFO")
         row.operator("teeth.resume_job", icon="PLAY").job = view.id

@@ -20,6 +20,8 @@ _SHORT = {
     View.ANTERIOR: "Anterior", View.LEFT_BUCCAL: "Left", View.RIGHT_BUCCAL: "Right",
     View.MAXILLARY_OCCLUSAL: "Maxillary", View.MANDIBULAR_OCCLUSAL: "Mandibular",
 }  # fmt: skip
+#: More notices than this would push the chart out of sight; the report has them all.
+_NOTICES = 6
 _SCALE_TEXTS = {
     "estimated": "Estimated from mean tooth sizes",
     "known_length": "From known lengths",
@@ -40,6 +42,8 @@ class TEETH_PT_result(TeethPanel, bpy.types.Panel):
             wrapped(self.layout, context, "No result yet. Reconstruct teeth, or open a case folder.", "INFO")
         else:
             self.layout.label(text=result.case.identifier, icon="FILE_FOLDER")
+            for notice in result.case.notices[:_NOTICES]:
+                wrapped(self.layout, context, notice, "INFO")
         self.layout.operator("teeth.open_case", text="Open Case…", icon="FILEBROWSER")
 
 

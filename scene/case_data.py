@@ -133,7 +133,7 @@ def _parse(folder: Path, document: dict[str, Any]) -> CaseData:
         teeth=tuple(_parse_tooth(entry) for entry in document["teeth"]),
         cameras=tuple(_parse_cameras(folder, document)),
         scale=CaseScale(str(scale["source"]), float(scale["relative_sigma"])),
-        notices=tuple(_notice_text(entry) for entry in document.get("notices", ())),
+        notices=tuple(_parse_notices(document)),
     )
 
 
@@ -168,6 +168,14 @@ def _parse_camera(view: View, entry: dict[str, Any], photo: Path) -> PhotoCamera
         cam2world=matrix,
         photo=photo if photo.is_file() else None,
     )
+
+
+def _parse_notices(document: dict[str, Any]) -> list[str]:
+    """What the engine wants the user to know: of the case, then of each photo."""
+    notices = [_notice_text(entry) for entry in document.get("notices", ())]
+    for key, photo in sorted(document["photos"].items()):
+        notices += [f"{View(int(key)).title}: {_notice_text(entry)}" for entry in photo.get("notices", ())]
+    return notices
 
 
 def _notice_text(entry: object) -> str:

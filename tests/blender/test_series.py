@@ -20,3 +20,8 @@ def test_from_the_zip_to_the_tooth_by_mouse_clicks(box, tmp_path):
     played = play(box, tmp_path / "series")
     assert played.returncode == 0, played.stderr[-4000:]
     assert len(list((tmp_path / "series").glob("*.png"))) == SHOTS
+    # The engine that the mouse has installed answers on the command line too, with its own exit code.
+    (box.folder / "empty").mkdir()
+    done = box.blender("--command", "teeth", "reconstruct", "/w/empty", "--output", "/w/case")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "photo" in done.stdout + done.stderr

@@ -148,6 +148,15 @@ def test_bad_cases_are_refused_in_words(part, case_folder, tmp_path, change, cod
     assert caught.value.advice
 
 
+def test_notices_of_the_case_and_of_its_photos_are_kept(part, case_folder, tmp_path):
+    document = json.loads((case_folder / "case.json").read_text())
+    document["notices"] = ["Two photos were exchanged."]
+    document["photos"]["3"]["notices"] = ["Turned by 180 degrees."]
+    (tmp_path / "case.json").write_text(json.dumps(document))
+    notices = part("scene.case_data").load_case(tmp_path).notices
+    assert notices == ("Two photos were exchanged.", "Maxillary Occlusal: Turned by 180 degrees.")
+
+
 def test_a_damaged_mesh_leaves_the_scene_alone(part, scene, case_folder, tmp_path):
     import shutil
 
