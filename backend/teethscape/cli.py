@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return worker(list(arguments[1:]))
     wants_json = "--json" in arguments
     _stop_on_terminate()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    _log_to_terminal()
     try:
         options = _parser().parse_args(arguments)
         result = COMMANDS[options.command](options) or {}
@@ -60,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"teethscape {__version__}")
     add_commands(parser.add_subparsers(dest="command", required=True, metavar="COMMAND"))
     return parser
+
+
+def _log_to_terminal() -> None:
+    """Warnings go to stderr; tracebacks only into the case's log."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(lambda record: record.exc_info is None)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", handlers=[handler])
 
 
 def _stop_on_terminate() -> None:

@@ -65,6 +65,7 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     start = _start(inputs, prior)
     for notice in start.numbered.notices:
         progress.warn("numbering", notice)
+    progress.stage(Stage.NUMBER, 1.0)
     progress.stage(Stage.FIT, 0.0)
 
     def on_step(share: float) -> None:

@@ -77,7 +77,8 @@ class StageRunner:
         self._clear_from(stage)
         self._on_miss(stage)
         self._case.journal.stage_started(stage.value, self._key)
-        self._progress.stage(stage, 0.0)
+        # The fit begins with numbering; naming it first keeps the progress from going back.
+        self._progress.stage(Stage.NUMBER if stage is Stage.FIT else stage, 0.0)
         value, outputs = make()
         self._case.journal.stage_done(stage.value, self._key, outputs)
         self._progress.stage(stage, 1.0)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from teethscape import cli
 from teethscape.dental import files
 from teethscape.dental.case import CaseFolder, schema
 from teethscape.dental.request import ExportFormat
@@ -213,11 +214,18 @@ def test_cancelled_then_continued(small, engine, tmp_path, monkeypatch, kind):
     assert list(reconstruct(small.request(tmp_path), NoProgress()).resumed) == ["recognise", "segment"]
 
 
-def test_own_mistake_is_logged_in_the_case(small, engine, tmp_path, monkeypatch):
+def test_own_mistake_is_logged_in_the_case(small, engine, tmp_path, monkeypatch, capsys):
     small.write_inputs(tmp_path)
     monkeypatch.setattr(engine, "fit_case", lambda inputs, progress: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         reconstruct(small.request(tmp_path), NoProgress())
+    capsys.readouterr()
+    wish = small.request(tmp_path)
+    arguments = ["--output", str(wish.output), "--masks", str(wish.masks)]
+    assert cli.main(["reconstruct", str(wish.photos), *arguments]) == 6
+    err = capsys.readouterr().err
+    assert "Error: The engine made a mistake (ZeroDivisionError at" in err
+    assert "Traceback" not in err
     assert "ZeroDivisionError" in (tmp_path / "case" / "log" / "engine.log").read_text()
     assert CaseFolder(tmp_path / "case").read_record()["error"]["code"] == "internal"
 
