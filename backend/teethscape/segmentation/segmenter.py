@@ -70,24 +70,15 @@ def _confidence(maps: PixelMaps, chance: FloatImage, mask: NDArray[np.bool_]) ->
 
 
 def _to_photo(instances: NDArray[np.int32], chance: FloatImage, size: tuple[int, int]) -> NDArray[np.int32]:
-    """Instances at the photo's size (height, width), with the outline of the enlarged probability."""
+    """Instances at the photo's size (height, width), outlined by the enlarged probability."""
     height, width = size
-    grown = instances.astype(np.float32)
-    missing = instances == 0
-    spread = cv2.dilate(grown, np.ones((3, 3), np.uint8))
-    grown[missing] = spread[missing]
-    large = cv2.resize(grown, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.int32)
-    inside = cv2.resize((instances > 0).astype(np.float32) * np.maximum(chance, 0.5), (width, height)) > 0.35
-    sure = cv2.resize(chance, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    return np.where(
-        inside
-        & (
-            sure
-            | (cv2.resize(instances.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST) > 0)
-        ),
-        large,
-        0,
-    ).astype(np.int32)
+    agreed = np.where(instances > 0, np.maximum(chance, 0.501), np.minimum(chance, 0.499))
+    inside = cv2.resize(agreed.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    ids = instances.astype(np.float32)
+    spread = cv2.dilate(ids, np.ones((3, 3), np.uint8))
+    grown = np.where(instances == 0, spread, ids).astype(np.float32)
+    large = cv2.resize(grown, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.where(inside, large, 0).astype(np.int32)
 
 
 class Segmenter:
