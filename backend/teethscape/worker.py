@@ -143,8 +143,10 @@ class Worker:
             return
         life = self._sign_of_life()
         crumb = {"pid": os.getpid(), "job": life.job, "stage": life.stage, "rss_bytes": life.rss_bytes}
+        half = self._breadcrumb.with_suffix(f".{threading.get_ident()}.part")
         try:
-            self._breadcrumb.write_text(json.dumps({**crumb, "time": time.time()}), "utf-8")
+            half.write_text(json.dumps({**crumb, "time": time.time()}), "utf-8")
+            half.replace(self._breadcrumb)  # a crash in the middle must not leave half a crumb
         except OSError:
             log.warning("no breadcrumb can be left", exc_info=True)
             self._breadcrumb = None

@@ -29,8 +29,8 @@ def stage_spans() -> dict[Stage, tuple[float, float]]:
     spans: dict[Stage, tuple[float, float]] = {}
     begin = 0.0
     for stage in Stage:
-        end = begin + seconds.get(stage.value, 0.0) / whole
-        spans[stage] = (begin, min(end, 1.0))
+        end = min(begin + seconds.get(stage.value, 0.0) / whole, 1.0)
+        spans[stage] = (begin, end)
         begin = end
     return spans
 
