@@ -130,9 +130,22 @@ def _prior() -> str:
     return f"{len(load_prior().fdi)} teeth"
 
 
+def _network() -> str:
+    """Run the network on a small grey picture: the weights load and the runtime computes."""
+    import numpy as np
+
+    from teethscape.segmentation.network import SegmentationRuntime
+
+    maps, _ = SegmentationRuntime().run(np.full((64, 96, 3), 128, dtype=np.uint8))
+    if maps.tooth.shape != (64, 96) or not np.isfinite(maps.tooth).all():
+        raise ValueError("the network does not compute what it should")
+    return "computes"
+
+
 _CHECKS: dict[str, Callable[[], str]] = {
     "memory": _memory,
     "linear algebra": _algebra,
     "pictures": _picture,
     "tooth prior": _prior,
+    "segmentation network": _network,
 }
