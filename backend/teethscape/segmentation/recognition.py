@@ -87,9 +87,18 @@ def _look(pixels: NDArray[np.uint8], segmenter: Segmenter) -> _Look:
     small = scaled(pixels, _LONG_SIDE)
     maps, straight = segmenter.runtime.run(small)
     turned_maps, turned = segmenter.runtime.run(np.ascontiguousarray(small[::-1, ::-1]))
-    del turned_maps
-    chance = np.stack([_joint(straight, turned), _joint(turned, straight)], axis=1)
-    return _Look(np.log(chance + 1e-6), min(straight.none, turned.none), _teeth_share(maps))
+    jaws = (_jaw_chances(maps) * _jaw_chances(turned_maps)) ** 0.25
+    chance = np.stack([_joint(straight, turned) * jaws, _joint(turned, straight) * jaws], axis=1)
+    return _Look(np.log(chance + 1e-6), (straight.none + turned.none) / 2, _teeth_share(maps))
+
+
+def _jaw_chances(maps: PixelMaps) -> NDArray[np.float64]:
+    """(5,) how well the jaws of the teeth seen fit each view; an occlusal photo shows one jaw."""
+    weight = np.maximum(maps.tooth - 0.5, 0)
+    upper = float((maps.upper * weight).sum() / max(float(weight.sum()), 1e-6))
+    out = np.ones(len(View))
+    out[View.MAXILLARY_OCCLUSAL], out[View.MANDIBULAR_OCCLUSAL] = max(upper, 0.02), max(1 - upper, 0.02)
+    return out
 
 
 def _joint(upright: PictureGuess, reverse: PictureGuess) -> NDArray[np.float64]:

@@ -27,12 +27,12 @@ class MergeRules:
         largest: area of a union beyond which it is too large, in median areas of whole teeth.
     """
 
-    border: float = 0.48
+    border: float = 0.45
     strength: float = 6.0
     convexity: float = 6.0
-    kind: float = 3.0
+    kind: float = 1.5
     sliver: float = 0.8
-    bias: float = 0.0
+    bias: float = -0.2
     largest: float = 2.6
 
 
