@@ -131,11 +131,12 @@ class TEETH_PT_uncertainty(_ResultChild, bpy.types.Panel):
         settings = context.scene.teethscape
         self.layout.prop(settings, "heat_map", text="Show Heat Map", icon="SHADING_RENDERED", toggle=True)
         if settings.heat_map:
-            row = self.layout.row()
+            row = self.layout.row(align=True)
+            row.label(text="0 mm")
             for k in range(len(STOPS)):
-                value = FULL_SCALE_MM * k / (len(STOPS) - 1)
-                row.label(text=f"{value:.2g}", icon_value=icons.swatch(k))
-            self.layout.label(text="Standard deviation in mm; paler where no photo shows it")
+                row.label(text="", icon_value=icons.swatch(k))
+            row.label(text=f"{FULL_SCALE_MM:g} mm")
+            wrapped(self.layout, context, "Standard deviation of the surface; paler where no photo shows it")
 
 
 class TEETH_PT_scale(_ResultChild, bpy.types.Panel):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: The standard deviation, mm, that gets the last colour.
-FULL_SCALE_MM = 1.0
+FULL_SCALE_MM = 0.5
 #: Evenly spaced stops between 0 and ``FULL_SCALE_MM``, sRGB.
 STOPS: tuple[tuple[float, float, float], ...] = (
     (0.10, 0.12, 0.36),

@@ -28,12 +28,14 @@ log = logging.getLogger("series")
 
 #: The window, and where the sidebar and its tab lie in it, px.
 SIZE = (1600, 1400)
-SIDEBAR_X, LEFT_X = 1160, 1090
+SIDEBAR_X = 1160
+#: X calls the wheel a button; so many notches lead to the sidebar's end.
+_WHEEL_DOWN, _NOTCHES = 5, 18
 TABS = {"4.3": (1309, 248), "5.2": (1299, 322)}
 #: Two controls that are no operators, from the button below each.
 SOURCE_FOLDER, WHEELS_FIELD = (58, -48), (0, -57)
-#: Headers of *Setup* and, once that is closed, of *Photos*.
-HEADERS = (97, 125)
+#: The heat map's switch, from the button of the anterior photo.
+HEAT_MAP = (0, 137)
 _STEP_PX = 13
 _INSTALL_S, _RECONSTRUCT_S = 900, 1500
 
@@ -143,14 +145,18 @@ def _reconstruct(script: Script) -> None:
 
 
 def _result(script: Script) -> None:
-    """Close the panels above, look through a photo, switch the heat map on."""
-    for y in HEADERS:
-        script.do(f"click {LEFT_X} {y}", "sleep 1")
-    script.scan(rows(150, 1000))
+    """Scroll to the end of the sidebar and look through a photo."""
+    script.do(*[f"click {SIDEBAR_X} 700 {_WHEEL_DOWN}"] * _NOTCHES, "sleep 1")
+    script.scan(rows(500, 1270))
     script.click("teeth.look_through(view='ANTERIOR')")
-    script.do("sleep 1")
+    script.wait("probe.looks_through_photo", 60)
+    script.do("sleep 3")
     script.shot("through-the-anterior-photo")
     script.python("probe.check_result()")
+    script.click("teeth.look_through(view='ANTERIOR')", HEAT_MAP)
+    script.python("probe.expect_heat_map()")
+    script.do("sleep 3")
+    script.shot("uncertainty-heat-map")
 
 
 def prepare_wheels(box: Box, wheels: Path | None) -> None:

@@ -9,7 +9,7 @@ from series import play, prepare_wheels
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(3600)]
 
-SHOTS = 8
+SHOTS = 9
 
 
 def test_from_the_zip_to_the_tooth_by_mouse_clicks(box, tmp_path):

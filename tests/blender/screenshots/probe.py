@@ -114,6 +114,20 @@ def check_result() -> None:
         raise RuntimeError("the scene is not seen through a photo camera")
 
 
+def looks_through_photo() -> bool:
+    """A viewport looks through a photo's camera."""
+    camera = bpy.context.scene.camera
+    areas = bpy.context.window_manager.windows[0].screen.areas
+    views = [area.spaces.active.region_3d.view_perspective for area in areas if area.type == "VIEW_3D"]
+    return "CAMERA" in views and camera.teethscape.kind == "PHOTO_CAMERA"
+
+
+def expect_heat_map() -> None:
+    """Fail unless a click has switched the heat map on."""
+    if not bpy.context.scene.teethscape.heat_map:
+        raise RuntimeError("the heat map is off")
+
+
 MARKS.mkdir(exist_ok=True)
 module = types.ModuleType("probe")
 module.__dict__.update(globals())
