@@ -12,8 +12,8 @@ from teethscape.dental.fdi import THIRD_MOLARS, jaw_of
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric.camera import Camera
-from teethscape.parametric.fit import Evidence, fit_arches
+from teethscape.parametric.arch import ArchState
+from teethscape.parametric.fit import MODES, Evidence, RoughFit, fit_arches
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.parametric.numbering import NumberingView, number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
@@ -34,10 +34,10 @@ def focal_px(photo: PhotoGeometry) -> float | None:
 
 @dataclass(frozen=True)
 class _Start:
-    """Numbered labels with a camera per view."""
+    """Numbered labels with what is known of cameras and teeth before the fit."""
 
     numbered: Numbered
-    cameras: Mapping[View, Camera]
+    rough: RoughFit
 
 
 def number_labels(inputs: FitInputs, progress: Progress) -> Mapping[View, Mapping[int, int]]:
@@ -75,7 +75,7 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     numbered = start.numbered
     exif = {view: focal_px(inputs.photos[view]) for view in numbered.labels}
     evidence = Evidence(numbered.labels, numbered.present, exif)
-    fit = fit_arches(prior, evidence, start.cameras, on_step)
+    fit = fit_arches(evidence, start.rough, on_step)
     return build_result(inputs, fit, numbered)
 
 
@@ -105,7 +105,7 @@ def _from_instances(inputs: FitInputs, prior: ToothPrior) -> _Start:
     labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
     present = frozenset(found.present) - frozenset(inputs.absent_teeth)
     numbered = Numbered(labels, present, found.fdi, found.margin, found.notices)
-    return _Start(_checked(numbered), found.cameras)
+    return _Start(_checked(numbered), RoughFit(found.prior, found.cameras, found.state, settled=True))
 
 
 def _from_fdi(inputs: FitInputs, prior: ToothPrior) -> _Start:
@@ -123,7 +123,8 @@ def _from_fdi(inputs: FitInputs, prior: ToothPrior) -> _Start:
     present = frozenset(fdi for fdi in shown if jaw_of(fdi) in jaws)
     numbered = _checked(Numbered(labels, present, numbering, {}, tuple(notices)))
     exif = {view: focal_px(photo) for view, photo in inputs.photos.items()}
-    return _Start(numbered, start_from_fdi(labels, prior, exif))
+    cameras = start_from_fdi(labels, prior, exif)
+    return _Start(numbered, RoughFit(prior, cameras, ArchState.mean(len(prior.fdi), MODES)))
 
 
 def _checked(numbered: Numbered) -> Numbered:

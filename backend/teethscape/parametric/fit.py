@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -68,7 +69,7 @@ def touching_pairs(prior: ToothPrior, observations: Sequence[Observation]) -> se
     return out
 
 
-def _problem(prior: ToothPrior, evidence: Evidence, size: int) -> FitProblem:
+def problem_of(prior: ToothPrior, evidence: Evidence, size: int) -> FitProblem:
     """The fit at one picture size; lengths in px follow the size."""
     observations = [observe(view, labels, prior, size) for view, labels in evidence.labels.items()]
     present = present_indices(prior, set(evidence.present))
@@ -90,35 +91,41 @@ def resized(state: FitState, problem: FitProblem) -> FitState:
     return replace(state, cameras=tuple(camera.resized(*seen.size) for camera, seen in pairs))
 
 
+@dataclass(frozen=True)
+class RoughFit:
+    """What is known of cameras and teeth before the fit.
+
+    Attributes:
+        prior: the tooth prior, its mean places where gaps have closed.
+        cameras: a camera per view, px of the labels.
+        state: teeth and bite.
+        settled: true when cameras already fit the outlines, so that the coarse
+            stages can be left out.
+    """
+
+    prior: ToothPrior
+    cameras: Mapping[View, Camera]
+    state: ArchState
+    settled: bool = False
+
+
 def fit_arches(
-    prior: ToothPrior,
-    evidence: Evidence,
-    start: Mapping[View, Camera],
-    on_step: Callable[[float], None] = lambda _share: None,
+    evidence: Evidence, rough: RoughFit, on_step: Callable[[float], None] = lambda _share: None
 ) -> Fit:
     """Fit cameras, bite and teeth to numbered labels.
 
     Args:
-        prior: the tooth prior.
         evidence: numbered labels.
-        start: a rough camera per view, in px of the labels.
+        rough: where to start.
         on_step: called with the share of steps done; may raise to cancel.
     """
-    state = FitState(ArchState.mean(len(prior.fdi), MODES), tuple(start[view] for view in evidence.labels))
-    total = sum(stage.iterations for stage in (*_COARSE, *_FINE))
-    done = 0
-
-    def count() -> None:
-        nonlocal done
-        on_step(done / total)
-        done += 1
-
-    problem = _problem(prior, evidence, COARSE_SIZE)
-    state = resized(state, problem)
-    for stage in _COARSE:
-        state = run_stage(problem, state, stage, count)
-    problem = _problem(prior, evidence, WORKING_SIZE)
-    state = resized(state, problem)
-    for stage in _FINE:
-        state = run_stage(problem, state, stage, count)
-    return Fit(problem, state)
+    schedule = [(COARSE_SIZE, stage) for stage in (() if rough.settled else _COARSE)]
+    schedule += [(WORKING_SIZE, stage) for stage in _FINE]
+    total = sum(stage.iterations for _, stage in schedule)
+    counter = itertools.count()
+    state = FitState(rough.state, tuple(rough.cameras[view] for view in evidence.labels))
+    problems = {size: problem_of(rough.prior, evidence, size) for size in {s for s, _ in schedule}}
+    for size, stage in schedule:
+        state = resized(state, problems[size])
+        state = run_stage(problems[size], state, stage, lambda: on_step(next(counter) / total))
+    return Fit(problems[WORKING_SIZE], state)

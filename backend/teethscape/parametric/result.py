@@ -118,7 +118,7 @@ def build_result(inputs: FitInputs, fit: Fit, numbered: Numbered) -> FitResult:
 def _solved(fit: Fit) -> _Solved:
     """Posterior, surfaces without overlap, bite and visibility."""
     arch, present = Arch(fit.problem.prior, fit.state.arch), fit.problem.present
-    system, _ = assemble(fit.problem, fit.state, fit.problem.noise, bite_contact=True)
+    system, _ = assemble(fit.problem, fit.state, fit.problem.noise)
     covariance = posterior_covariance(system, load_calibration().inflation)
     posterior = {}
     for jaw in Jaw:

@@ -48,6 +48,10 @@ class Stage:
     bite_contact: bool = False
 
 
+#: Everything moves: the stage whose system gives the posterior.
+FULL = Stage(1, (3.0, 3.0), focal=True, principal=True, pose=True, shape=True, bite_contact=True)
+
+
 @dataclass(frozen=True)
 class FitProblem:
     """All that stays the same while fitting.
@@ -100,7 +104,7 @@ def _active(layout: Layout, stage: Stage) -> NDArray[np.intp]:
 
 
 def assemble(
-    problem: FitProblem, state: FitState, noise: OutlineNoise, bite_contact: bool = False
+    problem: FitProblem, state: FitState, noise: OutlineNoise, stage: Stage = FULL
 ) -> tuple[NormalEquations, tuple[float, ...]]:
     """The full system at a state, and the mean residual of each view in px."""
     layout = Layout(len(problem.prior.fdi), state.arch.modes, len(state.cameras))
@@ -111,8 +115,9 @@ def assemble(
         teeth = visible_teeth(problem.prior, problem.present, observation.view)
         rim = render_rim(arch, teeth, observation.view, camera)
         misfit.append(add_outlines(system, arch, Shot(slot, observation, camera), rim, noise))
-    add_contacts(system, arch, problem.neighbours, problem.contact_sigma_mm)
-    if bite_contact:
+    if stage.pose:
+        add_contacts(system, arch, problem.neighbours, problem.contact_sigma_mm)
+    if stage.bite_contact:
         add_bite_contacts(system, arch, problem.present.tolist())
     add_tooth_priors(system, PriorPrecision.of(problem.prior), state.arch)
     focal = FocalPrior.of(list(state.cameras), list(problem.exif_focal) or [None] * len(state.cameras))
@@ -139,7 +144,7 @@ def run_stage(
     for cutoff in cutoffs:
         on_step()
         noise = replace(problem.noise, cutoff_px=float(cutoff) * problem.px_factor)
-        system, misfit = assemble(problem, state, noise, stage.bite_contact)
+        system, misfit = assemble(problem, state, noise, stage)
         step = system.solve(_active(system.layout, stage), _DAMPING)
         state = replace(step_state(state, system.layout, step), residual_px=misfit)
     return state

@@ -7,7 +7,7 @@ from teethscape.dental.lengths import KnownLength
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.fit import Evidence, fit_arches
+from teethscape.parametric.fit import Evidence, RoughFit, fit_arches
 from teethscape.parametric.matching import OutlineNoise
 from teethscape.parametric.penetration import vertex_normals
 from teethscape.parametric.placement import Placement, rigid_alignment
@@ -58,7 +58,8 @@ def fitted(patient):
     arch, cameras, labels = patient
     wrong = np.array([0.05, -0.04, 0.03, 1.0, -1.0, 6.0, 0.05, 0, 0])
     start = {view: camera.moved(wrong) for view, camera in cameras.items()}
-    return fit_arches(arch.prior, Evidence(labels, frozenset(arch.prior.fdi), {}), start)
+    rough = RoughFit(arch.prior, start, ArchState.mean())
+    return fit_arches(Evidence(labels, frozenset(arch.prior.fdi), {}), rough)
 
 
 @pytest.mark.slow

@@ -1,0 +1,193 @@
+"""Crowns as scattered surface points: a cheap picture of what a camera sees of each tooth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.parametric.arch import ArchState
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.prior import ToothPrior, ToothShape
+from teethscape.parametric.rotation import FloatArray, rotation_matrix
+
+#: Surface points per crown.
+POINTS = 420
+_CELL_MM = 1.0  # size of a depth cell: a little more than the distance of the points
+_BEHIND_MM = 1.6  # a point this far behind the nearest of its cell is hidden
+
+
+@dataclass(frozen=True)
+class Crowns:
+    """Surface points of every mean crown without its neck cap, in local axes.
+
+    Attributes:
+        points: (28, P, 3) mesial, buccal, occlusal, mm.
+        normals: (28, P, 3) outward unit normals.
+        areas: (28, P) surface that each point stands for, mm^2.
+        modes: (28, K, P, 3) shape modes at the points.
+        height: (28, P) place between neck (0) and highest point (1) of the crown.
+    """
+
+    points: FloatArray
+    normals: FloatArray
+    areas: FloatArray
+    modes: FloatArray
+    height: FloatArray
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a camera sees of each tooth; what would be seen of it alone where it is hidden.
+
+    Attributes:
+        area: (28,) visible area, px^2.
+        spread: (28, 2, 2) second moments of the visible part, px^2.
+        centre: (28, 2) its centroid, px; the whole crown where nothing is seen.
+        anchor: (28, 3) world point whose projection is that centroid, mm.
+        share: (28,) visible part of the side turned to the camera, 0..1.
+    """
+
+    area: FloatArray
+    spread: FloatArray
+    centre: FloatArray
+    anchor: FloatArray
+    share: FloatArray
+
+
+def _vertex_normals(vertices: FloatArray, faces: NDArray[np.int32]) -> FloatArray:
+    """(V, 3) outward normals whose length is the vertex's share of the surface."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    cross = np.cross(b - a, c - a) / 6
+    out = np.zeros_like(vertices)
+    for k in range(3):
+        np.add.at(out, faces[:, k], cross)
+    return out
+
+
+_BUILT: dict[int, tuple[dict[int, ToothShape], Crowns]] = {}
+
+
+def crowns_of(prior: ToothPrior) -> Crowns:
+    """The scattered crowns of a prior, built once per set of crown models."""
+    known = _BUILT.get(id(prior.shapes))
+    if known is None or known[0] is not prior.shapes:
+        known = _BUILT[id(prior.shapes)] = (prior.shapes, _build(prior))
+    return known[1]
+
+
+def _build(prior: ToothPrior) -> Crowns:
+    rng = np.random.default_rng(0)
+    points, normals, areas, modes, height = [], [], [], [], []
+    for index, fdi in enumerate(prior.fdi):
+        shape = prior.shape(fdi)
+        handed = np.sign(np.linalg.det(prior.axes[index]))
+        normal = handed * _vertex_normals(shape.mean, prior.faces_of(fdi))
+        size = np.linalg.norm(normal, axis=1)
+        open_surface = np.flatnonzero(~shape.cap & (size > 0))
+        rows = rng.choice(open_surface, POINTS, replace=len(open_surface) < POINTS)
+        points.append(shape.mean[rows])
+        normals.append(normal[rows] / size[rows, None])
+        areas.append(size[rows] * size[open_surface].sum() / size[rows].sum())
+        modes.append(shape.modes[:, rows])
+        low, high = shape.mean[:, 2].min(), shape.mean[:, 2].max()
+        height.append((shape.mean[rows, 2] - low) / (high - low))
+    return Crowns(np.array(points), np.array(normals), np.array(areas), np.array(modes), np.array(height))
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Crowns placed in the world: points (28, P, 3) mm, normals (28, P, 3), areas (28, P) mm^2."""
+
+    points: FloatArray
+    normals: FloatArray
+    areas: FloatArray
+
+
+def place(crowns: Crowns, prior: ToothPrior, state: ArchState) -> Placed:
+    """Mean crowns at the pose, size and bite of a state; its shape is left out."""
+    turn = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
+    points = np.einsum("tij,tpj->tpi", turn, crowns.points) + state.translation[:, None]
+    points = np.einsum("tij,tpj->tpi", prior.axes, points) + prior.centre[:, None]
+    normals = np.einsum("tij,tpj->tpi", prior.axes @ rotation_matrix(state.rotation), crowns.normals)
+    lower = lower_teeth(prior)
+    bite = rotation_matrix(state.bite[3:])
+    points[lower] = (points[lower] - prior.bite_pivot) @ bite.T + prior.bite_pivot + state.bite[:3]
+    normals[lower] = normals[lower] @ bite.T
+    return Placed(points, normals, crowns.areas * np.exp(2 * state.log_size)[:, None])
+
+
+def lower_teeth(prior: ToothPrior) -> NDArray[np.bool_]:
+    """(28,) true for teeth of the lower jaw."""
+    return np.array([fdi >= 30 for fdi in prior.fdi])
+
+
+def see(placed: Placed, camera: Camera, drawn: NDArray[np.bool_]) -> Seen:
+    """Visible centroid and area of each tooth.
+
+    Args:
+        placed: all crowns.
+        camera: where the photo was taken from.
+        drawn: (28,) teeth that exist and count in the view.
+    """
+    pixels, depth, weight = _projected(placed, camera, drawn)
+    shown = weight * _unhidden(pixels, depth, weight > 0, camera.focal)
+    return _gather(placed, pixels, weight, shown)
+
+
+def front_and_unhidden(
+    placed: Placed, camera: Camera, drawn: NDArray[np.bool_]
+) -> tuple[FloatArray, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Pixels (28, P, 2) of all points, those turned to the camera (28, P), and those that nothing hides."""
+    pixels, depth, weight = _projected(placed, camera, drawn)
+    front = weight > 0
+    free = _unhidden(pixels, depth, front, camera.focal)
+    shape = placed.areas.shape
+    return pixels.reshape(*shape, 2), front.reshape(shape), free.reshape(shape)
+
+
+def _projected(
+    placed: Placed, camera: Camera, drawn: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Flat pixels (28 P, 2), depth in mm, and area in px^2 of what is turned to the camera."""
+    local = camera.to_camera(placed.points.reshape(-1, 3))
+    facing = -np.einsum("ij,ij->i", placed.normals.reshape(-1, 3) @ camera.rotation.T, local)
+    depth = np.maximum(local[:, 2], 1.0)
+    weight = np.maximum(facing / depth, 0.0) * placed.areas.ravel() * (camera.focal / depth) ** 2
+    weight *= np.repeat(drawn, placed.points.shape[1]) & (local[:, 2] > 1.0)
+    return camera.focal * local[:, :2] / depth[:, None] + camera.principal, depth, weight
+
+
+def _unhidden(
+    pixels: FloatArray, depth: FloatArray, front: NDArray[np.bool_], focal: float
+) -> NDArray[np.bool_]:
+    """True for front points with nothing before them in their cell."""
+    out = np.zeros(len(depth), bool)
+    rows = np.flatnonzero(front)
+    if not len(rows):
+        return out
+    cell = np.maximum(_CELL_MM * focal / np.median(depth[rows]), 1e-3)
+    grid = np.floor((pixels[rows] - pixels[rows].min(axis=0)) / cell).astype(np.int64)
+    grid = np.minimum(grid, 4095)
+    key = grid[:, 1] * 4096 + grid[:, 0]
+    order = np.lexsort((depth[rows], key))
+    first = np.r_[True, key[order][1:] != key[order][:-1]]
+    nearest = depth[rows][order][np.flatnonzero(first)][np.cumsum(first) - 1]
+    out[rows[order]] = depth[rows][order] <= nearest + _BEHIND_MM
+    return out
+
+
+def _gather(placed: Placed, pixels: FloatArray, weight: FloatArray, shown: FloatArray) -> Seen:
+    teeth, per_tooth = placed.areas.shape
+    total = weight.reshape(teeth, per_tooth)
+    part = shown.reshape(teeth, per_tooth)
+    area = part.sum(axis=1)
+    use = np.where(area[:, None] > 0, part, placed.areas)
+    use = use / use.sum(axis=1, keepdims=True)
+    grid = pixels.reshape(teeth, per_tooth, 2)
+    centre = np.einsum("tp,tpk->tk", use, grid)
+    apart = grid - centre[:, None]
+    spread = np.einsum("tp,tpj,tpk->tjk", use, apart, apart)
+    anchor = np.einsum("tp,tpk->tk", use, placed.points)
+    return Seen(area, spread, centre, anchor, area / np.maximum(total.sum(axis=1), 1e-9))

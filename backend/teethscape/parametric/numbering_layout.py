@@ -1,0 +1,163 @@
+"""Where teeth are expected when some are missing and the neighbours have closed the gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.fdi import Jaw, arch, is_left, jaw_of
+from teethscape.parametric.arch import ArchState
+from teethscape.parametric.prior import ToothPrior
+from teethscape.parametric.rotation import FloatArray, rotation_matrix, rotation_vector
+
+#: Part of a closed gap that the teeth behind it have moved, and its spread.
+_FROM_BEHIND, _FROM_BEHIND_SD = 0.75, 0.3
+_LEFT_OPEN_SD_MM = 0.7
+#: Width of a gap in units of the missing crown's mesiodistal extent.
+_CONTACT_WIDTH = 0.94
+_MIDLINE_REACH = 4.0  # teeth across the midline that give way when an incisor's gap closes
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A population with some teeth absent.
+
+    Attributes:
+        prior: the tooth prior with the mean places that hold after gaps have closed.
+        present: (28,) teeth that exist.
+        closed: FDI numbers whose gap is closed.
+        place_cov: (84, 84) covariance of the crowns' places, world axes, mm^2.
+    """
+
+    prior: ToothPrior
+    present: NDArray[np.bool_]
+    closed: frozenset[int]
+    place_cov: FloatArray
+
+    @property
+    def covs(self) -> tuple[FloatArray, FloatArray]:
+        """Covariances of the places (84, 84) and of the log sizes (28, 28)."""
+        return self.place_cov, self.prior.log_size_cov
+
+    @property
+    def missing(self) -> frozenset[int]:
+        """FDI numbers of the absent teeth."""
+        return frozenset(f for f, here in zip(self.prior.fdi, self.present, strict=True) if not here)
+
+
+class Layouts:
+    """Layouts of one prior, each made once."""
+
+    def __init__(self, prior: ToothPrior) -> None:
+        self.prior = prior
+        self._ways = {fdi: _closing_ways(prior, fdi) for fdi in prior.fdi}
+        self._places: dict[frozenset[int], tuple[ToothPrior, FloatArray]] = {}
+
+    def get(self, missing: frozenset[int], closed: frozenset[int] = frozenset()) -> Layout:
+        """The mean arch with teeth missing, the gaps of ``closed`` taken up by their neighbours."""
+        if closed not in self._places:
+            self._places[closed] = _close_gaps(self.prior, [self._ways[f] for f in sorted(closed)])
+        moved, cov = self._places[closed]
+        present = np.array([fdi not in missing for fdi in self.prior.fdi])
+        return Layout(moved, present, closed, cov)
+
+
+def _close_gaps(
+    prior: ToothPrior, fields: list[tuple[FloatArray, FloatArray]]
+) -> tuple[ToothPrior, FloatArray]:
+    """The prior with the mean places, and the covariance (84, 84), that hold once gaps have closed."""
+    way = np.zeros(len(prior.fdi))
+    for behind, before in fields:
+        way += _FROM_BEHIND * behind + (1 - _FROM_BEHIND) * before
+    centre, axes = _slid(prior, way)
+    moved = replace(prior, centre=centre, axes=axes)
+    cov = place_covariance(moved)
+    directions = arch_directions(moved)
+    for behind, before in fields:
+        for along, sd in ((behind - before, _FROM_BEHIND_SD), (np.sign(behind), _LEFT_OPEN_SD_MM)):
+            vector = (along[:, None] * directions).ravel() * sd
+            cov = cov + np.outer(vector, vector)
+    return moved, cov
+
+
+def arch_directions(prior: ToothPrior) -> FloatArray:
+    """(28, 3) unit vectors along the arch from the patient's right to the left."""
+    sign = np.array([-1.0 if is_left(f) else 1.0 for f in prior.fdi])
+    return sign[:, None] * prior.axes[:, :, 0]
+
+
+def place_covariance(prior: ToothPrior) -> FloatArray:
+    """(84, 84) covariance of the tooth places in world axes."""
+    n = len(prior.fdi)
+    local = prior.pose_cov.reshape(n, 6, n, 6)[:, :3, :, :3]
+    return np.einsum("iab,ibjc,jdc->iajd", prior.axes, local, prior.axes).reshape(3 * n, 3 * n)
+
+
+def _closing_ways(prior: ToothPrior, fdi: int) -> tuple[FloatArray, FloatArray]:
+    """Ways (28,) in mm along the arch (right to left) of the teeth behind and before a closed gap."""
+    order = arch(jaw_of(fdi))
+    gap = order.index(fdi)
+    width = _CONTACT_WIDTH * float(np.ptp(prior.shape(fdi).mean[:, 0]))
+    behind, before = np.zeros(len(prior.fdi)), np.zeros(len(prior.fdi))
+    for place, tooth in enumerate(order):
+        if place == gap:
+            continue
+        index, sign = prior.fdi.index(tooth), 1.0 if place < gap else -1.0
+        distal = (place < gap) != is_left(fdi)
+        if distal:
+            behind[index] = sign * width
+        elif is_left(tooth) == is_left(fdi):
+            before[index] = sign * width
+        else:
+            across = abs(place - 6.5) + 0.5
+            before[index] = sign * width * max(0.0, 1.0 - across / _MIDLINE_REACH)
+    return behind, before
+
+
+def _slid(prior: ToothPrior, way: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Centres (28, 3) and axes (28, 3, 3) after each tooth slid ``way`` mm along its arch, turning with it."""
+    centre, axes = prior.centre.copy(), prior.axes.copy()
+    for jaw in Jaw:
+        rows = jaw_rows(prior, jaw)
+        if not way[rows].any():
+            continue
+        line = prior.centre[rows]
+        length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+        there = length + way[rows]
+        centre[rows] = _on_line(line, length, there)
+        angle = _heading(line, length, there) - _heading(line, length, length)
+        turn = rotation_matrix(angle[:, None] * np.array([0.0, 0.0, 1.0]))
+        axes[rows] = turn @ axes[rows]
+    return centre, axes
+
+
+def _on_line(line: FloatArray, length: FloatArray, at: FloatArray) -> FloatArray:
+    """(n, 3) points of a polyline at given lengths, straight beyond its ends."""
+    inside = np.clip(at, length[0], length[-1])
+    point = np.stack([np.interp(inside, length, line[:, k]) for k in range(3)], axis=1)
+    ends = np.where((at < length[0])[:, None], line[1] - line[0], line[-1] - line[-2])
+    return point + (at - inside)[:, None] * ends / np.linalg.norm(ends, axis=1, keepdims=True)
+
+
+def _heading(line: FloatArray, length: FloatArray, at: FloatArray) -> FloatArray:
+    """Direction of the arch at given lengths, rad in the occlusal plane."""
+    step = _on_line(line, length, at + 4.0) - _on_line(line, length, at - 4.0)
+    return np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
+
+
+def state_in(prior: ToothPrior, layout: Layout, state: ArchState) -> ArchState:
+    """A state about a layout's mean places, told about the population's."""
+    translation, rotation = np.zeros_like(state.translation), np.zeros_like(state.rotation)
+    for k, axes in enumerate(prior.axes):
+        place = layout.prior.centre[k] + layout.prior.axes[k] @ state.translation[k]
+        translation[k] = axes.T @ (place - prior.centre[k])
+        turn = axes.T @ layout.prior.axes[k] @ rotation_matrix(state.rotation[k])
+        rotation[k] = rotation_vector(turn)
+    return replace(state, translation=translation, rotation=rotation)
+
+
+def jaw_rows(prior: ToothPrior, jaw: Jaw) -> NDArray[np.intp]:
+    """Indices of a jaw's teeth from the patient's right to the left."""
+    return np.array([prior.fdi.index(f) for f in arch(jaw)], dtype=np.intp)

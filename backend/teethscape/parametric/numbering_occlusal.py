@@ -1,0 +1,318 @@
+"""Which teeth an occlusal view shows: every plausible numbering of a jaw, weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.fdi import Jaw, arch
+from teethscape.dental.views import View
+from teethscape.parametric.arch import ArchState
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.numbering_crowns import Seen, crowns_of, place, see
+from teethscape.parametric.numbering_evidence import Cameras, Expected, Measured, elongation, judge
+from teethscape.parametric.numbering_layout import Layout, Layouts, jaw_rows
+from teethscape.parametric.numbering_measure import Instances
+from teethscape.parametric.rotation import FloatArray
+from teethscape.parametric.start_cameras import Points, first_camera, view_rotation
+
+#: Chance in percent that a tooth is missing, by place in the quadrant (incisors to second molars).
+MISSING_PERCENT = (0.8, 1.5, 0.5, 2.5, 2.5, 2.5, 2.0)
+#: Cost in nats of a tooth that exists and is not labelled, inside the arch and at its end.
+UNLABELLED_COST, UNSEEN_END_COST = 3.5, 2.0
+#: Cost of an instance that is no tooth of the prior: third molar, scrap, glove.
+LEFT_OUT_COST = 16.0
+#: Noise of a visible centroid (mm), of log size and of elongation, beside what the prior explains.
+CENTRE_SD_MM, SIZE_SD, SHAPE_SD = 0.55, 0.09, 0.10
+#: The same for a tooth that is all but hidden; and of an outline, which makes narrow views uncertain.
+_HIDDEN_SD_MM, _HIDDEN_SIZE_SD, _HIDDEN_SHAPE_SD, _EDGE_SD_MM = 2.0, 0.4, 0.35, 0.3
+_CUT_FACTOR = 5.0  # how much less an instance says that the picture's border cuts
+_MOST_CLOSED = 3
+_MOST_HYPOTHESES, _DEAREST = 900, 24.0
+_KEPT = (48, 14)
+_PITCH = 58.0
+_HALF_EXTENT = 1.85  # half width of a crown in units of the root of its second moment
+_MEAN_ROOT_AREA_MM = {Jaw.UPPER: 8.2, Jaw.LOWER: 7.6}
+
+
+@dataclass(frozen=True)
+class Numbering1:
+    """One numbering of an occlusal view before it is weighed.
+
+    Attributes:
+        places: per instance along the arch, its place 0..13, or -1 when left out.
+        closed: places that are missing with a closed gap.
+        cost: what the numbering costs before any measurement, nats.
+    """
+
+    places: tuple[int, ...]
+    closed: frozenset[int]
+    cost: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One numbering of an occlusal view, weighed.
+
+    Attributes:
+        tooth: (n,) index into ``prior.fdi`` per instance along the arch, -1 when left out.
+        layout: the arch that it means.
+        camera: the fitted camera.
+        cost: negative log evidence and prior, nats.
+        prior_cost: the part of it that is known before any measurement.
+    """
+
+    tooth: NDArray[np.intp]
+    layout: Layout
+    camera: Camera
+    cost: float
+    prior_cost: float = 0.0
+
+
+def missing_cost(fdi: int) -> float:
+    """Cost in nats of a tooth being missing."""
+    return float(-np.log(MISSING_PERCENT[fdi % 10 - 1] / 100))
+
+
+def gaps_mm(found: Instances, jaw: Jaw) -> FloatArray:
+    """(n - 1,) rough free space between instances in arch order, mm."""
+    scale = float(np.median(np.sqrt(found.area))) / _MEAN_ROOT_AREA_MM[jaw]
+    step = np.diff(found.centre, axis=0)
+    length = np.linalg.norm(step, axis=1)
+    along = step / length[:, None]
+    half = [
+        _HALF_EXTENT * np.sqrt(np.einsum("ni,nij,nj->n", along, s, along))
+        for s in (found.spread[:-1], found.spread[1:])
+    ]
+    return (length - half[0] - half[1]) / scale
+
+
+def _open_counts(gap: float) -> tuple[int, ...]:
+    """How many teeth may be absent from a gap of this width that is still open."""
+    return tuple(
+        k
+        for k, (low, high) in enumerate(((-99, 4.5), (2.2, 13.5), (8.0, 22.0), (14.0, 99)))
+        if low < gap < high
+    )
+
+
+def _skips(gap: float, most: int) -> Iterator[tuple[int, int]]:
+    """(open, closed) numbers of absent teeth between two neighbours."""
+    for free in _open_counts(gap):
+        yield from ((free, shut) for shut in range(min(most, _MOST_CLOSED) - free + 1) if free + shut <= most)
+
+
+def enumerate_numberings(found: Instances, jaw: Jaw, gaps: FloatArray) -> list[Numbering1]:
+    """All plausible numberings of the instances of a jaw in arch order, cheapest first."""
+    out: list[Numbering1] = []
+    for before, after in product((0, 1), repeat=2):
+        count = len(found) - before - after
+        if 3 <= count <= 14:
+            out += _ordered(count, gaps[before : before + count - 1], (before, after), arch(jaw))
+    return sorted(out, key=lambda n: n.cost)[:_MOST_HYPOTHESES]
+
+
+def _ordered(
+    count: int, gaps: FloatArray, left_out: tuple[int, int], order: tuple[int, ...]
+) -> list[Numbering1]:
+    """Numberings that leave out some instances at the ends."""
+    spare = 14 - count
+    base = LEFT_OUT_COST * sum(left_out)
+    out: list[Numbering1] = []
+
+    def extend(places: list[int], closed: list[int], cost: float) -> None:
+        if cost > base + _DEAREST:
+            return
+        if len(places) == count:
+            unseen = 13 - places[-1]
+            ends = (-1,) * left_out[0], (-1,) * left_out[1]
+            out.append(
+                Numbering1((*ends[0], *places, *ends[1]), frozenset(closed), cost + UNSEEN_END_COST * unseen)
+            )
+            return
+        room = 13 - places[-1] - (count - len(places))
+        for free, shut in _skips(float(gaps[len(places) - 1]), room):
+            inner = range(places[-1] + 1, places[-1] + 1 + free + shut)
+            for gone in combinations(inner, shut):
+                more = sum(missing_cost(order[k]) for k in gone) + UNLABELLED_COST * free
+                extend([*places, places[-1] + free + shut + 1], [*closed, *gone], cost + more)
+
+    for first in range(spare + 1):
+        extend([first], [], base + UNSEEN_END_COST * first)
+    return out
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A numbering on its way to be a candidate."""
+
+    hypothesis: Numbering1
+    layout: Layout
+    teeth: NDArray[np.intp]
+    camera: Camera | None = None
+    cost: float = float("inf")
+
+    @property
+    def sight(self) -> Camera:
+        """The camera, once there is one."""
+        if self.camera is None:
+            raise ValueError("the trial has no camera yet")
+        return self.camera
+
+
+class OcclusalJudge:
+    """Weighs numberings of one occlusal view.
+
+    Args:
+        view: which occlusal view.
+        found: its instances in arch order, from the patient's right to the left.
+        frame: width and height in px, mean and standard deviation of the log focal length.
+        layouts: layouts of the prior.
+    """
+
+    def __init__(
+        self, view: View, found: Instances, frame: tuple[int, int, float, float], layouts: Layouts
+    ) -> None:
+        self.view, self.found, self.layouts = view, found, layouts
+        self.size, self.focal = frame[:2], frame[2:]
+        self.jaw = view.jaws[0]
+        self.rows = jaw_rows(layouts.prior, self.jaw)
+        self.crowns = crowns_of(layouts.prior)
+        pitch = _PITCH if self.jaw is Jaw.UPPER else -_PITCH
+        self.rotation = view_rotation(0.0, pitch)
+
+    def best(self) -> list[Candidate]:
+        """The likeliest numberings, best first."""
+        hypotheses = enumerate_numberings(self.found, self.jaw, gaps_mm(self.found, self.jaw))
+        by_count: dict[tuple[int, ...], list[Numbering1]] = {}
+        for hypothesis in hypotheses:
+            used = tuple(k for k, p in enumerate(hypothesis.places) if p >= 0)
+            by_count.setdefault(used, []).append(hypothesis)
+        out: list[Candidate] = []
+        for used, group in by_count.items():
+            out += self._weigh(np.array(used), group)
+        return sorted(out, key=lambda c: c.cost)[: _KEPT[1]]
+
+    def _layout(self, hypothesis: Numbering1) -> Layout:
+        order = arch(self.jaw)
+        closed = frozenset(order[k] for k in hypothesis.closed)
+        return self.layouts.get(closed, closed)
+
+    def _weigh(self, used: NDArray[np.intp], group: list[Numbering1]) -> list[Candidate]:
+        """Candidates of numberings that number the same instances."""
+        found = self.found.only(used)
+        trials = [_Trial(h, self._layout(h), self.rows[np.array(h.places)[used]]) for h in group]
+        trials = [replace(t, camera=self._start(t, found)) for t in trials]
+        first = min(trials, key=lambda t: t.hypothesis.cost)
+        base = self._seen(replace(first, layout=self.layouts.get(frozenset())))
+        trials = self._judged(found, trials, [self._moved(base, t.layout) for t in trials], 4)[: _KEPT[0]]
+        for _ in range(2):
+            trials = self._judged(found, trials, [self._seen(t) for t in trials], 3)[: _KEPT[1]]
+        return [self._candidate(trial, used) for trial in trials]
+
+    def _judged(self, found: Instances, trials: list[_Trial], seen: list[View1], rounds: int) -> list[_Trial]:
+        """The trials with fitted cameras and costs, best first."""
+        expected = stack_expected([(t.layout.covs, t.teeth, s) for t, s in zip(trials, seen, strict=True)])
+        cameras = Cameras.of([t.sight for t in trials])
+        judged = judge(cameras, expected, measured_of(found), self.focal, rounds)
+        fitted = [
+            replace(t, camera=judged.cameras.one(k, t.sight), cost=float(judged.cost[k] + t.hypothesis.cost))
+            for k, t in enumerate(trials)
+        ]
+        return sorted(fitted, key=lambda t: t.cost)
+
+    def _candidate(self, trial: _Trial, used: NDArray[np.intp]) -> Candidate:
+        tooth = np.full(len(self.found), -1)
+        tooth[used] = trial.teeth
+        return Candidate(tooth, trial.layout, trial.sight, trial.cost, trial.hypothesis.cost)
+
+    def _start(self, trial: _Trial, found: Instances) -> Camera:
+        points = Points(trial.teeth, found.centre, found.area, found.whole)
+        frame = (*self.size, float(np.exp(self.focal[0])))
+        return first_camera(self.rotation, trial.layout.prior.centre[trial.teeth], points, frame)
+
+    def _seen(self, trial: _Trial) -> View1:
+        """What the trial's camera sees of its layout."""
+        drawn = trial.layout.present & np.isin(np.arange(len(trial.layout.present)), self.rows)
+        return view_of(trial.layout, trial.sight, drawn)
+
+    def _moved(self, seen: View1, layout: Layout) -> View1:
+        """What was seen of the whole arch, carried to the places of another layout."""
+        base = self.layouts.prior
+        local = np.einsum("tji,tj->ti", base.axes, seen.anchor - base.centre)
+        anchor = np.einsum("tij,tj->ti", layout.prior.axes, local) + layout.prior.centre
+        return View1(anchor, seen.log_size, seen.shape, seen.noise)
+
+
+@dataclass(frozen=True)
+class View1:
+    """What a camera sees of each tooth.
+
+    Attributes:
+        anchor: (28, 3) world point of the visible centroid, mm.
+        log_size: (28,) half the log of the visible area in mm^2.
+        shape: (28, 2) elongation.
+        noise: (28, 3) standard deviations of centroid (mm), log size and elongation.
+    """
+
+    anchor: FloatArray
+    log_size: FloatArray
+    shape: FloatArray
+    noise: FloatArray
+
+
+def view_of(
+    layout: Layout, camera: Camera, drawn: NDArray[np.bool_], state: ArchState | None = None
+) -> View1:
+    """What a camera sees of each tooth of a layout."""
+    state = state if state is not None else ArchState.mean(len(layout.prior.fdi))
+    seen = see(place(crowns_of(layout.prior), layout.prior, state), camera, drawn)
+    depth = camera.to_camera(seen.anchor)[:, 2]
+    with np.errstate(divide="ignore"):
+        log_size = (
+            0.5 * np.log(np.maximum(seen.area, 1.0)) - np.log(camera.focal) + np.log(np.maximum(depth, 1.0))
+        )
+    px_per_mm = camera.focal / np.maximum(depth, 1.0)
+    return View1(seen.anchor, log_size, elongation(seen.spread), _noise(seen, px_per_mm))
+
+
+def _noise(seen: Seen, px_per_mm: FloatArray) -> FloatArray:
+    """(28, 3) noise: more where other teeth hide a part or little is seen from the side."""
+    hidden = 1.0 - seen.share
+    narrow = 2 * _HALF_EXTENT * np.sqrt(np.maximum(np.linalg.eigvalsh(seen.spread)[:, 0], 0.0)) / px_per_mm
+    edge = _EDGE_SD_MM / np.maximum(narrow, 0.5)
+    centre = np.hypot(CENTRE_SD_MM, _HIDDEN_SD_MM * hidden)
+    size = np.sqrt(SIZE_SD**2 + (_HIDDEN_SIZE_SD * hidden) ** 2 + edge**2)
+    shape = np.sqrt(SHAPE_SD**2 + (_HIDDEN_SHAPE_SD * hidden) ** 2 + edge**2)
+    return np.stack([centre, size, shape], axis=1)
+
+
+def measured_of(found: Instances) -> Measured:
+    """Measurements of instances; those that the picture's border cuts say little."""
+    factor = np.where(found.whole, 1.0, _CUT_FACTOR)
+    return Measured(found.centre, 0.5 * np.log(found.area), elongation(found.spread), factor)
+
+
+def stack_expected(parts: list[tuple[tuple[FloatArray, FloatArray], NDArray[np.intp], View1]]) -> Expected:
+    """Expectations of several numberings of the same instances.
+
+    Args:
+        parts: per numbering, covariances of the places (84, 84) and log sizes (28, 28),
+            the teeth (n,), and what is seen of every tooth.
+    """
+    anchor = np.array([v.anchor[t] for _, t, v in parts])
+    size = np.array([v.log_size[t] for _, t, v in parts])
+    shape = np.array([v.shape[t] for _, t, v in parts])
+    noise = np.array([v.noise[t] for _, t, v in parts])
+    place_cov = np.array([_sub(cov[0], t) for cov, t, _ in parts])
+    size_cov = np.array([cov[1][np.ix_(t, t)] for cov, t, _ in parts])
+    return Expected(anchor, size, shape, noise, place_cov, size_cov)
+
+
+def _sub(cov: FloatArray, teeth: NDArray[np.intp]) -> FloatArray:
+    rows = (3 * teeth[:, None] + np.arange(3)).ravel()
+    return cov[np.ix_(rows, rows)]

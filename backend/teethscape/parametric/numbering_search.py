@@ -1,0 +1,119 @@
+"""Search over the views of the closed bite: a beam of numberings, each view adding to what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.fdi import Jaw
+from teethscape.dental.views import View
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.numbering_bite import LEFT_OUT_COST, BiteView, assign, start_cameras
+from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
+from teethscape.parametric.numbering_layout import Layout, jaw_rows
+
+_BEAM = 3
+_OPTIONS = 4
+_SKIPPED_COST = 3.0
+
+
+@dataclass(frozen=True)
+class Beam:
+    """A numbering of some views.
+
+    Attributes:
+        views: the numbered views.
+        belief: teeth and bite after them.
+        cost: nats.
+    """
+
+    views: Mapping[View, NumberedView]
+    belief: Belief
+    cost: float
+
+
+def skipped_teeth(tooth: NDArray[np.intp], layout: Layout) -> int:
+    """Present teeth without an instance between numbered neighbours of the same jaw."""
+    count = 0
+    for jaw in Jaw:
+        rows = jaw_rows(layout.prior, jaw)
+        rows = rows[layout.present[rows]]
+        hit = np.flatnonzero(np.isin(rows, tooth))
+        if len(hit):
+            count += int(hit[-1] - hit[0] + 1 - len(hit))
+    return count
+
+
+def numbering_cost(tooth: NDArray[np.intp], layout: Layout) -> float:
+    """What a view's numbering costs beside its evidence, nats."""
+    return LEFT_OUT_COST * float((tooth < 0).sum()) + _SKIPPED_COST * skipped_teeth(tooth, layout)
+
+
+def shifted(tooth: NDArray[np.intp], layout: Layout, by: tuple[int, int]) -> NDArray[np.intp]:
+    """A numbering moved along the present teeth, upper and lower jaw by their own number of places."""
+    out = np.full(len(tooth), -1)
+    for jaw, way in zip(Jaw, by, strict=True):
+        rows = jaw_rows(layout.prior, jaw)
+        rows = rows[layout.present[rows]]
+        for place, index in enumerate(rows):
+            if 0 <= place + way < len(rows):
+                out[tooth == index] = rows[place + way]
+    return out
+
+
+def settle(task: BiteView, camera: Camera, tooth: NDArray[np.intp] | None, belief: Belief) -> Beam | None:
+    """Alternate fitting and assigning from a first camera or numbering until nothing changes."""
+    found, view = task.found, task.view
+    if tooth is None:
+        tooth = assign(view, found, camera, belief)
+    best: Beam | None = None
+    for _ in range(3):
+        if (tooth >= 0).sum() < 4:
+            return best
+        fit = fit_joint({view: NumberedView(found, tooth, camera, task.frame[2:])}, belief, rounds=3)
+        camera = fit.views[view].camera
+        cost = fit.cost + numbering_cost(tooth, belief.layout)
+        if best is None or cost < best.cost:
+            best = Beam({view: fit.views[view]}, fit.belief, cost)
+        again = assign(view, found, camera, fit.belief)
+        if (again == tooth).all():
+            return best
+        tooth = again
+    return best
+
+
+def options(task: BiteView, belief: Belief) -> list[Beam]:
+    """The likeliest numberings of one view, best first."""
+    out: dict[tuple[int, ...], Beam] = {}
+
+    def consider(option: Beam | None) -> None:
+        if option is not None:
+            key = tuple(option.views[task.view].tooth.tolist())
+            if key not in out or option.cost < out[key].cost:
+                out[key] = option
+
+    for _, camera in start_cameras(task, belief):
+        consider(settle(task, camera, None, belief))
+    if out:
+        best = min(out.values(), key=lambda o: o.cost).views[task.view]
+        for by in ((1, 1), (-1, -1)):
+            consider(settle(task, best.camera, shifted(best.tooth, belief.layout, by), belief))
+    return sorted(out.values(), key=lambda o: o.cost)[:_OPTIONS]
+
+
+def search(start: Beam, tasks: list[BiteView]) -> list[Beam]:
+    """Number the bite views one after another; the likeliest numberings of all views, best first."""
+    beams = [start]
+    for task in tasks:
+        grown: list[Beam] = []
+        for beam in beams:
+            for option in options(task, beam.belief):
+                views = {**beam.views, **option.views}
+                grown.append(Beam(views, option.belief, beam.cost + option.cost))
+            if not grown:
+                grown.append(beam)
+        beams = sorted(grown, key=lambda b: b.cost)[:_BEAM]
+    return beams
