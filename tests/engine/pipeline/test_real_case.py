@@ -1,0 +1,55 @@
+"""The whole way on a real patient's photos and masks, against scanned crowns."""
+
+from __future__ import annotations
+
+import resource
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from teethscape.dental.request import ExportFormat, MaskValues, ReconstructRequest
+from teethscape.mesh.load import load_teeth
+from teethscape.mesh.scores import Alignment, score_teeth
+from teethscape.progress import NoProgress
+from teethscape.reconstruct import reconstruct
+
+
+def _shuffled(source, folder):
+    """The hand-made masks with arbitrary ids instead of FDI numbers."""
+    folder.mkdir()
+    rng = np.random.default_rng(7)
+    for number in range(5):
+        mask = np.asarray(Image.open(source / f"{number}.png"))
+        values = [value for value in np.unique(mask) if value]
+        table = np.zeros(256, np.uint8)
+        table[values] = rng.permutation(np.arange(1, len(values) + 1))
+        Image.fromarray(table[mask]).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("values", [MaskValues.FDI, MaskValues.INSTANCES])
+def test_case_a_from_hand_made_masks(shared, tmp_path, values):
+    case = shared / "cases" / "case-a"
+    masks = case / "labels" / "teeth"
+    if values is MaskValues.INSTANCES:
+        masks = _shuffled(masks, tmp_path / "ids")
+    request = ReconstructRequest(
+        case / "photos", tmp_path / "case", masks, values, exports=(ExportFormat.STL,), trust_views=True
+    )
+    summary = reconstruct(request, NoProgress())
+    found = score_teeth(
+        load_teeth(tmp_path / "case"), load_teeth(case / "reference" / "teeth"), Alignment.SIMILARITY
+    )
+    assert found.missing == ()
+    assert len(summary.teeth) == 28
+    assert found.mean["cd_mm2"] <= 0.28
+    assert found.mean["cd_l1_mm"] <= 0.30
+    assert found.mean["dice"] >= 0.87
+    for number in range(5):
+        given = np.asarray(Image.open(case / "labels" / "teeth" / f"{number}.png"))
+        written = np.asarray(Image.open(tmp_path / "case" / "masks" / f"{number}.png"))
+        assert (written == given).mean() > 0.99
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    assert peak_gb < 2.5  # 2 GB for the job; the test process holds more than that
