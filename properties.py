@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import bpy
 from bpy.props import (
     BoolProperty,
@@ -84,7 +86,11 @@ def _update_photo_display(settings: TEETH_PG_scene, _context: bpy.types.Context)
 
 
 def _update_presence(settings: TEETH_PG_object, _context: bpy.types.Context) -> None:
-    look.set_presence(settings.id_data, settings.present)
+    tooth = settings.id_data
+    look.set_presence(tooth, settings.present)
+    for scene in tooth.users_scene:
+        others = scene.teethscape.absent_teeth - {settings.fdi}
+        scene.teethscape.absent_teeth = others if settings.present else others | {settings.fdi}
 
 
 class TEETH_PG_scene(bpy.types.PropertyGroup):
@@ -120,6 +126,9 @@ class TEETH_PG_scene(bpy.types.PropertyGroup):
     result_folder: StringProperty(
         name="Result", description="Case folder of the result shown", subtype="DIR_PATH"
     )
+    absent: StringProperty(
+        description="FDI numbers that the user declared absent, with commas", options={"HIDDEN"}
+    )
     active_tooth: IntProperty(
         name="Tooth", description="FDI number of the tooth shown in the chart", default=11
     )
@@ -137,6 +146,15 @@ class TEETH_PG_scene(bpy.types.PropertyGroup):
     def slot(self, view: View) -> TEETH_PG_photo_slot:
         """The photo slot of a view."""
         return getattr(self, view.slug)
+
+    @property
+    def absent_teeth(self) -> set[int]:
+        """FDI numbers of the teeth that the user declared absent."""
+        return {int(number) for number in self.absent.split(",") if number}
+
+    @absent_teeth.setter
+    def absent_teeth(self, teeth: Iterable[int]) -> None:
+        self.absent = ",".join(str(fdi) for fdi in sorted(teeth))
 
 
 class TEETH_PG_object(bpy.types.PropertyGroup):

@@ -33,7 +33,7 @@ def tooth_label(fdi: int) -> str:
 
 def draw_chart(layout: bpy.types.UILayout, context: bpy.types.Context, result: ResultView) -> None:
     """Draw both arches, the patient's right on the left, as one faces the patient."""
-    absent = _absent(context.scene)
+    absent = context.scene.teethscape.absent_teeth
     wide = context.region.width / context.preferences.system.ui_scale > _WIDE_PX
     column = layout.column(align=True)
     for jaw in Jaw:
@@ -54,11 +54,6 @@ class _Arch:
         if record is None or not record.present or fdi in self.absent:
             return icons.Confidence.ABSENT
         return icons.Confidence.of(record.confidence)
-
-
-def _absent(scene: bpy.types.Scene) -> set[int]:
-    teeth = (item.teethscape for item in scene.objects if item.teethscape.kind == "TOOTH")
-    return {tooth.fdi for tooth in teeth if not tooth.present}
 
 
 def _draw_dots(column: bpy.types.UILayout, _context: bpy.types.Context, row_of: _Arch) -> None:

@@ -12,6 +12,7 @@ from ..scene.collections import hides_a_jaw
 from ..scene.heatmap import FULL_SCALE_MM, STOPS
 from ..scene.units import shows_millimetres
 from ..session.result import result_of
+from ..session.view_state import ResultView
 from . import icons
 from .base import TeethPanel, wrapped
 from .chart import draw_chart, tooth_label, tooth_name
@@ -68,27 +69,29 @@ class TEETH_PT_chart(_ResultChild, bpy.types.Panel):
         """Draw the chart and the active tooth."""
         result = result_of(context.scene)
         draw_chart(self.layout, context, result)
-        fdi = context.scene.teethscape.active_tooth
-        box = self.layout.box().column(align=True)
-        box.label(text=f"{tooth_label(fdi)} · {tooth_name(fdi)}")
-        record = result.teeth.get(fdi)
-        tooth = find_tooth(context.scene, fdi)
-        if record is None or tooth is None:
-            box.label(text="Not found in the photos", icon="INFO")
-            return
-        row = box.row()
-        row.prop(tooth.teethscape, "present")
-        row.label(
-            text=f"{100 * record.confidence:.0f} % sure",
-            icon_value=icons.dot(icons.Confidence.of(record.confidence)),
-        )
-        if record.width_mm:
-            width = f"Width {record.width_mm:.1f} ± {record.width_sigma_mm:.1f} mm"
-            box.label(text=f"{width} · surface ± {record.sigma_mm:.2f}")
-        seen = [view for view in View if view.slug in record.seen_in]
-        box.label(
-            text="Seen in " + ", ".join(_SHORT[view].lower() for view in seen) if seen else "Seen in no photo"
-        )
+        _draw_tooth(self.layout.box().column(align=True), context, result)
+
+
+def _draw_tooth(column: bpy.types.UILayout, context: bpy.types.Context, result: ResultView) -> None:
+    """What is known about the active tooth."""
+    fdi = context.scene.teethscape.active_tooth
+    column.label(text=f"{tooth_label(fdi)} · {tooth_name(fdi)}")
+    record, tooth = result.teeth.get(fdi), find_tooth(context.scene, fdi)
+    if record is None or tooth is None:
+        declared = fdi in context.scene.teethscape.absent_teeth
+        column.label(text="Declared absent" if declared else "Not found in the photos", icon="INFO")
+        if declared:
+            column.operator("teeth.declare_present").fdi = fdi
+        return
+    row = column.row()
+    row.prop(tooth.teethscape, "present")
+    dot = icons.dot(icons.Confidence.of(record.confidence))
+    row.label(text=f"{100 * record.confidence:.0f} % sure", icon_value=dot)
+    if record.width_mm:
+        width = f"Width {record.width_mm:.1f} ± {record.width_sigma_mm:.1f} mm"
+        column.label(text=f"{width} · surface ± {record.sigma_mm:.2f}")
+    seen = [_SHORT[view].lower() for view in View if view.slug in record.seen_in]
+    column.label(text="Seen in " + ", ".join(seen) if seen else "Seen in no photo")
 
 
 class TEETH_PT_views(_ResultChild, bpy.types.Panel):

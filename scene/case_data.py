@@ -62,7 +62,17 @@ class CaseScale:
 
 @dataclass(frozen=True)
 class CaseData:
-    """A finished case folder."""
+    """A finished case folder.
+
+    Attributes:
+        folder: where it lies.
+        identifier: its name, under which a scene knows it.
+        teeth: what was found.
+        cameras: calibrated photos, in the order of the views.
+        scale: where the millimetres come from.
+        notices: what the engine wants the user to know.
+        absent_teeth: FDI numbers that the user had declared absent.
+    """
 
     folder: Path
     identifier: str
@@ -70,6 +80,7 @@ class CaseData:
     cameras: tuple[PhotoCamera, ...]
     scale: CaseScale
     notices: tuple[str, ...]
+    absent_teeth: tuple[int, ...] = ()
 
     def mesh_file(self, fdi: int) -> Path:
         """The PLY file of a tooth."""
@@ -134,6 +145,7 @@ def _parse(folder: Path, document: dict[str, Any]) -> CaseData:
         cameras=tuple(_parse_cameras(folder, document)),
         scale=CaseScale(str(scale["source"]), float(scale["relative_sigma"])),
         notices=tuple(_parse_notices(document)),
+        absent_teeth=tuple(int(fdi) for fdi in document.get("request", {}).get("absent_teeth", ())),
     )
 
 

@@ -48,14 +48,8 @@ def build_request(settings: TEETH_PG_scene, output: Path) -> dict[str, Any]:
         "seed": settings.seed,
         "slots": slots,
         "trust_views": settings.trust_views,
-        "absent_teeth": absent_teeth(settings.id_data),
+        "absent_teeth": sorted(settings.absent_teeth),
     }
-
-
-def absent_teeth(scene: bpy.types.Scene) -> list[int]:
-    """FDI numbers of the teeth that the user declared absent in the chart."""
-    teeth = (item.teethscape for item in scene.objects if item.teethscape.kind == "TOOTH")
-    return sorted(tooth.fdi for tooth in teeth if not tooth.present)
 
 
 def _slot(settings: TEETH_PG_scene, view: View) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def show_case(scene: bpy.types.Scene, folder: Path) -> CaseScene:
     built = build_case(scene, case)
     settings = scene.teethscape
     settings.result_folder = str(folder)
+    settings.absent_teeth = case.absent_teeth
     if settings.heat_map:
         settings.heat_map = False
     if settings.photo_display != "BEHIND":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -95,8 +97,26 @@ def test_the_engine_understands_the_request(part, ready):
 
 def test_absent_teeth_travel_with_the_next_request(part, ready, scene, case_folder):
     bpy.ops.teeth.open_case(directory=str(case_folder))
-    part("operators.result").find_tooth(scene, 17).teethscape.present = False
+    tooth = part("operators.result").find_tooth(scene, 17).teethscape
+    tooth.present = False
     assert part("session.request").build_request(ready, Path("/x"))["absent_teeth"] == [17]
+    tooth.present = True
+    assert part("session.request").build_request(ready, Path("/x"))["absent_teeth"] == []
+
+
+def test_absent_teeth_are_remembered_when_the_result_lacks_them(part, ready, scene, case_folder, tmp_path):
+    copy = shutil.copytree(case_folder, tmp_path / "case")
+    document = json.loads((copy / "case.json").read_text())
+    document["teeth"] = [tooth for tooth in document["teeth"] if tooth["fdi"] != 17]
+    document["request"] = {"absent_teeth": [17]}
+    (copy / "case.json").write_text(json.dumps(document))
+    bpy.ops.teeth.open_case(directory=str(copy))
+    assert part("session.request").build_request(ready, Path("/x"))["absent_teeth"] == [17]
+    bpy.ops.teeth.declare_present(fdi=17)
+    assert ready.absent_teeth == set()
+    ready.absent_teeth = {24}
+    bpy.ops.teeth.open_case(directory=str(case_folder))  # another case brings its own list
+    assert ready.absent_teeth == set()
 
 
 def test_new_cases_have_folders_of_their_own(part, ready):
