@@ -1,0 +1,138 @@
+"""Training: crops keep their labels, targets say what is there, the loss prefers the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from teethscape.dental.views import View  # noqa: E402
+from teethscape.segmentation.network import SegmentationRuntime  # noqa: E402
+from teethscape.segmentation.train_augment import CROP, Placement, augment, crop_photo  # noqa: E402
+from teethscape.segmentation.train_export import export_network  # noqa: E402
+from teethscape.segmentation.train_network import PIXEL_CHANNELS, SegmentationNetwork  # noqa: E402
+from teethscape.segmentation.train_photos import (  # noqa: E402
+    NO_VIEW,
+    TrainingPhoto,
+    negative_photo,
+    read_case,
+    unlabelled_teeth,
+)
+from teethscape.segmentation.train_segmenter import SegmenterTraining, learning_rate  # noqa: E402
+from teethscape.segmentation.train_targets import NO_KIND, TargetBatch, loss, make_target  # noqa: E402
+
+STRAIGHT = Placement(480.0, turned=False, flipped=False)
+
+
+@pytest.fixture
+def photo():
+    teeth = np.zeros((360, 480), np.uint8)
+    teeth[120:180, 100:160], teeth[120:180, 160:220] = 12, 11
+    teeth[180:230, 100:160] = 42
+    pixels = np.full((360, 480, 3), (150, 60, 60), np.uint8)
+    pixels[teeth > 0] = (230, 220, 200)
+    return TrainingPhoto(pixels, teeth, np.zeros((360, 480), bool), int(View.LEFT_BUCCAL))
+
+
+def test_a_crop_moves_pixels_and_labels_together(photo):
+    crop = crop_photo(photo, STRAIGHT, np.random.default_rng(0))
+    assert crop.teeth.shape == CROP
+    bright = crop.pixels[..., 1] > 140
+    assert ((crop.teeth > 0) == bright).mean() > 0.98
+
+
+def test_a_mirrored_buccal_crop_shows_the_other_side(photo):
+    crop = crop_photo(photo, Placement(480.0, turned=False, flipped=True), np.random.default_rng(0))
+    assert crop.view == View.RIGHT_BUCCAL
+    columns = [np.argwhere(crop.teeth == t)[:, 1].mean() for t in (11, 12)]
+    assert columns[0] < columns[1]
+
+
+def test_a_turned_crop_has_the_lower_teeth_above(photo):
+    crop = crop_photo(photo, Placement(480.0, turned=True, flipped=False), np.random.default_rng(0))
+    assert np.argwhere(crop.teeth == 42)[:, 0].mean() < np.argwhere(crop.teeth == 12)[:, 0].mean()
+
+
+def test_augmenting_changes_looks_and_is_repeatable(photo):
+    one, two, other = (augment(photo, STRAIGHT, np.random.default_rng(s)) for s in (1, 1, 2))
+    assert (one.pixels == two.pixels).all()
+    assert (one.pixels != other.pixels).any()
+
+
+def test_targets_mark_teeth_borders_jaws_and_kinds(photo):
+    target = make_target(photo, turned=False, whole=True)
+    assert target.tooth[150, 130] == 1
+    assert target.tooth[50, 50] == 0
+    assert target.boundary[150, 160] == 1
+    assert target.boundary[150, 130] == 0
+    assert target.energy[150, 130] > 0.9
+    assert (target.upper[150, 130], target.upper[200, 130]) == (1, 0)
+    assert (target.kind[150, 130], target.kind[150, 190], target.kind[50, 50]) == (1, 0, NO_KIND)
+    assert target.view == View.LEFT_BUCCAL
+    assert make_target(photo, turned=False, whole=False).view == -1
+
+
+def test_ignored_pixels_weigh_nothing(photo):
+    ignore = np.zeros((360, 480), bool)
+    ignore[300:, :] = True
+    target = make_target(TrainingPhoto(photo.pixels, photo.teeth, ignore, 1), turned=False, whole=True)
+    assert (target.weight[300:] == 0).all()
+    assert (target.weight[:300] >= 1).all()
+
+
+def test_the_loss_prefers_the_truth(photo):
+    target = make_target(photo, turned=False, whole=True)
+    batch = TargetBatch.stack([target])
+    maps = batch.maps[0]
+    good = torch.zeros(1, PIXEL_CHANNELS, 360, 480)
+    good[0, :4] = torch.logit(maps[:4].clamp(0.01, 0.99))
+    for k in range(7):
+        good[0, 4 + k] = 8.0 * torch.from_numpy((target.kind == k).astype(np.float32))
+    views = torch.zeros(1, 6)
+    views[0, int(View.LEFT_BUCCAL)] = 8.0
+    truth = loss((good, views, torch.full((1, 1), -8.0)), batch)
+    wrong = loss((-good, -views, torch.full((1, 1), 8.0)), batch)
+    assert float(truth) < 0.3
+    assert float(wrong) > 10 * float(truth)
+
+
+def test_negatives_have_no_teeth_and_no_view():
+    negative = negative_photo(np.random.default_rng(0))
+    assert negative.view == NO_VIEW
+    assert not negative.teeth.any()
+
+
+def test_the_rate_warms_up_and_cools_down():
+    training = SegmenterTraining((), bank=None, output=None, steps=1000, rate=1.0, cooldown=0.5)
+    rates = [learning_rate(training, step) for step in (0, 300, 750, 1000)]
+    assert rates[0] < 0.01
+    assert rates[1] == 1.0
+    assert rates[2] == pytest.approx(0.5)
+    assert rates[3] == 0.0
+
+
+def test_onnx_answers_like_the_network(tmp_path):
+    pytest.importorskip("onnx")
+    torch.manual_seed(0)
+    network = SegmentationNetwork().eval()
+    export_network(network, tmp_path / "net.onnx")
+    pixels = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+    maps, guess = SegmentationRuntime(tmp_path / "net.onnx").run(pixels)
+    with torch.no_grad():
+        image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+        logits, views, turned = network(image)
+    assert np.allclose(maps.tooth, torch.sigmoid(logits[0, 0]).numpy(), atol=5e-3)
+    assert np.allclose(maps.kind, torch.softmax(logits[0, 4:], 0).numpy(), atol=5e-3)
+    assert guess.turned == pytest.approx(float(torch.sigmoid(turned)), abs=5e-3)
+    assert guess.none == pytest.approx(float(torch.softmax(views, 1)[0, 5]), abs=5e-3)
+
+
+def test_unlabelled_teeth_of_case_a_are_set_aside(shared):
+    right = read_case(shared / "cases" / "case-a")[2]
+    assert right.ignore[:, : right.ignore.shape[1] // 5].any()  # 17 and 47 are seen and not labelled
+    assert not (right.ignore & (right.teeth > 0)).any()
+
+
+def test_a_fully_labelled_picture_ignores_little(photo):
+    assert unlabelled_teeth(photo.pixels, photo.teeth).mean() < 0.01
