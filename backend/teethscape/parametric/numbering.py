@@ -39,6 +39,8 @@ __all__ = ["Numbering", "NumberingView", "number_teeth"]
 OCCLUSAL_MARGIN, BITE_MARGIN = 3.0, 20.0
 #: Teeth of an arch, third molars included.
 _MOST_TEETH = 16
+#: An instance of an occlusal view below this share of the median area is part of a tooth.
+_SCRAP = 0.35
 _SHIFTS = ((1, 1), (-1, -1), (0, 1), (0, -1))
 _OCCLUSAL = {Jaw.UPPER: View.MAXILLARY_OCCLUSAL, Jaw.LOWER: View.MANDIBULAR_OCCLUSAL}
 
@@ -151,11 +153,12 @@ def number_teeth(
 def _candidates(measured: _Set, view: View) -> list[Candidate]:
     """Numberings of an occlusal view, best first.
 
-    A network also finds scraps; when the arch has no place for all instances the
-    smallest go first.
+    Scraps (parts of molars, mostly) are left out here and joined to their tooth when the
+    arch is known; when it has no place for all others, the smallest go first.
     """
     found = measured.found[view]
-    for count in range(min(len(found), _MOST_TEETH), 3, -1):
+    teeth = int((found.area > _SCRAP * np.median(found.area)).sum())
+    for count in range(min(teeth, _MOST_TEETH), 3, -1):
         largest = np.sort(np.argsort(-found.area)[:count])
         best = OcclusalJudge(view, found.only(largest), measured.frame[view], measured.layouts).best()
         if best:
@@ -298,6 +301,7 @@ def _joined(measured: _Set, refiner: Refiner, parts, jaws: Jaws) -> Numbering:  
         state, cameras = fit.arch, dict(zip(order, fit.cameras, strict=True))
         for view in BITE_VIEWS:
             fdi[view] = refiner.weigh(seen[view], cameras[view], state, strict=True).fdi
+    fdi = {v: refiner.merged(seen[v], fdi[v], cameras[v], state) for v in order}
     shown = {n for view in order for n in fdi[view].values() if jaw_of(n) in view.jaws}
     present = frozenset(n for n in shown if jaw_of(n) in jaws.members)
     return Numbering(fdi, present, refiner.prior, cameras, state, margin, ())

@@ -35,6 +35,8 @@ _HOPELESS = 150.0
 _LEAST_OVERLAP = 0.3
 #: An instance whose second tooth overlaps it this much, against its first, covers both.
 _EQUAL = 0.5
+#: Part of a scrap that one tooth must cover to take it.
+_COVERED = 0.6
 #: A scrap of a tooth (by area against the median) must fit better to get a number.
 _SMALL, _LEAST_OVERLAP_SMALL = 0.35, 0.6
 _FIRST = Stage(5, (24.0, 12.0), focal=True)
@@ -153,18 +155,44 @@ class Refiner:
 
         ``strict`` leaves out instances that cover two teeth about equally.
         """
-        teeth_model = Arch(self.prior, state)
-        small = camera.resized(*_small(seen.labels))
-        labels = _shrunk(seen.labels, (small.width, small.height))
-        present = np.array([i for i, f in enumerate(self.prior.fdi) if f in self.present])
-        teeth = visible_teeth(self.prior, present, seen.view)
-        buffer = render_ids(build_soup(teeth_model, teeth, seen.view), small)
-        painted = tooth_map(self.prior, teeth, buffer)
+        labels, painted, buffer = self._drawn(seen, camera, state)
         fdi, unexplained = self._read(labels, painted, strict)
         cost = _outline_cost(labels, painted, buffer) + _UNEXPLAINED * unexplained
         if not seen.view.is_occlusal:
             cost += 0.5 * float(state.bite @ self.precision.bite @ state.bite)
         return Explained(fdi, camera, state, cost)
+
+    def merged(
+        self, seen: Instances, fdi: Mapping[int, int], camera: Camera, state: ArchState
+    ) -> dict[int, int]:
+        """Numbers with scraps joined to the numbered tooth that covers them.
+
+        A network cuts molars along their fissures; the fitted arch tells which parts
+        belong together.
+        """
+        labels, painted, _ = self._drawn(seen, camera, state)
+        numbers = np.array(self.prior.fdi)
+        out = dict(fdi)
+        for identity in np.unique(labels[labels > 0]):
+            if int(identity) in fdi:
+                continue
+            shown = painted[labels == identity]
+            count = np.bincount(shown[shown >= 0], minlength=len(numbers))
+            tooth = int(numbers[np.argmax(count)])
+            if count.max() >= _COVERED * len(shown) and tooth in fdi.values():
+                out[int(identity)] = tooth
+        return out
+
+    def _drawn(
+        self, seen: Instances, camera: Camera, state: ArchState
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], IdBuffer]:
+        """Labels and rendered teeth (index, -1 none) at the compared size."""
+        small = camera.resized(*_small(seen.labels))
+        labels = _shrunk(seen.labels, (small.width, small.height))
+        present = np.array([i for i, f in enumerate(self.prior.fdi) if f in self.present])
+        teeth = visible_teeth(self.prior, present, seen.view)
+        buffer = render_ids(build_soup(Arch(self.prior, state), teeth, seen.view), small)
+        return labels, tooth_map(self.prior, teeth, buffer), buffer
 
     def _read(
         self, labels: NDArray[np.int32], painted: NDArray[np.int32], strict: bool
