@@ -17,7 +17,7 @@ from bpy.props import (
 
 from .backend.teethscape.dental.fdi import Jaws
 from .backend.teethscape.dental.views import View
-from .scene import look
+from .scene import find, look
 
 _VIEW_ITEMS = [(view.name, view.title, f"The {view.title.lower()} photo", int(view)) for view in View]
 _JAW_ITEMS = [
@@ -71,18 +71,13 @@ class TEETH_PG_known_length(bpy.types.PropertyGroup):
     )
 
 
-def _case_teeth(settings: TEETH_PG_scene) -> list[bpy.types.Object]:
-    return [item for item in settings.id_data.objects if item.teethscape.kind == "TOOTH"]
-
-
 def _update_heat_map(settings: TEETH_PG_scene, _context: bpy.types.Context) -> None:
-    look.show_heat_map(_case_teeth(settings), settings.heat_map)
+    look.show_heat_map(find.teeth(settings.id_data), settings.heat_map)
     look.show_attribute_colors(settings.heat_map)
 
 
 def _update_photo_display(settings: TEETH_PG_scene, _context: bpy.types.Context) -> None:
-    cameras = [item for item in settings.id_data.objects if item.teethscape.kind == "PHOTO_CAMERA"]
-    look.show_photos(cameras, look.PhotoDisplay(settings.photo_display))
+    look.show_photos(find.photo_cameras(settings.id_data), look.PhotoDisplay(settings.photo_display))
 
 
 def _update_presence(settings: TEETH_PG_object, _context: bpy.types.Context) -> None:

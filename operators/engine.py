@@ -14,9 +14,9 @@ from ..backend.client.install_plan import Source
 from ..backend.client.installer import EngineStatus
 from ..preferences import preferences
 from ..session import ticker
+from ..session.readiness import job_is_open
 from ..session.runtime import Task, runtime
 from ..session.view_state import state
-from .reconstruct import job_is_open
 
 
 def _is_working() -> bool:

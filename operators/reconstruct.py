@@ -10,56 +10,15 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ..backend.client import ClientError, JobState, JobView
-from ..backend.client.installer import EngineStatus
 from ..backend.teethscape.errors import TeethscapeError
-from ..photos.check import Severity
-from ..photos.thumbnails import shelf
 from ..session import ticker
-from ..session.request import build_request, missing_views, needed_views, new_case_folder
+from ..session.readiness import job_is_open, why_not
+from ..session.request import build_request, new_case_folder
 from ..session.result import show_case
 from ..session.runtime import runtime
 from ..session.view_state import state
 
 log = logging.getLogger(__name__)
-
-
-def job_is_open() -> bool:
-    """True while a job is queued, runs or is being cancelled."""
-    return state.job is not None and not state.job.state.is_over
-
-
-def why_not(settings: bpy.types.PropertyGroup) -> str:
-    """Why no job can start now, with the remedy; empty when it can."""
-    engine = _why_no_engine()
-    if engine:
-        return engine
-    if job_is_open():
-        return "A reconstruction is running: wait for it or cancel it"
-    missing = missing_views(settings)
-    if len(missing) > 2:
-        return f"{len(missing)} photos missing: load them in Photos"
-    if missing:
-        word = "photo" if len(missing) == 1 else "photos"
-        return f"{' and '.join(view.title for view in missing)} {word} missing: load in Photos"
-    bad = [view for view in needed_views(settings) if _is_bad(view)]
-    if bad:
-        return f"{bad[0].title} photo cannot be used: choose another in Photos"
-    return ""
-
-
-def _why_no_engine() -> str:
-    if bpy.app.background:  # nothing looks at the engine beforehand; the start itself tells
-        return ""
-    if state.engine is None or state.engine.status in (EngineStatus.ABSENT, EngineStatus.BROKEN):
-        return "The engine is not installed: press Install Engine in Setup"
-    if state.engine.status is EngineStatus.WORKING:
-        return "The engine is being installed: wait until Setup has finished"
-    return ""
-
-
-def _is_bad(view: int) -> bool:
-    check = shelf.checks.get(view)
-    return check is not None and check.severity is Severity.ERROR
 
 
 class TEETH_OT_reconstruct(bpy.types.Operator):

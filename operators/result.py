@@ -11,16 +11,11 @@ from ..backend.teethscape.dental.fdi import Jaw
 from ..backend.teethscape.dental.views import View
 from ..scene.camera_view import fit_frame
 from ..scene.collections import hides_a_jaw, show_jaws
+from ..scene.find import find_photo_camera, find_tooth
 from ..scene.look import aim_scene
 from ..scene.units import shows_millimetres, use_millimetres
 
 _VIEW_ITEMS = [(view.name, view.title, f"The {view.title.lower()} photo", int(view)) for view in View]
-
-
-def photo_camera(scene: bpy.types.Scene, view: str) -> bpy.types.Object | None:
-    """The newest camera of a view in a scene."""
-    cameras = (item for item in scene.objects if item.teethscape.kind == "PHOTO_CAMERA")
-    return next((item for item in cameras if item.teethscape.view == view), None)
 
 
 class TEETH_OT_look_through(bpy.types.Operator):
@@ -46,7 +41,7 @@ class TEETH_OT_look_through(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Aim the scene's camera and look through it."""
-        camera = photo_camera(context.scene, self.view)
+        camera = find_photo_camera(context.scene, self.view)
         if camera is None:
             self.report({"ERROR"}, "This case has no camera for that photo. Reconstruct it again.")
             return {"CANCELLED"}
@@ -99,12 +94,6 @@ class TEETH_OT_select_tooth(bpy.types.Operator):
             tooth.select_set(True)
             context.view_layer.objects.active = tooth
         return {"FINISHED"}
-
-
-def find_tooth(scene: bpy.types.Scene, fdi: int) -> bpy.types.Object | None:
-    """The object of a tooth in a scene."""
-    teeth = (item for item in scene.objects if item.teethscape.kind == "TOOTH")
-    return next((item for item in teeth if item.teethscape.fdi == fdi), None)
 
 
 class TEETH_OT_declare_present(bpy.types.Operator):

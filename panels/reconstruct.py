@@ -6,7 +6,7 @@ import bpy
 
 from ..backend.client import JobState, JobView, Problem
 from ..backend.teethscape.progress import Stage
-from ..operators.reconstruct import why_not
+from ..session.readiness import why_not
 from ..session.view_state import state
 from .base import TeethPanel, clock, wrapped
 

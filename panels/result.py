@@ -7,8 +7,8 @@ from typing import ClassVar
 import bpy
 
 from ..backend.teethscape.dental.views import View
-from ..operators.result import find_tooth
 from ..scene.collections import hides_a_jaw
+from ..scene.find import find_tooth
 from ..scene.heatmap import FULL_SCALE_MM, STOPS
 from ..scene.units import shows_millimetres
 from ..session.result import result_of

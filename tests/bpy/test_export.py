@@ -45,7 +45,7 @@ def test_jaws_are_written_with_a_note(case, tmp_path, mesh_format):
 
 
 def test_absent_teeth_are_left_out(case, part, tmp_path):
-    part("operators.result").find_tooth(case, 17).teethscape.present = False
+    part("scene.find").find_tooth(case, 17).teethscape.present = False
     bpy.ops.teeth.export(directory=str(tmp_path), mesh_format="stl", split="teeth")
     assert not (tmp_path / "FDI_17.stl").exists()
     assert len(list(tmp_path.glob("*.stl"))) == 27
@@ -53,7 +53,7 @@ def test_absent_teeth_are_left_out(case, part, tmp_path):
 
 def test_teeth_out_of_sight_are_written_and_stay_out_of_sight(case, part, tmp_path):
     collections, fdi = part("scene.collections"), part("backend.teethscape.dental.fdi")
-    find = part("operators.result").find_tooth
+    find = part("scene.find").find_tooth
     collections.show_jaws(bpy.context.view_layer, (fdi.Jaw.LOWER,))
     find(case, 36).hide_set(True)
     bpy.ops.teeth.export(directory=str(tmp_path), mesh_format="stl", split="one")
@@ -64,7 +64,7 @@ def test_teeth_out_of_sight_are_written_and_stay_out_of_sight(case, part, tmp_pa
 
 
 def test_the_selection_comes_back(case, part, tmp_path):
-    tooth = part("operators.result").find_tooth(case, 33)
+    tooth = part("scene.find").find_tooth(case, 33)
     tooth.select_set(True)
     bpy.ops.teeth.export(directory=str(tmp_path), split="one")
     assert [item.name for item in bpy.context.selected_objects] == ["FDI_33"]

@@ -59,10 +59,10 @@ def test_without_an_engine_the_message_says_what_to_do(ready):
 def test_a_missing_photo_disables_the_button_with_reason_and_remedy(part, ready):
     bpy.ops.teeth.clear_photo(view="ANTERIOR")
     assert not bpy.ops.teeth.reconstruct.poll()
-    assert part("operators.reconstruct").why_not(ready) == "Anterior photo missing: load in Photos"
+    assert part("session.readiness").why_not(ready) == "Anterior photo missing: load in Photos"
     ready.jaws = "lower"
     bpy.ops.teeth.clear_photos()
-    assert part("operators.reconstruct").why_not(ready).startswith("4 photos missing")
+    assert part("session.readiness").why_not(ready).startswith("4 photos missing")
 
 
 def test_the_request_says_what_the_sidebar_says(part, ready, scene, case_folder):
@@ -97,7 +97,7 @@ def test_the_engine_understands_the_request(part, ready):
 
 def test_absent_teeth_travel_with_the_next_request(part, ready, scene, case_folder):
     bpy.ops.teeth.open_case(directory=str(case_folder))
-    tooth = part("operators.result").find_tooth(scene, 17).teethscape
+    tooth = part("scene.find").find_tooth(scene, 17).teethscape
     tooth.present = False
     assert part("session.request").build_request(ready, Path("/x"))["absent_teeth"] == [17]
     tooth.present = True

@@ -62,6 +62,23 @@ def test_the_blender_side_leans_on_blender_and_the_shared_words(path):
             assert not name or top in STDLIB | BLENDER_LIBRARIES | own, f"{path.name} imports {name}"
 
 
+#: Which of our own folders a folder may import; the data flows one way.
+ARROWS = {
+    "operators": {"operators", "session", "photos", "scene"},
+    "panels": {"panels", "session", "photos", "scene"},
+    "session": {"session", "photos", "scene"},
+    "photos": {"photos"},
+    "scene": {"scene"},
+}
+
+
+@pytest.mark.parametrize("folder", sorted(ARROWS))
+def test_folders_of_the_blender_side_import_one_way(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        tops = {name.split(".")[0] for name in imports(path, ROOT)} & set(BLENDER_FOLDERS)
+        assert tops <= ARROWS[folder], f"{path} imports {tops - ARROWS[folder]}"
+
+
 @pytest.mark.parametrize("name", sorted(SHARED))
 def test_shared_modules_lean_on_the_standard_library_alone(name):
     base = ROOT / "backend"
