@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,11 +38,23 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            temporary.replace(path)
+            _replace(temporary, path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
             raise
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Rename over the target; on Windows a virus scanner may hold a new file for a moment."""
+    for pause_s in (0.05, 0.2, 0.5) if os.name == "nt" else ():
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            time.sleep(pause_s)
+        else:
+            return
+    temporary.replace(path)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
