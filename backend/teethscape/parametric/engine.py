@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.exif import focal_in_pixels
 from teethscape.dental.fdi import THIRD_MOLARS, jaw_of
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
@@ -21,15 +22,12 @@ from teethscape.parametric.result import Numbered, build_result
 from teethscape.parametric.start_cameras import start_from_fdi
 from teethscape.progress import Progress, Stage
 
-#: Diagonal of a 36 x 24 mm picture, mm: what 35-mm equivalent focal lengths refer to.
-_DIAGONAL_35MM = 43.2666
-
 
 def focal_px(photo: PhotoGeometry) -> float | None:
     """Focal length in px from the 35-mm equivalent, None where unknown."""
     if photo.focal_35mm is None:
         return None
-    return photo.focal_35mm / _DIAGONAL_35MM * float(np.hypot(photo.width, photo.height))
+    return focal_in_pixels(photo.focal_35mm, photo.width, photo.height)
 
 
 @dataclass(frozen=True)
