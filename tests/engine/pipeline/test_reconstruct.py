@@ -18,8 +18,9 @@ from PIL import Image
 from teethscape import cli
 from teethscape.dental import files
 from teethscape.dental.case import CaseFolder, schema
-from teethscape.dental.request import ExportFormat
+from teethscape.dental.request import ExportFormat, PhotoSlot, ReconstructRequest
 from teethscape.dental.schema import problems
+from teethscape.dental.views import View
 from teethscape.errors import CancelledError, RefusedError, ResourceError
 from teethscape.mesh.ply import read_ply
 from teethscape.progress import NoProgress, Stage
@@ -129,6 +130,24 @@ def test_exchanged_photos_are_put_right(small, engine, tmp_path):
     assert record["photos"]["3"]["source_name"] == "4.png"
     assert np.array_equal(np.asarray(Image.open(tmp_path / "case" / "masks" / "1.png")), small.mask_of(1))
     assert any("it shows the Left Buccal view" in text for text in watcher.warnings)
+
+
+def test_slots_with_the_users_turn(small, engine, tmp_path):
+    photos, masks = small.write_inputs(tmp_path)
+    for folder in (photos, masks):
+        image = Image.open(folder / "3.png")
+        image.transpose(Image.Transpose.ROTATE_270).save(folder / "3.png")
+    for path in photos.iterdir():
+        path.rename(path.with_name(f"Foto {path.name}"))
+    slots = tuple(
+        PhotoSlot(view, photos / f"Foto {view.value}.png", quarter_turns=1 if view is View(3) else 0)
+        for view in View
+    )
+    request = replace(small.request(tmp_path), photos=tmp_path / "nowhere", slots=slots)
+    reconstruct(ReconstructRequest.from_json(request.to_json()), NoProgress())
+    case = CaseFolder(tmp_path / "case")
+    assert case.read_finished()["photos"]["3"]["quarter_turns"] == 1
+    assert np.array_equal(np.asarray(Image.open(case.mask(View(3)))), small.mask_of(View(3)))
 
 
 def test_trusted_views_stay(small, engine, tmp_path):
