@@ -117,7 +117,7 @@ def _closing_ways(prior: ToothPrior, fdi: int) -> tuple[FloatArray, FloatArray]:
 
 
 def _slid(prior: ToothPrior, way: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Centres (28, 3) and axes (28, 3, 3) after each tooth slid ``way`` mm along its arch, turning with it."""
+    """Centres (28, 3) and axes (28, 3, 3) after each tooth slid ``way`` mm along its arch and turned."""
     centre, axes = prior.centre.copy(), prior.axes.copy()
     for jaw in Jaw:
         rows = jaw_rows(prior, jaw)

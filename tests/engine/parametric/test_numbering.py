@@ -1,0 +1,66 @@
+"""Numbers of shuffled instances, judged against patients whose truth is known."""
+
+import numpy as np
+import pytest
+
+from teethscape.dataset.patient_case import SyntheticPatient, make_patient
+from teethscape.dental.fdi import Jaws
+from teethscape.dental.views import BITE_VIEWS, View
+from teethscape.errors import RefusedError
+from teethscape.parametric.engine import focal_px
+from teethscape.parametric.interface import PhotoGeometry
+from teethscape.parametric.numbering import NumberingView, number_teeth
+from teethscape.parametric.numbering_refine import moved_along
+from teethscape.parametric.prior import load_prior
+
+PRESENT = frozenset(load_prior().fdi) - {12}
+
+
+def views_of(patient: SyntheticPatient) -> dict[View, NumberingView]:
+    out = {}
+    for view, labels in patient.instances.items():
+        height, width = labels.shape
+        focal = focal_px(PhotoGeometry(width, height, patient.focal_35mm[view]))
+        out[view] = NumberingView(labels, None, width, height, focal)
+    return out
+
+
+def test_a_numbering_moves_along_the_present_teeth():
+    assert moved_along(PRESENT, {1: 11, 2: 13, 3: 41}, (1, 0)) == {1: 21, 2: 11, 3: 41}
+    assert moved_along(PRESENT, {1: 17, 2: 47}, (-1, -1)) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "missing"), [(3, 0), (4, 2)])
+def test_shuffled_instances_get_their_numbers_back(seed, missing):
+    prior = load_prior()
+    patient = make_patient(prior, seed)
+    assert len(patient.recipe.dentition.missing) == missing
+    found = number_teeth(views_of(patient), prior)
+    for view, truth in patient.numbering.items():
+        named = found.fdi[view]
+        assert {i: truth[i] for i in named} == named
+        assert len(named) >= 0.7 * len(truth)
+    assert found.present == frozenset(patient.crowns)
+    assert set(found.cameras) == set(View)
+
+
+@pytest.mark.slow
+def test_one_jaw_needs_no_photo_of_the_other():
+    prior = load_prior()
+    patient = make_patient(prior, 3)
+    views = {v: seen for v, seen in views_of(patient).items() if v is not View.MANDIBULAR_OCCLUSAL}
+    found = number_teeth(views, prior, Jaws.UPPER)
+    assert all(fdi < 30 for fdi in found.present)
+    upper = {i: n for i, n in patient.numbering[View.ANTERIOR].items() if n < 30}
+    named = {i: n for i, n in found.fdi[View.ANTERIOR].items() if n < 30}
+    assert {i: upper.get(i) for i in named} == named
+
+
+def test_too_few_instances_are_refused():
+    labels = np.zeros((60, 80), np.int32)
+    labels[20:40, 10:30], labels[20:40, 40:60] = 1, 2
+    views = {v: NumberingView(labels, None, 80, 60, None) for v in (*BITE_VIEWS, *View)}
+    with pytest.raises(RefusedError) as refusal:
+        number_teeth(views, load_prior())
+    assert refusal.value.code == "too_few_teeth"
