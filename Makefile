@@ -24,7 +24,7 @@ demo: $(VENV)/.standard
 lint: $(VENV)/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: $(VENV)/.development lint
 	$(PYTHON) examples/environment.py .venv-bpy --profile bpy

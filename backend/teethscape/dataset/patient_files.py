@@ -91,8 +91,11 @@ def _write_masks(folder: Path, masks: Mapping[View, Labels]) -> None:
 def _read_masks(folder: Path) -> dict[View, Labels]:
     out = {}
     for view in View:
-        data = np.frombuffer((folder / f"{view.value}.png").read_bytes(), np.uint8)
-        out[view] = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE).astype(np.int32)
+        path = folder / f"{view.value}.png"
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        if image is None:
+            raise ValueError(f"{path} is no picture")
+        out[view] = image.astype(np.int32)
     return out
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dataset.gums import GumStyle, gum_mesh
+from teethscape.dataset.gums import GumStyle, Mesh, gum_mesh
 from teethscape.dataset.patient_crowns import Crown
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.views import View
@@ -65,7 +65,7 @@ class Mouth:
     """
 
     crowns: Mapping[int, Crown]
-    gums: Mapping[Jaw, tuple[NDArray[np.float64], Labels]]
+    gums: Mapping[Jaw, Mesh]
 
 
 def mouth_of(crowns: Mapping[int, Crown], style: GumStyle, rng: np.random.Generator) -> Mouth:
