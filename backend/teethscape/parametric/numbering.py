@@ -21,7 +21,7 @@ from teethscape.parametric import numbering_measure as measuring
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.fit import MODES
-from teethscape.parametric.numbering_bite import bite_view
+from teethscape.parametric.numbering_bite import BiteView, bite_view
 from teethscape.parametric.numbering_choice import layout_for
 from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
 from teethscape.parametric.numbering_layout import Layouts
@@ -41,6 +41,8 @@ OCCLUSAL_MARGIN, BITE_MARGIN = 3.0, 20.0
 _MOST_TEETH = 16
 #: An instance of an occlusal view below this share of the median area is part of a tooth.
 _SCRAP = 0.35
+#: Instances of a row of a bite view from which its first cameras are found.
+_MOST_IN_ROW = 10
 _SHIFTS = ((1, 1), (-1, -1), (0, 1), (0, -1))
 _OCCLUSAL = {Jaw.UPPER: View.MAXILLARY_OCCLUSAL, Jaw.LOWER: View.MANDIBULAR_OCCLUSAL}
 
@@ -201,10 +203,7 @@ def _require(margin: Mapping[View, float]) -> None:
 def _bite_numbering(measured: _Set, choice: Mapping[Jaw, Candidate], jaws: Jaws) -> Numbering:
     """Number the bite views, given the occlusal numberings."""
     start = _occlusal_start(measured, choice)
-    tasks = [
-        bite_view(v, measured.found[v], dict(measured.views[v].jaw_of or {}) or None, measured.frame[v])
-        for v in BITE_VIEWS
-    ]
+    tasks = [_bite_task(measured, view) for view in BITE_VIEWS]
     beams = search(start, tasks)
     layout = start.belief.layout
     prior = layout.prior
@@ -220,6 +219,20 @@ def _bite_numbering(measured: _Set, choice: Mapping[Jaw, Candidate], jaws: Jaws)
         starts = [_numbers(measured, view, beam.views[view].tooth) for beam in beams if view in beam.views]
         explained[view], margin[view] = _best(refiner, seen[view], starts, state)
     return _joined(measured, refiner, (fdi, cameras, explained, margin), jaws)
+
+
+def _bite_task(measured: _Set, view: View) -> BiteView:
+    """A bite view whose rows begin with their largest instances: scraps make no row."""
+    found = measured.found[view]
+    jaws = dict(measured.views[view].jaw_of or {}) or None
+    task = bite_view(view, found, jaws, measured.frame[view])
+    sure = np.zeros(len(found), bool)
+    for lower in (False, True):
+        row = np.flatnonzero(
+            (task.lower == lower) & task.sure & (found.area > _SCRAP * np.median(found.area))
+        )
+        sure[row[np.argsort(-found.area[row])[:_MOST_IN_ROW]]] = True
+    return replace(task, sure=sure)
 
 
 def _focal(measured: _Set) -> dict[View, float | None]:
