@@ -24,7 +24,9 @@ def _nodes(name: str) -> tuple[Any, Any, Any]:
     material = bpy.data.materials.new(name)
     material.use_nodes = True
     tree = material.node_tree
-    return material, tree, tree.nodes["Principled BSDF"]
+    shader = tree.nodes["Principled BSDF"]
+    shader.subsurface_method = "BURLEY"
+    return material, tree, shader
 
 
 def _set(shader: Any, values: dict[str, Any]) -> None:
@@ -143,7 +145,7 @@ def add_mesh(name: str, data: Any, looks: dict[str, Any]) -> None:
     mesh.materials.append(looks[name.split("_")[0]])
     thing = bpy.data.objects.new(name, mesh)
     bpy.context.scene.collection.objects.link(thing)
-    levels = {"tooth": 2, "skin": 2, "cheek": 1, "plastic": 1}.get(name.split("_")[0], 0)
+    levels = {"tooth": 1, "skin": 2, "cheek": 1, "plastic": 1}.get(name.split("_")[0], 0)
     if levels:
         modifier = thing.modifiers.new("smooth", "SUBSURF")
         modifier.levels = modifier.render_levels = levels
@@ -190,7 +192,7 @@ def configure(samples: int, picture: Path) -> None:
     scene.render.engine = "CYCLES"
     scene.cycles.device, scene.cycles.samples = "CPU", samples
     scene.cycles.use_denoising = bool(getattr(bpy.app.build_options, "openimagedenoise", True))
-    scene.cycles.max_bounces, scene.cycles.caustics_reflective = 6, False
+    scene.cycles.max_bounces, scene.cycles.caustics_reflective = 4, False
     scene.cycles.seed = 1
     scene.view_settings.view_transform = "Standard"
     scene.render.image_settings.file_format = "PNG"
