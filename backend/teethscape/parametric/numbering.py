@@ -41,6 +41,7 @@ OCCLUSAL_MARGIN, BITE_MARGIN = 3.0, 20.0
 _MOST_TEETH = 16
 #: An instance of an occlusal view below this share of the median area is part of a tooth.
 _SCRAP = 0.35
+_LAST_PLACE = 7
 #: Instances of a row of a bite view from which its first cameras are found.
 _MOST_IN_ROW = 10
 _SHIFTS = ((1, 1), (-1, -1), (0, 1), (0, -1))
@@ -207,7 +208,10 @@ def _bite_numbering(measured: _Set, choice: Mapping[Jaw, Candidate], jaws: Jaws)
     beams = search(start, tasks)
     layout = start.belief.layout
     prior = layout.prior
-    present = frozenset(prior.fdi) - layout.missing
+    ends = frozenset(
+        fdi for fdi in prior.fdi if fdi % 10 == _LAST_PLACE
+    )  # an occlusal photo may cut them off
+    present = (frozenset(prior.fdi) - layout.missing) | (ends - layout.closed)
     refiner = Refiner(prior, present)
     fdi = {view: _numbers(measured, view, start.views[view].tooth) for view in start.views}
     seen = {view: measured.instances(view) for view in measured.views}
@@ -314,7 +318,8 @@ def _joined(measured: _Set, refiner: Refiner, parts, jaws: Jaws) -> Numbering:  
         state, cameras = fit.arch, dict(zip(order, fit.cameras, strict=True))
         for view in BITE_VIEWS:
             fdi[view] = refiner.weigh(seen[view], cameras[view], state, strict=True).fdi
-    fdi = {v: refiner.merged(seen[v], fdi[v], cameras[v], state) for v in order}
+    known = frozenset(n for view in order for n in fdi[view].values())
+    fdi = {v: refiner.merged(seen[v], fdi[v], FitState(state, (cameras[v],)), known) for v in order}
     shown = {n for view in order for n in fdi[view].values() if jaw_of(n) in view.jaws}
     present = frozenset(n for n in shown if jaw_of(n) in jaws.members)
     return Numbering(fdi, present, refiner.prior, cameras, state, margin, ())

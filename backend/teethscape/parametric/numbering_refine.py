@@ -163,14 +163,14 @@ class Refiner:
         return Explained(fdi, camera, state, cost)
 
     def merged(
-        self, seen: Instances, fdi: Mapping[int, int], camera: Camera, state: ArchState
+        self, seen: Instances, fdi: Mapping[int, int], fit: FitState, known: frozenset[int]
     ) -> dict[int, int]:
-        """Numbers with scraps joined to the numbered tooth that covers them.
+        """Numbers with scraps joined to the tooth that covers them, if any view shows that tooth.
 
         A network cuts molars along their fissures; the fitted arch tells which parts
         belong together.
         """
-        labels, painted, _ = self._drawn(seen, camera, state)
+        labels, painted, _ = self._drawn(seen, fit.cameras[0], fit.arch)
         numbers = np.array(self.prior.fdi)
         out = dict(fdi)
         for identity in np.unique(labels[labels > 0]):
@@ -179,7 +179,7 @@ class Refiner:
             shown = painted[labels == identity]
             count = np.bincount(shown[shown >= 0], minlength=len(numbers))
             tooth = int(numbers[np.argmax(count)])
-            if count.max() >= _COVERED * len(shown) and tooth in fdi.values():
+            if count.max() >= _COVERED * len(shown) and tooth in known:
                 out[int(identity)] = tooth
         return out
 
