@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,7 +111,12 @@ def _print(scores: dict[View, Score], seconds: float) -> None:
         print(f"{view.slug:20} {shares}")
     names = ("dice", "outline", "instances", "jaw", "kind")
     means = {name: float(np.mean([getattr(s, name) for s in scores.values()])) for name in names}
-    print("mean", " ".join(f"{name} {value:.3f}" for name, value in means.items()), f"CPU {seconds:.1f} s")
+    print(
+        "mean",
+        " ".join(f"{name} {value:.3f}" for name, value in means.items()),
+        f"CPU {seconds:.1f} s",
+        f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB",
+    )
 
 
 def main() -> None:

@@ -48,15 +48,15 @@ class SegmenterTraining:
     cases: tuple[Path, ...]
     bank: Path
     output: Path
-    bank_size: int = 1500
-    steps: int = 8000
-    batch: int = 6
+    bank_size: int = 320
+    steps: int = 2400
+    batch: int = 4
     rate: float = 2e-3
     real_share: float = 0.4
     negative_share: float = 0.06
     cooldown: float = 0.3
     seed: int = 0
-    processes: int = 1
+    processes: int = 2
 
 
 @dataclass
