@@ -1,15 +1,15 @@
-"""Build the extension's zip; standard library only.
+"""Build the extension's zip: standard library only, the same bytes from the same files.
 
-    make extension                   dist/teethscape-VERSION.zip
+    python3 examples/build_extension.py --output dist [--blender PATH]
 
-With Blender at hand ``blender --command extension build`` makes and ``validate`` checks
-it. Without one the same files are packed by the manifest's own exclusion patterns.
+The zip holds what ``blender --command extension build`` would put in; a Blender that is
+found validates it. Install it with *Preferences › Get Extensions › Install from Disk*, or
+``blender --command extension install-file --repo user_default --enable dist/teethscape-….zip``.
 """
 
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import re
 import shutil
 import subprocess
@@ -19,89 +19,82 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MANIFEST = ROOT / "blender_manifest.toml"
-#: The platform's agreed limit for a zip without wheels.
-MAX_BYTES = 30_000_000
-
-
-def say(message: str) -> None:
-    """Tell the user on stderr."""
-    sys.stderr.write(f"{message}\n")
-
-
-def version() -> str:
-    """The extension's version."""
-    found = re.search(r'^version = "([^"]+)"', MANIFEST.read_text(encoding="utf-8"), re.MULTILINE)
-    if found is None:
-        raise SystemExit("blender_manifest.toml names no version.")
-    return found.group(1)
-
-
-def patterns() -> list[str]:
-    """Exclusion patterns of the manifest (Python 3.10 has no TOML reader)."""
-    found = re.search(r"paths_exclude_pattern = \[(.*?)\]", MANIFEST.read_text(encoding="utf-8"), re.DOTALL)
-    return re.findall(r'"([^"]+)"', found.group(1)) if found else []
-
-
-def excluded(path: Path, rules: list[str]) -> bool:
-    """Whether a relative file path matches a pattern, as Blender reads them.
-
-    A leading slash ties a pattern to the root; a trailing one means folders.
-    """
-    folders = [str(parent) for parent in path.parents if str(parent) != "."]
-    for rule in rules:
-        names = folders if rule.endswith("/") else [path.as_posix()]
-        plain = rule.strip("/")
-        for name in names:
-            whole = fnmatch.fnmatchcase(name, plain) and ("/" not in name or "/" in plain)
-            if whole or (not rule.startswith("/") and fnmatch.fnmatchcase(Path(name).name, plain)):
-                return True
-    return False
+#: What of the repository belongs to the extension; everything else is for developers.
+PARTS = (
+    "__init__.py",
+    "blender_manifest.toml",
+    "cli.py",
+    "preferences.py",
+    "properties.py",
+    "LICENSE",
+    "README.md",
+    "backend",
+    "examples/sample",
+    "operators",
+    "panels",
+    "photos",
+    "render_scripts",
+    "scene",
+    "session",
+)
+_LEFT_OUT = ("__pycache__", ".egg-info", ".pyc")
+_LIMIT_BYTES = 30_000_000
+#: Times in a zip begin here; a fixed one keeps equal contents equal.
+_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def files() -> Iterator[Path]:
-    """Relative paths of everything that goes into the zip."""
-    rules = patterns()
-    for path in sorted(ROOT.rglob("*")):
-        relative = path.relative_to(ROOT)
-        if path.is_file() and not excluded(relative, rules):
-            yield relative
+    """Files of the extension, relative to the root, sorted."""
+    for part in sorted(PARTS):
+        path = ROOT / part
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in found:
+            if file.is_file() and not any(mark in str(file.relative_to(ROOT)) for mark in _LEFT_OUT):
+                yield file.relative_to(ROOT)
 
 
-def build_with_blender(blender: str, target: Path) -> None:
-    """Let Blender build and validate."""
-    command = [blender, "--command", "extension"]
-    subprocess.run(
-        [*command, "build", "--source-dir", str(ROOT), "--output-filepath", str(target)], check=True
-    )
-    subprocess.run([*command, "validate", str(target)], check=True)
+def version() -> str:
+    """Version in the manifest."""
+    text = (ROOT / "blender_manifest.toml").read_text("utf-8")
+    found = re.search(r'^version = "([^"]+)"', text, re.MULTILINE)
+    if found is None:
+        raise SystemExit("blender_manifest.toml has no version")
+    return found.group(1)
 
 
-def build_plain(target: Path) -> None:
-    """Pack the files without Blender."""
+def build(output: Path) -> Path:
+    """Write the zip and return its path."""
+    output.mkdir(parents=True, exist_ok=True)
+    target = output / f"teethscape-{version()}.zip"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for relative in files():
-            archive.write(ROOT / relative, relative.as_posix())
+        for file in files():
+            entry = zipfile.ZipInfo(file.as_posix(), _TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, (ROOT / file).read_bytes())
+    return target
 
 
-def main() -> None:
-    """Build, check the size, say where the zip is."""
-    parser = argparse.ArgumentParser(description="Build the extension's zip")
+def main() -> int:
+    """Build, check the size, validate where there is a Blender."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--output", type=Path, default=Path("dist"))
     parser.add_argument("--blender", default="blender")
-    args = parser.parse_args()
-    args.output.mkdir(parents=True, exist_ok=True)
-    target = args.output.resolve() / f"teethscape-{version()}.zip"
-    blender = shutil.which(args.blender)
-    if blender:
-        build_with_blender(blender, target)
-    else:
-        build_plain(target)
+    options = parser.parse_args()
+    target = build(options.output)
     size = target.stat().st_size
-    if size > MAX_BYTES:
-        raise SystemExit(f"{target} is {size / 1e6:.1f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB.")
-    say(f"{target} ({size / 1e6:.1f} MB)")
+    sys.stderr.write(f"{target}  {size / 1e6:.1f} MB\n")
+    if size > _LIMIT_BYTES:
+        sys.stderr.write(f"The zip is larger than {_LIMIT_BYTES / 1e6:.0f} MB.\n")
+        return 1
+    blender = shutil.which(options.blender)
+    if blender is None:
+        sys.stderr.write("No Blender was found to validate it with; give --blender PATH.\n")
+        return 0
+    return subprocess.run(
+        [blender, "--command", "extension", "validate", str(target)], check=False
+    ).returncode
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
