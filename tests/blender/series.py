@@ -109,15 +109,19 @@ def write_script(shots: Path, series: str) -> Script:
 def _setup(script: Script) -> None:
     """Choose the folder of wheels and install the engine from it."""
     tab = TABS[script.series]
-    script.do("sleep 3", f"click {tab[0]} {tab[1]}", "sleep 1")
+    script.wait("probe.sidebar_is_open", 120)
+    # Twice: a window that is still being drawn may miss the first click.
+    script.do("sleep 2", *[f"click {tab[0]} {tab[1]}", "sleep 2"] * 2)
+    script.wait("probe.tab_is_active", 60)
     script.shot("extension-installed")
     script.scan(rows(150, 330))
     script.click("screen.userpref_show", SOURCE_FOLDER)
-    script.python("probe.expect_preference('source', 'FOLDER')")
+    script.wait("probe.preference_is('source', 'FOLDER')", 60)
+    script.do("sleep 1")
     script.scan(rows(150, 330))
     script.click("teeth.install_engine", WHEELS_FIELD)
     script.do("key ctrl+a", "type /w/wheels", "key Return", "sleep 0.5")
-    script.python("probe.expect_preference('wheels', '/w/wheels')")
+    script.wait("probe.preference_is('wheels', '/w/wheels')", 60)
     script.shot("setup-from-a-folder-of-wheels")
     script.click("teeth.install_engine")
     script.wait("probe.installing(0.3)", _INSTALL_S)
@@ -142,6 +146,7 @@ def _reconstruct(script: Script) -> None:
     script.shot("reconstructing")
     script.wait("probe.job_is_over", _RECONSTRUCT_S)
     script.shot("result-in-the-scene")
+    script.python("probe.check_job()")
 
 
 def _result(script: Script) -> None:
@@ -154,7 +159,7 @@ def _result(script: Script) -> None:
     script.shot("through-the-anterior-photo")
     script.python("probe.check_result()")
     script.click("teeth.look_through(view='ANTERIOR')", HEAT_MAP)
-    script.python("probe.expect_heat_map()")
+    script.wait("probe.heat_map_is_on", 60)
     script.do("sleep 3")
     script.shot("uncertainty-heat-map")
 
@@ -183,6 +188,8 @@ def prepare_wheels(box: Box, wheels: Path | None) -> None:
 def play(box: Box, shots: Path) -> subprocess.CompletedProcess[str]:
     """Play the series in the box; the screenshots land in ``shots``."""
     shots.mkdir(parents=True, exist_ok=True)
+    for old in shots.glob("*.png"):
+        old.unlink()
     shutil.copyfile(Path(__file__).parent / "screenshots" / "probe.py", box.folder / "probe.py")
     script = write_script(shots, box.series)
     arguments = ["--size", f"{SIZE[0]}x{SIZE[1]}", "--script", "/w/probe.py", "--keep-logs"]

@@ -44,11 +44,9 @@ def aim(text: str, mark: str, offset: tuple[int, int]) -> None:
     (MARKS / mark).write_text(f"{x + offset[0]} {sum(first) // len(first) + offset[1]}", "utf-8")
 
 
-def expect_preference(name: str, value: str) -> None:
-    """Fail unless a click or the keyboard has set a preference of the extension."""
-    found = getattr(bpy.context.preferences.addons[_ADDON].preferences, name)
-    if found.rstrip("/") != value:
-        raise RuntimeError(f"{name} is {found!r} instead of {value!r}")
+def preference_is(name: str, value: str) -> Callable[[], bool]:
+    """A click or the keyboard has set a preference of the extension."""
+    return lambda: getattr(bpy.context.preferences.addons[_ADDON].preferences, name).rstrip("/") == value
 
 
 def state() -> object:
@@ -94,18 +92,31 @@ def job_is_over() -> bool:
     return state().job is not None and state().job.state.is_over
 
 
-def open_sidebar() -> None:
-    """Open the sidebar, as the key N would."""
-    for area in bpy.context.window_manager.windows[0].screen.areas:
-        if area.type == "VIEW_3D":
-            area.spaces.active.show_region_ui = True
+def _sidebar() -> bpy.types.Region:
+    area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == "VIEW_3D")
+    area.spaces.active.show_region_ui = True
+    return next(region for region in area.regions if region.type == "UI")
 
 
-def check_result() -> None:
-    """Fail unless the finished case is in the scene."""
+def sidebar_is_open() -> bool:
+    """The sidebar, which `_sidebar` opens as the key N would, has its width."""
+    return _sidebar().width > 200
+
+
+def tab_is_active() -> bool:
+    """The sidebar shows the tab **Teeth**."""
+    return _sidebar().active_panel_category == "Teeth"
+
+
+def check_job() -> None:
+    """Fail unless the reconstruction has succeeded."""
     job = state().job
     if job.state.value != "done":
         raise RuntimeError(f"the reconstruction ended as {job.state}: {job.problem}")
+
+
+def check_result() -> None:
+    """Fail unless the finished case is in the scene, seen through a photo."""
     tooth = bpy.data.objects["FDI_11"]
     if tooth.data.attributes["sigma_mm"].data_type != "FLOAT" or len(tooth.data.polygons) < 500:
         raise RuntimeError("FDI_11 is no tooth")
@@ -122,14 +133,12 @@ def looks_through_photo() -> bool:
     return "CAMERA" in views and camera.teethscape.kind == "PHOTO_CAMERA"
 
 
-def expect_heat_map() -> None:
-    """Fail unless a click has switched the heat map on."""
-    if not bpy.context.scene.teethscape.heat_map:
-        raise RuntimeError("the heat map is off")
+def heat_map_is_on() -> bool:
+    """A click has switched the heat map on."""
+    return bpy.context.scene.teethscape.heat_map
 
 
 MARKS.mkdir(exist_ok=True)
 module = types.ModuleType("probe")
 module.__dict__.update(globals())
 sys.modules["probe"] = module
-open_sidebar()
