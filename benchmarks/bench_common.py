@@ -75,7 +75,7 @@ def write_result(name: str, summary: Mapping[str, Any], rows: Any) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     script = Path(sys.argv[0]).name
     record = {
-        "command": shlex.join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+        "command": shlex.join(["python", f"benchmarks/{script}", *map(_portable, sys.argv[1:])]),
         "date": time.strftime("%Y-%m-%d"),
         "version": __version__,
         "prior": prior_key(),
@@ -85,6 +85,11 @@ def write_result(name: str, summary: Mapping[str, Any], rows: Any) -> None:
     text = json.dumps(record, indent=1, default=_plain)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     LOG.info("%s", json.dumps(summary, default=_plain))
+
+
+def _portable(argument: str) -> str:
+    """An argument without the folders of this machine."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _plain(value: Any) -> Any:
