@@ -27,6 +27,7 @@ from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_join
 from teethscape.parametric.numbering_layout import Layouts
 from teethscape.parametric.numbering_measure import NumberingView
 from teethscape.parametric.numbering_occlusal import Candidate, OcclusalJudge
+from teethscape.parametric.numbering_outline import OcclusalSet, look_closer
 from teethscape.parametric.numbering_refine import Explained, Instances, Refiner, moved_along
 from teethscape.parametric.numbering_search import Beam, search
 from teethscape.parametric.prior import ToothPrior
@@ -36,7 +37,9 @@ from teethscape.parametric.start_cameras import focal_prior, start_from_fdi
 __all__ = ["Numbering", "NumberingView", "number_teeth"]
 
 #: Nats by which the best numbering must beat the next one.
-OCCLUSAL_MARGIN, BITE_MARGIN = 3.0, 20.0
+OCCLUSAL_MARGIN, BITE_MARGIN = 6.0, 20.0
+#: Rivals of an occlusal numbering within this many nats are compared by their outlines too.
+_RIVALS = 14.0
 #: Teeth of an arch, third molars included.
 _MOST_TEETH = 16
 #: An instance of an occlusal view below this share of the median area is part of a tooth.
@@ -163,8 +166,12 @@ def _candidates(measured: _Set, view: View) -> list[Candidate]:
     teeth = int((found.area > _SCRAP * np.median(found.area)).sum())
     for count in range(min(teeth, _MOST_TEETH), 3, -1):
         largest = np.sort(np.argsort(-found.area)[:count])
-        best = OcclusalJudge(view, found.only(largest), measured.frame[view], measured.layouts).best()
+        teeth_only = found.only(largest)
+        best = OcclusalJudge(view, teeth_only, measured.frame[view], measured.layouts).best()
         if best:
+            labels, _ = measuring.shrunk(measured.views[view].instances)
+            focal = measured.frame[view][2:]
+            best = look_closer(OcclusalSet(view, labels, teeth_only, focal, measured.exif), best, _RIVALS)
             whole = np.full(len(found), -1)
             return [replace(c, tooth=_spread(whole, largest, c.tooth)) for c in best]
     raise RefusedError(
@@ -321,5 +328,9 @@ def _joined(measured: _Set, refiner: Refiner, parts, jaws: Jaws) -> Numbering:  
     known = frozenset(n for view in order for n in fdi[view].values())
     fdi = {v: refiner.merged(seen[v], fdi[v], FitState(state, (cameras[v],)), known) for v in order}
     shown = {n for view in order for n in fdi[view].values() if jaw_of(n) in view.jaws}
+    for view in order:
+        if view.is_occlusal:
+            hints = refiner.hinted(seen[view], fdi[view], FitState(state, (cameras[view],)))
+            shown |= {n for n in hints if n % 10 == _LAST_PLACE}
     present = frozenset(n for n in shown if jaw_of(n) in jaws.members)
     return Numbering(fdi, present, refiner.prior, cameras, state, margin, ())

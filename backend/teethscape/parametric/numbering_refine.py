@@ -37,6 +37,10 @@ _LEAST_OVERLAP = 0.3
 _EQUAL = 0.5
 #: Part of a scrap that one tooth must cover to take it.
 _COVERED = 0.6
+#: Part of a tooth that a scrap must show to stand for it alone: its outline is believed.
+_MOST_OF_TOOTH = 0.5
+#: Part of a tooth's place that scraps must cover to say that it exists.
+_HINT = 0.1
 #: A scrap of a tooth (by area against the median) must fit better to get a number.
 _SMALL, _LEAST_OVERLAP_SMALL = 0.35, 0.6
 _FIRST = Stage(5, (24.0, 12.0), focal=True)
@@ -179,9 +183,19 @@ class Refiner:
             shown = painted[labels == identity]
             count = np.bincount(shown[shown >= 0], minlength=len(numbers))
             tooth = int(numbers[np.argmax(count)])
-            if count.max() >= _COVERED * len(shown) and tooth in known:
+            new = tooth in known and count.max() >= _MOST_OF_TOOTH * (painted == np.argmax(count)).sum()
+            if count.max() >= _COVERED * len(shown) and (tooth in fdi.values() or new):
                 out[int(identity)] = tooth
         return out
+
+    def hinted(self, seen: Instances, fdi: Mapping[int, int], fit: FitState) -> frozenset[int]:
+        """Teeth whose place holds scraps that no number was given to: they exist, unoutlined."""
+        labels, painted, _ = self._drawn(seen, fit.cameras[0], fit.arch)
+        scraps = (labels > 0) & ~np.isin(labels, list(fdi)) & (painted >= 0)
+        size = len(self.prior.fdi)
+        covered = np.bincount(painted[scraps], minlength=size)
+        shown = np.bincount(painted[painted >= 0], minlength=size)
+        return frozenset(self.prior.fdi[i] for i in np.flatnonzero(covered > _HINT * np.maximum(shown, 1)))
 
     def _drawn(
         self, seen: Instances, camera: Camera, state: ArchState

@@ -196,7 +196,7 @@ def _tooth(solved: _Solved, index: int, places: dict[Jaw, Placement], scale: Sca
 
 def presence_confidence(views: int, seen_share: float) -> float:
     """Confidence 0..1 that a tooth exists: more views and more surface say more."""
-    return float(1.0 - 0.5 ** (views + 4.0 * seen_share))
+    return float(1.0 - 0.5 ** (1.0 + views + 4.0 * seen_share))
 
 
 def _metrics(solved: _Solved) -> dict[str, float]:
