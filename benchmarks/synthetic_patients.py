@@ -23,8 +23,8 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     right = [row for row in done if row["status"] == "right"]
     centres = [centre for row in right for centre in row["centres"]]
 
-    def median(name: str, of: list[dict[str, Any]]) -> float:
-        return round(float(np.median([row[name] for row in of])), 4) if of else float("nan")
+    def median(name: str, of: list[dict[str, Any]]) -> float | None:
+        return round(float(np.median([row[name] for row in of])), 4) if of else None
 
     return {
         "patients": len(rows),
@@ -33,11 +33,11 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "median_cd_mm2_of_right": median("cd_mm2", right),
         "median_cd_l1_mm": median("cd_l1_mm", done),
         "median_dice": median("dice", [row for row in done if "dice" in row]),
-        "coverage_90": round(coverage(centres), 4),
+        "coverage_90": round(coverage(centres), 4) if centres else None,
         "median_cpu_s": median("cpu_s", rows),
         "scale_error_sd": round(float(np.std([np.log(s) for r in done for s in r["scale"].values()])), 4)
         if done
-        else float("nan"),
+        else None,
     }
 
 
@@ -57,7 +57,7 @@ def main() -> None:
         try:
             row = judged(patient, lambda inputs: fit_case(inputs, NoProgress())).record
         except (TeethscapeError, ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
-            row = {"seed": seed, "status": "failed", "why": repr(error), "cpu_s": float("nan")}
+            row = {"seed": seed, "status": "failed", "why": repr(error), "cpu_s": 0.0}
         rows.append(row)
         cut = {k: row.get(k) for k in ("seed", "status", "cd_mm2", "coverage", "cpu_s", "errors", "why")}
         LOG.info("%s", cut)

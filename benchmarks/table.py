@@ -42,11 +42,11 @@ def _scale(s: Summary) -> str:
 
 
 def _synthetic(s: Summary) -> str:
-    return (
-        f"{s['patients']} patients: {s['right']} right, {s['refused']} refused, {s['wrong']} wrong"
-        f", {s['failed']} failed · median CD {s['median_cd_mm2']:.3f} mm² · "
-        f"90 % intervals of centres hold {s['coverage_90']:.0%} · {s['median_cpu_s']:.0f} CPU-s"
-    )
+    counts = f"{s['patients']} patients: {s['right']} right, {s['refused']} refused, {s['wrong']} wrong"
+    if s["median_cd_mm2"] is None:
+        return counts
+    held = f"90 % intervals of centres hold {s['coverage_90']:.0%}" if s["coverage_90"] is not None else ""
+    return f"{counts}, {s['failed']} failed · median CD {s['median_cd_mm2']:.3f} mm² · {held}"
 
 
 def _timing(s: Summary) -> str:
