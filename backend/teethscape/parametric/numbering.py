@@ -63,6 +63,7 @@ class Numbering:
         state: rough teeth and bite about ``prior``.
         margin: per view, nats between the best and the next numbering.
         notices: sentences for the user.
+        cost: disagreement with the outlines of the bite views, nats.
     """
 
     fdi: Mapping[View, Mapping[int, int]]
@@ -72,6 +73,7 @@ class Numbering:
     state: ArchState
     margin: Mapping[View, float]
     notices: tuple[str, ...]
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -141,19 +143,32 @@ def number_teeth(
     measured = _measured(needed, prior)
     candidates = {jaw: _candidates(measured, view) for jaw, view in _OCCLUSAL.items() if view in needed}
     choice = {jaw: found[0] for jaw, found in candidates.items()}
-    margin = {_OCCLUSAL[jaw]: _occlusal_margin(found) for jaw, found in candidates.items()}
+    margin = {_OCCLUSAL[jaw]: _lead(found) for jaw, found in candidates.items()}
     numbered = _bite_numbering(measured, choice, jaws)
+    for jaw, found in candidates.items():
+        if margin[_OCCLUSAL[jaw]] < OCCLUSAL_MARGIN:
+            rival = {**choice, jaw: _rival(found)}
+            margin[_OCCLUSAL[jaw]] += _advantage(measured, numbered, rival, jaws)
     margin |= numbered.margin
     _require(margin)
-    return Numbering(
-        numbered.fdi,
-        numbered.present,
-        numbered.prior,
-        numbered.cameras,
-        numbered.state,
-        margin,
-        numbered.notices,
-    )
+    return replace(numbered, margin=margin)
+
+
+def _rival(found: list[Candidate]) -> Candidate:
+    """The best candidate that numbers the instances otherwise."""
+    return next(other for other in found[1:] if not np.array_equal(other.tooth, found[0].tooth))
+
+
+def _advantage(measured: _Set, numbered: Numbering, rival: Mapping[Jaw, Candidate], jaws: Jaws) -> float:
+    """Nats by which the bite views prefer a numbering to a rival one.
+
+    One photo may not tell which tooth of a closed gap is gone; the others may confirm
+    what it suggests. When they contradict it the set is refused.
+    """
+    try:
+        return _bite_numbering(measured, rival, jaws).cost - numbered.cost
+    except RefusedError:
+        return float("inf")
 
 
 def _candidates(measured: _Set, view: View) -> list[Candidate]:
@@ -188,7 +203,7 @@ def _spread(whole: np.ndarray, rows: np.ndarray, values: np.ndarray) -> np.ndarr
     return out
 
 
-def _occlusal_margin(found: list[Candidate]) -> float:
+def _lead(found: list[Candidate]) -> float:
     """Nats to the first candidate that numbers the instances otherwise."""
     for other in found[1:]:
         if not np.array_equal(other.tooth, found[0].tooth):
@@ -333,4 +348,5 @@ def _joined(measured: _Set, refiner: Refiner, parts, jaws: Jaws) -> Numbering:  
             hints = refiner.hinted(seen[view], fdi[view], FitState(state, (cameras[view],)))
             shown |= {n for n in hints if n % 10 == _LAST_PLACE}
     present = frozenset(n for n in shown if jaw_of(n) in jaws.members)
-    return Numbering(fdi, present, refiner.prior, cameras, state, margin, ())
+    cost = sum(found.cost for found in explained.values())
+    return Numbering(fdi, present, refiner.prior, cameras, state, margin, (), cost)
