@@ -1,0 +1,86 @@
+"""Order, rows, layouts and first cameras: the parts that numbering is made of."""
+
+import numpy as np
+import pytest
+
+from teethscape.dental.fdi import TEETH, UPPER_ARCH, Jaw
+from teethscape.dental.views import View
+from teethscape.parametric.arch import ArchState
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.numbering_layout import Layouts
+from teethscape.parametric.numbering_measure import Instances, along_arch, measure, split_rows
+from teethscape.parametric.numbering_occlusal import enumerate_numberings, gaps_mm
+from teethscape.parametric.prior import load_prior
+from teethscape.parametric.raster import TriangleSoup, render_ids
+from teethscape.parametric.start_cameras import start_from_fdi, view_rotation
+
+
+def rendered(view: View, camera: Camera, missing: frozenset[int] = frozenset()) -> np.ndarray:
+    """FDI labels of the mean arch."""
+    prior, parts, count = load_prior(), [], 0
+    for fdi in TEETH:
+        if fdi not in missing and (not view.is_occlusal or (fdi >= 30) == (view is View.MANDIBULAR_OCCLUSAL)):
+            vertices, faces = prior.mean_vertices(fdi), prior.faces_of(fdi)
+            parts.append((vertices, faces + count, np.full(len(faces), fdi, np.int32)))
+            count += len(vertices)
+    vertices, faces, owner = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return np.maximum(render_ids(TriangleSoup(vertices, faces.astype(np.int32), owner), camera).owner, 0)
+
+
+def camera_at(yaw: float, pitch: float) -> Camera:
+    rotation = view_rotation(yaw, pitch)
+    return Camera(
+        400, 300, 500.0, np.array([199.5, 149.5]), rotation, np.array([0.0, 0.0, 95.0]), np.zeros(3)
+    )
+
+
+def upper_instances(missing: frozenset[int] = frozenset()) -> Instances:
+    found = measure(rendered(View.MAXILLARY_OCCLUSAL, camera_at(0, 60), missing))
+    return found.only(along_arch(found.centre, incisors_up=True))
+
+
+def test_an_occlusal_arch_is_ordered_from_the_patients_right():
+    assert upper_instances().ids.tolist() == list(UPPER_ARCH)
+
+
+def test_rows_of_the_anterior_view_are_told_apart():
+    found = measure(rendered(View.ANTERIOR, camera_at(0, 0)))
+    front = found.only(np.isin(found.ids % 10, (1, 2, 3)))
+    assert (split_rows(front) == (front.ids >= 30)).all()
+
+
+def test_a_whole_arch_is_numbered_in_one_way_first():
+    found = upper_instances()
+    best = enumerate_numberings(found, Jaw.UPPER, gaps_mm(found, Jaw.UPPER))[0]
+    assert best.places == tuple(range(14))
+
+
+def test_an_open_gap_keeps_its_place_free():
+    found = upper_instances(frozenset({15}))
+    gaps = gaps_mm(found, Jaw.UPPER)
+    assert int(np.argmax(gaps)) == 1
+    best = enumerate_numberings(found, Jaw.UPPER, gaps)[0]
+    assert best.places == (0, 1, *range(3, 14))
+
+
+def test_a_closed_gap_brings_the_teeth_behind_it_forward():
+    prior = load_prior()
+    layout = Layouts(prior).get(frozenset({14}), frozenset({14}))
+    moved = np.linalg.norm(layout.prior.centre - prior.centre, axis=1)
+    index = {fdi: k for k, fdi in enumerate(prior.fdi)}
+    assert moved[index[16]] > 3.0
+    assert moved[index[36]] == pytest.approx(0.0)
+    assert layout.missing == {14}
+    assert np.linalg.eigvalsh(layout.place_cov).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("view", "yaw", "pitch"),
+    [(View.LEFT_BUCCAL, 40, 0), (View.MAXILLARY_OCCLUSAL, 0, 60), (View.ANTERIOR, 0, 5)],
+)
+def test_a_camera_is_found_from_numbered_teeth(view, yaw, pitch):
+    truth = camera_at(yaw, pitch)
+    found = start_from_fdi({view: rendered(view, truth)}, load_prior(), {view: 500.0}, ArchState.mean())[view]
+    between = np.arccos(np.clip((np.trace(found.rotation @ truth.rotation.T) - 1) / 2, -1, 1))
+    assert np.degrees(between) < 8.0
+    assert np.linalg.norm(found.centre - truth.centre) < 0.15 * 95
