@@ -18,6 +18,13 @@ _SOURCE_ITEMS = [
 ]
 
 
+def _look_again(_preferences: TEETH_AP_preferences, _context: bpy.types.Context) -> None:
+    """Another folder or Python means another engine."""
+    from . import session
+
+    session.look_again()
+
+
 class TEETH_AP_preferences(bpy.types.AddonPreferences):
     """Preferences of Teethscape."""
 
@@ -27,6 +34,7 @@ class TEETH_AP_preferences(bpy.types.AddonPreferences):
         name="Engine Folder",
         description="Where the engine, its caches and logs live; empty for a folder of Blender's own",
         subtype="DIR_PATH",
+        update=_look_again,
     )
     cases_folder: StringProperty(
         name="Cases Folder",
@@ -37,6 +45,7 @@ class TEETH_AP_preferences(bpy.types.AddonPreferences):
         name="Python",
         description="Python 3.10 or newer that the engine is installed with; empty for Blender's own",
         subtype="FILE_PATH",
+        update=_look_again,
     )
     source: EnumProperty(name="Source", description="Where the engine's parts come from", items=_SOURCE_ITEMS)
     wheels: StringProperty(

@@ -62,11 +62,14 @@ class TEETH_OT_load_photos(bpy.types.Operator):
             self.report({"ERROR"}, f"The folder cannot be read: {error}. Choose another folder.")
             return {"CANCELLED"}
         settings = context.scene.teethscape
-        count = _fill(settings, [path for path in paths if path.suffix.lower() in SUFFIXES])
+        pictures = [path for path in paths if path.suffix.lower() in SUFFIXES]
+        count = _fill(settings, pictures)
         if not count:
             self.report({"WARNING"}, "No photo was loaded: all slots are full or no picture was chosen.")
             return {"CANCELLED"}
-        self.report({"INFO"}, f"{count} of {len(needed_views(settings))} photos loaded")
+        left = len(pictures) - count
+        rest = f"; {left} left out, for the slots are full" if left else ""
+        self.report({"WARNING" if left else "INFO"}, f"{count} photos loaded{rest}")
         return {"FINISHED"}
 
 

@@ -8,7 +8,7 @@ from ..photos.thumbnails import shelf
 from . import result, runtime, ticker
 from .view_state import ViewState, state
 
-__all__ = ["register", "unregister"]
+__all__ = ["look_again", "register", "unregister"]
 
 
 @bpy.app.handlers.persistent
@@ -37,6 +37,14 @@ def wake() -> float | None:
         ticker.start()
         ticker.redraw()
     return None
+
+
+def look_again() -> None:
+    """Forget the engine that was known and look at the one that the preferences name."""
+    runtime.end_runtime()
+    state.engine, state.job, state.unfinished = None, None, ()
+    if not bpy.app.background:
+        wake()
 
 
 def _handlers() -> tuple[tuple[list, object], ...]:

@@ -104,3 +104,14 @@ def test_a_crashed_job_can_be_continued(part, crashing, case_folder, tmp_path):
     crashing._launch = lambda: part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
     assert bpy.ops.teeth.resume_job(job=job.id) == {"FINISHED"}
     assert len(_teeth()) == 28
+
+
+def test_another_engine_folder_means_another_engine(part, scene, tmp_path):
+    addon, runtime = part("preferences").preferences(), part("session.runtime")
+    addon.engine_folder = str(tmp_path / "one")
+    first = runtime.runtime()
+    addon.engine_folder = str(tmp_path / "two")
+    assert not runtime.has_runtime()
+    assert runtime.runtime().installer.folder.root == tmp_path / "two"
+    assert runtime.runtime() is not first
+    addon.engine_folder = ""
