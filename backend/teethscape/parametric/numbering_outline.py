@@ -122,7 +122,7 @@ def _system(layout: Layout, teeth: NDArray[np.intp]) -> _System:
     place = layout.place_cov.reshape(n, 3, n, 3)
     pose[:, :3, :, :3] = np.einsum("iab,iajc,jcd->ibjd", prior.axes, place, prior.axes)
     cov = np.zeros((m, _PER_TOOTH, m, _PER_TOOTH))
-    cov[:, :6, :, :6] = pose[np.ix_(teeth, range(6), teeth, range(6))]
+    cov[:, :6, :, :6] = pose[np.ix_(teeth, np.arange(6), teeth, np.arange(6))]
     cov[:, 6, :, 6] = prior.log_size_cov[np.ix_(teeth, teeth)]
     twins = np.eye(m)
     index = {prior.fdi[t]: k for k, t in enumerate(teeth)}
@@ -203,7 +203,7 @@ def _extremes(
         hidden.append(np.clip(behind / px_per_mm, 0.0, _MOST_HIDDEN_MM))
         rows.append(np.stack([np.full(len(way), k), way, np.full(len(way), tooth), point[way]], axis=1))
     table = np.concatenate(rows).astype(np.intp)
-    return _Extremes(*table.T, np.concatenate(hidden))
+    return _Extremes(table[:, 0], table[:, 1], table[:, 2], table[:, 3], np.concatenate(hidden))
 
 
 @dataclass(frozen=True)
