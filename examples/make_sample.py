@@ -43,8 +43,8 @@ HERE = Path(__file__).resolve().parent
 SEED = 11
 DENTITION = Dentition(spread=0.6, shape=ShapeNoise(rms=0.12, wear=0.12))
 CLINIC = Clinic(
-    width=1200,
-    height=900,
+    width=1000,
+    height=750,
     focal=1.9,
     focal_spread=0.02,
     yaw=np.radians(40.0),
@@ -286,7 +286,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE / "sample")
     parser.add_argument("--blender-python", default="python", help="a Python that has bpy")
     parser.add_argument("--blender", help="a Blender executable, used instead")
-    parser.add_argument("--samples", type=int, default=32)
+    parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--width", type=int, default=CLINIC.width)
     parser.add_argument("--views", type=lambda n: View(int(n)), nargs="*", default=list(View))
     parser.add_argument("--work", type=Path, help="keep the scenes and raw renders here")

@@ -89,6 +89,8 @@ def _column(crown: Crown, points: Array, style: TissueStyle) -> Array:
     tall = float(np.percentile((crown.vertices - middle) @ crown.axes[:, 2], 98))
     papilla = min(style.papilla, 0.28 * tall) * np.exp(-((np.minimum(beside + 0.3, 0.0) / 0.7) ** 2))
     margin = along(local_ring[:, 2]) + style.cover + papilla * np.abs(np.cos(angle)) ** 5
+    # Well inside the tooth the gum stays low, or it would come out through a worn or hollow crown.
+    margin = margin - 2.5 * (1.0 - np.exp(-((np.minimum(beside + 0.6, 0.0) / 0.8) ** 2)))
     depth = np.maximum(margin - local[:, 2], 0.0)
     thick = 0.6 + 0.36 * depth**0.75 + 0.2 * np.exp(-(((depth - 4.0) / 2.5) ** 2)) * np.abs(np.sin(angle))
     return -_smooth_min(thick - beside, margin - local[:, 2], 0.5)
