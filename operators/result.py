@@ -11,7 +11,7 @@ from ..backend.teethscape.dental.fdi import Jaw
 from ..backend.teethscape.dental.views import View
 from ..scene.camera_view import fit_frame
 from ..scene.collections import hides_a_jaw, show_jaws
-from ..scene.find import find_photo_camera, find_tooth
+from ..scene.find import find_photo_camera, find_tooth, shown_tooth
 from ..scene.look import aim_scene
 from ..scene.units import shows_millimetres, use_millimetres
 
@@ -120,10 +120,9 @@ class TEETH_OT_add_known_length(bpy.types.Operator):
     bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Add a line for the active tooth."""
-        settings = context.scene.teethscape
-        length = settings.known_lengths.add()
-        length.teeth = str(settings.active_tooth)
+        """Add a line for the tooth that is shown."""
+        length = context.scene.teethscape.known_lengths.add()
+        length.teeth = str(shown_tooth(context))
         return {"FINISHED"}
 
 

@@ -56,7 +56,7 @@ def _draw_progress(layout: bpy.types.UILayout, view: InstallerView) -> None:
 def _draw_ready(layout: bpy.types.UILayout, context: bpy.types.Context, view: InstallerView) -> None:
     engine = view.engine
     layout.label(text=f"Engine {engine.get('version', '?')} · Python {engine.get('python', '?')}")
-    layout.label(text=f"Runs on {engine.get('device', '?')}")
+    layout.label(text=f"Runs on {device_text(engine.get('device', ''))}")
     _draw_problem(layout, context, view)
     header, body = layout.panel("TEETH_PT_setup_engine", default_closed=True)
     total = f": {size_text(sum(view.usage.values()))}" if view.usage else ""
@@ -70,6 +70,13 @@ def _draw_ready(layout: bpy.types.UILayout, context: bpy.types.Context, view: In
         row.operator("teeth.install_engine", text="Repair", icon="FILE_REFRESH")
         row.operator("teeth.remove_engine", text="Remove", icon="TRASH")
         _draw_source(body, context)
+
+
+def device_text(device: str) -> str:
+    """The device that the engine reports, as people say it."""
+    if not device:
+        return "an unknown device"
+    return f"the processor{device.removeprefix('cpu')}" if device.startswith("cpu") else device
 
 
 def _draw_absent(layout: bpy.types.UILayout, context: bpy.types.Context, view: InstallerView) -> None:
