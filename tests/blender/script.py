@@ -21,6 +21,7 @@ VIEWPORT, _IDLE_BUTTON = (640, 1180), 9
 _WHEEL_DOWN, _NOTCHES = 5, 18
 _STEP_PX = 13
 _TRIES, _PATIENCE_S = 3, 20
+Target = str | tuple[int, int]
 
 
 @dataclass
@@ -62,11 +63,11 @@ class Script:
         """Click the button of the last scan that calls ``button``, or what lies beside it."""
         self._click_unless("lambda: False", button, offset)
 
-    def press(self, button: str, seen: str, limit_s: int = 60, offset: tuple[int, int] = (0, 0)) -> None:
+    def press(self, button: Target, seen: str, limit_s: int = 60, offset: tuple[int, int] = (0, 0)) -> None:
         """Click until the probe sees what the click is for.
 
         Args:
-            button: part of the call of a button that the last scan has found.
+            button: part of the call of a button that the last scan has found, or a place, px.
             seen: a condition of the probe.
             limit_s: how long the condition may take after the last click.
             offset: from the button to what is clicked, px.
@@ -94,7 +95,7 @@ class Script:
         self.python(f"probe.when({condition}, {mark!r}, {_PATIENCE_S})")
         self.do(f"waitfile /w/marks/{mark} {4 * _PATIENCE_S}")
 
-    def _click_unless(self, condition: str, button: str, offset: tuple[int, int]) -> None:
+    def _click_unless(self, condition: str, button: Target, offset: tuple[int, int]) -> None:
         mark = f"aim-{len(self.actions)}"
         self.python(f"probe.aim({button!r}, {mark!r}, {offset}, {condition}, {(*VIEWPORT, _IDLE_BUTTON)})")
         self.do(f"clickfile /w/marks/{mark}", "sleep 0.5")

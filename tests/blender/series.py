@@ -49,11 +49,9 @@ def write_script(shots: Path, series: str) -> Script:
 
 def _open(script: Script, series: str) -> None:
     """Open the tab; clear the scene as everybody does who models something."""
-    x, y = TABS[series]
     script.wait("probe.sidebar_is_open", 120)
-    # Twice: a window that is still being drawn may miss the first click.
-    script.do("sleep 2", *[f"click {x} {y}", "sleep 2"] * 2)
-    script.wait("probe.tab_is_active", 60)
+    script.do("sleep 2")
+    script.press(TABS[series], "probe.tab_is_open")
     script.keys("a", "probe.all_is_selected")
     script.keys("Delete", "probe.scene_is_empty")
     script.shot("extension-installed")
@@ -122,7 +120,7 @@ def _result(script: Script) -> None:
     script.do("sleep 3")
     script.shot("uncertainty-heat-map")
     script.scroll_to_end()
-    script.scan(400, 1270)
+    script.scan(400, 1270, RIGHT_HALF_X)
     occlusal = "MANDIBULAR_OCCLUSAL"
     script.press(f"teeth.look_through(view='{occlusal}')", f"probe.looks_through('{occlusal}')")
     script.do("sleep 3")

@@ -34,7 +34,8 @@ def test_a_tooth_selected_in_the_viewport_is_the_one_that_is_shown(part, scene, 
     bpy.context.view_layer.objects.active = tooth
     assert shown_tooth(bpy.context) == 36
     bpy.ops.teeth.add_known_length()
-    assert scene.teethscape.known_lengths[-1].teeth == "36"
+    length = scene.teethscape.known_lengths[-1]
+    assert (length.teeth, round(length.mm, 3)) == ("36", 9.8)  # its estimated width, to be corrected
     bpy.ops.teeth.select_tooth(fdi=18)  # not in the result: nothing is selected, the chart shows it
     assert shown_tooth(bpy.context) == 18
 

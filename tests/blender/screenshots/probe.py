@@ -18,6 +18,7 @@ import bpy
 MARKS = Path("/w/marks")
 _ADDON = "bl_ext.user_default.teethscape"
 _found: list[tuple[str, int, int]] = []
+Target = str | tuple[int, int]
 
 
 def forget() -> None:
@@ -35,22 +36,24 @@ def note(x: int, y: int) -> None:
 
 
 def aim(
-    text: str, mark: str, offset: tuple[int, int], done: Callable[[], bool], idle: tuple[int, ...]
+    target: Target, mark: str, offset: tuple[int, int], done: Callable[[], bool], idle: tuple[int, ...]
 ) -> None:
     """Write where to click: what is to be clicked, or nowhere when that is done already.
 
     Args:
-        text: part of the call of the button.
+        target: part of the call of the button, or a place, px.
         mark: file that gets the place.
         offset: from the button's middle to the place, px.
         done: tells whether the click is not needed any more.
         idle: a place, px, and a mouse button that does nothing there.
     """
-    place = idle if done() else _place(text, offset)
+    place = idle if done() else _place(target, offset)
     (MARKS / mark).write_text(" ".join(map(str, place)), "utf-8")
 
 
-def _place(text: str, offset: tuple[int, int]) -> tuple[int, int]:
+def _place(text: Target, offset: tuple[int, int]) -> tuple[int, int]:
+    if not isinstance(text, str):
+        return text
     rows = [y for copied, _, y in _found if text in copied]
     if not rows:
         raise RuntimeError(f"no button with {text!r} among {sorted({copied for copied, _, _ in _found})}")
@@ -146,9 +149,9 @@ def sidebar_is_open() -> bool:
     return _sidebar().width > 200
 
 
-def tab_is_active() -> bool:
-    """The sidebar shows the tab **Teeth**."""
-    return _sidebar().active_panel_category == "Teeth"
+def tab_is_open() -> bool:
+    """The sidebar shows the tab **Teeth**; a second click on it would fold the sidebar."""
+    return _sidebar().active_panel_category == "Teeth" and sidebar_is_open()
 
 
 def check_job() -> None:
