@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from series import play, prepare_wheels
 
-pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(5400)]
 
 SHOTS = 13
 
