@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import bpy
 
 from ..backend.client.install_plan import profile
 from ..backend.client.installer import EngineStatus, InstallerView
+from ..backend.client.platform_support import platform_key
 from ..preferences import preferences
 from ..session.view_state import state
 from .base import TeethPanel, clock, size_text, wrapped
@@ -79,6 +82,13 @@ def device_text(device: str) -> str:
     return f"the processor{device.removeprefix('cpu')}" if device.startswith("cpu") else device
 
 
+def wheels_target(chosen_python: str) -> str:
+    """What wheels must fit, as `client.wheelhouse` wants to know it."""
+    if chosen_python:  # only running it would tell its version
+        return "the Python of the preferences"
+    return f"Python {sys.version_info.major}.{sys.version_info.minor}, {platform_key()}"
+
+
 def _draw_absent(layout: bpy.types.UILayout, context: bpy.types.Context, view: InstallerView) -> None:
     if view.problem is None:
         wrapped(layout, context, "Cancelled." if view.cancelled else _REASONS[view.status], "INFO")
@@ -103,6 +113,7 @@ def _draw_source(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     chosen = preferences()
     layout.row().prop(chosen, "source", expand=True)
     if chosen.source == "FOLDER":
+        wrapped(layout, context, f"Wheels for {wheels_target(chosen.python)}:")
         layout.prop(chosen, "wheels", text="")
     elif not bpy.app.online_access:
         wrapped(layout, context, "Blender may not use the network.", "INTERNET_OFFLINE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import bpy
@@ -23,6 +24,12 @@ def test_the_device_is_told_in_words(part):
     assert device_text("cpu (x86_64)") == "the processor (x86_64)"
     assert device_text("cuda:0 (Some GPU)") == "cuda:0 (Some GPU)"
     assert device_text("") == "an unknown device"
+
+
+def test_the_panel_names_the_python_that_wheels_must_fit(part):
+    target = part("panels.setup").wheels_target
+    assert target("").startswith(f"Python {sys.version_info.major}.{sys.version_info.minor}, ")
+    assert target("/usr/bin/python3") == "the Python of the preferences"
 
 
 def test_a_tooth_selected_in_the_viewport_is_the_one_that_is_shown(part, scene, case_folder):
