@@ -19,7 +19,7 @@ _QUALITY = 84
 _VIEWPORT, _SIDEBAR = (0, 27, 1312, 1275), (1026, 84, 1312, 1275)
 #: Picture, the screenshots whose sidebars lie side by side in it, and how far down they are of interest, px.
 _SIDEBARS = {
-    "setup": (("setup-from-a-folder-of-wheels", "installing-the-engine", "engine-ready"), 282),
+    "setup": (("setup-from-a-folder-of-wheels", "installing-the-engine", "engine-ready"), 318),
     "photos": (("five-photos", "a-problem-in-words", "reconstructing"), 950),
 }
 _WINDOWS = {
