@@ -65,9 +65,12 @@ class TEETH_OT_export(bpy.types.Operator):
         scale = result.case.scale if result else CaseScale("unknown", 1.0)
         request = ExportRequest(folder, MeshFormat(self.mesh_format), Split(self.split), scale)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             files = export_teeth(present_teeth(context.scene), request)
         except (OSError, RuntimeError) as error:
-            self.report({"ERROR"}, f"{folder} cannot be written: {error}. Choose another folder.")
+            self.report(
+                {"ERROR"}, f"{folder} cannot be written: {str(error).strip()}. Choose another folder."
+            )
             return {"CANCELLED"}
         width = max(file.extent_mm[0] for file in files)
         self.report({"INFO"}, f"{len(files)} files in {folder}; largest width {width:.1f} mm")

@@ -11,9 +11,10 @@ from ..backend.teethscape.dental.fdi import Jaw
 from ..backend.teethscape.dental.views import View
 from ..scene.camera_view import fit_frame
 from ..scene.collections import hides_a_jaw, show_jaws
-from ..scene.find import find_photo_camera, find_tooth
+from ..scene.find import find_photo_camera, find_tooth, shown_tooth
 from ..scene.look import aim_scene
 from ..scene.units import shows_millimetres, use_millimetres
+from ..session.result import result_of
 
 _VIEW_ITEMS = [(view.name, view.title, f"The {view.title.lower()} photo", int(view)) for view in View]
 
@@ -120,10 +121,12 @@ class TEETH_OT_add_known_length(bpy.types.Operator):
     bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Add a line for the active tooth."""
-        settings = context.scene.teethscape
-        length = settings.known_lengths.add()
-        length.teeth = str(settings.active_tooth)
+        """Add a line for the tooth that is shown, with the width that is to be corrected."""
+        fdi, result = shown_tooth(context), result_of(context.scene)
+        length = context.scene.teethscape.known_lengths.add()
+        length.teeth = str(fdi)
+        if result is not None and fdi in result.teeth and result.teeth[fdi].width_mm:
+            length.mm = result.teeth[fdi].width_mm
         return {"FINISHED"}
 
 

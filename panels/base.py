@@ -29,6 +29,11 @@ def wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, i
         column.label(text=line, icon=icon if k == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
 
 
+def deviation(value: float, digits: int, unit: str) -> str:
+    """A standard deviation such as ``± 0.5 mm``; its spaces do not break."""
+    return f"±\u00a0{value:.{digits}f}\u00a0{unit}"
+
+
 def clock(seconds: float) -> str:
     """Elapsed time as ``1:05``."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

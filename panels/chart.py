@@ -6,6 +6,7 @@ import bpy
 
 from ..backend.teethscape.dental.fdi import Jaw, arch, palmer, universal
 from ..preferences import preferences
+from ..scene.find import shown_tooth
 from ..session.view_state import ResultView
 from . import icons
 
@@ -41,6 +42,24 @@ def draw_chart(layout: bpy.types.UILayout, context: bpy.types.Context, result: R
             rows = (_draw_dots, _draw_numbers) if jaw is Jaw.UPPER else (_draw_numbers, _draw_dots)
             for draw in rows:
                 draw(column, context, _Arch(arch(jaw), result, absent, wide))
+    _draw_sides(layout)
+
+
+def _draw_sides(layout: bpy.types.UILayout) -> None:
+    """Say whose right and left it is, for one looks at the patient."""
+    row = layout.row()
+    row.active = False
+    row.scale_y = 0.7
+    row.label(text="Patient's right")
+    end = row.row()
+    end.alignment = "RIGHT"
+    end.label(text="left")
+
+
+def _midline(row: bpy.types.UILayout, fdi: int) -> None:
+    """A gap before the first tooth of the patient's left."""
+    if fdi in (21, 31):
+        row.separator(factor=0.6)
 
 
 class _Arch:
@@ -60,6 +79,7 @@ def _draw_dots(column: bpy.types.UILayout, _context: bpy.types.Context, row_of: 
     row = column.row(align=True)
     row.scale_y = 0.7
     for fdi in row_of.teeth:
+        _midline(row, fdi)
         cell = row.row()
         cell.alignment = "CENTER"
         cell.label(text="", icon_value=icons.dot(row_of.confidence(fdi)))
@@ -67,8 +87,9 @@ def _draw_dots(column: bpy.types.UILayout, _context: bpy.types.Context, row_of: 
 
 def _draw_numbers(column: bpy.types.UILayout, context: bpy.types.Context, row_of: _Arch) -> None:
     row = column.row(align=True)
-    active = context.scene.teethscape.active_tooth
+    active = shown_tooth(context)
     for fdi in row_of.teeth:
+        _midline(row, fdi)
         cell = row.row(align=True)
         cell.active = row_of.confidence(fdi) is not icons.Confidence.ABSENT
         text = tooth_label(fdi) if row_of.wide else str(fdi % 10)

@@ -61,9 +61,9 @@ def swatch(index: int) -> int:
 
 def _paint(name: str, color: tuple[float, float, float], *, round_shape: bool) -> None:
     y, x = np.mgrid[0:_SIDE, 0:_SIDE] - (_SIDE - 1) / 2
-    distance = np.hypot(x, y) if round_shape else np.maximum(abs(x), abs(y))
     pixels = np.empty((_SIDE, _SIDE, 4), np.float32)
-    pixels[..., 3] = np.clip(_SIDE * 0.36 - distance + 0.5, 0.0, 1.0)
+    # Swatches fill their square, so that a row of them is one bar.
+    pixels[..., 3] = np.clip(_SIDE * 0.36 - np.hypot(x, y) + 0.5, 0.0, 1.0) if round_shape else 1.0
     pixels[..., :3] = np.array(color) * pixels[..., 3:]  # icons are drawn premultiplied
     preview = _previews.new(name)
     preview.icon_size = (_SIDE, _SIDE)

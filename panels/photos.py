@@ -80,9 +80,11 @@ def _draw_thumbnail(column: bpy.types.UILayout, view: View) -> None:
 
 def _draw_title(column: bpy.types.UILayout, view: View) -> None:
     check = shelf.checks.get(view)
-    column.label(text=view.title, icon=_SEVERITY_ICONS[check.severity] if check else "BLANK1")
-    if check and check.size[0]:
-        column.label(text=f"{check.size[0]} x {check.size[1]}")
+    column.separator(factor=0.7)  # in the middle of the thumbnail's height
+    column.label(text=view.title)  # without an icon, so that the longest title fits
+    if check:
+        size = f"{check.size[0]} x {check.size[1]}" if check.size[0] else ""
+        column.label(text=size, icon=_SEVERITY_ICONS[check.severity])
 
 
 def _draw_buttons(column: bpy.types.UILayout, view: View) -> None:

@@ -8,13 +8,13 @@ import bpy
 
 from ..backend.teethscape.dental.views import View
 from ..scene.collections import hides_a_jaw
-from ..scene.find import find_tooth
+from ..scene.find import find_tooth, shown_tooth
 from ..scene.heatmap import FULL_SCALE_MM, STOPS
 from ..scene.units import shows_millimetres
 from ..session.result import result_of
 from ..session.view_state import ResultView
 from . import icons
-from .base import TeethPanel, wrapped
+from .base import TeethPanel, deviation, wrapped
 from .chart import draw_chart, tooth_label, tooth_name
 
 _SHORT = {
@@ -74,7 +74,7 @@ class TEETH_PT_chart(_ResultChild, bpy.types.Panel):
 
 def _draw_tooth(column: bpy.types.UILayout, context: bpy.types.Context, result: ResultView) -> None:
     """What is known about the active tooth."""
-    fdi = context.scene.teethscape.active_tooth
+    fdi = shown_tooth(context)
     column.label(text=f"{tooth_label(fdi)} · {tooth_name(fdi)}")
     record, tooth = result.teeth.get(fdi), find_tooth(context.scene, fdi)
     if record is None or tooth is None:
@@ -86,12 +86,17 @@ def _draw_tooth(column: bpy.types.UILayout, context: bpy.types.Context, result: 
     row = column.row()
     row.prop(tooth.teethscape, "present")
     dot = icons.dot(icons.Confidence.of(record.confidence))
-    row.label(text=f"{100 * record.confidence:.0f} % sure", icon_value=dot)
+    row.label(text=sureness(record.confidence), icon_value=dot)
     if record.width_mm:
-        width = f"Width {record.width_mm:.1f} ± {record.width_sigma_mm:.1f} mm"
-        column.label(text=f"{width} · surface ± {record.sigma_mm:.2f}")
+        column.label(text=f"Width {record.width_mm:.1f} {deviation(record.width_sigma_mm, 1, 'mm')}")
+    column.label(text=f"Surface {deviation(record.sigma_mm, 2, 'mm')}")
     seen = [_SHORT[view].lower() for view in View if view.slug in record.seen_in]
     column.label(text="Seen in " + ", ".join(seen) if seen else "Seen in no photo")
+
+
+def sureness(confidence: float) -> str:
+    """A confidence in words; nothing that photos tell is wholly sure."""
+    return "> 99 % sure" if confidence > 0.99 else f"{100 * confidence:.0f} % sure"
 
 
 class TEETH_PT_views(_ResultChild, bpy.types.Panel):
@@ -135,6 +140,7 @@ class TEETH_PT_uncertainty(_ResultChild, bpy.types.Panel):
         self.layout.prop(settings, "heat_map", text="Show Heat Map", icon="SHADING_RENDERED", toggle=True)
         if settings.heat_map:
             row = self.layout.row(align=True)
+            row.alignment = "CENTER"
             row.label(text="0 mm")
             for k in range(len(STOPS)):
                 row.label(text="", icon_value=icons.swatch(k))
@@ -154,18 +160,18 @@ class TEETH_PT_scale(_ResultChild, bpy.types.Panel):
         scale = result_of(context.scene).case.scale
         known = scale.source != "estimated"
         text = _SCALE_TEXTS.get(scale.source, scale.source)
-        wrapped(
-            layout, context, f"{text}, ± {100 * scale.relative_sigma:.1f} %", "CHECKMARK" if known else "INFO"
-        )
+        text += f", {deviation(100 * scale.relative_sigma, 1, '%')}"
+        wrapped(layout, context, text, "CHECKMARK" if known else "INFO")
         for k, length in enumerate(settings.known_lengths):
             row = layout.row(align=True)
             row.prop(length, "teeth", text="")
             row.prop(length, "mm", text="mm")
             row.operator("teeth.remove_known_length", text="", icon="X").index = k
         layout.operator("teeth.add_known_length", icon="ADD")
-        layout.operator(
-            "teeth.reconstruct", text="Apply to This Case", icon="FILE_REFRESH"
-        ).into_result = True
+        if settings.known_lengths or known:  # taking the last one away wants applying too
+            layout.operator(
+                "teeth.reconstruct", text="Apply to This Case", icon="FILE_REFRESH"
+            ).into_result = True
         if not shows_millimetres(context.scene):
             wrapped(layout, context, "1 Blender unit is 1 mm, but this scene shows other units.", "INFO")
             layout.operator("teeth.use_millimetres")

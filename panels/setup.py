@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import bpy
 
 from ..backend.client.install_plan import profile
 from ..backend.client.installer import EngineStatus, InstallerView
+from ..backend.client.platform_support import platform_key
 from ..preferences import preferences
 from ..session.view_state import state
 from .base import TeethPanel, clock, size_text, wrapped
@@ -56,7 +59,7 @@ def _draw_progress(layout: bpy.types.UILayout, view: InstallerView) -> None:
 def _draw_ready(layout: bpy.types.UILayout, context: bpy.types.Context, view: InstallerView) -> None:
     engine = view.engine
     layout.label(text=f"Engine {engine.get('version', '?')} · Python {engine.get('python', '?')}")
-    layout.label(text=f"Runs on {engine.get('device', '?')}")
+    layout.label(text=f"Runs on {device_text(engine.get('device', ''))}")
     _draw_problem(layout, context, view)
     header, body = layout.panel("TEETH_PT_setup_engine", default_closed=True)
     total = f": {size_text(sum(view.usage.values()))}" if view.usage else ""
@@ -70,6 +73,20 @@ def _draw_ready(layout: bpy.types.UILayout, context: bpy.types.Context, view: In
         row.operator("teeth.install_engine", text="Repair", icon="FILE_REFRESH")
         row.operator("teeth.remove_engine", text="Remove", icon="TRASH")
         _draw_source(body, context)
+
+
+def device_text(device: str) -> str:
+    """The device that the engine reports, as people say it."""
+    if not device:
+        return "an unknown device"
+    return f"the processor{device.removeprefix('cpu')}" if device.startswith("cpu") else device
+
+
+def wheels_target(chosen_python: str) -> str:
+    """What wheels must fit, as `client.wheelhouse` wants to know it."""
+    if chosen_python:  # only running it would tell its version
+        return "the Python of the preferences"
+    return f"Python {sys.version_info.major}.{sys.version_info.minor}, {platform_key()}"
 
 
 def _draw_absent(layout: bpy.types.UILayout, context: bpy.types.Context, view: InstallerView) -> None:
@@ -96,6 +113,7 @@ def _draw_source(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     chosen = preferences()
     layout.row().prop(chosen, "source", expand=True)
     if chosen.source == "FOLDER":
+        wrapped(layout, context, f"Wheels for {wheels_target(chosen.python)}:")
         layout.prop(chosen, "wheels", text="")
     elif not bpy.app.online_access:
         wrapped(layout, context, "Blender may not use the network.", "INTERNET_OFFLINE")

@@ -39,7 +39,7 @@ class CaseCollections:
 
 def create_case_collections(scene: bpy.types.Scene, identifier: str) -> CaseCollections:
     """Make the empty collections of a case and link them to the scene."""
-    case = bpy.data.collections.new(f"Case {identifier}")
+    case = bpy.data.collections.new(f"Case {identifier.removeprefix('case-')}")
     case[_CASE_KEY] = identifier
     scene.collection.children.link(case)
     children = []

@@ -22,6 +22,14 @@ def find_tooth(scene: bpy.types.Scene, fdi: int) -> bpy.types.Object | None:
     return next((item for item in teeth(scene) if item.teethscape.fdi == fdi), None)
 
 
+def shown_tooth(context: bpy.types.Context) -> int:
+    """FDI number of the selected tooth, else of the one last clicked in the chart."""
+    item = context.object
+    if item is not None and item.teethscape.kind == "TOOTH" and item.select_get():
+        return item.teethscape.fdi
+    return context.scene.teethscape.active_tooth
+
+
 def find_photo_camera(scene: bpy.types.Scene, view: str) -> bpy.types.Object | None:
     """The camera of a view (its enum name) in a scene."""
     return next((item for item in photo_cameras(scene) if item.teethscape.view == view), None)

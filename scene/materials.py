@@ -23,6 +23,8 @@ _ENAMEL_INPUTS: dict[str, float | tuple[float, ...]] = {
     "Coat IOR": 1.33,
 }
 _ENAMEL_SRGB = (0.97, 0.94, 0.87)
+#: Blender's studio lights turn white into grey; teeth should not look like plaster.
+_VIEWPORT_GAIN = 1.5
 
 
 def enamel() -> bpy.types.Material:
@@ -44,8 +46,9 @@ def _create(role: str, viewport_srgb: tuple[float, float, float]) -> bpy.types.M
     material[_ROLE_KEY] = role
     if bpy.app.version < (5, 0, 0):  # always on, and deprecated, from 5.0
         material.use_nodes = True
-    material.diffuse_color = (*srgb_to_linear(viewport_srgb), 1.0)
-    material.roughness = 0.3
+    color = srgb_to_linear(viewport_srgb)
+    material.diffuse_color = (*(_VIEWPORT_GAIN * value for value in color), 1.0)
+    material.roughness = 0.4
     return material
 
 

@@ -75,6 +75,8 @@ def _deliver() -> None:
     except TeethscapeError as error:
         log.error("the finished case cannot be shown: %s", error)
         return
+    for area in _viewports():
+        area.tag_redraw()
     windows = bpy.context.window_manager.windows
     if windows:
         with bpy.context.temp_override(window=windows[0]):
@@ -82,8 +84,17 @@ def _deliver() -> None:
 
 
 def redraw() -> None:
-    """Draw the sidebars again."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+    """Draw the sidebars again.
+
+    Not the whole viewport: on a machine without a GPU, drawing the scene for every
+    per cent of progress takes the processor from the engine.
+    """
+    for area in _viewports():
+        for region in area.regions:
+            if region.type == "UI":
+                region.tag_redraw()
+
+
+def _viewports() -> list[bpy.types.Area]:
+    areas = [area for window in bpy.context.window_manager.windows for area in window.screen.areas]
+    return [area for area in areas if area.type == "VIEW_3D"]

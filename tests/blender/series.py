@@ -17,113 +17,62 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from box import ROOT, Box
+from script import RIGHT_HALF_X, SIZE, Script
 
 log = logging.getLogger("series")
 
-#: The window, and where the sidebar and its tab lie in it, px.
-SIZE = (1600, 1400)
-SIDEBAR_X = 1160
-#: X calls the wheel a button; so many notches lead to the sidebar's end.
-_WHEEL_DOWN, _NOTCHES = 5, 18
+#: Where the sidebar's tab lies before anything is known of the window, px.
 TABS = {"4.3": (1309, 248), "5.2": (1299, 322)}
 #: Two controls that are no operators, from the button below each.
 SOURCE_FOLDER, WHEELS_FIELD = (58, -48), (0, -57)
 #: The heat map's switch, from the button of the anterior photo.
 HEAT_MAP = (0, 137)
-_STEP_PX = 13
-_INSTALL_S, _RECONSTRUCT_S = 900, 1500
-
-
-@dataclass
-class Script:
-    """Actions for the box, in order."""
-
-    shots: Path
-    series: str
-    actions: list[str] = field(default_factory=list)
-    count: int = 0
-
-    def do(self, *actions: str) -> None:
-        """Add actions as they are."""
-        self.actions += actions
-
-    def python(self, code: str) -> None:
-        """Run code that may use the probe."""
-        self.do(f"py import probe\n{code}")
-
-    def shot(self, name: str) -> None:
-        """Take the next numbered screenshot, the mouse out of the way."""
-        self.count += 1
-        # A panel that has grown settles when the mouse passes over the sidebar.
-        self.do(
-            f"move {SIDEBAR_X} 1250",
-            "sleep 1",
-            f"move {SIDEBAR_X - 2} 1254",
-            "sleep 0.5",
-            "move 640 1180",
-            "sleep 1",
-        )
-        self.do(f"shot {self.shots / f'{self.count:02d}-{name}.png'}")
-
-    def scan(self, rows: range) -> None:
-        """Feel for the operator buttons in the middle of the sidebar."""
-        self.python("probe.forget()")
-        for y in rows:
-            self.do(f"move {SIDEBAR_X} {y}", "sleep 0.05", "key ctrl+c")
-            self.python(f"probe.note({SIDEBAR_X}, {y})")
-
-    def click(self, button: str, offset: tuple[int, int] = (0, 0)) -> None:
-        """Click the button of the last scan that calls ``button``, or what lies beside it."""
-        mark = f"aim-{len(self.actions)}"
-        self.python(f"probe.aim({button!r}, {mark!r}, {offset})")
-        self.do(f"clickfile /w/marks/{mark}", "sleep 0.5")
-
-    def wait(self, condition: str, limit_s: int) -> None:
-        """Wait until the probe sees something."""
-        mark = f"seen-{len(self.actions)}"
-        self.python(f"probe.when({condition}, {mark!r})")
-        self.do(f"waitfile /w/marks/{mark} {limit_s}")
-
-
-def rows(top: int, bottom: int) -> range:
-    """Rows of a scan, px."""
-    return range(top, bottom, _STEP_PX)
+_INSTALL_S, _RECONSTRUCT_S = 900, 1800
 
 
 def write_script(shots: Path, series: str) -> Script:
     """The whole series."""
-    script = Script(shots, series)
+    script = Script(shots)
+    _open(script, series)
     _setup(script)
     _photos(script)
     _reconstruct(script)
     _result(script)
+    _undo(script)
     return script
 
 
-def _setup(script: Script) -> None:
-    """Choose the folder of wheels and install the engine from it."""
-    tab = TABS[script.series]
+def _open(script: Script, series: str) -> None:
+    """Open the tab; clear the scene as everybody does who models something."""
     script.wait("probe.sidebar_is_open", 120)
-    # Twice: a window that is still being drawn may miss the first click.
-    script.do("sleep 2", *[f"click {tab[0]} {tab[1]}", "sleep 2"] * 2)
-    script.wait("probe.tab_is_active", 60)
+    script.do("sleep 2")
+    script.press(TABS[series], "probe.tab_is_open")
+    script.keys("a", "probe.all_is_selected")
+    script.keys("Delete", "probe.scene_is_empty")
     script.shot("extension-installed")
-    script.scan(rows(150, 330))
-    script.click("screen.userpref_show", SOURCE_FOLDER)
-    script.wait("probe.preference_is('source', 'FOLDER')", 60)
+
+
+def _setup(script: Script) -> None:
+    """Choose the folder of wheels, begin to install, think better of it, install."""
+    script.scan(150, 330)
+    script.press("screen.userpref_show", "probe.preference_is('source', 'FOLDER')", offset=SOURCE_FOLDER)
     script.do("sleep 1")
-    script.scan(rows(150, 330))
+    script.scan(150, 330)
     script.click("teeth.install_engine", WHEELS_FIELD)
     script.do("key ctrl+a", "type /w/wheels", "key Return", "sleep 0.5")
     script.wait("probe.preference_is('wheels', '/w/wheels')", 60)
     script.shot("setup-from-a-folder-of-wheels")
-    script.click("teeth.install_engine")
+    script.press("teeth.install_engine", "probe.installing(0.0)")
+    script.scan(170, 240)
+    script.press("teeth.cancel_install", "probe.installation_is_cancelled")
+    script.shot("installation-cancelled")
+    script.scan(150, 330)
+    script.press("teeth.install_engine", "probe.installing(0.0)")
     script.wait("probe.installing(0.3)", _INSTALL_S)
     script.shot("installing-the-engine")
     script.wait("probe.engine_is_ready", _INSTALL_S)
@@ -131,17 +80,27 @@ def _setup(script: Script) -> None:
 
 
 def _photos(script: Script) -> None:
-    """Load the bundled sample."""
-    script.scan(rows(180, 420))
-    script.click("teeth.load_sample")
-    script.wait("probe.photos_are_loaded", 60)
+    """Load the bundled sample, turn a photo, take that back."""
+    script.scan(180, 420)
+    script.press("teeth.load_sample", "probe.photos_are_loaded")
     script.shot("five-photos")
+    script.scan(270, 480)
+    script.click("teeth.turn_photo(view='ANTERIOR'")
+    script.wait("probe.photo_is_turned", 60)
+    script.shot("a-problem-in-words")
+    script.keys("ctrl+z", "probe.photo_is_upright")
 
 
 def _reconstruct(script: Script) -> None:
-    """Press the button and watch."""
-    script.scan(rows(780, 1080))
-    script.click("teeth.reconstruct")
+    """Press the button, cancel, continue, and watch."""
+    script.scan(780, 1080)
+    script.press("teeth.reconstruct", "probe.job_at(0.0)")
+    script.wait("probe.job_at(0.02)", _RECONSTRUCT_S)
+    script.scan(850, 1040, RIGHT_HALF_X)
+    script.press("teeth.cancel_job", "probe.job_is('cancelled')")
+    script.shot("reconstruction-cancelled")
+    script.scan(850, 1080, RIGHT_HALF_X)
+    script.press("teeth.resume_job", "lambda: not probe.job_is('cancelled')()")
     script.wait("probe.job_at(0.25)", _RECONSTRUCT_S)
     script.shot("reconstructing")
     script.wait("probe.job_is_over", _RECONSTRUCT_S)
@@ -150,18 +109,33 @@ def _reconstruct(script: Script) -> None:
 
 
 def _result(script: Script) -> None:
-    """Scroll to the end of the sidebar and look through a photo."""
-    script.do(*[f"click {SIDEBAR_X} 700 {_WHEEL_DOWN}"] * _NOTCHES, "sleep 1")
-    script.scan(rows(500, 1270))
-    script.click("teeth.look_through(view='ANTERIOR')")
-    script.wait("probe.looks_through_photo", 60)
+    """Look through two photos, with the heat map, too."""
+    script.scroll_to_end()
+    script.scan(500, 1270)
+    script.press("teeth.look_through(view='ANTERIOR')", "probe.looks_through('ANTERIOR')")
     script.do("sleep 3")
     script.shot("through-the-anterior-photo")
     script.python("probe.check_result()")
-    script.click("teeth.look_through(view='ANTERIOR')", HEAT_MAP)
-    script.wait("probe.heat_map_is_on", 60)
+    script.press("teeth.look_through(view='ANTERIOR')", "probe.heat_map_is_on", offset=HEAT_MAP)
     script.do("sleep 3")
     script.shot("uncertainty-heat-map")
+    script.scroll_to_end()
+    script.scan(400, 1270, RIGHT_HALF_X)
+    occlusal = "MANDIBULAR_OCCLUSAL"
+    script.press(f"teeth.look_through(view='{occlusal}')", f"probe.looks_through('{occlusal}')")
+    script.do("sleep 3")
+    script.shot("through-the-mandibular-photo")
+
+
+def _undo(script: Script) -> None:
+    """Take back what was clicked, then the whole reconstruction in one step, and redo it."""
+    script.keys("ctrl+z", "probe.looks_through('ANTERIOR')")
+    script.keys("ctrl+z", "lambda: not probe.heat_map_is_on()")
+    script.keys("ctrl+z", "lambda: not probe.scene_has_camera()")
+    script.python("probe.check_teeth(28)")
+    script.keys("ctrl+z", "probe.scene_is_empty")
+    script.keys("ctrl+shift+z", "lambda: not probe.scene_is_empty()")
+    script.python("probe.check_teeth(28)")
 
 
 def prepare_wheels(box: Box, wheels: Path | None) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bpy"))
 
-pytestmark = [pytest.mark.blender, pytest.mark.slow]
+# The first test also waits for the box, which may have to be built.
+pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 LIMIT_BYTES = 30_000_000
 REGISTER_TWICE = """

@@ -70,5 +70,13 @@ def test_the_selection_comes_back(case, part, tmp_path):
     assert [item.name for item in bpy.context.selected_objects] == ["FDI_33"]
 
 
+def test_a_new_folder_is_made_and_a_file_in_its_place_is_told(case, tmp_path):
+    bpy.ops.teeth.export(directory=str(tmp_path / "für den Druck" / "neu"), split="one")
+    assert (tmp_path / "für den Druck" / "neu" / "teeth.stl").exists()
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(RuntimeError, match=r"cannot be written.*Choose another folder"):
+        bpy.ops.teeth.export(directory=str(tmp_path / "file"), split="one")
+
+
 def test_without_teeth_the_button_says_why(scene):
     assert not bpy.ops.teeth.export.poll()

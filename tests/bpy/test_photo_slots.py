@@ -47,6 +47,15 @@ def test_dropped_files_fill_the_slots(photos, scene):
     assert _paths(scene) == ["", "1.png", "", "3.png", ""]
 
 
+def test_files_that_are_dropped_need_no_file_browser(photos, scene, part):
+    files = [{"name": f"{k}.png"} for k in range(5)]
+    assert bpy.ops.teeth.load_photos("INVOKE_DEFAULT", directory=str(photos), files=files) == {"FINISHED"}
+    assert _paths(scene) == [f"{k}.png" for k in range(5)]
+    handler = bpy.types.TEETH_FH_photos
+    assert handler.bl_import_operator == "teeth.load_photos"
+    assert {".jpg", ".png", ".heic"} <= set(handler.bl_file_extensions.split(";"))
+
+
 def test_swapping_takes_turn_and_flip_along(photos, scene):
     bpy.ops.teeth.load_photos(directory=str(photos))
     bpy.ops.teeth.turn_photo(view="LEFT_BUCCAL", way="LEFT")

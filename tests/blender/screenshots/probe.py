@@ -8,6 +8,7 @@ sidebar, presses that, and this module notes what was copied at which place.
 from __future__ import annotations
 
 import sys
+import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ import bpy
 MARKS = Path("/w/marks")
 _ADDON = "bl_ext.user_default.teethscape"
 _found: list[tuple[str, int, int]] = []
+Target = str | tuple[int, int]
 
 
 def forget() -> None:
@@ -33,15 +35,32 @@ def note(x: int, y: int) -> None:
         manager.clipboard = ""
 
 
-def aim(text: str, mark: str, offset: tuple[int, int]) -> None:
-    """Write the middle of the button whose call contains ``text``, moved by an offset."""
+def aim(
+    target: Target, mark: str, offset: tuple[int, int], done: Callable[[], bool], idle: tuple[int, ...]
+) -> None:
+    """Write where to click: what is to be clicked, or nowhere when that is done already.
+
+    Args:
+        target: part of the call of the button, or a place, px.
+        mark: file that gets the place.
+        offset: from the button's middle to the place, px.
+        done: tells whether the click is not needed any more.
+        idle: a place, px, and a mouse button that does nothing there.
+    """
+    place = idle if done() else _place(target, offset)
+    (MARKS / mark).write_text(" ".join(map(str, place)), "utf-8")
+
+
+def _place(text: Target, offset: tuple[int, int]) -> tuple[int, int]:
+    if not isinstance(text, str):
+        return text
     rows = [y for copied, _, y in _found if text in copied]
     if not rows:
         raise RuntimeError(f"no button with {text!r} among {sorted({copied for copied, _, _ in _found})}")
     # One button may be as tall as several steps of the scan.
     first = [y for y in rows if y - rows[0] < 60]
     x = next(x for copied, x, _ in _found if text in copied)
-    (MARKS / mark).write_text(f"{x + offset[0]} {sum(first) // len(first) + offset[1]}", "utf-8")
+    return x + offset[0], sum(first) // len(first) + offset[1]
 
 
 def preference_is(name: str, value: str) -> Callable[[], bool]:
@@ -54,11 +73,12 @@ def state() -> object:
     return sys.modules[f"{_ADDON}.session.view_state"].state
 
 
-def when(condition: Callable[[], bool], mark: str) -> None:
-    """Write a mark as soon as something is true."""
+def when(condition: Callable[[], bool], mark: str, patience_s: float = float("inf")) -> None:
+    """Write a mark as soon as something is true, or when patience is at its end."""
+    end = time.monotonic() + patience_s
 
     def look() -> float | None:
-        if not condition():
+        if not condition() and time.monotonic() < end:
             return 0.3
         (MARKS / mark).write_text("done", "utf-8")
         return None
@@ -77,14 +97,40 @@ def photos_are_loaded() -> bool:
     return len(sys.modules[f"{_ADDON}.photos.thumbnails"].shelf.icons) == 5
 
 
+def photo_is_turned() -> bool:
+    """The anterior photo lies on its side."""
+    return bpy.context.scene.teethscape.anterior.quarter_turns % 2 == 1
+
+
+def photo_is_upright() -> bool:
+    """The anterior photo stands as it was loaded."""
+    return bpy.context.scene.teethscape.anterior.quarter_turns == 0
+
+
 def installing(least: float) -> Callable[[], bool]:
-    """The installation has come so far."""
-    return lambda: state().engine.progress.fraction >= least or engine_is_ready()
+    """The installation has come so far, or is over."""
+
+    def seen() -> bool:
+        view = state().engine
+        return engine_is_ready() or (view.status.value == "working" and view.progress.fraction >= least)
+
+    return seen
+
+
+def installation_is_cancelled() -> bool:
+    """The installation was stopped, and nothing counts as installed."""
+    view = state().engine
+    return view.cancelled and view.status.value == "absent"
 
 
 def job_at(least: float) -> Callable[[], bool]:
     """The reconstruction has come so far, or is over."""
     return lambda: state().job is not None and (state().job.overall >= least or state().job.state.is_over)
+
+
+def job_is(name: str) -> Callable[[], bool]:
+    """The reconstruction is in this state."""
+    return lambda: state().job is not None and state().job.state.value == name
 
 
 def job_is_over() -> bool:
@@ -103,9 +149,9 @@ def sidebar_is_open() -> bool:
     return _sidebar().width > 200
 
 
-def tab_is_active() -> bool:
-    """The sidebar shows the tab **Teeth**."""
-    return _sidebar().active_panel_category == "Teeth"
+def tab_is_open() -> bool:
+    """The sidebar shows the tab **Teeth**; a second click on it would fold the sidebar."""
+    return _sidebar().active_panel_category == "Teeth" and sidebar_is_open()
 
 
 def check_job() -> None:
@@ -125,12 +171,38 @@ def check_result() -> None:
         raise RuntimeError("the scene is not seen through a photo camera")
 
 
-def looks_through_photo() -> bool:
-    """A viewport looks through a photo's camera."""
-    camera = bpy.context.scene.camera
-    areas = bpy.context.window_manager.windows[0].screen.areas
-    views = [area.spaces.active.region_3d.view_perspective for area in areas if area.type == "VIEW_3D"]
-    return "CAMERA" in views and camera.teethscape.kind == "PHOTO_CAMERA"
+def check_teeth(count: int) -> None:
+    """Fail unless the scene holds so many teeth."""
+    found = [item.name for item in bpy.context.scene.objects if item.teethscape.kind == "TOOTH"]
+    if len(found) != count:
+        raise RuntimeError(f"{len(found)} teeth in the scene, not {count}")
+
+
+def all_is_selected() -> bool:
+    """Every object of the scene is selected."""
+    return all(item.select_get() for item in bpy.context.scene.objects)
+
+
+def scene_is_empty() -> bool:
+    """The scene holds no object."""
+    return not bpy.context.scene.objects
+
+
+def scene_has_camera() -> bool:
+    """The scene is seen through some camera."""
+    return bpy.context.scene.camera is not None
+
+
+def looks_through(view: str) -> Callable[[], bool]:
+    """A viewport looks through this photo's camera."""
+
+    def seen() -> bool:
+        camera = bpy.context.scene.camera
+        areas = bpy.context.window_manager.windows[0].screen.areas
+        ways = [area.spaces.active.region_3d.view_perspective for area in areas if area.type == "VIEW_3D"]
+        return "CAMERA" in ways and camera is not None and camera.teethscape.view == view
+
+    return seen
 
 
 def heat_map_is_on() -> bool:
