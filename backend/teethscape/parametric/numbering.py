@@ -1,10 +1,10 @@
-"""FDI numbers for arbitrary tooth instances: the occlusal views first, then the bite views.
+"""FDI numbers for arbitrary tooth instances: moments propose, outlines decide.
 
-An occlusal photo shows a whole arch, so counts, gaps and sizes number it
-(:mod:`numbering_occlusal`). A bite view may begin at any tooth; its candidate numberings
-(:mod:`numbering_search`, and the best one moved along by a tooth) are fitted to the
-outlines and compared (:mod:`numbering_refine`). What is left between the best and the next
-numbering decides whether the set is trusted.
+An occlusal photo shows a whole arch, so counts, gaps and sizes propose its numbers
+(:mod:`numbering_occlusal`). A bite view may begin at any tooth; a search over first cameras
+proposes its numbers (:mod:`numbering_search`). Then all views are fitted jointly to the
+outlines, and rival numberings are weighed against the best one (:mod:`numbering_rivals`).
+What is left between the best and the next decides whether the set is trusted.
 """
 
 from __future__ import annotations
@@ -13,41 +13,56 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from teethscape.dental.fdi import Jaw, Jaws, jaw_of
+from teethscape.dental.fdi import Jaw, Jaws, arch, jaw_of
 from teethscape.dental.views import BITE_VIEWS, View, views_needed
 from teethscape.errors import RefusedError
-from teethscape.parametric import numbering_measure as measuring
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.fit import MODES
+from teethscape.parametric.fit import MODES as FIT_MODES
 from teethscape.parametric.numbering_bite import BiteView, bite_view
-from teethscape.parametric.numbering_choice import layout_for
+from teethscape.parametric.numbering_fit import Guess
 from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
-from teethscape.parametric.numbering_layout import Layouts
+from teethscape.parametric.numbering_layout import Layout
 from teethscape.parametric.numbering_measure import NumberingView
 from teethscape.parametric.numbering_occlusal import Candidate, OcclusalJudge
-from teethscape.parametric.numbering_outline import OcclusalSet, look_closer
-from teethscape.parametric.numbering_refine import Explained, Instances, Refiner, moved_along
-from teethscape.parametric.numbering_search import Beam, search
+from teethscape.parametric.numbering_outline import MODES
+from teethscape.parametric.numbering_proposals import Proposer
+from teethscape.parametric.numbering_read import Reader
+from teethscape.parametric.numbering_rivals import (
+    Rival,
+    Settled,
+    aimed_rival,
+    duel,
+    renumbered,
+    settle,
+    weigh_rival,
+)
+from teethscape.parametric.numbering_search import MOVES, shifted
+from teethscape.parametric.numbering_set import PhotoSet, measure_set
 from teethscape.parametric.prior import ToothPrior
-from teethscape.parametric.solver import FitState
-from teethscape.parametric.start_cameras import focal_prior, start_from_fdi
 
 __all__ = ["Numbering", "NumberingView", "number_teeth"]
 
 #: Nats by which the best numbering must beat the next one.
-OCCLUSAL_MARGIN, BITE_MARGIN = 6.0, 20.0
-#: Rivals of an occlusal numbering within this many nats are compared by their outlines too.
-_RIVALS = 14.0
+MARGIN = 2.0
+#: Rivals by moments within so many nats of the best one are weighed by outlines.
+_NEAR, _MOST_NEAR = 40.0, 4
+#: Proposals that are weighed again as rivals of a bite view's numbers.
+_MOST_PROPOSED = 3
 #: Teeth of an arch, third molars included.
 _MOST_TEETH = 16
-#: An instance of an occlusal view below this share of the median area is part of a tooth.
+#: An instance below this share of the median area is part of a tooth.
 _SCRAP = 0.35
 _LAST_PLACE = 7
 #: Instances of a row of a bite view from which its first cameras are found.
 _MOST_IN_ROW = 10
-_SHIFTS = ((1, 1), (-1, -1), (0, 1), (0, -1))
+_ROUNDS = 4
+#: Rivals of an arch's numbers within so many nats are weighed both ways.
+_CLOSE, _MOST_DUELS = 15.0, 2
+#: Photos that must show a tooth which its occlusal photo lacks.
+_CONFIRMED = 2
 _OCCLUSAL = {Jaw.UPPER: View.MAXILLARY_OCCLUSAL, Jaw.LOWER: View.MANDIBULAR_OCCLUSAL}
 
 
@@ -63,7 +78,6 @@ class Numbering:
         state: rough teeth and bite about ``prior``.
         margin: per view, nats between the best and the next numbering.
         notices: sentences for the user.
-        cost: disagreement with the outlines of the bite views, nats.
     """
 
     fdi: Mapping[View, Mapping[int, int]]
@@ -73,55 +87,6 @@ class Numbering:
     state: ArchState
     margin: Mapping[View, float]
     notices: tuple[str, ...]
-    cost: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Set:
-    """The photos of one patient, measured at a common size.
-
-    Attributes:
-        views: as given.
-        found: measured instances; occlusal ones in arch order.
-        frame: width, height, mean and spread of the log focal length.
-        layouts: layouts of the prior.
-    """
-
-    views: Mapping[View, NumberingView]
-    found: Mapping[View, measuring.Instances]
-    frame: Mapping[View, tuple[int, int, float, float]]
-    layouts: Layouts
-
-    @property
-    def exif(self) -> bool:
-        """True when any photo tells its focal length."""
-        return any(view.focal_px is not None for view in self.views.values())
-
-    def instances(self, view: View) -> Instances:
-        """Labels of a view without slivers."""
-        labels = self.views[view].instances
-        kept = np.zeros(int(labels.max()) + 1, bool)
-        kept[self.found[view].ids] = True
-        return Instances(view, np.where(kept[labels], labels, 0).astype(np.int32), self.views[view].focal_px)
-
-
-def _measured(views: Mapping[View, NumberingView], prior: ToothPrior) -> _Set:
-    found, frame = {}, {}
-    for view, given in views.items():
-        small, factor = measuring.shrunk(given.instances)
-        seen = measuring.measure(small)
-        focal = None if given.focal_px is None else given.focal_px * factor
-        frame[view] = (small.shape[1], small.shape[0], *focal_prior(small.shape[1], small.shape[0], focal))
-        if view.is_occlusal:
-            seen = seen.only(measuring.along_arch(seen.centre, view is View.MAXILLARY_OCCLUSAL))
-        found[view] = seen
-        if len(seen) < 4:
-            raise RefusedError(
-                "too_few_teeth",
-                f"The {view.title} photo shows only {len(seen)} teeth that can be told apart.",
-                "Retake it with the cheeks held back, or give masks for it.",
-            )
-    return _Set(views, found, frame, Layouts(prior))
 
 
 def number_teeth(
@@ -139,119 +104,263 @@ def number_teeth(
         RefusedError: too few teeth, or two numberings explain the set almost as well.
     """
     del seed
-    needed = {view: views[view] for view in views_needed(jaws)}
-    measured = _measured(needed, prior)
-    candidates = {jaw: _candidates(measured, view) for jaw, view in _OCCLUSAL.items() if view in needed}
-    choice = {jaw: found[0] for jaw, found in candidates.items()}
-    margin = {_OCCLUSAL[jaw]: _lead(found) for jaw, found in candidates.items()}
-    numbered = _bite_numbering(measured, choice, jaws)
-    for jaw, found in candidates.items():
-        if margin[_OCCLUSAL[jaw]] < OCCLUSAL_MARGIN:
-            rival = {**choice, jaw: _rival(found)}
-            margin[_OCCLUSAL[jaw]] += _advantage(measured, numbered, rival, jaws)
-    margin |= numbered.margin
-    _require(margin)
-    return replace(numbered, margin=margin)
+    photos = measure_set({view: views[view] for view in views_needed(jaws)}, prior)
+    arches = {jaw: _ArchView(photos, view) for jaw, view in _OCCLUSAL.items() if view in photos.views}
+    found = _Search(photos, arches).run()
+    _require(found.margin)
+    return _numbering(photos, found, jaws)
 
 
-def _rival(found: list[Candidate]) -> Candidate:
-    """The best candidate that numbers the instances otherwise."""
-    return next(other for other in found[1:] if not np.array_equal(other.tooth, found[0].tooth))
+class _ArchView:
+    """The plausible numberings of one occlusal view by moments, best first."""
+
+    def __init__(self, photos: PhotoSet, view: View) -> None:
+        self.view = view
+        self.candidates = self._candidates(photos)
+        self.choice = self.candidates[0]
+        self._tried = {self.choice.tooth.tobytes()}
+
+    def _candidates(self, photos: PhotoSet) -> list[Candidate]:
+        """Numberings, best first.
+
+        Scraps (parts of molars, mostly) are left out here and joined to their tooth when the
+        arch is known; when it has no place for all others, the smallest go first.
+        """
+        found = photos.found[self.view]
+        teeth = int((found.area > _SCRAP * np.median(found.area)).sum())
+        for count in range(min(teeth, _MOST_TEETH), 3, -1):
+            self.largest = np.sort(np.argsort(-found.area)[:count])
+            chosen = found.only(self.largest)
+            self.judge = OcclusalJudge(self.view, chosen, photos.frame[self.view], photos.layouts)
+            best = self.judge.best()
+            if best:
+                return best
+        raise RefusedError(
+            "numbering_uncertain",
+            f"The teeth in the {self.view.title} photo do not form an arch.",
+            "Retake it so that the whole arch is seen, or give masks for it.",
+        )
+
+    def teeth(self, candidate: Candidate, count: int) -> NDArray[np.intp]:
+        """(count,) teeth of all instances of the view, scraps left out."""
+        out = np.full(count, -1)
+        out[self.largest] = candidate.tooth
+        return out
+
+    def try_next(self, candidate: Candidate) -> bool:
+        """Choose another numbering, unless it was chosen before: two that beat each other are equals."""
+        if candidate.tooth.tobytes() in self._tried:
+            return False
+        self._tried.add(candidate.tooth.tobytes())
+        self.choice = candidate
+        return True
+
+    def rivals(self) -> list[Candidate]:
+        """Numberings that might explain the photos better than the chosen one."""
+        near = [c for c in self.candidates if c.cost < self.candidates[0].cost + _NEAR][:_MOST_NEAR]
+        out: dict[bytes, Candidate] = {}
+        for candidate in [*self.judge.alternatives(self.choice), *near]:
+            if _differ(candidate.tooth, self.choice.tooth):
+                out.setdefault(candidate.tooth.tobytes(), candidate)
+        return list(out.values())
 
 
-def _advantage(measured: _Set, numbered: Numbering, rival: Mapping[Jaw, Candidate], jaws: Jaws) -> float:
-    """Nats by which the bite views prefer a numbering to a rival one.
+@dataclass(frozen=True)
+class _Found:
+    """The best numbering of all views, and per view the nats to its next rival."""
 
-    One photo may not tell which tooth of a closed gap is gone; the others may confirm
-    what it suggests. When they contradict it the set is refused.
-    """
-    try:
-        return _bite_numbering(measured, rival, jaws).cost - numbered.cost
-    except RefusedError:
-        return float("inf")
+    settled: Settled
+    margin: Mapping[View, float]
 
 
-def _candidates(measured: _Set, view: View) -> list[Candidate]:
-    """Numberings of an occlusal view, best first.
+class _Search:
+    """Looks for the numbering that explains all outlines best."""
 
-    Scraps (parts of molars, mostly) are left out here and joined to their tooth when the
-    arch is known; when it has no place for all others, the smallest go first.
-    """
-    found = measured.found[view]
-    teeth = int((found.area > _SCRAP * np.median(found.area)).sum())
-    for count in range(min(teeth, _MOST_TEETH), 3, -1):
-        largest = np.sort(np.argsort(-found.area)[:count])
-        teeth_only = found.only(largest)
-        best = OcclusalJudge(view, teeth_only, measured.frame[view], measured.layouts).best()
-        if best:
-            labels, _ = measuring.shrunk(measured.views[view].instances)
-            focal = measured.frame[view][2:]
-            best = look_closer(OcclusalSet(view, labels, teeth_only, focal, measured.exif), best, _RIVALS)
-            whole = np.full(len(found), -1)
-            return [replace(c, tooth=_spread(whole, largest, c.tooth)) for c in best]
+    def __init__(self, photos: PhotoSet, arches: Mapping[Jaw, _ArchView]) -> None:
+        self.photos, self.arches = photos, arches
+        self.tasks = {view: _bite_task(photos, view) for view in BITE_VIEWS}
+        self.margin: dict[View, float] = {}
+
+    def run(self) -> _Found:
+        """Improve the bite views' numbers, then the arches', until neither changes."""
+        settled = self._first()
+        for _ in range(_ROUNDS):
+            settled = self._bites(settled)
+            settled, changed = self._arches(settled)
+            if not changed:
+                break
+        return _Found(settled, dict(self.margin))
+
+    def _first(self) -> Settled:
+        """The likeliest numbers of each bite view, all views at rest."""
+        start = self._occlusal_start()
+        proposer = Proposer(self.photos, start.guess, self.belief)
+        self.proposals = {view: proposer.proposals(task) for view, task in self.tasks.items()}
+        for view, found in self.proposals.items():
+            if not found:
+                _refuse_view(view)
+        views = {view: found[0].numbered for view, found in self.proposals.items()}
+        guess = replace(start.guess, views={**start.guess.views, **views})
+        return self._at_rest(self._bites(settle(guess, self.photos.outline)).guess)
+
+    def _layout(self, choice: Mapping[Jaw, Candidate]) -> Layout:
+        """The arch that numberings of the occlusal views mean."""
+        fdi = self.photos.layouts.prior.fdi
+        closed: frozenset[int] = frozenset()
+        missing: set[int] = set()
+        for jaw, candidate in choice.items():
+            closed |= candidate.layout.closed & set(arch(jaw))
+            inner = self.arches[jaw].judge.rows[1:-1]  # a second molar is often cut off
+            missing |= {fdi[k] for k in inner if k not in candidate.tooth}
+        return self.photos.layouts.get(closed | missing, closed)
+
+    def _choice(self) -> dict[Jaw, Candidate]:
+        return {jaw: seen.choice for jaw, seen in self.arches.items()}
+
+    def _occlusal_start(self) -> Settled:
+        """Cameras and teeth that the occlusal views ask for."""
+        views = {}
+        for seen in self.arches.values():
+            view, found = seen.view, self.photos.found[seen.view]
+            tooth = seen.teeth(seen.choice, len(found))
+            focal = self.photos.frame[view][2:]
+            views[view] = NumberedView(found, tooth, seen.choice.camera, focal, self.photos.exif)
+        fit = fit_joint(views, Belief.before(self._layout(self._choice())), rounds=3)
+        self.belief = fit.belief
+        state = replace(fit.belief.state, shape=np.zeros((len(self.photos.layouts.prior.fdi), MODES)))
+        return settle(Guess(fit.belief.layout, state, fit.views), self.photos.outline)
+
+    def _at_rest(self, guess: Guess) -> Settled:
+        """Fit, read the bite views' numbers again, until they stay."""
+        settled = settle(guess, self.photos.outline)
+        for _ in range(_ROUNDS):
+            teeth = self._read(settled.guess)
+            if all((teeth[v] == settled.guess.views[v].tooth).all() for v in teeth):
+                break
+            settled = settle(renumbered(settled.guess, settled.guess.layout, teeth), self.photos.outline)
+        return settled
+
+    def _read(self, guess: Guess) -> dict[View, NDArray[np.intp]]:
+        """Teeth of all views; those of the bite views as the fitted arch says."""
+        reader = Reader(guess.layout.prior, guess.state)
+        present = self._confirmed(guess)
+        out = {view: numbered.tooth for view, numbered in guess.views.items()}
+        for view in BITE_VIEWS:
+            seen = reader.overlaps(view, self.photos.labels[view], guess.views[view].camera, present)
+            out[view] = self.photos.teeth(view, reader.numbers(seen))
+        return out
+
+    def _confirmed(self, guess: Guess) -> frozenset[int]:
+        """FDI numbers of the teeth that may be seen.
+
+        A tooth that its occlusal photo lacks must show in two other photos: one sliver
+        with a neighbour's number shall not invent it.
+        """
+        fdi, layout = guess.layout.prior.fdi, guess.layout
+        count = np.bincount(
+            np.concatenate([np.unique(v.tooth[v.used]) for v in guess.views.values()]), minlength=len(fdi)
+        )
+        often = {number for number, times in zip(fdi, count, strict=True) if times >= _CONFIRMED}
+        return _open(guess) | (often - layout.closed)
+
+    def _bites(self, settled: Settled) -> Settled:
+        """Weigh other numbers of each bite view until none is better."""
+        for _ in range(_ROUNDS):
+            changed = False
+            for view in self.tasks:
+                best = min(self._bite_rivals(settled, view), key=lambda r: r.behind, default=None)
+                self.margin[view] = abs(best.behind) if best else float("inf")
+                if best and best.behind < 0:
+                    settled, changed = self._at_rest(best.guess), True
+            if not changed:
+                break
+        return settled
+
+    def _bite_rivals(self, settled: Settled, view: View) -> list[Rival]:
+        """Other numbers of a bite view: what was proposed first, and the present ones moved along."""
+        now = settled.guess.views[view]
+        others = [p.numbered for p in self.proposals[view][:_MOST_PROPOSED]]
+        for by in MOVES:
+            others.append(replace(now, tooth=shifted(now.tooth, settled.guess.layout, by)))
+        told = np.array([own.instance for own in settled.rows[view].rows], np.intp)
+        unlike = {o.tooth.tobytes(): o for o in others if _conflict(o.tooth[told], now.tooth[told])}
+        guesses = [aimed_rival(settled, view, other) for other in unlike.values()]
+        return [weigh_rival(settled, guess) for guess in guesses if guess is not None]
+
+    def _arches(self, settled: Settled) -> tuple[Settled, bool]:
+        """Weigh other numbers of each arch."""
+        changed = False
+        for seen in self.arches.values():
+            for _ in range(_ROUNDS):
+                better = self._better_arch(settled, seen)
+                if better is None:
+                    break
+                settled, changed = better, True
+        return settled, changed
+
+    def _better_arch(self, settled: Settled, seen: _ArchView) -> Settled | None:
+        """The photos at rest under a better numbering of an arch, if there is one."""
+        rivals = self._arch_rivals(settled, seen)
+        leads = [rival.behind + known for rival, known, _ in rivals]
+        for k, (rival, known, candidate) in enumerate(rivals[:_MOST_DUELS]):
+            if leads[k] < _CLOSE:
+                other, behind = duel(settled, rival, self.photos.outline)
+                leads[k] = behind + known
+                if leads[k] < 0 and seen.try_next(candidate):
+                    return self._at_rest(other.guess)
+        self.margin[seen.view] = min(leads, default=float("inf"))
+        return None
+
+    def _arch_rivals(self, settled: Settled, seen: _ArchView) -> list[tuple[Rival, float, Candidate]]:
+        """Other numberings of an arch, best first, with what was known against them before."""
+        out = []
+        for candidate in seen.rivals():
+            rival = weigh_rival(settled, self._with(settled.guess, seen, candidate))
+            out.append((rival, candidate.prior_cost - seen.choice.prior_cost, candidate))
+        return sorted(out, key=lambda found: found[0].behind + found[1])
+
+    def _with(self, guess: Guess, seen: _ArchView, candidate: Candidate) -> Guess:
+        """The guess with other numbers for one arch, in all views."""
+        new = seen.teeth(candidate, len(self.photos.found[seen.view]))
+        old = guess.views[seen.view].tooth
+        both = (old >= 0) & (new >= 0)
+        table = np.arange(-1, len(guess.layout.present))  # shifted by one: -1 stays -1
+        table[1:][np.isin(table[1:], new[both]) & ~np.isin(table[1:], old[both])] = -1
+        table[old[both] + 1] = new[both]
+        teeth = {view: table[numbered.tooth + 1] for view, numbered in guess.views.items()}
+        teeth[seen.view] = new
+        return renumbered(guess, self._layout({**self._choice(), seen.judge.jaw: candidate}), teeth)
+
+
+def _open(guess: Guess) -> frozenset[int]:
+    """FDI numbers of the teeth that are not missing."""
+    return frozenset(guess.layout.prior.fdi) - guess.layout.missing
+
+
+def _refuse_view(view: View) -> None:
+    """Refuse a photo whose teeth match no arch."""
     raise RefusedError(
         "numbering_uncertain",
-        f"The teeth in the {view.title} photo do not form an arch.",
-        "Retake it so that the whole arch is seen, or give masks for it.",
+        f"The teeth in the {view.title} photo cannot be numbered.",
+        "Give masks with FDI numbers, or retake the photo so that more teeth are seen.",
     )
 
 
-def _spread(whole: np.ndarray, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A copy of ``whole`` with values put into rows."""
-    out = whole.copy()
-    out[rows] = values
-    return out
+def _differ(first: NDArray[np.intp], second: NDArray[np.intp]) -> int:
+    """Instances to which two numberings give different teeth."""
+    return int(((first >= 0) & (second >= 0) & (first != second)).sum())
 
 
-def _lead(found: list[Candidate]) -> float:
-    """Nats to the first candidate that numbers the instances otherwise."""
-    for other in found[1:]:
-        if not np.array_equal(other.tooth, found[0].tooth):
-            return other.cost - found[0].cost
-    return float("inf")
+def _conflict(first: NDArray[np.intp], second: NDArray[np.intp]) -> bool:
+    """True when two numberings of a view differ by more than a scrap."""
+    return _differ(first, second) >= 2
 
 
-def _require(margin: Mapping[View, float]) -> None:
-    """Refuse when another numbering is nearly as good."""
-    doubtful = [v for v, m in margin.items() if m < (OCCLUSAL_MARGIN if v.is_occlusal else BITE_MARGIN)]
-    if doubtful:
-        names = " and ".join(view.title for view in doubtful)
-        raise RefusedError(
-            "numbering_uncertain",
-            f"The teeth in the {names} photo can be numbered in more than one way.",
-            "Give masks with FDI numbers, or retake the photo so that more teeth are seen.",
-        )
-
-
-def _bite_numbering(measured: _Set, choice: Mapping[Jaw, Candidate], jaws: Jaws) -> Numbering:
-    """Number the bite views, given the occlusal numberings."""
-    start = _occlusal_start(measured, choice)
-    tasks = [_bite_task(measured, view) for view in BITE_VIEWS]
-    beams = search(start, tasks)
-    layout = start.belief.layout
-    prior = layout.prior
-    ends = frozenset(
-        fdi for fdi in prior.fdi if fdi % 10 == _LAST_PLACE
-    )  # an occlusal photo may cut them off
-    present = (frozenset(prior.fdi) - layout.missing) | (ends - layout.closed)
-    refiner = Refiner(prior, present)
-    fdi = {view: _numbers(measured, view, start.views[view].tooth) for view in start.views}
-    seen = {view: measured.instances(view) for view in measured.views}
-    state = ArchState.mean(len(prior.fdi), MODES)
-    cameras = start_from_fdi({v: seen[v].numbered(fdi[v]) for v in fdi}, prior, _focal(measured))
-    state = refiner.together({v: (seen[v], fdi[v]) for v in fdi}, cameras, state).arch
-    explained, margin = {}, {}
-    for view in BITE_VIEWS:
-        starts = [_numbers(measured, view, beam.views[view].tooth) for beam in beams if view in beam.views]
-        explained[view], margin[view] = _best(refiner, seen[view], starts, state)
-    return _joined(measured, refiner, (fdi, cameras, explained, margin), jaws)
-
-
-def _bite_task(measured: _Set, view: View) -> BiteView:
+def _bite_task(photos: PhotoSet, view: View) -> BiteView:
     """A bite view whose rows begin with their largest instances: scraps make no row."""
-    found = measured.found[view]
-    jaws = dict(measured.views[view].jaw_of or {}) or None
-    task = bite_view(view, found, jaws, measured.frame[view])
+    found = photos.found[view]
+    jaws = dict(photos.views[view].jaw_of or {}) or None
+    task = bite_view(view, found, jaws, photos.frame[view])
     sure = np.zeros(len(found), bool)
     for lower in (False, True):
         row = np.flatnonzero(
@@ -261,92 +370,35 @@ def _bite_task(measured: _Set, view: View) -> BiteView:
     return replace(task, sure=sure)
 
 
-def _focal(measured: _Set) -> dict[View, float | None]:
-    return {view: given.focal_px for view, given in measured.views.items()}
-
-
-def _occlusal_start(measured: _Set, choice: Mapping[Jaw, Candidate]) -> Beam:
-    """Cameras and places that the occlusal views ask for."""
-    views = {}
-    for jaw, candidate in choice.items():
-        view = _OCCLUSAL[jaw]
-        frame = measured.frame[view]
-        views[view] = NumberedView(
-            measured.found[view], candidate.tooth, candidate.camera, frame[2:], measured.exif
-        )
-    fit = fit_joint(views, Belief.before(layout_for(choice, measured.layouts, set())), rounds=3)
-    return Beam(fit.views, fit.belief, fit.cost)
-
-
-def _numbers(measured: _Set, view: View, tooth: np.ndarray) -> dict[int, int]:
-    """FDI number of each numbered instance, by id."""
-    ids = measured.found[view].ids
-    return {int(i): measured.layouts.prior.fdi[t] for i, t in zip(ids, tooth, strict=True) if t >= 0}
-
-
-def _best(
-    refiner: Refiner, seen: Instances, starts: list[dict[int, int]], state: ArchState
-) -> tuple[Explained, float]:
-    """The numbering of a bite view that its outlines like best, and nats to the next one."""
-    tried: dict[tuple[tuple[int, int], ...], Explained] = {}
-
-    def consider(fdi: Mapping[int, int]) -> None:
-        cameras = start_from_fdi(
-            {seen.view: seen.numbered(fdi)}, refiner.prior, {seen.view: seen.focal}, state
-        )
-        if seen.view not in cameras:
-            return
-        known = min((e.cost for e in tried.values()), default=np.inf)
-        found = refiner.explain(seen, fdi, FitState(state, (cameras[seen.view],)), known)
-        if found is not None:
-            key = tuple(sorted(found.fdi.items()))
-            if key not in tried or found.cost < tried[key].cost:
-                tried[key] = found
-
-    for fdi in {tuple(sorted(s.items())): s for s in starts}.values():
-        consider(fdi)
-    if not tried:
+def _require(margin: Mapping[View, float]) -> None:
+    """Refuse when another numbering is nearly as good."""
+    doubtful = [view for view, lead in margin.items() if lead < MARGIN]
+    if doubtful:
+        names = " and ".join(view.title for view in doubtful)
         raise RefusedError(
             "numbering_uncertain",
-            f"The teeth in the {seen.view.title} photo cannot be numbered.",
+            f"The teeth in the {names} photo can be numbered in more than one way.",
             "Give masks with FDI numbers, or retake the photo so that more teeth are seen.",
         )
-    first = min(tried.values(), key=lambda e: e.cost)
-    for by in _SHIFTS:
-        consider(moved_along(refiner.present, first.fdi, by))
-    ranked = sorted(tried.values(), key=lambda e: e.cost)
-    others = [e for e in ranked[1:] if _conflict(e.fdi, ranked[0].fdi)]
-    return ranked[0], (others[0].cost - ranked[0].cost) if others else float("inf")
 
 
-def _conflict(first: Mapping[int, int], second: Mapping[int, int]) -> bool:
-    """True when two numberings give an instance different numbers, scraps aside."""
-    shared = set(first) & set(second)
-    return sum(first[i] != second[i] for i in shared) >= 2
-
-
-def _joined(measured: _Set, refiner: Refiner, parts, jaws: Jaws) -> Numbering:  # noqa: ANN001
-    """All views together: a short joint fit, then the bite views are read once more."""
-    fdi, cameras, explained, margin = parts
-    fdi, cameras = dict(fdi), dict(cameras)
-    for view, found in explained.items():
-        fdi[view], cameras[view] = found.fdi, found.camera
-    seen = {view: measured.instances(view) for view in measured.views}
-    bite = np.median([found.state.bite for found in explained.values()], axis=0)
-    state = next(iter(explained.values())).state.with_bite(bite)
-    order = sorted(fdi)
-    for _ in range(2):
-        fit = refiner.together({v: (seen[v], fdi[v]) for v in order}, cameras, state)
-        state, cameras = fit.arch, dict(zip(order, fit.cameras, strict=True))
-        for view in BITE_VIEWS:
-            fdi[view] = refiner.weigh(seen[view], cameras[view], state, strict=True).fdi
-    known = frozenset(n for view in order for n in fdi[view].values())
-    fdi = {v: refiner.merged(seen[v], fdi[v], FitState(state, (cameras[v],)), known) for v in order}
-    shown = {n for view in order for n in fdi[view].values() if jaw_of(n) in view.jaws}
-    for view in order:
+def _numbering(photos: PhotoSet, found: _Found, jaws: Jaws) -> Numbering:
+    """Everything that the best numbering says, at the given photos' size."""
+    guess = found.settled.guess
+    reader = Reader(guess.layout.prior, guess.state)
+    fdi = {view: photos.numbers(view, numbered.tooth) for view, numbered in guess.views.items()}
+    known = frozenset(n for names in fdi.values() for n in names.values())
+    shown: set[int] = set()
+    for view, numbered in guess.views.items():
+        seen = reader.overlaps(view, photos.labels[view], numbered.camera, known | _open(guess))
+        fdi[view] = reader.merged(seen, fdi[view], known)
+        shown |= {n for n in fdi[view].values() if jaw_of(n) in view.jaws}
         if view.is_occlusal:
-            hints = refiner.hinted(seen[view], fdi[view], FitState(state, (cameras[view],)))
-            shown |= {n for n in hints if n % 10 == _LAST_PLACE}
+            shown |= {n for n in reader.hinted(seen, fdi[view]) if n % 10 == _LAST_PLACE}
+    cameras = {
+        view: numbered.camera.resized(photos.views[view].width, photos.views[view].height)
+        for view, numbered in guess.views.items()
+    }
     present = frozenset(n for n in shown if jaw_of(n) in jaws.members)
-    cost = sum(found.cost for found in explained.values())
-    return Numbering(fdi, present, refiner.prior, cameras, state, margin, (), cost)
+    state = replace(guess.state, shape=guess.state.shape[:, :FIT_MODES])
+    return Numbering(fdi, present, guess.layout.prior, cameras, state, found.margin, ())

@@ -33,6 +33,8 @@ _HIDDEN_SD_MM, _HIDDEN_SIZE_SD, _HIDDEN_SHAPE_SD, _EDGE_SD_MM = 2.0, 0.4, 0.35, 
 _CUT_FACTOR = 5.0  # how much less an instance says that the picture's border cuts
 _MOST_CLOSED = 3
 _MOST_HYPOTHESES, _DEAREST = 900, 24.0
+#: Rivals of a numbering give other numbers to at most so many of its teeth, and are at most so many.
+_MOST_APART, _MOST_ALTERNATIVES = 3, 16
 _KEPT = (48, 14)
 _PITCH = 58.0
 _HALF_EXTENT = 1.85  # half width of a crown in units of the root of its second moment
@@ -196,6 +198,24 @@ class OcclusalJudge:
         for used, group in by_count.items():
             out += self._weigh(np.array(used), group)
         return sorted(out, key=lambda c: c.cost)[: _KEPT[1]]
+
+    def alternatives(self, current: Candidate) -> list[Candidate]:
+        """Numberings of the same instances that differ in a few teeth, likeliest first, not weighed."""
+        used = np.flatnonzero(current.tooth >= 0)
+        found = self.found.only(used)
+        place_of = {int(tooth): place for place, tooth in enumerate(self.rows)}
+        now = np.array([place_of[int(t)] for t in current.tooth[used]])
+        out: dict[tuple[int, ...], Candidate] = {}
+        for hypothesis in enumerate_numberings(found, self.jaw, gaps_mm(found, self.jaw)):
+            apart = int((np.array(hypothesis.places) != now).sum())
+            if min(hypothesis.places) >= 0 and 0 < apart <= _MOST_APART:
+                tooth = np.full(len(self.found), -1)
+                tooth[used] = self.rows[np.array(hypothesis.places)]
+                layout = self._layout(hypothesis)
+                made = Candidate(tooth, layout, current.camera, hypothesis.cost, hypothesis.cost)
+                out.setdefault(hypothesis.places, made)
+        nearest = sorted(out.values(), key=lambda c: (int((c.tooth != current.tooth).sum()), c.cost))
+        return nearest[:_MOST_ALTERNATIVES]
 
     def _layout(self, hypothesis: Numbering1) -> Layout:
         order = arch(self.jaw)

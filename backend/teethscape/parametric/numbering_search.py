@@ -1,4 +1,4 @@
-"""Search over the views of the closed bite: a beam of numberings, each view adding to what is known."""
+"""Plausible numberings of a view of the closed bite, by moments."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from teethscape.parametric.numbering_bite import LEFT_OUT_COST, BiteView, assign
 from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
 from teethscape.parametric.numbering_layout import Layout, jaw_rows
 
-_BEAM = 3
-_OPTIONS = 4
+_OPTIONS = 6
 _SKIPPED_COST = 3.0
+#: Places by which upper and lower teeth may be moved along their arches.
+MOVES = ((1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 @dataclass(frozen=True)
@@ -99,21 +100,6 @@ def options(task: BiteView, belief: Belief) -> list[Beam]:
         consider(settle(task, camera, None, belief))
     if out:
         best = min(out.values(), key=lambda o: o.cost).views[task.view]
-        for by in ((1, 1), (-1, -1)):
+        for by in MOVES[:2]:
             consider(settle(task, best.camera, shifted(best.tooth, belief.layout, by), belief))
     return sorted(out.values(), key=lambda o: o.cost)[:_OPTIONS]
-
-
-def search(start: Beam, tasks: list[BiteView]) -> list[Beam]:
-    """Number the bite views one after another; the likeliest numberings of all views, best first."""
-    beams = [start]
-    for task in tasks:
-        grown: list[Beam] = []
-        for beam in beams:
-            for option in options(task, beam.belief):
-                views = {**beam.views, **option.views}
-                grown.append(Beam(views, option.belief, beam.cost + option.cost))
-            if not grown:
-                grown.append(beam)
-        beams = sorted(grown, key=lambda b: b.cost)[:_BEAM]
-    return beams

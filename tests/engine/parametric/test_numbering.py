@@ -10,10 +10,7 @@ from teethscape.errors import RefusedError
 from teethscape.parametric.engine import focal_px
 from teethscape.parametric.interface import PhotoGeometry
 from teethscape.parametric.numbering import NumberingView, number_teeth
-from teethscape.parametric.numbering_refine import moved_along
 from teethscape.parametric.prior import load_prior
-
-PRESENT = frozenset(load_prior().fdi) - {12}
 
 
 def views_of(patient: SyntheticPatient) -> dict[View, NumberingView]:
@@ -23,11 +20,6 @@ def views_of(patient: SyntheticPatient) -> dict[View, NumberingView]:
         focal = focal_px(PhotoGeometry(width, height, patient.focal_35mm[view]))
         out[view] = NumberingView(labels, None, width, height, focal)
     return out
-
-
-def test_a_numbering_moves_along_the_present_teeth():
-    assert moved_along(PRESENT, {1: 11, 2: 13, 3: 41}, (1, 0)) == {1: 21, 2: 11, 3: 41}
-    assert moved_along(PRESENT, {1: 17, 2: 47}, (-1, -1)) == {}
 
 
 @pytest.mark.slow

@@ -1,0 +1,104 @@
+"""First numbers of the bite views: moments propose, the outlines of three views choose.
+
+Each proposal is fitted together with the occlusal views, which know the arches already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from teethscape.dental.views import View
+from teethscape.parametric.numbering_bite import BiteView
+from teethscape.parametric.numbering_fit import Effort, Guess, fit_outlines
+from teethscape.parametric.numbering_joint import Belief, NumberedView
+from teethscape.parametric.numbering_rivals import Settled, aimed_rival, rows_of
+from teethscape.parametric.numbering_search import MOVES, options, shifted
+from teethscape.parametric.numbering_set import PhotoSet
+
+#: Cost in nats of an instance without a number.
+_LEFT_OUT_COST = 30.0
+#: Proposals by moments that are weighed by outlines.
+_MOST = 6
+_FEWEST = 4
+#: Cost in nats of an extent that the numbers hold to be covered.
+_DISBELIEVED_COST = 0.5
+_FIRST, _THEN, _LAST = Effort(4, loose=8.0), Effort(4, loose=2.0), Effort(4)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Numbers of one bite view that its outlines can bear.
+
+    Attributes:
+        settled: the occlusal views and this one, fitted.
+        numbered: the view with its camera.
+        cost: nats; with what numbers left out and extents not believed cost.
+    """
+
+    settled: Settled
+    numbered: NumberedView
+    cost: float
+
+
+class Proposer:
+    """Proposes numbers for bite views.
+
+    Args:
+        photos: all photos.
+        start: the occlusal views, fitted.
+        belief: what they say about the teeth, by moments.
+    """
+
+    def __init__(self, photos: PhotoSet, start: Guess, belief: Belief) -> None:
+        self.photos, self.start, self.belief = photos, start, belief
+        self.rows = rows_of(start, photos.outline)
+
+    def proposals(self, task: BiteView) -> list[Proposal]:
+        """Numbers of one view, best first."""
+        tried: dict[bytes, Proposal] = {}
+        for numbered in self._options(task):
+            tried[numbered.tooth.tobytes()] = self._weighed(task.view, numbered)
+        if not tried:
+            return []
+        best = min(tried.values(), key=lambda p: p.cost)
+        for by in MOVES:
+            moved = replace(best.numbered, tooth=shifted(best.numbered.tooth, self.belief.layout, by))
+            if moved.tooth.tobytes() in tried or len(moved.used) < _FEWEST:
+                continue
+            guess = aimed_rival(best.settled, task.view, moved)
+            if guess is not None:
+                tried[moved.tooth.tobytes()] = self._weighed(task.view, guess.views[task.view])
+        return sorted(tried.values(), key=lambda p: p.cost)
+
+    def _options(self, task: BiteView) -> list[NumberedView]:
+        """Numbers by moments: without, and with, teeth that the occlusal photos do not show."""
+        layout = self.belief.layout
+        closed = np.array([f in layout.closed for f in layout.prior.fdi])
+        found = options(task, self.belief)
+        if not (layout.present | closed).all():
+            found += options(task, replace(self.belief, layout=replace(layout, present=~closed)))
+        unlike: dict[bytes, NumberedView] = {}
+        for beam in sorted(found, key=lambda o: o.cost):
+            unlike.setdefault(beam.views[task.view].tooth.tobytes(), beam.views[task.view])
+        return list(unlike.values())[:_MOST]
+
+    def _weighed(self, view: View, numbered: NumberedView) -> Proposal:
+        guess, outline = replace(self.start, views={**self.start.views, view: numbered}), self.photos.outline
+        own = {view: outline[view]}
+        rows = {**self.rows, view: rows_of(_only(guess, view), own, covered=False)[view]}
+        offered = len(rows[view].extent)
+        found = fit_outlines(guess, rows, _FIRST)
+        for effort in (_THEN, _LAST):
+            rows = {**self.rows, view: rows_of(_only(found.guess, view), own)[view]}
+            found = fit_outlines(found.guess, rows, effort)
+        numbered = found.guess.views[view]
+        cost = found.energy + _LEFT_OUT_COST * (len(numbered.tooth) - len(numbered.used))
+        cost += _DISBELIEVED_COST * (offered - len(rows[view].extent))
+        return Proposal(Settled(found, rows, _LAST), numbered, cost)
+
+
+def _only(guess: Guess, view: View) -> Guess:
+    """The guess with one view."""
+    return replace(guess, views={view: guess.views[view]})

@@ -1,0 +1,184 @@
+"""Rival numberings of one patient, each fitted to all outlines at once.
+
+Every numbering is weighed by the same extents, which are chosen from the current best one;
+a better rival takes its place until none is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.views import View
+from teethscape.parametric.arch import ArchState
+from teethscape.parametric.numbering_fit import Effort, Guess, Weighed, aim, fit_outlines
+from teethscape.parametric.numbering_joint import NumberedView
+from teethscape.parametric.numbering_layout import Layout
+from teethscape.parametric.numbering_outline import MODES, Outline, ViewRows, believed
+from teethscape.parametric.rotation import rotation_matrix, rotation_vector
+
+#: Mean energy per extent above which an instance is no outline of its tooth (it saturates at 1).
+_UNFIT = 0.6
+#: A rival whose energy stays this much above the best one's is given up, nats.
+_HOPELESS = 40.0
+#: Part of a unit of noise that is left once the unknowns are fitted, and the noise that is believed.
+_LEFT_OVER, _NOISE_RANGE = 0.6, (0.4, 1.5)
+_TRUST = 1.0
+#: A rival that its view's outlines contradict by so much, the teeth as they are, is no rival, nats.
+_CONTRADICTED = 60.0
+_FIRST, _THEN, _LAST = Effort(3, loose=8.0), Effort(5, loose=2.0), Effort()
+_NEAR = Effort(3, loose=4.0)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A numbering at rest.
+
+    Attributes:
+        weighed: its fit.
+        rows: the extents that it and its rivals are weighed by.
+        effort: how it and its rivals are fitted.
+    """
+
+    weighed: Weighed
+    rows: Mapping[View, ViewRows]
+    effort: Effort
+
+    @property
+    def guess(self) -> Guess:
+        """The fitted numbering."""
+        return self.weighed.guess
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another numbering, fitted, and the nats by which it explains the photos worse."""
+
+    guess: Guess
+    behind: float
+
+
+def settle(start: Guess, outlines: Mapping[View, Outline]) -> Settled:
+    """Fit a numbering, choosing step by step which extents count."""
+    weighed = fit_outlines(start, rows_of(start, outlines, covered=False), _FIRST)
+    weighed = fit_outlines(weighed.guess, rows_of(weighed.guess, outlines), _THEN)
+    rows = rows_of(weighed.guess, outlines)
+    weighed = fit_outlines(weighed.guess, rows, _LAST)
+    noise = _noise(weighed, rows)
+    rows = {view: own.only(_fitting(weighed, view, own)).sharpened(noise) for view, own in rows.items()}
+    effort = replace(_LAST, loose=noise**-_TRUST)
+    return Settled(fit_outlines(weighed.guess, rows, effort), rows, effort)
+
+
+def _noise(weighed: Weighed, rows: Mapping[View, ViewRows]) -> float:
+    """How large the noise of this patient's outlines is, as a factor on the usual one.
+
+    The median over instances is compared with what is left of a unit of noise once the
+    unknowns have taken their part.
+    """
+    shares = [
+        2 * weighed.misfit[view][own.instance] / len(own.direction)
+        for view, seen in rows.items()
+        for own in seen.rows
+    ]
+    return float(np.clip(np.sqrt(np.median(shares) / _LEFT_OVER), *_NOISE_RANGE)) if shares else 1.0
+
+
+def rows_of(guess: Guess, outlines: Mapping[View, Outline], covered: bool = True) -> dict[View, ViewRows]:
+    """The extents of all views that say something about the teeth as they are now."""
+    guess = replace(guess, layout=_populated(guess))
+    return {
+        view: believed(view, numbered, outlines[view], (guess.layout, guess.state), covered)
+        for view, numbered in guess.views.items()
+    }
+
+
+def _populated(guess: Guess) -> Layout:
+    """The layout with just the numbered teeth present."""
+    present = np.zeros(len(guess.layout.present), bool)
+    present[guess.teeth] = True
+    return replace(guess.layout, present=present)
+
+
+def _fitting(weighed: Weighed, view: View, rows: ViewRows) -> frozenset[int]:
+    """Instances whose outline their tooth can follow: no merged teeth, no half-covered ones."""
+    misfit = weighed.misfit[view]
+    return frozenset(r.instance for r in rows.rows if misfit[r.instance] < _UNFIT * len(r.direction))
+
+
+def renumbered(guess: Guess, layout: Layout, teeth: Mapping[View, NDArray[np.intp]]) -> Guess:
+    """A guess under other numbers: what is seen stays where it is.
+
+    Args:
+        guess: where everything is now.
+        layout: the arch that the new numbers mean.
+        teeth: per view, (n,) the new index into ``prior.fdi`` of each instance, -1 without one.
+    """
+    before: dict[int, int] = {}
+    for view, numbered in guess.views.items():
+        for old, new in zip(numbered.tooth, teeth[view], strict=True):
+            if old >= 0 and new >= 0:
+                before.setdefault(int(new), int(old))
+    views = {view: replace(numbered, tooth=teeth[view]) for view, numbered in guess.views.items()}
+    return replace(guess, layout=layout, state=_carried(guess, layout, before), views=views)
+
+
+def _carried(guess: Guess, layout: Layout, before: Mapping[int, int]) -> ArchState:
+    """Each tooth where the one stood that had its instances; a renumbered one forgets size and shape."""
+    old, state = guess.layout.prior, guess.state
+    translation, rotation = np.zeros_like(state.translation), np.zeros_like(state.rotation)
+    size, shape = np.zeros_like(state.log_size), np.zeros((len(state.log_size), MODES))
+    for new, was in before.items():
+        axes = layout.prior.axes[new]
+        place = old.centre[was] + old.axes[was] @ state.translation[was]
+        translation[new] = axes.T @ (place - layout.prior.centre[new])
+        if new == was:
+            rotation[new] = rotation_vector(axes.T @ old.axes[was] @ rotation_matrix(state.rotation[was]))
+            size[new], shape[new] = state.log_size[was], state.shape[was]
+    return ArchState(translation, rotation, size, shape, state.bite)
+
+
+def weigh_rival(best: Settled, guess: Guess) -> Rival:
+    """Fit a rival to the extents that it shares with the best numbering, and compare the two."""
+    rows, dropped = {}, 0.0
+    for view, own in best.rows.items():
+        shared = frozenset(int(k) for k in guess.views[view].used)
+        rows[view] = own.only(shared)
+        misfit = best.weighed.misfit[view]
+        dropped += sum(misfit[r.instance] for r in own.rows if r.instance not in shared)
+    effort = replace(best.effort, hopeless=best.weighed.energy - dropped + _HOPELESS)
+    found = fit_outlines(
+        fit_outlines(guess, rows, replace(_NEAR, loose=_NEAR.loose * best.effort.loose)).guess, rows, effort
+    )
+    return Rival(found.guess, found.cost - (best.weighed.cost - dropped))
+
+
+def aimed_rival(best: Settled, view: View, numbered: NumberedView) -> Guess | None:
+    """A view under other numbers, its camera fitted; None when its outlines contradict the fitted teeth."""
+    own = best.rows[view].only(frozenset(int(k) for k in numbered.used))
+    guess = replace(best.guess, views={**best.guess.views, view: numbered})
+    loose = best.effort.loose
+    aimed = aim(guess, view, own, (Effort(6, 16 * loose), Effort(4, 4 * loose), Effort(3, loose)))
+    known = sum(best.weighed.misfit[view].values())
+    if aimed.energy > known + _CONTRADICTED:
+        return None
+    return replace(guess, views={**guess.views, view: aimed.numbered})
+
+
+def duel(best: Settled, rival: Rival, outlines: Mapping[View, Outline]) -> tuple[Settled, float]:
+    """Weigh two numberings by the extents that either chooses.
+
+    Returns:
+        The rival at rest, and the nats by which it explains the photos worse.
+    """
+    settled = settle(rival.guess, outlines)
+    back = weigh_rival(settled, renumbered(settled.guess, best.guess.layout, _teeth(best.guess)))
+    forth = weigh_rival(best, settled.guess)
+    return settled, 0.5 * (min(rival.behind, forth.behind) - back.behind)
+
+
+def _teeth(guess: Guess) -> dict[View, NDArray[np.intp]]:
+    return {view: numbered.tooth for view, numbered in guess.views.items()}

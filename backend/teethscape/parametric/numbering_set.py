@@ -1,0 +1,88 @@
+"""The photos of one patient, measured at a common size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.views import View
+from teethscape.errors import RefusedError
+from teethscape.parametric import numbering_measure as measuring
+from teethscape.parametric.numbering_layout import Layouts
+from teethscape.parametric.numbering_measure import NumberingView
+from teethscape.parametric.numbering_outline import Outline, outlines
+from teethscape.parametric.prior import ToothPrior
+from teethscape.parametric.start_cameras import focal_prior
+
+_FEWEST_TEETH = 4
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """The photos of one patient, measured at a common size.
+
+    Attributes:
+        views: as given.
+        labels: per view, (h, w) instance ids at the measured size, slivers left out.
+        found: measured instances; occlusal ones in arch order.
+        frame: width, height, mean and spread of the log focal length.
+        focal: focal length from EXIF in px of ``labels``, or None.
+        outline: extents of the instances.
+        layouts: layouts of the prior.
+    """
+
+    views: Mapping[View, NumberingView]
+    labels: Mapping[View, NDArray[np.int32]]
+    found: Mapping[View, measuring.Instances]
+    frame: Mapping[View, tuple[int, int, float, float]]
+    focal: Mapping[View, float | None]
+    outline: Mapping[View, Outline]
+    layouts: Layouts
+
+    @property
+    def exif(self) -> bool:
+        """True when any photo tells its focal length."""
+        return any(focal is not None for focal in self.focal.values())
+
+    def numbers(self, view: View, tooth: NDArray[np.intp]) -> dict[int, int]:
+        """FDI number of each numbered instance, by id."""
+        ids, fdi = self.found[view].ids, self.layouts.prior.fdi
+        return {int(i): fdi[t] for i, t in zip(ids, tooth, strict=True) if t >= 0}
+
+    def teeth(self, view: View, numbers: Mapping[int, int]) -> NDArray[np.intp]:
+        """(n,) index into ``prior.fdi`` of each instance, -1 without a number."""
+        fdi = self.layouts.prior.fdi
+        named = [numbers.get(int(i)) for i in self.found[view].ids]
+        return np.array([-1 if n is None else fdi.index(n) for n in named], np.intp)
+
+
+def measure_set(views: Mapping[View, NumberingView], prior: ToothPrior) -> PhotoSet:
+    """Measure every photo.
+
+    Raises:
+        RefusedError: a photo shows fewer than four teeth that can be told apart.
+    """
+    labels, found, frame, focal, outline = {}, {}, {}, {}, {}
+    for view, given in views.items():
+        small, factor = measuring.shrunk(given.instances)
+        seen = measuring.measure(small)
+        if view.is_occlusal and len(seen):
+            seen = seen.only(measuring.along_arch(seen.centre, view is View.MAXILLARY_OCCLUSAL))
+        if len(seen) < _FEWEST_TEETH:
+            raise RefusedError(
+                "too_few_teeth",
+                f"The {view.title} photo shows only {len(seen)} teeth that can be told apart.",
+                "Retake it with the cheeks held back, or give masks for it.",
+            )
+        labels[view] = np.where(np.isin(small, seen.ids), small, 0).astype(np.int32)
+        focal[view] = None if given.focal_px is None else given.focal_px * factor
+        frame[view] = (
+            small.shape[1],
+            small.shape[0],
+            *focal_prior(small.shape[1], small.shape[0], focal[view]),
+        )
+        found[view], outline[view] = seen, outlines(small, seen.ids)
+    return PhotoSet(views, labels, found, frame, focal, outline, Layouts(prior))

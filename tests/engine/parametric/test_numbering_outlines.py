@@ -1,0 +1,161 @@
+"""Outlines of a rendered mean arch: what they give back, and which numbers they prefer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from teethscape.dental.fdi import TEETH
+from teethscape.dental.views import View
+from teethscape.parametric.arch import ArchState
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.numbering_fit import Effort, Guess, aim, fit_outlines
+from teethscape.parametric.numbering_joint import NumberedView
+from teethscape.parametric.numbering_layout import Layouts
+from teethscape.parametric.numbering_measure import measure
+from teethscape.parametric.numbering_outline import MODES, believed, outlines
+from teethscape.parametric.numbering_read import Reader
+from teethscape.parametric.numbering_rivals import renumbered, settle, weigh_rival
+from teethscape.parametric.numbering_search import shifted
+from teethscape.parametric.prior import load_prior
+from teethscape.parametric.rotation import rotation_matrix
+
+from .test_numbering_parts import camera_at, rendered
+
+PRIOR = load_prior()
+LAYOUT = Layouts(PRIOR).get(frozenset())
+CAMERAS = {
+    View.ANTERIOR: camera_at(0, 0),
+    View.LEFT_BUCCAL: camera_at(45, 0),
+    View.RIGHT_BUCCAL: camera_at(-45, 0),
+    View.MAXILLARY_OCCLUSAL: camera_at(0, 60),
+    View.MANDIBULAR_OCCLUSAL: camera_at(0, -60),
+}
+LABELS = {view: rendered(view, camera) for view, camera in CAMERAS.items()}
+FOUND = {view: measure(labels) for view, labels in LABELS.items()}
+OUTLINES = {view: outlines(labels, FOUND[view].ids) for view, labels in LABELS.items()}
+
+
+def nudged(camera: Camera) -> Camera:
+    return replace(camera, rotation=rotation_matrix(np.array([0.02, -0.03, 0.01])) @ camera.rotation)
+
+
+def mean_guess() -> Guess:
+    """The true numbers, the mean teeth, cameras a little off."""
+    views = {}
+    for view, camera in CAMERAS.items():
+        tooth = np.array([TEETH.index(int(i)) for i in FOUND[view].ids])
+        views[view] = NumberedView(
+            FOUND[view], tooth, nudged(camera), (float(np.log(500.0)), 0.06), exif=True
+        )
+    return Guess(LAYOUT, ArchState.mean(len(TEETH), MODES), views)
+
+
+@pytest.fixture(scope="module")
+def settled():
+    return settle(mean_guess(), OUTLINES)
+
+
+def test_extents_are_those_of_the_label():
+    labels = np.zeros((40, 60), np.int32)
+    labels[10:20, 20:50] = 7
+    outline = outlines(labels, np.array([7], np.int32))
+    assert outline.extent[0, 0] == pytest.approx(49.5)
+    assert outline.extent[0, 6] == pytest.approx(19.5)
+    assert outline.valid.all()
+
+
+def test_an_extent_at_the_border_says_nothing():
+    labels = np.zeros((40, 60), np.int32)
+    labels[10:20, 40:60] = 7
+    valid = outlines(labels, np.array([7], np.int32)).valid[0]
+    assert not valid[0]
+    assert valid[12]
+
+
+def test_the_fit_finds_the_cameras_again(settled):
+    for view, truth in CAMERAS.items():
+        found = settled.guess.views[view].camera
+        angle = np.arccos(np.clip((np.trace(found.rotation @ truth.rotation.T) - 1) / 2, -1, 1))
+        assert np.degrees(angle) < 2.0
+    assert np.abs(settled.guess.state.translation).max() < 0.7
+
+
+def test_less_noise_is_noticed_and_believed(settled):
+    assert settled.effort.loose > 1.0
+
+
+def test_a_view_moved_by_a_tooth_is_no_match(settled):
+    view = View.LEFT_BUCCAL
+    now = settled.guess.views[view]
+    moved = replace(now, tooth=shifted(now.tooth, LAYOUT, (1, 1)))
+    rows = settled.rows[view].only(frozenset(int(k) for k in moved.used))
+    efforts = (Effort(6, 16 * settled.effort.loose), Effort(4, settled.effort.loose))
+    wrong = aim(replace(settled.guess, views={**settled.guess.views, view: moved}), view, rows, efforts)
+    right = aim(settled.guess, view, settled.rows[view], efforts)
+    assert wrong.energy > right.energy + 60.0
+
+
+def test_exchanged_neighbours_explain_the_outlines_worse(settled):
+    one, two = TEETH.index(13), TEETH.index(14)
+    table = np.arange(len(TEETH))
+    table[[one, two]] = table[[two, one]]
+    teeth = {view: table[numbered.tooth] for view, numbered in settled.guess.views.items()}
+    rival = weigh_rival(settled, renumbered(settled.guess, LAYOUT, teeth))
+    assert rival.behind > 20.0
+
+
+def test_what_is_seen_stays_where_it_is_under_other_numbers(settled):
+    closed = Layouts(PRIOR).get(frozenset({14}), frozenset({14}))
+    table = np.arange(len(TEETH))
+    table[TEETH.index(14)] = TEETH.index(15)
+    table[TEETH.index(15)] = -1
+    teeth = {view: table[numbered.tooth] for view, numbered in settled.guess.views.items()}
+    moved = renumbered(settled.guess, closed, teeth)
+    before, after = TEETH.index(14), TEETH.index(15)
+    old = PRIOR.centre[before] + PRIOR.axes[before] @ settled.guess.state.translation[before]
+    new = closed.prior.centre[after] + closed.prior.axes[after] @ moved.state.translation[after]
+    np.testing.assert_allclose(old, new, atol=1e-9)
+    np.testing.assert_allclose(moved.state.shape[after], 0.0)
+
+
+def test_extents_that_another_tooth_hides_are_left_out():
+    guess, view = mean_guess(), View.LEFT_BUCCAL
+    teeth = guess.layout, guess.state
+    free = believed(view, guess.views[view], OUTLINES[view], teeth, covered=False)
+    kept = believed(view, guess.views[view], OUTLINES[view], teeth)
+    assert len(kept.extent) < len(free.extent)
+
+
+def test_the_energy_falls():
+    guess = mean_guess()
+    rows = {
+        view: believed(view, numbered, OUTLINES[view], (guess.layout, guess.state))
+        for view, numbered in guess.views.items()
+    }
+    first, last = (fit_outlines(guess, rows, Effort(rounds)) for rounds in (1, 8))
+    assert last.energy < first.energy
+    assert last.cost < first.cost
+
+
+def test_numbers_are_read_off_the_arch(settled):
+    view = View.RIGHT_BUCCAL
+    shuffled = np.where(LABELS[view] > 0, LABELS[view] + 100, 0)
+    reader = Reader(PRIOR, settled.guess.state)
+    seen = reader.overlaps(view, shuffled, settled.guess.views[view].camera, TEETH)
+    numbers = reader.numbers(seen)
+    assert len(numbers) > 8
+    assert all(fdi == identity - 100 for identity, fdi in numbers.items())
+
+
+def test_a_scrap_joins_the_tooth_that_covers_it(settled):
+    view = View.MAXILLARY_OCCLUSAL
+    labels = LABELS[view].copy()
+    rows, columns = np.nonzero(labels == 16)
+    scrap = columns < np.quantile(columns, 0.25)
+    labels[rows[scrap], columns[scrap]] = 99
+    reader = Reader(PRIOR, settled.guess.state)
+    seen = reader.overlaps(view, labels, settled.guess.views[view].camera, TEETH)
+    numbers = reader.numbers(seen)
+    assert 99 not in numbers
+    assert reader.merged(seen, numbers, frozenset(TEETH))[99] == 16
