@@ -1,7 +1,8 @@
 """Synthetic patients with other teeth than the 28 permanent ones of the prior.
 
 Children, made to see that they are refused, and adults who are easily taken for children:
-premolars extracted and the gaps closed (with or without third molars), dwarfed laterals.
+premolars extracted and the gaps closed (with or without third molars), second molars not
+there yet, dwarfed laterals.
 
 There are no scans of milk teeth here. A milk tooth is the permanent crown that resembles it
 most (a second milk molar the first permanent molar, for instance), stretched to the width,
@@ -11,6 +12,7 @@ stands, so that all else of a synthetic patient is made as for 28 teeth.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -38,6 +40,7 @@ QUADRANTS: Mapping[str, Mapping[Jaw, tuple[str, ...]]] = {
         Jaw.UPPER: ("123567", "1235678", "123467", "1234678"),
         Jaw.LOWER: ("123567", "1235678", "123467", "1234678"),
     },
+    "young": {Jaw.UPPER: ("123456",), Jaw.LOWER: ("123456", "1234567")},
     "dwarfed": {Jaw.UPPER: ("1p34567",), Jaw.LOWER: ("1234567",)},
 }
 #: Stages of childhood; the other kinds of :data:`QUADRANTS` are adults.
@@ -140,9 +143,10 @@ def make_other(prior: ToothPrior, seed: int, kind: str) -> SyntheticPatient:
     Args:
         prior: permanent teeth.
         seed: any non-negative number.
-        kind: ``primary``, ``early`` or ``late`` (mixed), ``extracted`` or ``dwarfed``.
+        kind: ``primary``, ``early`` or ``late`` (mixed); ``extracted``, ``young`` (no second
+            molars) or ``dwarfed``.
     """
-    rng = np.random.default_rng([seed, 2, list(QUADRANTS).index(kind)])
+    rng = np.random.default_rng([seed, 2, zlib.crc32(kind.encode())])
     mouth = random_mouth(kind, rng)
     recipe = _recipe(kind, mouth, prior, rng)
     return make_patient(mixed_prior(prior, mouth, rng), seed, recipe)

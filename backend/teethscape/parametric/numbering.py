@@ -20,6 +20,7 @@ from teethscape.errors import RefusedError
 from teethscape.parametric import numbering_measure as measuring
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
+from teethscape.parametric.dentition import require_permanent
 from teethscape.parametric.fit import MODES
 from teethscape.parametric.numbering_bite import BiteView, bite_view
 from teethscape.parametric.numbering_choice import layout_for
@@ -141,6 +142,7 @@ def number_teeth(
     del seed
     needed = {view: views[view] for view in views_needed(jaws)}
     measured = _measured(needed, prior)
+    require_permanent(measured.found)
     candidates = {jaw: _candidates(measured, view) for jaw, view in _OCCLUSAL.items() if view in needed}
     choice = {jaw: found[0] for jaw, found in candidates.items()}
     margin = {_OCCLUSAL[jaw]: _lead(found) for jaw, found in candidates.items()}
