@@ -4,7 +4,9 @@
 
 Children come with milk teeth only, early and late mixed; adults whole, with 1-3 teeth missing
 (gaps open or closed), with four premolars extracted, without second molars, with dwarfed
-laterals, and as the real cases. The costs and the margin were chosen on patients with seeds
+laterals, and as the real cases. Adults are also judged as if the photos were worse: molars not in
+the picture (``cut``), six teeth of each jaw turned by 20-60 degrees and displaced (``turned``).
+The costs and the margin were chosen on patients with seeds
 below 100; the measured ones begin there.
 """
 
@@ -14,6 +16,7 @@ import argparse
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +55,51 @@ def patient_of(kind: str, seed: int) -> SyntheticPatient:
     return cached_patient(f"{kind}-{seed:03d}", lambda: make_other(load_prior(), seed, kind))
 
 
-def judged_masks(name: str, masks: Masks) -> dict[str, Any]:
+def cut(found: Instances, fdi: np.ndarray, _: View) -> Instances:
+    """The instances without molars."""
+    return found.only(fdi % 10 <= 5)
+
+
+def turned(found: Instances, fdi: np.ndarray, view: View) -> Instances:
+    """The instances with six teeth as crowded as they come."""
+    rng = np.random.default_rng(int(found.area.sum()))
+    centre, spread = found.centre.copy(), found.spread.copy()
+    mm = float(np.median(np.sqrt(found.area))) / 7.5
+    front = np.flatnonzero(fdi % 10 <= 5)
+    for k in rng.choice(front, min(6, len(front)), replace=False):
+        angle = np.radians(rng.uniform(20.0, 60.0)) * rng.choice([-1.0, 1.0])
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        spread[k] = turn @ spread[k] @ turn.T
+        centre[k] += rng.normal(0.0, 1.5, 2) * mm
+    moved = replace(found, centre=centre, spread=spread)
+    return moved.only(along_arch(centre, view is View.MAXILLARY_OCCLUSAL))
+
+
+def judged(name: str, found: Mapping[View, Instances]) -> dict[str, Any]:
     """What the sizes of the teeth say."""
     clock = Clock.start()
-    seen = evidence(measured(masks))
+    seen = evidence(found)
     code = "accepted" if seen.nats < MARGIN else "primary_teeth" if seen.primary else "mixed_dentition"
     rows = {view.slug: row for view, row in seen.rows.items()}
     return {"set": name, "nats": round(seen.nats, 2), "status": code, "child": rows, **clock.read()}
 
 
+def worse_rows(kind: str, seed: int) -> Iterator[dict[str, Any]]:
+    """A synthetic adult as in worse photos."""
+    patient = patient_of(kind, seed)
+    found = measured(patient.instances)
+    for change in (cut, turned):
+        changed = {
+            view: change(own, np.array([patient.numbering[view][int(i)] for i in own.ids]), view)
+            for view, own in found.items()
+        }
+        yield judged(f"{change.__name__}-{kind}-{seed}", changed)
+
+
 def synthetic_row(kind: str, seed: int, numbering: bool) -> dict[str, Any]:
     """One synthetic set; children that pass are numbered, which may refuse them too."""
     patient = patient_of(kind, seed)
-    row = judged_masks(f"{kind}-{seed}", patient.instances)
+    row = judged(f"{kind}-{seed}", measured(patient.instances))
     if numbering and kind in CHILDREN and row["status"] == "accepted":
         try:
             numbers(inputs_of(patient))
@@ -76,9 +111,9 @@ def synthetic_row(kind: str, seed: int, numbering: bool) -> dict[str, Any]:
 def real_rows(cases: Path) -> Iterator[Callable[[], dict[str, Any]]]:
     """The real cases, all adults: hand-drawn masks, and instances of the shipped network."""
     if (cases / "case-a" / FDI_MASKS).is_dir():
-        yield lambda: judged_masks("real-masks-a", shuffled_masks(cases / "case-a", 0)[0])
+        yield lambda: judged("real-masks-a", measured(shuffled_masks(cases / "case-a", 0)[0]))
     for case in sorted(cases.glob("case-*/photos")):
-        yield lambda case=case: judged_masks(f"real-photos-{case.parent.name[-1]}", _segmented(case))
+        yield lambda case=case: judged(f"real-photos-{case.parent.name[-1]}", measured(_segmented(case)))
 
 
 def _segmented(photos: Path) -> dict[View, np.ndarray]:
@@ -101,6 +136,16 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
+def _all_rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    for job in real_rows(args.cases):
+        yield job()
+    for seed in range(args.first, args.first + args.count):
+        for kind in (*CHILDREN, *ADULTS):
+            yield synthetic_row(kind, seed, args.numbering)
+        for kind in ADULTS:
+            yield from worse_rows(kind, seed)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -113,17 +158,11 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, default=shared / "cases")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    jobs = list(real_rows(args.cases))
-    jobs += [
-        lambda k=kind, s=seed: synthetic_row(k, s, args.numbering)
-        for seed in range(args.first, args.first + args.count)
-        for kind in (*CHILDREN, *ADULTS)
-    ]
     rows: list[dict[str, Any]] = []
-    for job in jobs:
-        rows.append(job())
-        LOG.info("%s", {key: rows[-1][key] for key in ("set", "nats", "status")})
-        write_result("dentition", summary_of(rows), rows)
+    for row in _all_rows(args):
+        rows.append(row)
+        LOG.info("%s", {key: row[key] for key in ("set", "nats", "status")})
+    write_result("dentition", summary_of(rows), rows)
 
 
 if __name__ == "__main__":

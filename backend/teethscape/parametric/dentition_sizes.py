@@ -25,7 +25,7 @@ KINDS = MILK + "12345678"
 _EXTENT = 3.6
 #: Relative errors (s.d.) of a width and of depth over width. On synthetic patients outlines give
 #: widths to 4-9 % and depth over width to 10-20 %; people differ by another 5-9 %.
-WIDTH_SD, RATIO_SD = 0.095, 0.2
+WIDTH_SD, RATIO_SD = 0.08, 0.2
 #: Degrees of freedom of Student's distribution: rotated, merged and half-seen teeth occur.
 _FREEDOM = 4.0
 #: Weight of an instance that the picture's border cuts.
@@ -82,7 +82,7 @@ def _extents(found: Instances, tilt: float) -> _Extents:
     width, depth = (_EXTENT * np.sqrt(np.einsum("ni,nij,nj->n", u, spread, u)) for u in (along, across))
     steps = np.linalg.norm(np.diff(centre, axis=0), axis=1)
     gaps = (steps - 0.5 * (width[1:] + width[:-1])) / np.median(width)
-    down = (centre[:, 1] - centre[:, 1].mean()) / np.ptp(centre[:, 0])
+    down = (centre[:, 1] - centre[:, 1].mean()) / max(float(np.ptp(centre[:, 0])), 1.0)
     return _Extents(width, depth, down, gaps)
 
 

@@ -23,6 +23,9 @@ PERMANENT = {
     "first premolars extracted, third molars": ("8765321|1235678",) * 2,
     "second premolars never there": ("764321|123467",) * 2,
     "gaps left open": ("76_4321|1_34567", "7_54321|12345_7"),
+    "molars not seen": ("54321|12345",) * 2,
+    "front teeth only": ("4321|1234",) * 2,
+    "one side only": ("7654321|", "|1234567"),
     "front teeth lost": ("76543_1|1234567", "765432__234567"),
 }
 CHILDREN = {
