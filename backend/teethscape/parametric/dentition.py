@@ -24,13 +24,13 @@ from teethscape.parametric.numbering_measure import Instances
 from teethscape.parametric.rotation import FloatArray
 
 #: Nats by which a child's teeth must explain the photos better before the set is refused.
-MARGIN = 7.0
+MARGIN = 8.0
 #: Adults may have lost any tooth: up to four closed gaps in the mouth (extracted premolars)
 #: cost little, each further one this much more.
 _USUAL_CLOSED, _MORE_CLOSED_COST = 4, 3.0
-_ADULT = Row("8765432112345678", closed_cost=1.0, unseen={"8": 0.0, "7": 0.6, "6": 0.9}, levels=8)
+_ADULT = Row("8765432112345678", closed_cost=1.0, unseen={"8": 0.0, "7": 0.4, "6": 0.4}, levels=8)
 #: A child lacks second molars; what else is unseen must not speak for a child, so it costs as much.
-_CHILD_CLOSED_COST, _CHILD_UNSEEN = 5.0, {"7": 0.0, "6": 1.2, "E": 3.3}
+_CHILD_CLOSED_COST, _CHILD_UNSEEN = 5.0, {"7": 0.0, "6": 0.8, "E": 3.0}
 #: Quadrants of children from the midline outwards, in the order of the years.
 _QUADRANTS = ("ABCDE", "ABCDE6", "1BCDE6", "12CDE67", "12C4E67", "123DE67", "1234E67")
 #: Steps by which the sides of a jaw, and the quadrants of a mouth, may differ.

@@ -24,7 +24,8 @@ KINDS = MILK + "12345678"
 #: Full extent of a crown's outline in units of its standard deviation (an ellipse: 4, a box: 3.46).
 _EXTENT = 3.6
 #: Relative errors (s.d.) of a width and of depth over width. On synthetic patients outlines give
-#: widths to 4-9 % and depth over width to 10-20 %; people differ by another 5-9 %.
+#: widths to 4-9 % and depth over width to 10-20 %; people differ by another 5-9 %, but the teeth of
+#: one mouth do so together, which the scale takes up.
 WIDTH_SD, RATIO_SD = 0.08, 0.2
 #: Degrees of freedom of Student's distribution: rotated, merged and half-seen teeth occur.
 _FREEDOM = 4.0
