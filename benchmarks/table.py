@@ -31,6 +31,16 @@ def _numbering(s: Summary) -> str:
     )
 
 
+def _dentition(s: Summary) -> str:
+    parts = []
+    for kind, own in s.items():
+        if isinstance(own, dict):
+            codes = {key: count for key, count in own.items() if key not in ("sets", "nats")}
+            ends = ", ".join(f"{count} {code}" for code, count in codes.items())
+            parts.append(f"{kind}: {ends}")
+    return " · ".join(parts)
+
+
 def _scale(s: Summary) -> str:
     parts = []
     for count, name in (("1", "one width"), ("3", "triples")):
@@ -62,6 +72,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("case_a_photos", "case-a, photos only", _case_a),
     ("numbering", "numbering from shuffled ids", _numbering),
+    ("dentition", "milk and mixed dentitions among permanent ones", _dentition),
     ("scale", "scale of case-a from known tooth widths", _scale),
     ("synthetic_patients", "random synthetic patients", _synthetic),
     ("timing", "time and memory, case-a", _timing),

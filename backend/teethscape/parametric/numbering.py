@@ -20,6 +20,7 @@ from teethscape.dental.views import BITE_VIEWS, View, views_needed
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
+from teethscape.parametric.dentition import require_permanent
 from teethscape.parametric.fit import MODES as FIT_MODES
 from teethscape.parametric.numbering_bite import BiteView, bite_view
 from teethscape.parametric.numbering_fit import Guess
@@ -105,6 +106,7 @@ def number_teeth(
     """
     del seed
     photos = measure_set({view: views[view] for view in views_needed(jaws)}, prior)
+    require_permanent(photos.found)
     arches = {jaw: _ArchView(photos, view) for jaw, view in _OCCLUSAL.items() if view in photos.views}
     found = _Search(photos, arches).run()
     _require(found.margin)
