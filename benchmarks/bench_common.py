@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import logging
@@ -9,7 +10,8 @@ import resource
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,22 @@ class Clock:
             "wall_s": round(time.perf_counter() - self.wall, 2),
             "peak_gib": round(peak, 3),
         }
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """An option for the number of processes; processor seconds are counted in each."""
+    parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
+
+
+def in_parallel(
+    row_of: Callable[[Any], dict[str, Any]], jobs: Iterable[Any], processes: int
+) -> Iterator[dict[str, Any]]:
+    """Rows in the order of the jobs, as they are ready; results do not depend on ``processes``."""
+    if processes <= 1:
+        yield from map(row_of, jobs)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(row_of, jobs)
 
 
 def write_result(name: str, summary: Mapping[str, Any], rows: Any) -> None:

@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_common import LOG, ROOT, Clock, inputs_of, numbering_errors, variant_patient, write_result
+from bench_common import (
+    LOG,
+    ROOT,
+    Clock,
+    add_jobs,
+    in_parallel,
+    inputs_of,
+    numbering_errors,
+    variant_patient,
+    write_result,
+)
 from case_a import FDI_MASKS, shuffled_case
 
 from teethscape.dataset.patient_case import SyntheticPatient
@@ -76,6 +86,12 @@ def case_a_row(case: Path, seed: int) -> dict[str, Any]:
     return {"set": f"case-a-{seed}", "missing": [], **judged_numbers(inputs, errors_of)}
 
 
+def judged_set(job: tuple[str, int]) -> dict[str, Any]:
+    """One set: a variant of a synthetic patient, or a shuffle of a real case's folder."""
+    kind, seed = job
+    return synthetic_row(seed, kind) if kind in VARIANTS else case_a_row(Path(kind), seed)
+
+
 def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Counts per kind of set and over all."""
     kinds = {"all": rows}
@@ -96,18 +112,17 @@ def main() -> None:
     parser.add_argument("--shuffles", type=int, default=3, help="shuffles of case-a")
     shared = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))
     parser.add_argument("--case", type=Path, default=shared / "cases" / "case-a")
+    add_jobs(parser)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    jobs: list[Any] = []
+    jobs: list[tuple[str, int]] = []
     if (args.case / FDI_MASKS).is_dir():
-        jobs += [lambda s=seed: case_a_row(args.case, s) for seed in range(args.shuffles)]
-    jobs += [
-        lambda s=seed, v=variant: synthetic_row(s, v) for seed in range(args.count) for variant in VARIANTS
-    ]
+        jobs += [(str(args.case), seed) for seed in range(args.shuffles)]
+    jobs += [(variant, seed) for seed in range(args.count) for variant in VARIANTS]
     rows: list[dict[str, Any]] = []
-    for job in jobs:
-        rows.append(job())
-        LOG.info("%s", {k: rows[-1].get(k) for k in ("set", "missing", "status", "errors", "why", "cpu_s")})
+    for row in in_parallel(judged_set, jobs, args.jobs):
+        rows.append(row)
+        LOG.info("%s", {k: row.get(k) for k in ("set", "missing", "status", "errors", "why", "cpu_s")})
         write_result("numbering", summary_of(rows), rows)
 
 

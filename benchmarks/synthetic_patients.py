@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 import numpy as np
-from bench_common import LOG, coverage, judged, random_patient, write_result
+from bench_common import LOG, add_jobs, coverage, in_parallel, judged, random_patient, write_result
 
 from teethscape.errors import TeethscapeError
 from teethscape.parametric.engine import fit_case
@@ -41,6 +41,14 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def patient_row(seed: int) -> dict[str, Any]:
+    """The patient of a seed, reconstructed and judged."""
+    try:
+        return judged(random_patient(seed), lambda inputs: fit_case(inputs, NoProgress())).record
+    except (TeethscapeError, ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+        return {"seed": seed, "status": "failed", "why": repr(error), "cpu_s": 0.0}
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -49,15 +57,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="seed of the first patient")
     parser.add_argument("--name", default="synthetic_patients", help="name of the result file")
+    add_jobs(parser)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rows: list[dict[str, Any]] = []
-    for seed in range(args.first, args.first + args.count):
-        patient = random_patient(seed)
-        try:
-            row = judged(patient, lambda inputs: fit_case(inputs, NoProgress())).record
-        except (TeethscapeError, ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
-            row = {"seed": seed, "status": "failed", "why": repr(error), "cpu_s": 0.0}
+    for row in in_parallel(patient_row, range(args.first, args.first + args.count), args.jobs):
         rows.append(row)
         cut = {k: row.get(k) for k in ("seed", "status", "cd_mm2", "coverage", "cpu_s", "errors", "why")}
         LOG.info("%s", cut)

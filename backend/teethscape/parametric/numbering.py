@@ -36,6 +36,7 @@ from teethscape.parametric.numbering_rivals import (
     Settled,
     aimed_rival,
     duel,
+    populated,
     renumbered,
     settle,
     weigh_rival,
@@ -283,7 +284,7 @@ class _Search:
         now = settled.guess.views[view]
         others = [p.numbered for p in self.proposals[view][:_MOST_PROPOSED]]
         for by in MOVES:
-            others.append(replace(now, tooth=shifted(now.tooth, settled.guess.layout, by)))
+            others.append(replace(now, tooth=shifted(now.tooth, populated(settled.guess), by)))
         told = np.array([own.instance for own in settled.rows[view].rows], np.intp)
         unlike = {o.tooth.tobytes(): o for o in others if _conflict(o.tooth[told], now.tooth[told])}
         guesses = [aimed_rival(settled, view, other) for other in unlike.values()]

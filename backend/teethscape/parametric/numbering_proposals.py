@@ -13,7 +13,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.numbering_bite import BiteView
 from teethscape.parametric.numbering_fit import Effort, Guess, fit_outlines
 from teethscape.parametric.numbering_joint import Belief, NumberedView
-from teethscape.parametric.numbering_rivals import Settled, aimed_rival, rows_of
+from teethscape.parametric.numbering_rivals import Settled, aimed_rival, populated, rows_of
 from teethscape.parametric.numbering_search import MOVES, options, shifted
 from teethscape.parametric.numbering_set import PhotoSet
 
@@ -64,7 +64,9 @@ class Proposer:
             return []
         best = min(tried.values(), key=lambda p: p.cost)
         for by in MOVES:
-            moved = replace(best.numbered, tooth=shifted(best.numbered.tooth, self.belief.layout, by))
+            moved = replace(
+                best.numbered, tooth=shifted(best.numbered.tooth, populated(best.settled.guess), by)
+            )
             if moved.tooth.tobytes() in tried or len(moved.used) < _FEWEST:
                 continue
             guess = aimed_rival(best.settled, task.view, moved)

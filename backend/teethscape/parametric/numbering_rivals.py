@@ -89,18 +89,23 @@ def _noise(weighed: Weighed, rows: Mapping[View, ViewRows]) -> float:
 
 def rows_of(guess: Guess, outlines: Mapping[View, Outline], covered: bool = True) -> dict[View, ViewRows]:
     """The extents of all views that say something about the teeth as they are now."""
-    guess = replace(guess, layout=_populated(guess))
+    guess = replace(guess, layout=replace(guess.layout, present=_numbered(guess)))
     return {
         view: believed(view, numbered, outlines[view], (guess.layout, guess.state), covered)
         for view, numbered in guess.views.items()
     }
 
 
-def _populated(guess: Guess) -> Layout:
-    """The layout with just the numbered teeth present."""
+def _numbered(guess: Guess) -> NDArray[np.bool_]:
+    """(28,) teeth that have a number in some view."""
     present = np.zeros(len(guess.layout.present), bool)
     present[guess.teeth] = True
-    return replace(guess.layout, present=present)
+    return present
+
+
+def populated(guess: Guess) -> Layout:
+    """The layout with all teeth that may be seen: not missing, or numbered in some view."""
+    return replace(guess.layout, present=guess.layout.present | _numbered(guess))
 
 
 def _fitting(weighed: Weighed, view: View, rows: ViewRows) -> frozenset[int]:

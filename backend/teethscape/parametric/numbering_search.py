@@ -100,6 +100,6 @@ def options(task: BiteView, belief: Belief) -> list[Beam]:
         consider(settle(task, camera, None, belief))
     if out:
         best = min(out.values(), key=lambda o: o.cost).views[task.view]
-        for by in MOVES[:2]:
+        for by in MOVES:
             consider(settle(task, best.camera, shifted(best.tooth, belief.layout, by), belief))
     return sorted(out.values(), key=lambda o: o.cost)[:_OPTIONS]
