@@ -46,7 +46,7 @@ def numbers(inputs: FitInputs) -> dict[View, dict[int, int]]:
         view: NumberingView(labels, None, labels.shape[1], labels.shape[0], focal_px(inputs.photos[view]))
         for view, labels in inputs.labels.items()
     }
-    found = number_teeth(views, load_prior(), Jaws.BOTH, inputs.seed)
+    found = number_teeth(views, load_prior(), Jaws.BOTH)
     return {view: dict(table) for view, table in found.fdi.items()}
 
 

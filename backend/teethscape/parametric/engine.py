@@ -45,7 +45,7 @@ def number_labels(inputs: FitInputs, progress: Progress) -> Mapping[View, Mappin
         RefusedError: the teeth cannot be numbered with confidence.
     """
     progress.stage(Stage.NUMBER, 0.0)
-    return _start(inputs, load_prior()).numbered.numbering
+    return _start(inputs, load_prior(), progress).numbered.numbering
 
 
 def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
@@ -60,7 +60,7 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     """
     prior = load_prior()
     progress.stage(Stage.NUMBER, 0.0)
-    start = _start(inputs, prior)
+    start = _start(inputs, prior, progress)
     for notice in start.numbered.notices:
         progress.warn("numbering", notice)
     progress.stage(Stage.NUMBER, 1.0)
@@ -77,9 +77,11 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     return build_result(inputs, fit, numbered)
 
 
-def _start(inputs: FitInputs, prior: ToothPrior) -> _Start:
+def _start(inputs: FitInputs, prior: ToothPrior, progress: Progress) -> _Start:
     """Numbers and first cameras, from FDI masks or from instances."""
-    return _from_fdi(inputs, prior) if inputs.label_kind is MaskValues.FDI else _from_instances(inputs, prior)
+    if inputs.label_kind is MaskValues.FDI:
+        return _from_fdi(inputs, prior)
+    return _from_instances(inputs, prior, progress)
 
 
 def _renumbered(labels: NDArray[np.int32], numbers: Mapping[int, int]) -> NDArray[np.int32]:
@@ -90,8 +92,13 @@ def _renumbered(labels: NDArray[np.int32], numbers: Mapping[int, int]) -> NDArra
     return table[labels]
 
 
-def _from_instances(inputs: FitInputs, prior: ToothPrior) -> _Start:
+def _from_instances(inputs: FitInputs, prior: ToothPrior, progress: Progress) -> _Start:
     """Number arbitrary instances, then start from what the numbering found."""
+
+    def on_step(share: float) -> None:
+        progress.check_cancelled()
+        progress.stage(Stage.NUMBER, share)
+
     hints = inputs.jaw_hint or {}
     views = {
         view: NumberingView(
@@ -99,7 +106,7 @@ def _from_instances(inputs: FitInputs, prior: ToothPrior) -> _Start:
         )
         for view, labels in inputs.labels.items()
     }
-    found = number_teeth(views, prior, inputs.jaws, inputs.seed)
+    found = number_teeth(views, prior, inputs.jaws, on_step)
     labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
     present = frozenset(found.present) - frozenset(inputs.absent_teeth)
     numbered = Numbered(labels, present, found.fdi, found.margin, found.notices)

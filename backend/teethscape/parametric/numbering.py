@@ -9,7 +9,7 @@ What is left between the best and the next decides whether the set is trusted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,12 +22,13 @@ from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.dentition import require_permanent
 from teethscape.parametric.fit import MODES as FIT_MODES
+from teethscape.parametric.numbering_arch import SCRAP, ArchView, conflict
 from teethscape.parametric.numbering_bite import BiteView, bite_view
 from teethscape.parametric.numbering_fit import Guess
 from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
 from teethscape.parametric.numbering_layout import Layout
 from teethscape.parametric.numbering_measure import NumberingView
-from teethscape.parametric.numbering_occlusal import Candidate, OcclusalJudge
+from teethscape.parametric.numbering_occlusal import Candidate
 from teethscape.parametric.numbering_outline import MODES
 from teethscape.parametric.numbering_proposals import Proposer
 from teethscape.parametric.numbering_read import Reader
@@ -43,20 +44,15 @@ from teethscape.parametric.numbering_rivals import (
 )
 from teethscape.parametric.numbering_search import MOVES, shifted
 from teethscape.parametric.numbering_set import PhotoSet, measure_set
+from teethscape.parametric.numbering_ticks import Ticks
 from teethscape.parametric.prior import ToothPrior
 
 __all__ = ["Numbering", "NumberingView", "number_teeth"]
 
 #: Nats by which the best numbering must beat the next one.
 MARGIN = 2.0
-#: Rivals by moments within so many nats of the best one are weighed by outlines.
-_NEAR, _MOST_NEAR = 40.0, 4
 #: Proposals that are weighed again as rivals of a bite view's numbers.
 _MOST_PROPOSED = 3
-#: Teeth of an arch, third molars included.
-_MOST_TEETH = 16
-#: An instance below this share of the median area is part of a tooth.
-_SCRAP = 0.35
 _LAST_PLACE = 7
 #: Instances of a row of a bite view from which its first cameras are found.
 _MOST_IN_ROW = 10
@@ -92,7 +88,10 @@ class Numbering:
 
 
 def number_teeth(
-    views: Mapping[View, NumberingView], prior: ToothPrior, jaws: Jaws = Jaws.BOTH, seed: int = 0
+    views: Mapping[View, NumberingView],
+    prior: ToothPrior,
+    jaws: Jaws = Jaws.BOTH,
+    on_step: Callable[[float], None] = lambda _share: None,
 ) -> Numbering:
     """Number the instances of a set of photos.
 
@@ -100,72 +99,17 @@ def number_teeth(
         views: instance labels of every photo that the jaws need.
         prior: the tooth prior.
         jaws: jaws to reconstruct.
-        seed: kept for engines that draw; this one is deterministic.
+        on_step: called several times a second with the share of work done; may raise to cancel.
 
     Raises:
         RefusedError: too few teeth, or two numberings explain the set almost as well.
     """
-    del seed
     photos = measure_set({view: views[view] for view in views_needed(jaws)}, prior)
     require_permanent(photos.found)
-    arches = {jaw: _ArchView(photos, view) for jaw, view in _OCCLUSAL.items() if view in photos.views}
-    found = _Search(photos, arches).run()
+    arches = {jaw: ArchView(photos, view) for jaw, view in _OCCLUSAL.items() if view in photos.views}
+    found = _Search(photos, arches, Ticks(on_step)).run()
     _require(found.margin)
     return _numbering(photos, found, jaws)
-
-
-class _ArchView:
-    """The plausible numberings of one occlusal view by moments, best first."""
-
-    def __init__(self, photos: PhotoSet, view: View) -> None:
-        self.view = view
-        self.candidates = self._candidates(photos)
-        self.choice = self.candidates[0]
-        self._tried = {self.choice.tooth.tobytes()}
-
-    def _candidates(self, photos: PhotoSet) -> list[Candidate]:
-        """Numberings, best first.
-
-        Scraps (parts of molars, mostly) are left out here and joined to their tooth when the
-        arch is known; when it has no place for all others, the smallest go first.
-        """
-        found = photos.found[self.view]
-        teeth = int((found.area > _SCRAP * np.median(found.area)).sum())
-        for count in range(min(teeth, _MOST_TEETH), 3, -1):
-            self.largest = np.sort(np.argsort(-found.area)[:count])
-            chosen = found.only(self.largest)
-            self.judge = OcclusalJudge(self.view, chosen, photos.frame[self.view], photos.layouts)
-            best = self.judge.best()
-            if best:
-                return best
-        raise RefusedError(
-            "numbering_uncertain",
-            f"The teeth in the {self.view.title} photo do not form an arch.",
-            "Retake it so that the whole arch is seen, or give masks for it.",
-        )
-
-    def teeth(self, candidate: Candidate, count: int) -> NDArray[np.intp]:
-        """(count,) teeth of all instances of the view, scraps left out."""
-        out = np.full(count, -1)
-        out[self.largest] = candidate.tooth
-        return out
-
-    def try_next(self, candidate: Candidate) -> bool:
-        """Choose another numbering, unless it was chosen before: two that beat each other are equals."""
-        if candidate.tooth.tobytes() in self._tried:
-            return False
-        self._tried.add(candidate.tooth.tobytes())
-        self.choice = candidate
-        return True
-
-    def rivals(self) -> list[Candidate]:
-        """Numberings that might explain the photos better than the chosen one."""
-        near = [c for c in self.candidates if c.cost < self.candidates[0].cost + _NEAR][:_MOST_NEAR]
-        out: dict[bytes, Candidate] = {}
-        for candidate in [*self.judge.alternatives(self.choice), *near]:
-            if _differ(candidate.tooth, self.choice.tooth):
-                out.setdefault(candidate.tooth.tobytes(), candidate)
-        return list(out.values())
 
 
 @dataclass(frozen=True)
@@ -179,8 +123,8 @@ class _Found:
 class _Search:
     """Looks for the numbering that explains all outlines best."""
 
-    def __init__(self, photos: PhotoSet, arches: Mapping[Jaw, _ArchView]) -> None:
-        self.photos, self.arches = photos, arches
+    def __init__(self, photos: PhotoSet, arches: Mapping[Jaw, ArchView], ticks: Ticks) -> None:
+        self.photos, self.arches, self.ticks = photos, arches, ticks
         self.tasks = {view: _bite_task(photos, view) for view in BITE_VIEWS}
         self.margin: dict[View, float] = {}
 
@@ -197,7 +141,7 @@ class _Search:
     def _first(self) -> Settled:
         """The likeliest numbers of each bite view, all views at rest."""
         start = self._occlusal_start()
-        proposer = Proposer(self.photos, start.guess, self.belief)
+        proposer = Proposer(self.photos, start.guess, self.belief, self.ticks)
         self.proposals = {view: proposer.proposals(task) for view, task in self.tasks.items()}
         for view, found in self.proposals.items():
             if not found:
@@ -286,9 +230,9 @@ class _Search:
         for by in MOVES:
             others.append(replace(now, tooth=shifted(now.tooth, populated(settled.guess), by)))
         told = np.array([own.instance for own in settled.rows[view].rows], np.intp)
-        unlike = {o.tooth.tobytes(): o for o in others if _conflict(o.tooth[told], now.tooth[told])}
+        unlike = {o.tooth.tobytes(): o for o in others if conflict(o.tooth[told], now.tooth[told])}
         guesses = [aimed_rival(settled, view, other) for other in unlike.values()]
-        return [weigh_rival(settled, guess) for guess in guesses if guess is not None]
+        return [weigh_rival(settled, guess) for guess in self.ticks.over(guesses) if guess is not None]
 
     def _arches(self, settled: Settled) -> tuple[Settled, bool]:
         """Weigh other numbers of each arch."""
@@ -301,7 +245,7 @@ class _Search:
                 settled, changed = better, True
         return settled, changed
 
-    def _better_arch(self, settled: Settled, seen: _ArchView) -> Settled | None:
+    def _better_arch(self, settled: Settled, seen: ArchView) -> Settled | None:
         """The photos at rest under a better numbering of an arch, if there is one."""
         rivals = self._arch_rivals(settled, seen)
         leads = [rival.behind + known for rival, known, _ in rivals]
@@ -314,15 +258,15 @@ class _Search:
         self.margin[seen.view] = min(leads, default=float("inf"))
         return None
 
-    def _arch_rivals(self, settled: Settled, seen: _ArchView) -> list[tuple[Rival, float, Candidate]]:
+    def _arch_rivals(self, settled: Settled, seen: ArchView) -> list[tuple[Rival, float, Candidate]]:
         """Other numberings of an arch, best first, with what was known against them before."""
         out = []
-        for candidate in seen.rivals():
+        for candidate in self.ticks.over(seen.rivals()):
             rival = weigh_rival(settled, self._with(settled.guess, seen, candidate))
             out.append((rival, candidate.prior_cost - seen.choice.prior_cost, candidate))
         return sorted(out, key=lambda found: found[0].behind + found[1])
 
-    def _with(self, guess: Guess, seen: _ArchView, candidate: Candidate) -> Guess:
+    def _with(self, guess: Guess, seen: ArchView, candidate: Candidate) -> Guess:
         """The guess with other numbers for one arch, in all views."""
         new = seen.teeth(candidate, len(self.photos.found[seen.view]))
         old = guess.views[seen.view].tooth
@@ -349,16 +293,6 @@ def _refuse_view(view: View) -> None:
     )
 
 
-def _differ(first: NDArray[np.intp], second: NDArray[np.intp]) -> int:
-    """Instances to which two numberings give different teeth."""
-    return int(((first >= 0) & (second >= 0) & (first != second)).sum())
-
-
-def _conflict(first: NDArray[np.intp], second: NDArray[np.intp]) -> bool:
-    """True when two numberings of a view differ by more than a scrap."""
-    return _differ(first, second) >= 2
-
-
 def _bite_task(photos: PhotoSet, view: View) -> BiteView:
     """A bite view whose rows begin with their largest instances: scraps make no row."""
     found = photos.found[view]
@@ -366,9 +300,7 @@ def _bite_task(photos: PhotoSet, view: View) -> BiteView:
     task = bite_view(view, found, jaws, photos.frame[view])
     sure = np.zeros(len(found), bool)
     for lower in (False, True):
-        row = np.flatnonzero(
-            (task.lower == lower) & task.sure & (found.area > _SCRAP * np.median(found.area))
-        )
+        row = np.flatnonzero((task.lower == lower) & task.sure & (found.area > SCRAP * np.median(found.area)))
         sure[row[np.argsort(-found.area[row])[:_MOST_IN_ROW]]] = True
     return replace(task, sure=sure)
 
@@ -404,4 +336,24 @@ def _numbering(photos: PhotoSet, found: _Found, jaws: Jaws) -> Numbering:
     }
     present = frozenset(n for n in shown if jaw_of(n) in jaws.members)
     state = replace(guess.state, shape=guess.state.shape[:, :FIT_MODES])
-    return Numbering(fdi, present, guess.layout.prior, cameras, state, found.margin, ())
+    return Numbering(fdi, present, guess.layout.prior, cameras, state, found.margin, _left_out(photos, fdi))
+
+
+def _left_out(photos: PhotoSet, fdi: Mapping[View, Mapping[int, int]]) -> tuple[str, ...]:
+    """Notices about teeth behind the second molars, which the tooth model does not have."""
+    notices = []
+    for view, names in fdi.items():
+        if not view.is_occlusal:
+            continue
+        found = photos.found[view]
+        big = found.area > SCRAP * np.median(found.area)
+        numbers = [names.get(int(i)) for i in found.ids[big]]  # in arch order
+        ends = (numbers[0], numbers[1:]), (numbers[-1], numbers[-2::-1])
+        if any(end is None and _first(rest) % 10 == _LAST_PLACE for end, rest in ends):
+            notices.append(f"A third molar in the {view.title} photo is left out.")
+    return tuple(notices)
+
+
+def _first(numbers: list[int | None]) -> int:
+    """The first number of a row, 0 without one."""
+    return next((number for number in numbers if number is not None), 0)

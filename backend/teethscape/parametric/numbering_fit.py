@@ -33,8 +33,8 @@ from teethscape.parametric.rotation import FloatArray, left_jacobian, rotation_m
 TWIN_CORRELATION = 0.7
 _PER_TOOTH = POSE_SIZE + MODES
 #: Of a view: camera rotation, translation, log focal length; growth of its labels.
-_PER_VIEW = 8
-_FOCAL, _GROWTH = 6, 7
+PER_VIEW = 8
+FOCAL, GROWTH = 6, 7
 #: Mean squared whitened residual at which an instance counts half (Geman-McClure); it saturates beyond.
 _HALF = 2.0
 _ENOUGH = 0.2
@@ -112,7 +112,7 @@ class _System:
 
     def view(self, view: View) -> NDArray[np.intp]:
         """Columns of a view's camera and growth."""
-        return len(self.teeth) * _PER_TOOTH + 6 + _PER_VIEW * self.order.index(view) + np.arange(_PER_VIEW)
+        return len(self.teeth) * _PER_TOOTH + 6 + PER_VIEW * self.order.index(view) + np.arange(PER_VIEW)
 
 
 def _tooth_covariance(layout: Layout, teeth: NDArray[np.intp]) -> FloatArray:
@@ -143,13 +143,13 @@ def _system(guess: Guess, rows: Mapping[View, ViewRows], loose: float) -> _Syste
     slot = np.full(len(layout.prior.fdi), -1, dtype=np.intp)
     slot[teeth] = np.arange(len(teeth))
     inner = len(teeth) * _PER_TOOTH
-    precision = np.zeros((inner + 6 + _PER_VIEW * len(order),) * 2)
+    precision = np.zeros((inner + 6 + PER_VIEW * len(order),) * 2)
     precision[:inner, :inner] = np.linalg.inv(_tooth_covariance(layout, teeth))
     precision[inner : inner + 6, inner : inner + 6] = np.linalg.inv(layout.prior.bite_cov)
     log_det = float(np.linalg.slogdet(precision[: inner + 6, : inner + 6])[1])
     system = _System(teeth, slot, order, precision, log_det, loose)
     for view in order:
-        place = system.view(view)[_GROWTH]
+        place = system.view(view)[GROWTH]
         precision[place, place] = rows[view].growth_sd ** -2
     return system
 
@@ -160,7 +160,7 @@ def _vector(guess: Guess, system: _System) -> FloatArray:
     out[: len(system.teeth) * _PER_TOOTH] = guess.state.tooth_vector()[system.teeth].ravel()
     out[system.bite] = guess.state.bite
     for view in system.order:
-        out[system.view(view)[_GROWTH]] = guess.growth.get(view, 0.0)
+        out[system.view(view)[GROWTH]] = guess.growth.get(view, 0.0)
     return out
 
 
@@ -171,14 +171,14 @@ def _moved(guess: Guess, system: _System, step: FloatArray) -> Guess:
     views, growth = {}, {}
     for view in system.order:
         own = step[system.view(view)]
-        camera = guess.views[view].camera.moved(np.concatenate([own[:_GROWTH], [0.0, 0.0]]))
+        camera = guess.views[view].camera.moved(np.concatenate([own[:GROWTH], [0.0, 0.0]]))
         views[view] = replace(guess.views[view], camera=camera)
-        growth[view] = guess.growth.get(view, 0.0) + float(own[_GROWTH])
+        growth[view] = guess.growth.get(view, 0.0) + float(own[GROWTH])
     return replace(guess, state=guess.state.moved(teeth, step[system.bite]), views=views, growth=growth)
 
 
 @dataclass(frozen=True)
-class _Reach:
+class Reach:
     """The farthest points of the crowns of a view, for all its extents in a row.
 
     Attributes:
@@ -196,7 +196,7 @@ class _Reach:
     modes: FloatArray
 
 
-def _reach(numbered: NumberedView, rows: ViewRows, placed: PlacedHulls, modes: bool = True) -> _Reach:
+def reach(numbered: NumberedView, rows: ViewRows, placed: PlacedHulls, modes: bool = True) -> Reach:
     """Expected extents of a view; ``modes`` gathers what derivatives need."""
     parts: list[tuple[FloatArray, ...]] = []
     for own in rows.rows:
@@ -213,11 +213,11 @@ def _reach(numbered: NumberedView, rows: ViewRows, placed: PlacedHulls, modes: b
     index = [np.full(len(own.direction), numbered.tooth[own.instance]) for own in rows.rows]
     tooth = np.concatenate(index).astype(np.intp) if index else np.zeros(0, np.intp)
     if len(joined) == 1:
-        return _Reach(joined[0], tooth, *(np.zeros(0),) * 3)
-    return _Reach(joined[0], tooth, *joined[1:])
+        return Reach(joined[0], tooth, *(np.zeros(0),) * 3)
+    return Reach(joined[0], tooth, *joined[1:])
 
 
-def _slopes(view: View, guess: Guess, rows: ViewRows, reach: _Reach) -> FloatArray:
+def slopes(view: View, guess: Guess, rows: ViewRows, reach: Reach) -> FloatArray:
     """(r, 17 + 6 + 8) derivatives of a view's extents: own tooth, bite, camera and growth."""
     camera, prior, state = guess.views[view].camera, guess.layout.prior, guess.state
     _, to_world, step = camera.jacobians(reach.world)
@@ -227,7 +227,7 @@ def _slopes(view: View, guess: Guess, rows: ViewRows, reach: _Reach) -> FloatArr
     own = np.where(lower, across @ rotation_matrix(state.bite[3:]), across)
     own = np.einsum("ri,rij->rj", own, prior.axes[reach.tooth])
     spin = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
-    out = np.empty((len(unit), _PER_TOOTH + 6 + _PER_VIEW))
+    out = np.empty((len(unit), _PER_TOOTH + 6 + PER_VIEW))
     out[:, :3] = own
     out[:, 3:6] = np.einsum(
         "ri,rij->rj", np.cross(reach.turned, own), left_jacobian(state.rotation)[reach.tooth]
@@ -239,7 +239,7 @@ def _slopes(view: View, guess: Guess, rows: ViewRows, reach: _Reach) -> FloatArr
     arm = reach.world - prior.bite_pivot - state.bite[:3]
     out[:, _PER_TOOTH : _PER_TOOTH + 3] = np.where(lower, across, 0.0)
     out[:, _PER_TOOTH + 3 : _PER_TOOTH + 6] = np.where(lower, np.cross(arm, across), 0.0)
-    out[:, -_PER_VIEW:-1] = np.einsum("rk,rkc->rc", unit, step[:, :, :_GROWTH])
+    out[:, -PER_VIEW:-1] = np.einsum("rk,rkc->rc", unit, step[:, :, :GROWTH])
     out[:, -1] = 1.0
     return out
 
@@ -254,7 +254,7 @@ class _Linear:
     misfit: dict[View, dict[int, float]]
 
 
-def _robust(square: float, count: int, loose: float) -> tuple[float, float]:
+def robust(square: float, count: int, loose: float) -> tuple[float, float]:
     """Energy of a squared residual of ``count`` numbers, and the weight it leaves (Geman-McClure)."""
     limit = loose * _HALF * count
     kept = limit / (square + limit)
@@ -266,11 +266,11 @@ def _energy(guess: Guess, system: _System, rows: Mapping[View, ViewRows]) -> flo
     placed = place_hulls(guess.layout, guess.state, system.teeth)
     total = _prior_terms(guess, system)[0]
     for view in system.order:
-        residual = rows[view].extent - _reach(guess.views[view], rows[view], placed, modes=False).extent
+        residual = rows[view].extent - reach(guess.views[view], rows[view], placed, modes=False).extent
         residual -= guess.growth.get(view, 0.0)
         for own, place in rows[view].slices():
             white = own.whiten @ residual[place]
-            total += _robust(float(white @ white), len(white), system.loose)[0]
+            total += robust(float(white @ white), len(white), system.loose)[0]
     return total
 
 
@@ -281,7 +281,7 @@ def _prior_terms(guess: Guess, system: _System) -> tuple[float, FloatArray, Floa
     precision, lean = focal_terms([guess.views[v] for v in system.order])
     energy = 0.5 * float(unknown @ pull + lean @ precision @ lean)
     hessian, gradient = system.precision.copy(), -pull
-    where = np.array([system.view(v)[_FOCAL] for v in system.order])
+    where = np.array([system.view(v)[FOCAL] for v in system.order])
     hessian[np.ix_(where, where)] += precision
     gradient[where] -= precision @ lean
     return energy, gradient, hessian
@@ -295,16 +295,16 @@ def _linearised(guess: Guess, system: _System, rows: Mapping[View, ViewRows]) ->
         numbered, misfit[view] = guess.views[view], {}
         if not rows[view].rows:
             continue
-        reach = _reach(numbered, rows[view], placed)
-        slopes = _slopes(view, guess, rows[view], reach)
-        residual = rows[view].extent - reach.extent - guess.growth.get(view, 0.0)
+        found = reach(numbered, rows[view], placed)
+        sloped = slopes(view, guess, rows[view], found)
+        residual = rows[view].extent - found.extent - guess.growth.get(view, 0.0)
         for own, place in rows[view].slices():
             columns = np.concatenate(
                 [system.tooth(int(numbered.tooth[own.instance])), system.bite, system.view(view)]
             )
             white = own.whiten @ residual[place]
-            part, weight = _robust(float(white @ white), len(white), system.loose)
-            jacobian = own.whiten @ slopes[place]
+            part, weight = robust(float(white @ white), len(white), system.loose)
+            jacobian = own.whiten @ sloped[place]
             hessian[np.ix_(columns, columns)] += weight * (jacobian.T @ jacobian)
             gradient[columns] += weight * (jacobian.T @ white)
             energy += part
@@ -363,56 +363,3 @@ def _descend(
             return tried, energy, damping
         damping *= 10
     return None
-
-
-@dataclass(frozen=True)
-class Aimed:
-    """A view whose camera alone was fitted: the numbered view, and its energy in nats."""
-
-    numbered: NumberedView
-    energy: float
-
-
-def aim(guess: Guess, view: View, rows: ViewRows, efforts: tuple[Effort, ...]) -> Aimed:
-    """Fit the camera of one view to teeth that stay as they are.
-
-    Args:
-        guess: teeth, bite, and the view as numbered.
-        view: which view.
-        rows: its extents that count.
-        efforts: fits one after another, loosest first.
-    """
-    placed = place_hulls(guess.layout, guess.state, guess.teeth)
-    growth, energy = guess.growth.get(view, 0.0), np.inf
-    for effort in efforts:
-        for _ in range(effort.rounds):
-            now = replace(guess, growth={view: growth})
-            energy, step = _camera_step(now, view, rows, placed, effort.loose)
-            numbered = guess.views[view]
-            camera = numbered.camera.moved(np.concatenate([step[:_GROWTH], [0.0, 0.0]]))
-            guess = replace(guess, views={**guess.views, view: replace(numbered, camera=camera)})
-            growth += float(step[_GROWTH])
-    return Aimed(guess.views[view], energy)
-
-
-def _camera_step(
-    guess: Guess, view: View, rows: ViewRows, placed: PlacedHulls, loose: float
-) -> tuple[float, FloatArray]:
-    """Energy of a view, and the Gauss-Newton step (8,) of its camera and growth."""
-    numbered, grown = guess.views[view], guess.growth[view]
-    reach = _reach(numbered, rows, placed)
-    slopes = _slopes(view, guess, rows, reach)[:, -_PER_VIEW:]
-    residual = rows.extent - reach.extent - grown
-    lean = float(np.log(numbered.camera.focal) - numbered.focal[0])
-    prior = np.array([0.0] * _FOCAL + [numbered.focal[1] ** -2, rows.growth_sd**-2])
-    offset = np.array([0.0] * _FOCAL + [lean, grown])
-    hessian, gradient = np.diag(prior + 1e-9), -prior * offset
-    energy = 0.5 * float(prior @ offset**2)
-    for own, place in rows.slices():
-        white, jacobian = own.whiten @ residual[place], own.whiten @ slopes[place]
-        part, weight = _robust(float(white @ white), len(white), loose)
-        energy += part
-        hessian += weight * (jacobian.T @ jacobian)
-        gradient += weight * (jacobian.T @ white)
-    hessian[np.diag_indices(_PER_VIEW)] *= 1.01
-    return energy, np.linalg.solve(hessian, gradient)

@@ -16,6 +16,7 @@ from teethscape.parametric.numbering_joint import Belief, NumberedView
 from teethscape.parametric.numbering_rivals import Settled, aimed_rival, populated, rows_of
 from teethscape.parametric.numbering_search import MOVES, options, shifted
 from teethscape.parametric.numbering_set import PhotoSet
+from teethscape.parametric.numbering_ticks import Ticks
 
 #: Cost in nats of an instance without a number.
 _LEFT_OUT_COST = 30.0
@@ -49,21 +50,22 @@ class Proposer:
         photos: all photos.
         start: the occlusal views, fitted.
         belief: what they say about the teeth, by moments.
+        ticks: told of every step.
     """
 
-    def __init__(self, photos: PhotoSet, start: Guess, belief: Belief) -> None:
-        self.photos, self.start, self.belief = photos, start, belief
+    def __init__(self, photos: PhotoSet, start: Guess, belief: Belief, ticks: Ticks) -> None:
+        self.photos, self.start, self.belief, self.ticks = photos, start, belief, ticks
         self.rows = rows_of(start, photos.outline)
 
     def proposals(self, task: BiteView) -> list[Proposal]:
         """Numbers of one view, best first."""
         tried: dict[bytes, Proposal] = {}
-        for numbered in self._options(task):
+        for numbered in self.ticks.over(self._options(task)):
             tried[numbered.tooth.tobytes()] = self._weighed(task.view, numbered)
         if not tried:
             return []
         best = min(tried.values(), key=lambda p: p.cost)
-        for by in MOVES:
+        for by in self.ticks.over(MOVES):
             moved = replace(
                 best.numbered, tooth=shifted(best.numbered.tooth, populated(best.settled.guess), by)
             )

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
-from teethscape.parametric.numbering_fit import Effort, Guess, Weighed, aim, fit_outlines
+from teethscape.parametric.numbering_aim import aim
+from teethscape.parametric.numbering_fit import Effort, Guess, Weighed, fit_outlines
 from teethscape.parametric.numbering_joint import NumberedView
 from teethscape.parametric.numbering_layout import Layout
 from teethscape.parametric.numbering_outline import MODES, Outline, ViewRows, believed

@@ -1,15 +1,20 @@
 """Numbers of shuffled instances, judged against patients whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from teethscape.dataset.patient_case import SyntheticPatient, make_patient
-from teethscape.dental.fdi import Jaws
+from teethscape.dental.fdi import UPPER_ARCH, Jaws
 from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
 from teethscape.parametric.engine import focal_px
 from teethscape.parametric.interface import PhotoGeometry
-from teethscape.parametric.numbering import NumberingView, number_teeth
+from teethscape.parametric.numbering import NumberingView, _left_out, number_teeth
+from teethscape.parametric.numbering_layout import Layouts
+from teethscape.parametric.numbering_measure import Instances
+from teethscape.parametric.numbering_set import PhotoSet
 from teethscape.parametric.prior import load_prior
 
 
@@ -47,6 +52,30 @@ def test_one_jaw_needs_no_photo_of_the_other():
     upper = {i: n for i, n in patient.numbering[View.ANTERIOR].items() if n < 30}
     named = {i: n for i, n in found.fdi[View.ANTERIOR].items() if n < 30}
     assert {i: upper.get(i) for i in named} == named
+
+
+@pytest.mark.slow
+def test_a_mirrored_occlusal_photo_is_refused():
+    patient = make_patient(load_prior(), 3)
+    views = views_of(patient)
+    view = View.MANDIBULAR_OCCLUSAL
+    flipped = np.ascontiguousarray(views[view].instances[:, ::-1])
+    with pytest.raises(RefusedError) as refusal:
+        number_teeth({**views, view: replace(views[view], instances=flipped)}, load_prior())
+    assert refusal.value.code == "photo_mirrored"
+    assert view.title in str(refusal.value)
+
+
+def test_a_tooth_behind_the_second_molar_is_told():
+    small = NumberingView(np.zeros((8, 8), np.int32), None, 8, 8)
+    ids = np.arange(1, 17, dtype=np.int32)
+    found = Instances(ids, np.zeros((16, 2)), np.full(16, 50.0), np.zeros((16, 2, 2)), np.ones(16, bool))
+    view = View.MAXILLARY_OCCLUSAL
+    photos = PhotoSet({view: small}, {}, {view: found}, {}, {}, {}, Layouts(load_prior()))
+    names = {int(i): fdi for i, fdi in zip(ids[1:15], UPPER_ARCH, strict=True)}
+    assert _left_out(photos, {view: names}) == ("A third molar in the Maxillary Occlusal photo is left out.",)
+    del names[2]  # no second molar: what lies behind may be one
+    assert _left_out(photos, {view: {**names, 16: 27}}) == ()
 
 
 def test_too_few_instances_are_refused():

@@ -9,7 +9,8 @@ from teethscape.dental.fdi import TEETH
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering_fit import Effort, Guess, aim, fit_outlines
+from teethscape.parametric.numbering_aim import aim
+from teethscape.parametric.numbering_fit import Effort, Guess, fit_outlines
 from teethscape.parametric.numbering_joint import NumberedView
 from teethscape.parametric.numbering_layout import Layouts
 from teethscape.parametric.numbering_measure import measure

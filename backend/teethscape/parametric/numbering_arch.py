@@ -1,0 +1,82 @@
+"""The plausible numberings of one occlusal view."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.views import View
+from teethscape.errors import RefusedError
+from teethscape.parametric.numbering_occlusal import Candidate, OcclusalJudge
+from teethscape.parametric.numbering_set import PhotoSet
+
+#: Rivals by moments within so many nats of the best one are weighed by outlines.
+_NEAR, _MOST_NEAR = 40.0, 4
+#: Teeth of an arch, third molars included.
+_MOST_TEETH = 16
+#: An instance below this share of the median area is part of a tooth.
+SCRAP = 0.35
+
+
+class ArchView:
+    """The plausible numberings of one occlusal view by moments, best first."""
+
+    def __init__(self, photos: PhotoSet, view: View) -> None:
+        self.view = view
+        self.candidates = self._candidates(photos)
+        self.choice = self.candidates[0]
+        self._tried = {self.choice.tooth.tobytes()}
+
+    def _candidates(self, photos: PhotoSet) -> list[Candidate]:
+        """Numberings, best first.
+
+        Scraps (parts of molars, mostly) are left out here and joined to their tooth when the
+        arch is known; when it has no place for all others, the smallest go first.
+        """
+        found = photos.found[self.view]
+        teeth = int((found.area > SCRAP * np.median(found.area)).sum())
+        for count in range(min(teeth, _MOST_TEETH), 3, -1):
+            self.largest = np.sort(np.argsort(-found.area)[:count])
+            chosen = found.only(self.largest)
+            self.judge = OcclusalJudge(self.view, chosen, photos.frame[self.view], photos.layouts)
+            best = self.judge.best()
+            if best:
+                return best
+        raise RefusedError(
+            "numbering_uncertain",
+            f"The teeth in the {self.view.title} photo do not form an arch.",
+            "Retake it so that the whole arch is seen, or give masks for it.",
+        )
+
+    def teeth(self, candidate: Candidate, count: int) -> NDArray[np.intp]:
+        """(count,) teeth of all instances of the view, scraps left out."""
+        out = np.full(count, -1)
+        out[self.largest] = candidate.tooth
+        return out
+
+    def try_next(self, candidate: Candidate) -> bool:
+        """Choose another numbering, unless it was chosen before: two that beat each other are equals."""
+        if candidate.tooth.tobytes() in self._tried:
+            return False
+        self._tried.add(candidate.tooth.tobytes())
+        self.choice = candidate
+        return True
+
+    def rivals(self) -> list[Candidate]:
+        """Numberings that might explain the photos better than the chosen one."""
+        near = [c for c in self.candidates if c.cost < self.candidates[0].cost + _NEAR][:_MOST_NEAR]
+        out: dict[bytes, Candidate] = {}
+        for candidate in [*self.judge.alternatives(self.choice), *near]:
+            if differ(candidate.tooth, self.choice.tooth):
+                out.setdefault(candidate.tooth.tobytes(), candidate)
+        return list(out.values())
+
+
+def differ(first: NDArray[np.intp], second: NDArray[np.intp]) -> int:
+    """Instances to which two numberings give different teeth."""
+    return int(((first >= 0) & (second >= 0) & (first != second)).sum())
+
+
+def conflict(first: NDArray[np.intp], second: NDArray[np.intp]) -> bool:
+    """True when two numberings of a view differ by more than a scrap."""
+    return differ(first, second) >= 2

@@ -1,0 +1,79 @@
+"""Photos taken through a mirror and not flipped back, told by how they fit the other photos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from teethscape.dental.fdi import mirrored
+from teethscape.dental.views import View
+from teethscape.errors import RefusedError
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.numbering_fit import Guess
+from teethscape.parametric.numbering_outline import DIRECTIONS, Outline
+from teethscape.parametric.numbering_rivals import Settled, settle
+
+#: Nats by which all photos must fit better with one of them flipped.
+_MARGIN = 25.0
+#: Cost in nats of an extent that is held to be covered.
+_DISBELIEVED_COST = 0.5
+_FLIP = np.array([-1.0, 1.0, 1.0])
+
+
+def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> None:
+    """Refuse an occlusal photo that fits the other photos better when it is flipped.
+
+    Raises:
+        RefusedError: such a photo.
+    """
+    if not any(not view.is_occlusal for view in settled.guess.views):
+        return
+    for view in settled.guess.views:
+        if view.is_occlusal and flip_gain(settled, outlines, view) > _MARGIN:
+            raise RefusedError(
+                "photo_mirrored",
+                f"The {view.title} photo is mirrored: it fits the other photos only when it is flipped.",
+                "Flip it from left to right (photos taken through a mirror need that), then start again.",
+            )
+
+
+def flip_gain(settled: Settled, outlines: Mapping[View, Outline], view: View) -> float:
+    """Nats by which the photos fit better when one is flipped from left to right."""
+    flipped = {**outlines, view: _flipped_outline(outlines[view], settled.guess.views[view].camera.width)}
+    other = settle(_flipped_guess(settled.guess, view), flipped)
+    return _cost(settled) - _cost(other)
+
+
+def _cost(settled: Settled) -> float:
+    """Energy at the usual noise, extents left out included, so that different choices compare."""
+    count = sum(len(rows.extent) for rows in settled.rows.values())
+    return settled.weighed.energy / settled.effort.loose**2 - _DISBELIEVED_COST * count
+
+
+def _flipped_outline(outline: Outline, width: int) -> Outline:
+    """Extents of the picture seen in a mirror."""
+    order = (DIRECTIONS // 2 - np.arange(DIRECTIONS)) % DIRECTIONS
+    across = np.cos(np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS)
+    return Outline(outline.extent[:, order] + across * (width - 1), outline.valid[:, order])
+
+
+def _flipped_guess(guess: Guess, view: View) -> Guess:
+    """The guess with one view's numbers and camera reflected at the midline."""
+    fdi, numbered = guess.layout.prior.fdi, guess.views[view]
+    twin = np.array([fdi.index(mirrored(number)) for number in fdi] + [-1])
+    flipped = replace(numbered, tooth=twin[numbered.tooth], camera=_flipped_camera(numbered.camera))
+    return replace(guess, views={**guess.views, view: flipped})
+
+
+def _flipped_camera(camera: Camera) -> Camera:
+    """The camera that takes the mirror image of a mirrored world."""
+    principal = np.array([camera.width - 1 - camera.principal[0], camera.principal[1]])
+    return replace(
+        camera,
+        rotation=_FLIP[:, None] * camera.rotation * _FLIP,
+        translation=_FLIP * camera.translation,
+        pivot=_FLIP * camera.pivot,
+        principal=principal,
+    )
