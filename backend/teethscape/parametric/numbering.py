@@ -28,6 +28,7 @@ from teethscape.parametric.numbering_fit import Guess
 from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
 from teethscape.parametric.numbering_layout import Layout
 from teethscape.parametric.numbering_measure import NumberingView
+from teethscape.parametric.numbering_mirror import require_unmirrored
 from teethscape.parametric.numbering_occlusal import Candidate
 from teethscape.parametric.numbering_outline import MODES
 from teethscape.parametric.numbering_proposals import Proposer
@@ -102,12 +103,14 @@ def number_teeth(
         on_step: called several times a second with the share of work done; may raise to cancel.
 
     Raises:
-        RefusedError: too few teeth, or two numberings explain the set almost as well.
+        RefusedError: too few teeth, a mirrored photo, a child's teeth, or two numberings that
+            explain the set almost as well.
     """
     photos = measure_set({view: views[view] for view in views_needed(jaws)}, prior)
     require_permanent(photos.found)
     arches = {jaw: ArchView(photos, view) for jaw, view in _OCCLUSAL.items() if view in photos.views}
     found = _Search(photos, arches, Ticks(on_step)).run()
+    require_unmirrored(found.settled, photos.outline)
     _require(found.margin)
     return _numbering(photos, found, jaws)
 
@@ -136,12 +139,36 @@ class _Search:
             settled, changed = self._arches(settled)
             if not changed:
                 break
+        if self._unlabelled(settled.guess):
+            settled = self._without_unlabelled(settled)
         return _Found(settled, dict(self.margin))
 
-    def _first(self) -> Settled:
+    def _unlabelled(self, guess: Guess) -> set[int]:
+        """Numbered teeth, second molars aside, that their occlusal photo does not show."""
+        shown: set[int] = set()
+        for seen in self.arches.values():
+            numbered = guess.views[seen.view]
+            shown |= {int(t) for t in numbered.tooth[numbered.used]} | {
+                int(t) for t in seen.judge.rows[[0, -1]]
+            }
+        jaws = {int(t) for seen in self.arches.values() for t in seen.judge.rows}
+        return {int(t) for t in guess.teeth} & jaws - shown
+
+    def _without_unlabelled(self, settled: Settled) -> Settled:
+        """Weigh the numbers against those that only teeth of the occlusal photos have."""
+        other = self._bites(self._first(unlabelled=False))
+        rival = weigh_rival(settled, other.guess)
+        other, behind = duel(settled, rival, self.photos.outline)
+        for view in BITE_VIEWS:
+            if conflict(other.guess.views[view].tooth, settled.guess.views[view].tooth):
+                self.margin[view] = min(self.margin[view], abs(behind))
+        return self._at_rest(other.guess) if behind < 0 else settled
+
+    def _first(self, unlabelled: bool = True) -> Settled:
         """The likeliest numbers of each bite view, all views at rest."""
         start = self._occlusal_start()
         proposer = Proposer(self.photos, start.guess, self.belief, self.ticks)
+        proposer.unlabelled = unlabelled
         self.proposals = {view: proposer.proposals(task) for view, task in self.tasks.items()}
         for view, found in self.proposals.items():
             if not found:
@@ -321,7 +348,7 @@ def _numbering(photos: PhotoSet, found: _Found, jaws: Jaws) -> Numbering:
     """Everything that the best numbering says, at the given photos' size."""
     guess = found.settled.guess
     reader = Reader(guess.layout.prior, guess.state)
-    fdi = {view: photos.numbers(view, numbered.tooth) for view, numbered in guess.views.items()}
+    fdi = {view: photos.numbers(view, found.settled.believed(view)) for view in guess.views}
     known = frozenset(n for names in fdi.values() for n in names.values())
     shown: set[int] = set()
     for view, numbered in guess.views.items():

@@ -16,27 +16,28 @@ from teethscape.parametric.numbering_outline import DIRECTIONS, Outline
 from teethscape.parametric.numbering_rivals import Settled, settle
 
 #: Nats by which all photos must fit better with one of them flipped.
-_MARGIN = 25.0
+_MARGIN = 10.0
 #: Cost in nats of an extent that is held to be covered.
 _DISBELIEVED_COST = 0.5
 _FLIP = np.array([-1.0, 1.0, 1.0])
 
 
 def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> None:
-    """Refuse an occlusal photo that fits the other photos better when it is flipped.
+    """Refuse occlusal photos that fit the other photos better when it is flipped.
 
     Raises:
         RefusedError: such a photo.
     """
     if not any(not view.is_occlusal for view in settled.guess.views):
         return
-    for view in settled.guess.views:
-        if view.is_occlusal and flip_gain(settled, outlines, view) > _MARGIN:
-            raise RefusedError(
-                "photo_mirrored",
-                f"The {view.title} photo is mirrored: it fits the other photos only when it is flipped.",
-                "Flip it from left to right (photos taken through a mirror need that), then start again.",
-            )
+    occlusal = [view for view in settled.guess.views if view.is_occlusal]
+    flipped = [view.title for view in occlusal if flip_gain(settled, outlines, view) > _MARGIN]
+    if flipped:
+        raise RefusedError(
+            "photo_mirrored",
+            f"Mirrored: {' and '.join(flipped)}. It fits the other photos only when it is flipped.",
+            "Flip it from left to right (photos taken through a mirror need that), then start again.",
+        )
 
 
 def flip_gain(settled: Settled, outlines: Mapping[View, Outline], view: View) -> float:

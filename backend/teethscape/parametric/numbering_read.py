@@ -23,7 +23,7 @@ _LEAST_OVERLAP = 0.4
 #: An instance whose second tooth overlaps it this much, against its first, covers both.
 _EQUAL = 0.45
 #: A scrap of a tooth (by area against the median) must fit better to get a number.
-_SMALL, _LEAST_OVERLAP_SMALL = 0.35, 0.6
+_SMALL, _LEAST_OVERLAP_SMALL = 0.5, 0.6
 #: Part of a scrap that one tooth must cover to take it.
 _COVERED = 0.6
 #: Part of a tooth that a scrap must show to stand for it alone: its outline is believed.

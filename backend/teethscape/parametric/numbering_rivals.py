@@ -7,7 +7,7 @@ a better rival takes its place until none is left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,20 @@ class Settled:
         weighed: its fit.
         rows: the extents that it and its rivals are weighed by.
         effort: how it and its rivals are fitted.
+        unfit: per view, rows of instances whose outline their tooth cannot follow.
     """
 
     weighed: Weighed
     rows: Mapping[View, ViewRows]
     effort: Effort
+    unfit: Mapping[View, frozenset[int]] = field(default_factory=dict)
+
+    def believed(self, view: View) -> NDArray[np.intp]:
+        """(n,) tooth of each instance; a bite view's sliver that does not look like its tooth has none."""
+        tooth = self.guess.views[view].tooth.copy()
+        if not view.is_occlusal:
+            tooth[list(self.unfit.get(view, ()))] = -1
+        return tooth
 
     @property
     def guess(self) -> Guess:
@@ -69,9 +78,10 @@ def settle(start: Guess, outlines: Mapping[View, Outline]) -> Settled:
     rows = rows_of(weighed.guess, outlines)
     weighed = fit_outlines(weighed.guess, rows, _LAST)
     noise = _noise(weighed, rows)
-    rows = {view: own.only(_fitting(weighed, view, own)).sharpened(noise) for view, own in rows.items()}
+    unfit = {view: _unfit(weighed, view, own) for view, own in rows.items()}
+    rows = {view: own.without(unfit[view]).sharpened(noise) for view, own in rows.items()}
     effort = replace(_LAST, loose=noise**-_TRUST)
-    return Settled(fit_outlines(weighed.guess, rows, effort), rows, effort)
+    return Settled(fit_outlines(weighed.guess, rows, effort), rows, effort, unfit)
 
 
 def _noise(weighed: Weighed, rows: Mapping[View, ViewRows]) -> float:
@@ -109,10 +119,10 @@ def populated(guess: Guess) -> Layout:
     return replace(guess.layout, present=guess.layout.present | _numbered(guess))
 
 
-def _fitting(weighed: Weighed, view: View, rows: ViewRows) -> frozenset[int]:
-    """Instances whose outline their tooth can follow: no merged teeth, no half-covered ones."""
+def _unfit(weighed: Weighed, view: View, rows: ViewRows) -> frozenset[int]:
+    """Instances whose outline their tooth cannot follow: merged teeth, half-covered ones."""
     misfit = weighed.misfit[view]
-    return frozenset(r.instance for r in rows.rows if misfit[r.instance] < _UNFIT * len(r.direction))
+    return frozenset(r.instance for r in rows.rows if misfit[r.instance] >= _UNFIT * len(r.direction))
 
 
 def renumbered(guess: Guess, layout: Layout, teeth: Mapping[View, NDArray[np.intp]]) -> Guess:

@@ -9,7 +9,7 @@ def test_shares_grow_and_stay_below_one():
     shares: list[float] = []
     assert list(Ticks(shares.append).over("abc" * 50)) == list("abc" * 50)
     assert shares == sorted(shares)
-    assert 0.0 < shares[0]
+    assert shares[0] > 0.0
     assert shares[-1] < 1.0
 
 
