@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +110,9 @@ def _from_instances(inputs: FitInputs, prior: ToothPrior, progress: Progress) ->
     labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
     present = frozenset(found.present) - frozenset(inputs.absent_teeth)
     numbered = Numbered(labels, present, found.fdi, found.margin, found.notices)
-    return _Start(_checked(numbered), RoughFit(found.prior, found.cameras, found.state, settled=True))
+    # Only cameras and bite are kept: started from the mean teeth the fit ends nearer to the truth.
+    state = replace(ArchState.mean(len(prior.fdi), MODES), bite=found.state.bite)
+    return _Start(_checked(numbered), RoughFit(found.prior, found.cameras, state))
 
 
 def _from_fdi(inputs: FitInputs, prior: ToothPrior) -> _Start:

@@ -99,14 +99,11 @@ class RoughFit:
         prior: the tooth prior, its mean places where gaps have closed.
         cameras: a camera per view, px of the labels.
         state: teeth and bite.
-        settled: true when cameras already fit the outlines, so that the coarse
-            stages can be left out.
     """
 
     prior: ToothPrior
     cameras: Mapping[View, Camera]
     state: ArchState
-    settled: bool = False
 
 
 def fit_arches(
@@ -119,7 +116,7 @@ def fit_arches(
         rough: where to start.
         on_step: called with the share of steps done; may raise to cancel.
     """
-    schedule = [(COARSE_SIZE, stage) for stage in (() if rough.settled else _COARSE)]
+    schedule = [(COARSE_SIZE, stage) for stage in _COARSE]
     schedule += [(WORKING_SIZE, stage) for stage in _FINE]
     total = sum(stage.iterations for _, stage in schedule)
     counter = itertools.count()
