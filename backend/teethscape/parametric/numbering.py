@@ -22,7 +22,7 @@ from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.dentition import require_permanent
 from teethscape.parametric.fit import MODES as FIT_MODES
-from teethscape.parametric.numbering_arch import SCRAP, ArchView, conflict
+from teethscape.parametric.numbering_arch import ArchView, conflict
 from teethscape.parametric.numbering_bite import BiteView, bite_view
 from teethscape.parametric.numbering_fit import Guess
 from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
@@ -44,7 +44,7 @@ from teethscape.parametric.numbering_rivals import (
     weigh_rival,
 )
 from teethscape.parametric.numbering_search import MOVES, shifted
-from teethscape.parametric.numbering_set import PhotoSet, measure_set
+from teethscape.parametric.numbering_set import SCRAP, PhotoSet, measure_set
 from teethscape.parametric.numbering_ticks import Ticks
 from teethscape.parametric.prior import ToothPrior
 

@@ -8,14 +8,12 @@ from numpy.typing import NDArray
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering_occlusal import Candidate, OcclusalJudge
-from teethscape.parametric.numbering_set import PhotoSet
+from teethscape.parametric.numbering_set import SCRAP, PhotoSet
 
 #: Rivals by moments within so many nats of the best one are weighed by outlines.
 _NEAR, _MOST_NEAR = 40.0, 4
 #: Teeth of an arch, third molars included.
 _MOST_TEETH = 16
-#: An instance below this share of the median area is part of a tooth.
-SCRAP = 0.35
 
 
 class ArchView:

@@ -18,6 +18,8 @@ from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.start_cameras import focal_prior
 
 _FEWEST_TEETH = 4
+#: An instance below this share of the median area is part of a tooth.
+SCRAP = 0.35
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,15 @@ class PhotoSet:
         return np.array([-1 if n is None else fdi.index(n) for n in named], np.intp)
 
 
+def _beside_scraps(seen: measuring.Instances) -> NDArray[np.bool_]:
+    """(n,) instances next to a scrap in arch order: it may be a part of them, so their outlines lie."""
+    scrap = seen.area < SCRAP * np.median(seen.area)
+    out = np.zeros(len(seen), bool)
+    out[:-1] |= scrap[1:]
+    out[1:] |= scrap[:-1]
+    return out
+
+
 def measure_set(views: Mapping[View, NumberingView], prior: ToothPrior) -> PhotoSet:
     """Measure every photo.
 
@@ -85,4 +96,6 @@ def measure_set(views: Mapping[View, NumberingView], prior: ToothPrior) -> Photo
             *focal_prior(small.shape[1], small.shape[0], focal[view]),
         )
         found[view], outline[view] = seen, outlines(small, seen.ids)
+        if view.is_occlusal:
+            outline[view].valid[_beside_scraps(seen)] = False
     return PhotoSet(views, labels, found, frame, focal, outline, Layouts(prior))
