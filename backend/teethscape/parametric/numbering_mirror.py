@@ -35,8 +35,9 @@ def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> No
     if flipped:
         raise RefusedError(
             "photo_mirrored",
-            f"Mirrored: {' and '.join(flipped)}. It fits the other photos only when it is flipped.",
-            "Flip it from left to right (photos taken through a mirror need that), then start again.",
+            f"The {' and '.join(flipped)} photo fits the other photos better when it is flipped: "
+            "it may be mirrored, or its teeth were not found well.",
+            "Flip it from left to right if it was taken through a mirror; otherwise give masks or retake it.",
         )
 
 
