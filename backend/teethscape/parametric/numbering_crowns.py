@@ -26,15 +26,11 @@ class Crowns:
         points: (28, P, 3) mesial, buccal, occlusal, mm.
         normals: (28, P, 3) outward unit normals.
         areas: (28, P) surface that each point stands for, mm^2.
-        modes: (28, K, P, 3) shape modes at the points.
-        height: (28, P) place between neck (0) and highest point (1) of the crown.
     """
 
     points: FloatArray
     normals: FloatArray
     areas: FloatArray
-    modes: FloatArray
-    height: FloatArray
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ def crowns_of(prior: ToothPrior) -> Crowns:
 
 def _build(prior: ToothPrior) -> Crowns:
     rng = np.random.default_rng(0)
-    points, normals, areas, modes, height = [], [], [], [], []
+    points, normals, areas = [], [], []
     for index, fdi in enumerate(prior.fdi):
         shape = prior.shape(fdi)
         handed = np.sign(np.linalg.det(prior.axes[index]))
@@ -90,10 +86,7 @@ def _build(prior: ToothPrior) -> Crowns:
         points.append(shape.mean[rows])
         normals.append(normal[rows] / size[rows, None])
         areas.append(size[rows] * size[open_surface].sum() / size[rows].sum())
-        modes.append(shape.modes[:, rows])
-        low, high = shape.mean[:, 2].min(), shape.mean[:, 2].max()
-        height.append((shape.mean[rows, 2] - low) / (high - low))
-    return Crowns(np.array(points), np.array(normals), np.array(areas), np.array(modes), np.array(height))
+    return Crowns(np.array(points), np.array(normals), np.array(areas))
 
 
 @dataclass(frozen=True)
@@ -134,17 +127,6 @@ def see(placed: Placed, camera: Camera, drawn: NDArray[np.bool_]) -> Seen:
     pixels, depth, weight = _projected(placed, camera, drawn)
     shown = weight * _unhidden(pixels, depth, weight > 0, camera.focal)
     return _gather(placed, pixels, weight, shown)
-
-
-def front_and_unhidden(
-    placed: Placed, camera: Camera, drawn: NDArray[np.bool_]
-) -> tuple[FloatArray, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Pixels (28, P, 2) of all points, those turned to the camera (28, P), and those that nothing hides."""
-    pixels, depth, weight = _projected(placed, camera, drawn)
-    front = weight > 0
-    free = _unhidden(pixels, depth, front, camera.focal)
-    shape = placed.areas.shape
-    return pixels.reshape(*shape, 2), front.reshape(shape), free.reshape(shape)
 
 
 def _projected(

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw, arch, is_left, jaw_of
-from teethscape.parametric.arch import ArchState
 from teethscape.parametric.prior import ToothPrior
-from teethscape.parametric.rotation import FloatArray, rotation_matrix, rotation_vector
+from teethscape.parametric.rotation import FloatArray, rotation_matrix
 
 #: Part of a closed gap that the teeth behind it have moved, and its spread.
 _FROM_BEHIND, _FROM_BEHIND_SD = 0.75, 0.3
@@ -145,17 +144,6 @@ def _heading(line: FloatArray, length: FloatArray, at: FloatArray) -> FloatArray
     """Direction of the arch at given lengths, rad in the occlusal plane."""
     step = _on_line(line, length, at + 4.0) - _on_line(line, length, at - 4.0)
     return np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
-
-
-def state_in(prior: ToothPrior, layout: Layout, state: ArchState) -> ArchState:
-    """A state about a layout's mean places, told about the population's."""
-    translation, rotation = np.zeros_like(state.translation), np.zeros_like(state.rotation)
-    for k, axes in enumerate(prior.axes):
-        place = layout.prior.centre[k] + layout.prior.axes[k] @ state.translation[k]
-        translation[k] = axes.T @ (place - prior.centre[k])
-        turn = axes.T @ layout.prior.axes[k] @ rotation_matrix(state.rotation[k])
-        rotation[k] = rotation_vector(turn)
-    return replace(state, translation=translation, rotation=rotation)
 
 
 def jaw_rows(prior: ToothPrior, jaw: Jaw) -> NDArray[np.intp]:

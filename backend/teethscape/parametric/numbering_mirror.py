@@ -13,12 +13,10 @@ from teethscape.errors import RefusedError
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering_fit import Guess
 from teethscape.parametric.numbering_outline import DIRECTIONS, Outline
-from teethscape.parametric.numbering_rivals import Settled, settle
+from teethscape.parametric.numbering_rivals import DISBELIEVED_COST, Settled, settle
 
 #: Nats by which all photos must fit better with one of them flipped.
 _MARGIN = 10.0
-#: Cost in nats of an extent that is held to be covered.
-_DISBELIEVED_COST = 0.5
 _FLIP = np.array([-1.0, 1.0, 1.0])
 
 
@@ -51,7 +49,7 @@ def flip_gain(settled: Settled, outlines: Mapping[View, Outline], view: View) ->
 def _cost(settled: Settled) -> float:
     """Energy at the usual noise, extents left out included, so that different choices compare."""
     count = sum(len(rows.extent) for rows in settled.rows.values())
-    return settled.weighed.energy / settled.effort.loose**2 - _DISBELIEVED_COST * count
+    return settled.weighed.energy / settled.effort.loose**2 - DISBELIEVED_COST * count
 
 
 def _flipped_outline(outline: Outline, width: int) -> Outline:

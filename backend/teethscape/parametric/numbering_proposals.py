@@ -13,7 +13,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.numbering_bite import BiteView
 from teethscape.parametric.numbering_fit import Effort, Guess, fit_outlines
 from teethscape.parametric.numbering_joint import Belief, NumberedView
-from teethscape.parametric.numbering_rivals import Settled, aimed_rival, populated, rows_of
+from teethscape.parametric.numbering_rivals import DISBELIEVED_COST, Settled, aimed_rival, populated, rows_of
 from teethscape.parametric.numbering_search import MOVES, options, shifted
 from teethscape.parametric.numbering_set import PhotoSet
 from teethscape.parametric.numbering_ticks import Ticks
@@ -23,8 +23,6 @@ _LEFT_OUT_COST = 30.0
 #: Proposals by moments that are weighed by outlines.
 _MOST = 6
 _FEWEST = 4
-#: Cost in nats of an extent that the numbers hold to be covered.
-_DISBELIEVED_COST = 0.5
 _FIRST, _THEN, _LAST = Effort(4, loose=8.0), Effort(4, loose=2.0), Effort(4)
 
 
@@ -102,7 +100,7 @@ class Proposer:
             found = fit_outlines(found.guess, rows, effort)
         numbered = found.guess.views[view]
         cost = found.energy + _LEFT_OUT_COST * (len(numbered.tooth) - len(numbered.used))
-        cost += _DISBELIEVED_COST * (offered - len(rows[view].extent))
+        cost += DISBELIEVED_COST * (offered - len(rows[view].extent))
         return Proposal(Settled(found, rows, _LAST), numbered, cost)
 
 

@@ -27,7 +27,8 @@ _UNFIT = 0.6
 _HOPELESS = 40.0
 #: Part of a unit of noise that is left once the unknowns are fitted, and the noise that is believed.
 _LEFT_OVER, _NOISE_RANGE = 0.6, (0.4, 1.5)
-_TRUST = 1.0
+#: Cost in nats of an extent that a numbering holds to be covered.
+DISBELIEVED_COST = 0.5
 #: A rival that its view's outlines contradict by so much, the teeth as they are, is no rival, nats.
 _CONTRADICTED = 60.0
 _FIRST, _THEN, _LAST = Effort(3, loose=8.0), Effort(5, loose=2.0), Effort()
@@ -80,7 +81,7 @@ def settle(start: Guess, outlines: Mapping[View, Outline]) -> Settled:
     noise = _noise(weighed, rows)
     unfit = {view: _unfit(weighed, view, own) for view, own in rows.items()}
     rows = {view: own.without(unfit[view]).sharpened(noise) for view, own in rows.items()}
-    effort = replace(_LAST, loose=noise**-_TRUST)
+    effort = replace(_LAST, loose=1 / noise)
     return Settled(fit_outlines(weighed.guess, rows, effort), rows, effort, unfit)
 
 
