@@ -47,6 +47,7 @@ from teethscape.parametric.numbering_search import MOVES, shifted
 from teethscape.parametric.numbering_set import SCRAP, PhotoSet, measure_set
 from teethscape.parametric.numbering_ticks import Ticks
 from teethscape.parametric.prior import ToothPrior
+from teethscape.parametric.rims import camera_in_view
 
 __all__ = ["Numbering", "NumberingView", "number_teeth"]
 
@@ -73,7 +74,7 @@ class Numbering:
         fdi: per view, instance id -> FDI number; instances left out are absent.
         present: teeth that exist.
         prior: the prior with the mean places that hold where gaps have closed.
-        cameras: a rough camera per view, px of the given labels.
+        cameras: a rough camera per view, px of the given labels; occlusal ones of their own jaw.
         state: rough teeth and bite about ``prior``.
         margin: per view, nats between the best and the next numbering.
         notices: sentences for the user.
@@ -358,7 +359,9 @@ def _numbering(photos: PhotoSet, found: _Found, jaws: Jaws) -> Numbering:
         if view.is_occlusal:
             shown |= {n for n in reader.hinted(seen, fdi[view]) if n % 10 == _LAST_PLACE}
     cameras = {
-        view: numbered.camera.resized(photos.views[view].width, photos.views[view].height)
+        view: camera_in_view(reader.arch, view, numbered.camera).resized(
+            photos.views[view].width, photos.views[view].height
+        )
         for view, numbered in guess.views.items()
     }
     present = frozenset(n for n in shown if jaw_of(n) in jaws.members)

@@ -22,7 +22,7 @@ from teethscape.parametric.numbering_joint import NumberedView
 from teethscape.parametric.numbering_layout import Layout
 from teethscape.parametric.prior import ToothPrior, ToothShape
 from teethscape.parametric.raster import render_ids
-from teethscape.parametric.rims import build_soup, tooth_map, visible_teeth
+from teethscape.parametric.rims import build_soup, camera_in_view, tooth_map, visible_teeth
 from teethscape.parametric.rotation import FloatArray, rotation_matrix
 
 DIRECTIONS = 24
@@ -238,7 +238,8 @@ def believed(
 def _shown(view: View, numbered: NumberedView, layout: Layout, state: ArchState) -> NDArray[np.int32]:
     """(h, w) tooth that the view shows at each pixel, -1 where none."""
     teeth = visible_teeth(layout.prior, np.flatnonzero(layout.present), view)
-    buffer = render_ids(build_soup(Arch(layout.prior, state), teeth, view), numbered.camera)
+    arch = Arch(layout.prior, state)
+    buffer = render_ids(build_soup(arch, teeth, view), camera_in_view(arch, view, numbered.camera))
     return tooth_map(layout.prior, teeth, buffer)
 
 

@@ -14,7 +14,7 @@ from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.raster import render_ids
-from teethscape.parametric.rims import build_soup, tooth_map, visible_teeth
+from teethscape.parametric.rims import build_soup, camera_in_view, tooth_map, visible_teeth
 
 #: Size of the pictures on which labels and rendered teeth are compared, px.
 _COMPARED_SIZE = 360
@@ -73,7 +73,7 @@ class Reader:
         Args:
             view: which view.
             labels: (h, w) instance ids, 0 = none.
-            camera: in px of the labels.
+            camera: in px of the labels, for teeth in occlusion.
             present: FDI numbers of the teeth to draw.
         """
         factor = _COMPARED_SIZE / max(labels.shape)
@@ -82,7 +82,8 @@ class Reader:
         wanted = frozenset(present)
         indices = np.array([i for i, f in enumerate(self.prior.fdi) if f in wanted])
         teeth = visible_teeth(self.prior, indices, view)
-        buffer = render_ids(build_soup(self.arch, teeth, view), camera.resized(*size))
+        sight = camera_in_view(self.arch, view, camera.resized(*size))
+        buffer = render_ids(build_soup(self.arch, teeth, view), sight)
         painted = tooth_map(self.prior, teeth, buffer)
         count = len(self.prior.fdi)
         ids = np.unique(small[small > 0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from teethscape.parametric.camera import Camera
 from teethscape.parametric.contours import Contour, owned_outline
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.raster import IdBuffer, TriangleSoup, render_ids
-from teethscape.parametric.rotation import FloatArray
+from teethscape.parametric.rotation import FloatArray, rotation_matrix
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,18 @@ def visible_teeth(prior: ToothPrior, present: NDArray[np.intp], view: View) -> l
 def vertices_in_view(arch: Arch, index: int, view: View) -> FloatArray:
     """(V, 3) crown in the frame of a view's camera: in occlusion unless occlusal."""
     return arch.vertices(index) if view.is_occlusal else arch.world_vertices(index)
+
+
+def camera_in_view(arch: Arch, view: View, camera: Camera) -> Camera:
+    """A camera that was fitted to teeth in occlusion, for crowns as :func:`vertices_in_view` gives them."""
+    if view is not View.MANDIBULAR_OCCLUSAL:
+        return camera
+    there = arch.bitten(camera.pivot[None])[0] - camera.pivot
+    return replace(
+        camera,
+        rotation=camera.rotation @ rotation_matrix(arch.state.bite[3:]),
+        translation=camera.translation + camera.rotation @ there,
+    )
 
 
 def build_soup(arch: Arch, teeth: list[int], view: View) -> TriangleSoup:
