@@ -9,7 +9,7 @@ What is left between the best and the next decides whether the set is trusted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -134,15 +134,29 @@ class _Search:
 
     def run(self) -> _Found:
         """Improve the bite views' numbers, then the arches', until neither changes."""
-        settled = self._first()
+        start = self._occlusal_start().guess
+        proposer = Proposer(self.photos, start, self.belief, self.ticks)
+        self.proposals = {view: proposer.proposals(task) for view, task in self.tasks.items()}
+        settled = self._begun(start)
         for _ in range(_ROUNDS):
-            settled = self._bites(settled)
+            settled = self._at_rest(self._bites(settled))
             settled, changed = self._arches(settled)
             if not changed:
                 break
-        if self._unlabelled(settled.guess):
-            settled = self._without_unlabelled(settled)
+        extra = self._unlabelled(settled.guess)
+        if extra:
+            settled = self._without(settled, extra, start)
         return _Found(settled, dict(self.margin))
+
+    def _begun(self, start: Guess, avoided: Collection[int] = ()) -> Settled:
+        """The likeliest numbers of each bite view that name none of some teeth, all views fitted."""
+        views = {}
+        for view, found in self.proposals.items():
+            fit = [p.numbered for p in found if not np.isin(p.numbered.tooth, list(avoided)).any()]
+            if not fit and not avoided:
+                _refuse_view(view)
+            views[view] = fit[0] if fit else found[0].numbered
+        return settle(replace(start, views={**start.views, **views}), self.photos.outline)
 
     def _unlabelled(self, guess: Guess) -> set[int]:
         """Numbered teeth, second molars aside, that their occlusal photo does not show."""
@@ -155,28 +169,15 @@ class _Search:
         jaws = {int(t) for seen in self.arches.values() for t in seen.judge.rows}
         return {int(t) for t in guess.teeth} & jaws - shown
 
-    def _without_unlabelled(self, settled: Settled) -> Settled:
+    def _without(self, settled: Settled, extra: Collection[int], start: Guess) -> Settled:
         """Weigh the numbers against those that only teeth of the occlusal photos have."""
-        other = self._bites(self._first(unlabelled=False))
+        other = self._bites(self._at_rest(self._begun(start, extra)))
         rival = weigh_rival(settled, other.guess)
         other, behind = duel(settled, rival, self.photos.outline)
         for view in BITE_VIEWS:
             if conflict(other.guess.views[view].tooth, settled.guess.views[view].tooth):
                 self.margin[view] = min(self.margin[view], abs(behind))
-        return self._at_rest(other.guess) if behind < 0 else settled
-
-    def _first(self, unlabelled: bool = True) -> Settled:
-        """The likeliest numbers of each bite view, all views at rest."""
-        start = self._occlusal_start()
-        proposer = Proposer(self.photos, start.guess, self.belief, self.ticks)
-        proposer.unlabelled = unlabelled
-        self.proposals = {view: proposer.proposals(task) for view, task in self.tasks.items()}
-        for view, found in self.proposals.items():
-            if not found:
-                _refuse_view(view)
-        views = {view: found[0].numbered for view, found in self.proposals.items()}
-        guess = replace(start.guess, views={**start.guess.views, **views})
-        return self._at_rest(self._bites(settle(guess, self.photos.outline)).guess)
+        return self._at_rest(other) if behind < 0 else settled
 
     def _layout(self, choice: Mapping[Jaw, Candidate]) -> Layout:
         """The arch that numberings of the occlusal views mean."""
@@ -205,9 +206,8 @@ class _Search:
         state = replace(fit.belief.state, shape=np.zeros((len(self.photos.layouts.prior.fdi), MODES)))
         return settle(Guess(fit.belief.layout, state, fit.views), self.photos.outline)
 
-    def _at_rest(self, guess: Guess) -> Settled:
-        """Fit, read the bite views' numbers again, until they stay."""
-        settled = settle(guess, self.photos.outline)
+    def _at_rest(self, settled: Settled) -> Settled:
+        """Read the bite views' numbers again and fit, until they stay."""
         for _ in range(_ROUNDS):
             teeth = self._read(settled.guess)
             if all((teeth[v] == settled.guess.views[v].tooth).all() for v in teeth):
@@ -246,7 +246,7 @@ class _Search:
                 best = min(self._bite_rivals(settled, view), key=lambda r: r.behind, default=None)
                 self.margin[view] = abs(best.behind) if best else float("inf")
                 if best and best.behind < 0:
-                    settled, changed = self._at_rest(best.guess), True
+                    settled, changed = self._at_rest(settle(best.guess, self.photos.outline)), True
             if not changed:
                 break
         return settled
@@ -282,7 +282,7 @@ class _Search:
                 other, behind = duel(settled, rival, self.photos.outline)
                 leads[k] = behind + known
                 if leads[k] < 0 and seen.try_next(candidate):
-                    return self._at_rest(other.guess)
+                    return self._at_rest(other)
         self.margin[seen.view] = min(leads, default=float("inf"))
         return None
 

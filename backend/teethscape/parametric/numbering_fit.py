@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 
 from teethscape.dental.fdi import mirrored
 from teethscape.dental.views import View
@@ -40,6 +41,7 @@ _HALF = 2.0
 _ENOUGH = 0.2
 _HOPELESS_AFTER = 4
 _TRIES = 4
+_RIDGE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -115,17 +117,24 @@ class _System:
         return len(self.teeth) * _PER_TOOTH + 6 + PER_VIEW * self.order.index(view) + np.arange(PER_VIEW)
 
 
-def _tooth_covariance(layout: Layout, teeth: NDArray[np.intp]) -> FloatArray:
-    """Covariance of pose, size and shape of some teeth."""
+def _tooth_precision(layout: Layout, teeth: NDArray[np.intp]) -> tuple[FloatArray, float]:
+    """Precision of pose, size and shape of some teeth, and its log determinant.
+
+    The three are independent, so each is inverted alone.
+    """
     prior, n, m = layout.prior, len(layout.prior.fdi), len(teeth)
     pose = prior.pose_cov.reshape(n, 6, n, 6).copy()
     place = layout.place_cov.reshape(n, 3, n, 3)
     pose[:, :3, :, :3] = np.einsum("iab,iajc,jcd->ibjd", prior.axes, place, prior.axes)
-    cov = np.zeros((m, _PER_TOOTH, m, _PER_TOOTH))
-    cov[:, :6, :, :6] = pose[np.ix_(teeth, np.arange(6), teeth, np.arange(6))]
-    cov[:, 6, :, 6] = prior.log_size_cov[np.ix_(teeth, teeth)]
-    cov[:, np.arange(7, _PER_TOOTH), :, np.arange(7, _PER_TOOTH)] = _twins(prior, teeth)
-    return cov.reshape(m * _PER_TOOTH, -1)
+    pose = pose[np.ix_(teeth, np.arange(6), teeth, np.arange(6))].reshape(6 * m, -1)
+    parts = [np.linalg.inv(c) for c in (pose, prior.log_size_cov[np.ix_(teeth, teeth)], _twins(prior, teeth))]
+    out = np.zeros((m, _PER_TOOTH, m, _PER_TOOTH))
+    out[:, :6, :, :6] = parts[0].reshape(m, 6, m, 6)
+    out[:, 6, :, 6] = parts[1]
+    out[:, np.arange(7, _PER_TOOTH), :, np.arange(7, _PER_TOOTH)] = parts[2]
+    times = (1, 1, MODES)
+    log_det = sum(k * float(np.linalg.slogdet(p)[1]) for k, p in zip(times, parts, strict=True))
+    return out.reshape(m * _PER_TOOTH, -1), log_det
 
 
 def _twins(prior: ToothPrior, teeth: NDArray[np.intp]) -> FloatArray:
@@ -144,9 +153,10 @@ def _system(guess: Guess, rows: Mapping[View, ViewRows], loose: float) -> _Syste
     slot[teeth] = np.arange(len(teeth))
     inner = len(teeth) * _PER_TOOTH
     precision = np.zeros((inner + 6 + PER_VIEW * len(order),) * 2)
-    precision[:inner, :inner] = np.linalg.inv(_tooth_covariance(layout, teeth))
-    precision[inner : inner + 6, inner : inner + 6] = np.linalg.inv(layout.prior.bite_cov)
-    log_det = float(np.linalg.slogdet(precision[: inner + 6, : inner + 6])[1])
+    precision[:inner, :inner], log_det = _tooth_precision(layout, teeth)
+    bite = np.linalg.inv(layout.prior.bite_cov)
+    precision[inner : inner + 6, inner : inner + 6] = bite
+    log_det += float(np.linalg.slogdet(bite)[1])
     system = _System(teeth, slot, order, precision, log_det, loose)
     for view in order:
         place = system.view(view)[GROWTH]
@@ -196,16 +206,27 @@ class Reach:
     modes: FloatArray
 
 
+def _projected(numbered: NumberedView, rows: ViewRows, placed: PlacedHulls) -> dict[int, FloatArray]:
+    """(P, 2) px of the hull of every tooth of a view, all projected at once."""
+    teeth = sorted({int(numbered.tooth[own.instance]) for own in rows.rows})
+    if not teeth:
+        return {}
+    pixels = numbered.camera.project(np.concatenate([placed.points[t] for t in teeth]))
+    ends = np.cumsum([len(placed.points[t]) for t in teeth])[:-1]
+    return dict(zip(teeth, np.split(pixels, ends), strict=True))
+
+
 def reach(numbered: NumberedView, rows: ViewRows, placed: PlacedHulls, modes: bool = True) -> Reach:
     """Expected extents of a view; ``modes`` gathers what derivatives need."""
     parts: list[tuple[FloatArray, ...]] = []
+    pixels = _projected(numbered, rows, placed)
     for own in rows.rows:
         tooth = int(numbered.tooth[own.instance])
-        along = numbered.camera.project(placed.points[tooth]) @ UNIT[own.direction].T
+        along = pixels[tooth] @ UNIT[own.direction].T
         far = np.argmax(along, axis=0)
         extent = along[far, np.arange(len(far))]
         if modes:
-            bend = np.moveaxis(placed.modes[tooth][:, far], 0, 1)
+            bend = placed.modes[tooth][:, far].transpose(1, 0, 2)
             parts.append((extent, placed.points[tooth][far], placed.turned[tooth][far], bend))
         else:
             parts.append((extent,))
@@ -356,7 +377,9 @@ def _descend(
     for _ in range(_TRIES):
         normal = here.hessian.copy()
         normal[np.diag_indices(len(normal))] *= 1 + damping
-        step = np.linalg.solve(normal + 1e-9 * np.eye(len(normal)), here.gradient)
+        normal[np.diag_indices(len(normal))] += _RIDGE
+        factor = cho_factor(normal, overwrite_a=True, check_finite=False)
+        step = cho_solve(factor, here.gradient, check_finite=False)
         tried = _moved(guess, system, step)
         energy = _energy(tried, system, rows)
         if energy < here.energy:

@@ -113,7 +113,8 @@ def _hull(shape: ToothShape) -> tuple[FloatArray, FloatArray, FloatArray]:
     family = [shape.mean[rows] + s * _HULL_SPREAD * mode for mode in modes for s in (-1.0, 0.0, 1.0)]
     keep = np.unique(np.concatenate([np.argmax(points @ way, axis=0) for points in family]))
     low, high = shape.mean[:, 2].min(), shape.mean[:, 2].max()
-    return shape.mean[rows[keep]], modes[:, keep], (shape.mean[rows[keep], 2] - low) / (high - low)
+    height = (shape.mean[rows[keep], 2] - low) / (high - low)
+    return shape.mean[rows[keep]], np.ascontiguousarray(modes[:, keep]), height
 
 
 @dataclass(frozen=True)

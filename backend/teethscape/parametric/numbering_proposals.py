@@ -49,10 +49,7 @@ class Proposer:
         start: the occlusal views, fitted.
         belief: what they say about the teeth, by moments.
         ticks: told of every step.
-        unlabelled: true when teeth may turn up that the occlusal photos do not show.
     """
-
-    unlabelled = True
 
     def __init__(self, photos: PhotoSet, start: Guess, belief: Belief, ticks: Ticks) -> None:
         self.photos, self.start, self.belief, self.ticks = photos, start, belief, ticks
@@ -82,7 +79,7 @@ class Proposer:
         layout = self.belief.layout
         closed = np.array([f in layout.closed for f in layout.prior.fdi])
         found = options(task, self.belief)
-        if self.unlabelled and not (layout.present | closed).all():
+        if not (layout.present | closed).all():
             found += options(task, replace(self.belief, layout=replace(layout, present=~closed)))
         unlike: dict[bytes, NumberedView] = {}
         for beam in sorted(found, key=lambda o: o.cost):
