@@ -106,10 +106,9 @@ def _from_instances(inputs: FitInputs, prior: ToothPrior, progress: Progress) ->
         )
         for view, labels in inputs.labels.items()
     }
-    found = number_teeth(views, prior, inputs.jaws, on_step)
+    found = number_teeth(views, prior, inputs.jaws, frozenset(inputs.absent_teeth), on_step)
     labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
-    present = frozenset(found.present) - frozenset(inputs.absent_teeth)
-    numbered = Numbered(labels, present, found.fdi, found.margin, found.notices)
+    numbered = Numbered(labels, found.present, found.fdi, found.margin, found.notices)
     # Only cameras and bite are kept: started from the mean teeth the fit ends nearer to the truth.
     state = replace(ArchState.mean(len(prior.fdi), MODES), bite=found.state.bite)
     return _Start(_checked(numbered), RoughFit(found.prior, found.cameras, state))

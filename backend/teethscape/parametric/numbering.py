@@ -63,6 +63,10 @@ _ROUNDS = 4
 _CLOSE, _MOST_DUELS = 15.0, 2
 #: Photos that must show a tooth which its occlusal photo lacks.
 _CONFIRMED = 2
+_ADVICE = (
+    "If teeth are missing, say which (--absent 31, or mark them in the sidebar); "
+    "otherwise give masks with FDI numbers, or retake the photo so that more teeth are seen."
+)
 _OCCLUSAL = {Jaw.UPPER: View.MAXILLARY_OCCLUSAL, Jaw.LOWER: View.MANDIBULAR_OCCLUSAL}
 
 
@@ -93,6 +97,7 @@ def number_teeth(
     views: Mapping[View, NumberingView],
     prior: ToothPrior,
     jaws: Jaws = Jaws.BOTH,
+    absent: frozenset[int] = frozenset(),
     on_step: Callable[[float], None] = lambda _share: None,
 ) -> Numbering:
     """Number the instances of a set of photos.
@@ -101,13 +106,14 @@ def number_teeth(
         views: instance labels of every photo that the jaws need.
         prior: the tooth prior.
         jaws: jaws to reconstruct.
+        absent: FDI numbers that the user says are missing; no instance gets one of them.
         on_step: called several times a second with the share of work done; may raise to cancel.
 
     Raises:
         RefusedError: too few teeth, a mirrored photo, a child's teeth, or two numberings that
             explain the set almost as well.
     """
-    photos = measure_set({view: views[view] for view in views_needed(jaws)}, prior)
+    photos = measure_set({view: views[view] for view in views_needed(jaws)}, prior, absent)
     require_permanent(photos.found)
     arches = {jaw: ArchView(photos, view) for jaw, view in _OCCLUSAL.items() if view in photos.views}
     found = _Search(photos, arches, Ticks(on_step)).run()
@@ -188,6 +194,7 @@ class _Search:
             closed |= candidate.layout.closed & set(arch(jaw))
             inner = self.arches[jaw].judge.rows[1:-1]  # a second molar is often cut off
             missing |= {fdi[k] for k in inner if k not in candidate.tooth}
+        missing |= self.photos.absent
         return self.photos.layouts.get(closed | missing, closed)
 
     def _choice(self) -> dict[Jaw, Candidate]:
@@ -236,7 +243,7 @@ class _Search:
             np.concatenate([np.unique(v.tooth[v.used]) for v in guess.views.values()]), minlength=len(fdi)
         )
         often = {number for number, times in zip(fdi, count, strict=True) if times >= _CONFIRMED}
-        return _open(guess) | (often - layout.closed)
+        return _open(guess) | (often - layout.closed - self.photos.absent)
 
     def _bites(self, settled: Settled) -> Settled:
         """Weigh other numbers of each bite view until none is better."""
@@ -317,7 +324,7 @@ def _refuse_view(view: View) -> None:
     raise RefusedError(
         "numbering_uncertain",
         f"The teeth in the {view.title} photo cannot be numbered.",
-        "Give masks with FDI numbers, or retake the photo so that more teeth are seen.",
+        _ADVICE,
     )
 
 
@@ -341,7 +348,7 @@ def _require(margin: Mapping[View, float]) -> None:
         raise RefusedError(
             "numbering_uncertain",
             f"The teeth in the {names} photo can be numbered in more than one way.",
-            "Give masks with FDI numbers, or retake the photo so that more teeth are seen.",
+            _ADVICE,
         )
 
 

@@ -36,14 +36,15 @@ class ArchView:
         for count in range(min(teeth, _MOST_TEETH), 3, -1):
             self.largest = np.sort(np.argsort(-found.area)[:count])
             chosen = found.only(self.largest)
-            self.judge = OcclusalJudge(self.view, chosen, photos.frame[self.view], photos.layouts)
+            frame = photos.frame[self.view]
+            self.judge = OcclusalJudge(self.view, chosen, frame, photos.layouts, photos.absent)
             best = self.judge.best()
             if best:
                 return best
         raise RefusedError(
             "numbering_uncertain",
             f"The teeth in the {self.view.title} photo do not form an arch.",
-            "Retake it so that the whole arch is seen, or give masks for it.",
+            "Retake it so that the whole arch is seen, or give masks for it; check the teeth marked as missing, if any.",
         )
 
     def teeth(self, candidate: Candidate, count: int) -> NDArray[np.intp]:

@@ -108,20 +108,31 @@ def _skips(gap: float, most: int) -> Iterator[tuple[int, int]]:
         yield from ((free, shut) for shut in range(min(most, _MOST_CLOSED) - free + 1) if free + shut <= most)
 
 
-def enumerate_numberings(found: Instances, jaw: Jaw, gaps: FloatArray) -> list[Numbering1]:
-    """All plausible numberings of the instances of a jaw in arch order, cheapest first."""
+def enumerate_numberings(
+    found: Instances, jaw: Jaw, gaps: FloatArray, absent: frozenset[int] = frozenset()
+) -> list[Numbering1]:
+    """All plausible numberings of the instances of a jaw in arch order, cheapest first.
+
+    Args:
+        found: the instances.
+        jaw: their jaw.
+        gaps: (n - 1,) rough free space between them, mm.
+        absent: places 0..13 that the user says are empty.
+    """
+    costs = [0.0 if place in absent else missing_cost(fdi) for place, fdi in enumerate(arch(jaw))]
     out: list[Numbering1] = []
     for before, after in product((0, 1), repeat=2):
         count = len(found) - before - after
         if 3 <= count <= 14:
-            out += _ordered(count, gaps[before : before + count - 1], (before, after), arch(jaw))
+            out += _ordered(count, gaps[before : before + count - 1], (before, after), costs)
+    out = [numbering for numbering in out if absent.isdisjoint(numbering.places)]
     return sorted(out, key=lambda n: n.cost)[:_MOST_HYPOTHESES]
 
 
 def _ordered(
-    count: int, gaps: FloatArray, left_out: tuple[int, int], order: tuple[int, ...]
+    count: int, gaps: FloatArray, left_out: tuple[int, int], costs: list[float]
 ) -> list[Numbering1]:
-    """Numberings that leave out some instances at the ends."""
+    """Numberings that leave out some instances at the ends; ``costs`` are those of missing teeth, by place."""
     spare = 14 - count
     base = LEFT_OUT_COST * sum(left_out)
     out: list[Numbering1] = []
@@ -140,7 +151,8 @@ def _ordered(
         for free, shut in _skips(float(gaps[len(places) - 1]), room):
             inner = range(places[-1] + 1, places[-1] + 1 + free + shut)
             for gone in combinations(inner, shut):
-                more = sum(missing_cost(order[k]) for k in gone) + UNLABELLED_COST * free
+                open_ = sum(min(UNLABELLED_COST, costs[k]) for k in inner if k not in gone)
+                more = sum(costs[k] for k in gone) + open_
                 extend([*places, places[-1] + free + shut + 1], [*closed, *gone], cost + more)
 
     for first in range(spare + 1):
@@ -174,14 +186,21 @@ class OcclusalJudge:
         found: its instances in arch order, from the patient's right to the left.
         frame: width and height in px, mean and standard deviation of the log focal length.
         layouts: layouts of the prior.
+        absent: FDI numbers that the user says are missing.
     """
 
     def __init__(
-        self, view: View, found: Instances, frame: tuple[int, int, float, float], layouts: Layouts
+        self,
+        view: View,
+        found: Instances,
+        frame: tuple[int, int, float, float],
+        layouts: Layouts,
+        absent: frozenset[int] = frozenset(),
     ) -> None:
         self.view, self.found, self.layouts = view, found, layouts
         self.size, self.focal = frame[:2], frame[2:]
         self.jaw = view.jaws[0]
+        self.absent = frozenset(place for place, fdi in enumerate(arch(self.jaw)) if fdi in absent)
         self.rows = jaw_rows(layouts.prior, self.jaw)
         self.crowns = crowns_of(layouts.prior)
         pitch = _PITCH if self.jaw is Jaw.UPPER else -_PITCH
@@ -189,7 +208,8 @@ class OcclusalJudge:
 
     def best(self) -> list[Candidate]:
         """The likeliest numberings, best first."""
-        hypotheses = enumerate_numberings(self.found, self.jaw, gaps_mm(self.found, self.jaw))
+        gaps = gaps_mm(self.found, self.jaw)
+        hypotheses = enumerate_numberings(self.found, self.jaw, gaps, self.absent)
         by_count: dict[tuple[int, ...], list[Numbering1]] = {}
         for hypothesis in hypotheses:
             used = tuple(k for k, p in enumerate(hypothesis.places) if p >= 0)
@@ -206,7 +226,7 @@ class OcclusalJudge:
         place_of = {int(tooth): place for place, tooth in enumerate(self.rows)}
         now = np.array([place_of[int(t)] for t in current.tooth[used]])
         out: dict[tuple[int, ...], Candidate] = {}
-        for hypothesis in enumerate_numberings(found, self.jaw, gaps_mm(found, self.jaw)):
+        for hypothesis in enumerate_numberings(found, self.jaw, gaps_mm(found, self.jaw), self.absent):
             apart = int((np.array(hypothesis.places) != now).sum())
             if min(hypothesis.places) >= 0 and 0 < apart <= _MOST_APART:
                 tooth = np.full(len(self.found), -1)

@@ -77,10 +77,10 @@ class Proposer:
     def _options(self, task: BiteView) -> list[NumberedView]:
         """Numbers by moments: without, and with, teeth that the occlusal photos do not show."""
         layout = self.belief.layout
-        closed = np.array([f in layout.closed for f in layout.prior.fdi])
+        possible = np.array([f not in layout.closed | self.photos.absent for f in layout.prior.fdi])
         found = options(task, self.belief)
-        if not (layout.present | closed).all():
-            found += options(task, replace(self.belief, layout=replace(layout, present=~closed)))
+        if (possible & ~layout.present).any():
+            found += options(task, replace(self.belief, layout=replace(layout, present=possible)))
         unlike: dict[bytes, NumberedView] = {}
         for beam in sorted(found, key=lambda o: o.cost):
             unlike.setdefault(beam.views[task.view].tooth.tobytes(), beam.views[task.view])

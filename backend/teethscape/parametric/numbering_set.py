@@ -34,6 +34,7 @@ class PhotoSet:
         focal: focal length from EXIF in px of ``labels``, or None.
         outline: extents of the instances.
         layouts: layouts of the prior.
+        absent: FDI numbers that the user says are missing.
     """
 
     views: Mapping[View, NumberingView]
@@ -43,6 +44,7 @@ class PhotoSet:
     focal: Mapping[View, float | None]
     outline: Mapping[View, Outline]
     layouts: Layouts
+    absent: frozenset[int] = frozenset()
 
     @property
     def exif(self) -> bool:
@@ -70,7 +72,9 @@ def _beside_scraps(seen: measuring.Instances) -> NDArray[np.bool_]:
     return out
 
 
-def measure_set(views: Mapping[View, NumberingView], prior: ToothPrior) -> PhotoSet:
+def measure_set(
+    views: Mapping[View, NumberingView], prior: ToothPrior, absent: frozenset[int] = frozenset()
+) -> PhotoSet:
     """Measure every photo.
 
     Raises:
@@ -98,4 +102,4 @@ def measure_set(views: Mapping[View, NumberingView], prior: ToothPrior) -> Photo
         found[view], outline[view] = seen, outlines(small, seen.ids)
         if view.is_occlusal:
             outline[view].valid[_beside_scraps(seen)] = False
-    return PhotoSet(views, labels, found, frame, focal, outline, Layouts(prior))
+    return PhotoSet(views, labels, found, frame, focal, outline, Layouts(prior), absent)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.prior import load_prior
+from teethscape.parametric.rims import camera_in_view, vertices_in_view
 from teethscape.parametric.rotation import left_jacobian, rotation_matrix, rotation_vector
 
 STEP = 1e-6
@@ -104,3 +106,18 @@ def test_left_teeth_mirror_right_ones_under_equal_parameters():
     arch = Arch(prior, ArchState.mean().moved(step, np.zeros(6)))
     right, left = (arch.vertices(prior.fdi.index(fdi)) for fdi in (13, 23))
     assert np.allclose(right * [-1, 1, 1], left, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("view", "fdi"),
+    [
+        (View.MANDIBULAR_OCCLUSAL, 33),
+        (View.MAXILLARY_OCCLUSAL, 16),
+        (View.ANTERIOR, 16),
+        (View.ANTERIOR, 33),
+    ],
+)
+def test_a_camera_of_teeth_in_occlusion_shows_a_crown_of_the_view_at_the_same_place(arch, camera, view, fdi):
+    index = arch.prior.fdi.index(fdi)
+    there = camera_in_view(arch, view, camera).project(vertices_in_view(arch, index, view))
+    assert np.allclose(there, camera.project(arch.world_vertices(index)), atol=1e-6)

@@ -55,6 +55,17 @@ def test_a_whole_arch_is_numbered_in_one_way_first():
     assert best.places == tuple(range(14))
 
 
+def test_a_tooth_that_the_user_says_is_missing_gets_no_instance():
+    found = upper_instances(frozenset({24}))
+    gaps = gaps_mm(found, Jaw.UPPER)
+    free = enumerate_numberings(found, Jaw.UPPER, gaps)
+    place = UPPER_ARCH.index(24)
+    told = enumerate_numberings(found, Jaw.UPPER, gaps, frozenset({place}))
+    assert any(place in numbering.places for numbering in free)
+    assert told and not any(place in numbering.places for numbering in told)
+    assert told[0].cost == 0.0
+
+
 def test_an_open_gap_keeps_its_place_free():
     found = upper_instances(frozenset({15}))
     gaps = gaps_mm(found, Jaw.UPPER)
