@@ -14,8 +14,9 @@ from ..scene.units import shows_millimetres
 from ..session.result import result_of
 from ..session.view_state import ResultView
 from . import icons
+from .arches import tooth_label, tooth_name
 from .base import TeethPanel, deviation, wrapped
-from .chart import draw_chart, tooth_label, tooth_name
+from .chart import draw_chart
 
 _SHORT = {
     View.ANTERIOR: "Anterior", View.LEFT_BUCCAL: "Left", View.RIGHT_BUCCAL: "Right",
