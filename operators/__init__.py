@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import bpy
 
-from . import engine, export, photo_edits, photos, reconstruct, result
+from . import engine, export, missing, photo_edits, photos, reconstruct, result
 
 register, unregister = bpy.utils.register_classes_factory(
     (
         *engine.classes,
         *photos.classes,
         *photo_edits.classes,
+        *missing.classes,
         *reconstruct.classes,
         *result.classes,
         *export.classes,

@@ -13,7 +13,8 @@ from ..backend.client import ClientError, JobState, JobView
 from ..backend.teethscape.errors import TeethscapeError
 from ..session import ticker
 from ..session.readiness import job_is_open, why_not
-from ..session.request import build_request, new_case_folder
+from ..session.refusal import case_for
+from ..session.request import build_request
 from ..session.result import show_case
 from ..session.runtime import runtime
 from ..session.view_state import state
@@ -44,8 +45,8 @@ class TEETH_OT_reconstruct(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Submit the job; in background mode wait for it."""
         settings = context.scene.teethscape
-        chosen = settings.result_folder if self.into_result else bpy.path.abspath(settings.case_folder)
-        output = Path(chosen) if chosen else new_case_folder()
+        shown = settings.result_folder if self.into_result else ""
+        output = Path(shown) if shown else case_for(settings)
         try:
             current = runtime()
             current.scene_name = context.scene.name

@@ -97,22 +97,6 @@ class TEETH_OT_select_tooth(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class TEETH_OT_declare_present(bpy.types.Operator):
-    """Let the next reconstruction look for this tooth again."""
-
-    bl_idname = "teeth.declare_present"
-    bl_label = "Look for It Again"
-    bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
-
-    fdi: IntProperty(name="FDI", options={"SKIP_SAVE"})
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Take it off the list of absent teeth."""
-        settings = context.scene.teethscape
-        settings.absent_teeth = settings.absent_teeth - {self.fdi}
-        return {"FINISHED"}
-
-
 class TEETH_OT_add_known_length(bpy.types.Operator):
     """Add a length that was measured on the patient or on a cast."""
 
@@ -170,7 +154,6 @@ classes = (
     TEETH_OT_look_through,
     TEETH_OT_leave_photo,
     TEETH_OT_select_tooth,
-    TEETH_OT_declare_present,
     TEETH_OT_add_known_length,
     TEETH_OT_remove_known_length,
     TEETH_OT_use_millimetres,

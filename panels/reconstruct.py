@@ -6,8 +6,11 @@ import bpy
 
 from ..backend.client import JobState, JobView, Problem
 from ..backend.teethscape.progress import Stage
+from ..properties import TEETH_PG_scene
 from ..session.readiness import why_not
+from ..session.refusal import asks_for_missing_teeth
 from ..session.view_state import state
+from . import missing
 from .base import TeethPanel, clock, wrapped
 
 
@@ -38,6 +41,12 @@ def _draw_start(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     reason = why_not(settings)
     if reason:
         wrapped(layout, context, reason + ".", "INFO")
+    if not asks_for_missing_teeth():  # then the chart stands below the problem
+        missing.draw_section(layout, context)
+    _draw_options(layout, settings)
+
+
+def _draw_options(layout: bpy.types.UILayout, settings: TEETH_PG_scene) -> None:
     header, body = layout.panel("TEETH_PT_reconstruct_options", default_closed=True)
     header.label(text="Options")
     if body:
@@ -77,6 +86,8 @@ def _draw_end(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobV
         _draw_problem(layout.box(), context, view.problem)
         if view.problem.retryable or view.state is JobState.INTERRUPTED:
             layout.operator("teeth.resume_job", icon="FILE_REFRESH").job = view.id
+        if asks_for_missing_teeth():
+            missing.draw_question(layout, context)
     _draw_warnings(layout, context, view)
 
 

@@ -14,8 +14,9 @@ from ..scene.units import shows_millimetres
 from ..session.result import result_of
 from ..session.view_state import ResultView
 from . import icons
+from .arches import tooth_label, tooth_name
 from .base import TeethPanel, deviation, wrapped
-from .chart import draw_chart, tooth_label, tooth_name
+from .chart import draw_chart
 
 _SHORT = {
     View.ANTERIOR: "Anterior", View.LEFT_BUCCAL: "Left", View.RIGHT_BUCCAL: "Right",
@@ -78,10 +79,10 @@ def _draw_tooth(column: bpy.types.UILayout, context: bpy.types.Context, result: 
     column.label(text=f"{tooth_label(fdi)} · {tooth_name(fdi)}")
     record, tooth = result.teeth.get(fdi), find_tooth(context.scene, fdi)
     if record is None or tooth is None:
-        declared = fdi in context.scene.teethscape.absent_teeth
-        column.label(text="Declared absent" if declared else "Not found in the photos", icon="INFO")
-        if declared:
-            column.operator("teeth.declare_present").fdi = fdi
+        marked = fdi in context.scene.teethscape.absent_teeth
+        column.label(text="Marked as missing" if marked else "Not found in the photos", icon="INFO")
+        if marked:
+            column.operator("teeth.toggle_absent", text="Look for It Again").fdi = fdi
         return
     row = column.row()
     row.prop(tooth.teethscape, "present")

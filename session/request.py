@@ -25,6 +25,11 @@ def missing_views(settings: TEETH_PG_scene) -> tuple[View, ...]:
     return tuple(view for view in needed_views(settings) if not settings.slot(view).filepath)
 
 
+def photo_paths(settings: TEETH_PG_scene) -> tuple[str, ...]:
+    """The files that a job gets, in the order of the views."""
+    return tuple(bpy.path.abspath(settings.slot(view).filepath) for view in needed_views(settings))
+
+
 def new_case_folder() -> Path:
     """A folder that does not exist yet, named without anything of the patient's."""
     return cases_root() / f"case-{time.strftime('%Y%m%d')}-{secrets.token_hex(2)}"

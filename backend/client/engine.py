@@ -112,6 +112,14 @@ class EngineClient:
             stuck=silence > self._patience.stuck_s,
         )
 
+    def request(self, job: str) -> Mapping[str, Any]:
+        """What a job was asked to do, with absolute paths.
+
+        Raises:
+            ClientError: there is no such job, or it was forgotten.
+        """
+        return self._queue.request(job)
+
     def start(self) -> None:
         """Start the engine if it does not run; `submit` does it by itself.
 

@@ -86,6 +86,14 @@ class JobQueue:
             return view
         return replace(view, elapsed_s=time.monotonic() - self._started[job])
 
+    def request(self, job: str) -> Mapping[str, Any]:
+        """What a job was asked to do.
+
+        Raises:
+            ClientError: there is no such job on disk.
+        """
+        return self._store.request(job)
+
     def add(self, request: Mapping[str, Any]) -> JobView:
         """A new waiting job.
 

@@ -112,7 +112,7 @@ def test_absent_teeth_are_remembered_when_the_result_lacks_them(part, ready, sce
     (copy / "case.json").write_text(json.dumps(document))
     bpy.ops.teeth.open_case(directory=str(copy))
     assert part("session.request").build_request(ready, Path("/x"))["absent_teeth"] == [17]
-    bpy.ops.teeth.declare_present(fdi=17)
+    bpy.ops.teeth.toggle_absent(fdi=17)
     assert ready.absent_teeth == set()
     ready.absent_teeth = {24}
     bpy.ops.teeth.open_case(directory=str(case_folder))  # another case brings its own list

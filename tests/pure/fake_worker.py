@@ -1,6 +1,6 @@
 """An engine that only speaks: for tests of the client, never of results.
 
-    python fake_worker.py --mode ok|slow|garbage|stall|crash|out-of-memory|old-version
+    python fake_worker.py --mode ok|slow|refused|uncertain|garbage|stall|crash|out-of-memory|old-version
 
 ``crash-once`` crashes while the file ``--memory`` is absent and creates it. Modes
 concern jobs; the greeting is right in all of them but ``old-version``.
@@ -85,6 +85,8 @@ class FakeWorker:
                 self.send(protocol.Progress(job, stage, step / 4, overall))
         if self.mode == "refused":
             self.send(protocol.Error("milk_teeth", "Milk teeth.", "Use other photos.", job, 5))
+        elif self.mode == "uncertain":
+            self.send(protocol.Error("numbering_uncertain", "Which teeth?", "Give masks.", job, 5))
         else:
             self.send(protocol.Warning(job, "third_molar", "Tooth 18 was left out."))
             self.send(protocol.Result(job, summary={"teeth": 28}, elapsed_s=0.1))

@@ -220,6 +220,24 @@ def test_refusal_is_recorded(small, engine, tmp_path, monkeypatch):
     assert not list((tmp_path / "case" / "meshes").rglob("*.ply"))
 
 
+def test_refused_then_told_which_teeth_are_missing(small, engine, tmp_path, monkeypatch):
+    small.write_inputs(tmp_path)
+
+    def refuse_unless_told(inputs, progress):
+        if not inputs.absent_teeth:
+            raise RefusedError("numbering_uncertain", "Which teeth?", "Say which are missing.")
+        return small.quick_fit(inputs, progress)
+
+    monkeypatch.setattr(engine, "fit_case", refuse_unless_told)
+    with pytest.raises(RefusedError):
+        reconstruct(small.request(tmp_path), NoProgress())
+    told = reconstruct(replace(small.request(tmp_path), absent_teeth=(14,)), NoProgress())
+    assert list(told.resumed) == ["recognise", "segment"]
+    record = CaseFolder(tmp_path / "case").read_finished()
+    assert record["request"]["absent_teeth"] == [14]
+    assert "error" not in record
+
+
 @pytest.mark.parametrize("kind", [CancelledError, KeyboardInterrupt])
 def test_cancelled_then_continued(small, engine, tmp_path, monkeypatch, kind):
     small.write_inputs(tmp_path)

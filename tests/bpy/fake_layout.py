@@ -1,0 +1,70 @@
+"""A layout that remembers what a panel draws: Blender as a module has no window to draw in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import bpy
+
+
+@dataclass
+class Drawn:
+    """Everything that a panel has drawn, in order.
+
+    Attributes:
+        texts: labels.
+        buttons: operators, with the properties that the panel has set and whether they are pressed.
+        opened: sections that are open, by their identifier.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    buttons: list[tuple[str, SimpleNamespace, bool]] = field(default_factory=list)
+    opened: set[str] = field(default_factory=set)
+
+    def pressed(self, name: str) -> list[int]:
+        """FDI numbers of the pressed buttons of an operator."""
+        return [properties.fdi for button, properties, down in self.buttons if button == name and down]
+
+    def count(self, name: str) -> int:
+        """How many buttons of an operator there are."""
+        return sum(button == name for button, _, _ in self.buttons)
+
+
+class FakeLayout:
+    """Stands in for ``bpy.types.UILayout`` and all layouts within it."""
+
+    def __init__(self, drawn: Drawn) -> None:
+        self.drawn = drawn
+
+    def label(self, text: str = "", **_: object) -> None:
+        self.drawn.texts.append(text)
+
+    def operator(self, name: str, *, depress: bool = False, **_: object) -> SimpleNamespace:
+        self.drawn.buttons.append((name, SimpleNamespace(), depress))
+        return self.drawn.buttons[-1][1]
+
+    def panel(self, identifier: str, **_: object) -> tuple[FakeLayout, FakeLayout | None]:
+        return self, self if identifier in self.drawn.opened else None
+
+    def row(self, **_: object) -> FakeLayout:
+        return FakeLayout(self.drawn)
+
+    box = column = row
+
+    def prop(self, *_: object, **__: object) -> None:
+        """Properties draw themselves."""
+
+    separator = progress = prop
+
+
+def draw(panel: type, *opened: str, width: int = 400) -> Drawn:
+    """What a panel draws in a sidebar of a width in px with some sections open."""
+    drawn = Drawn(opened=set(opened))
+    context = SimpleNamespace(
+        scene=bpy.context.scene,
+        region=SimpleNamespace(width=width),
+        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),  # it is 0 without a window
+    )
+    panel.draw(SimpleNamespace(layout=FakeLayout(drawn)), context)
+    return drawn
