@@ -132,7 +132,7 @@ def enumerate_numberings(
 def _ordered(
     count: int, gaps: FloatArray, left_out: tuple[int, int], costs: list[float]
 ) -> list[Numbering1]:
-    """Numberings that leave out some instances at the ends; ``costs`` are those of missing teeth, by place."""
+    """Numberings that leave out some instances at the ends; ``costs``: of a missing tooth, by place."""
     spare = 14 - count
     base = LEFT_OUT_COST * sum(left_out)
     out: list[Numbering1] = []
