@@ -44,7 +44,7 @@ class ArchView:
         raise RefusedError(
             "numbering_uncertain",
             f"The teeth in the {self.view.title} photo do not form an arch.",
-            "Retake it so that the whole arch is seen, or give masks for it; are the missing teeth marked rightly?",
+            "Retake it so that the whole arch is seen, or give masks for it; check the teeth marked missing.",
         )
 
     def teeth(self, candidate: Candidate, count: int) -> NDArray[np.intp]:
