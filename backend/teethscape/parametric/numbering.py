@@ -9,6 +9,7 @@ What is left between the best and the next decides whether the set is trusted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,7 @@ from teethscape.parametric.dentition import require_permanent
 from teethscape.parametric.fit import MODES as FIT_MODES
 from teethscape.parametric.numbering_arch import ArchView, conflict
 from teethscape.parametric.numbering_bite import BiteView, bite_view
+from teethscape.parametric.numbering_expect import expected_state
 from teethscape.parametric.numbering_fit import Guess
 from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
 from teethscape.parametric.numbering_layout import Layout
@@ -223,27 +225,30 @@ class _Search:
         return settled
 
     def _read(self, guess: Guess) -> dict[View, NDArray[np.intp]]:
-        """Teeth of all views; those of the bite views as the fitted arch says."""
-        reader = Reader(guess.layout.prior, guess.state)
-        present = self._confirmed(guess)
-        out = {view: numbered.tooth for view, numbered in guess.views.items()}
-        for view in BITE_VIEWS:
-            seen = reader.overlaps(view, self.photos.labels[view], guess.views[view].camera, present)
-            out[view] = self.photos.teeth(view, reader.numbers(seen))
-        return out
+        """Teeth of all views; those of the bite views as the fitted arch says.
 
-    def _confirmed(self, guess: Guess) -> frozenset[int]:
-        """FDI numbers of the teeth that may be seen.
-
-        A tooth that its occlusal photo lacks must show in two other photos: one sliver
-        with a neighbour's number shall not invent it.
+        A tooth that its occlusal photo lacks is drawn as well, where it is expected, and kept
+        if two other photos show it: one sliver with a neighbour's number shall not invent it.
         """
-        fdi, layout = guess.layout.prior.fdi, guess.layout
-        count = np.bincount(
-            np.concatenate([np.unique(v.tooth[v.used]) for v in guess.views.values()]), minlength=len(fdi)
-        )
-        often = {number for number, times in zip(fdi, count, strict=True) if times >= _CONFIRMED}
-        return _open(guess) | (often - layout.closed - self.photos.absent)
+        reader = Reader(guess.layout.prior, expected_state(guess))
+        forbidden = guess.layout.closed | self.photos.absent
+        numbers = self._numbers(reader, guess, frozenset(reader.prior.fdi) - forbidden)
+        named = Counter(fdi for names in numbers.values() for fdi in set(names.values()))
+        for view in (v for v in guess.views if v.is_occlusal):
+            named.update(set(self.photos.numbers(view, guess.views[view].tooth).values()))
+        often = {fdi for fdi, times in named.items() if times >= _CONFIRMED}
+        if set(named) - often - _open(guess):
+            numbers = self._numbers(reader, guess, (_open(guess) | often) - forbidden)
+        out = {view: numbered.tooth for view, numbered in guess.views.items()}
+        return out | {view: self.photos.teeth(view, names) for view, names in numbers.items()}
+
+    def _numbers(self, reader: Reader, guess: Guess, drawn: frozenset[int]) -> dict[View, dict[int, int]]:
+        """Numbers of the bite views' instances, read off some drawn teeth."""
+        out = {}
+        for view in BITE_VIEWS:
+            camera = guess.views[view].camera
+            out[view] = reader.numbers(reader.overlaps(view, self.photos.labels[view], camera, drawn))
+        return out
 
     def _bites(self, settled: Settled) -> Settled:
         """Weigh other numbers of each bite view until none is better."""

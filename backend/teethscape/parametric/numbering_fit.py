@@ -117,17 +117,24 @@ class _System:
         return len(self.teeth) * _PER_TOOTH + 6 + PER_VIEW * self.order.index(view) + np.arange(PER_VIEW)
 
 
+def tooth_covariances(layout: Layout) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Covariances of all teeth: poses (28, 6, 28, 6), log sizes (28, 28), each shape mode (28, 28)."""
+    prior, n = layout.prior, len(layout.prior.fdi)
+    pose = prior.pose_cov.reshape(n, 6, n, 6).copy()
+    place = layout.place_cov.reshape(n, 3, n, 3)
+    pose[:, :3, :, :3] = np.einsum("iab,iajc,jcd->ibjd", prior.axes, place, prior.axes)
+    return pose, prior.log_size_cov, _twins(prior)
+
+
 def _tooth_precision(layout: Layout, teeth: NDArray[np.intp]) -> tuple[FloatArray, float]:
     """Precision of pose, size and shape of some teeth, and its log determinant.
 
     The three are independent, so each is inverted alone.
     """
-    prior, n, m = layout.prior, len(layout.prior.fdi), len(teeth)
-    pose = prior.pose_cov.reshape(n, 6, n, 6).copy()
-    place = layout.place_cov.reshape(n, 3, n, 3)
-    pose[:, :3, :, :3] = np.einsum("iab,iajc,jcd->ibjd", prior.axes, place, prior.axes)
+    m, own = len(teeth), np.ix_(teeth, teeth)
+    pose, size, shape = tooth_covariances(layout)
     pose = pose[np.ix_(teeth, np.arange(6), teeth, np.arange(6))].reshape(6 * m, -1)
-    parts = [np.linalg.inv(c) for c in (pose, prior.log_size_cov[np.ix_(teeth, teeth)], _twins(prior, teeth))]
+    parts = [np.linalg.inv(c) for c in (pose, size[own], shape[own])]
     out = np.zeros((m, _PER_TOOTH, m, _PER_TOOTH))
     out[:, :6, :, :6] = parts[0].reshape(m, 6, m, 6)
     out[:, 6, :, 6] = parts[1]
@@ -137,13 +144,11 @@ def _tooth_precision(layout: Layout, teeth: NDArray[np.intp]) -> tuple[FloatArra
     return out.reshape(m * _PER_TOOTH, -1), log_det
 
 
-def _twins(prior: ToothPrior, teeth: NDArray[np.intp]) -> FloatArray:
-    """(m, m) correlation of the shapes of some teeth."""
-    out = np.eye(len(teeth))
-    index = {prior.fdi[t]: k for k, t in enumerate(teeth)}
-    for fdi, k in index.items():
-        if mirrored(fdi) in index:
-            out[k, index[mirrored(fdi)]] = TWIN_CORRELATION
+def _twins(prior: ToothPrior) -> FloatArray:
+    """(28, 28) correlation of the shapes of all teeth."""
+    twin = [prior.fdi.index(mirrored(fdi)) for fdi in prior.fdi]
+    out = np.eye(len(twin))
+    out[np.arange(len(twin)), twin] = TWIN_CORRELATION
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +12,9 @@ from teethscape.dental.fdi import Jaw, arch, is_left, jaw_of
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.rotation import FloatArray, rotation_matrix
 
-#: Part of a closed gap that the teeth behind it have moved, and its spread.
-_FROM_BEHIND, _FROM_BEHIND_SD = 0.75, 0.3
+#: Part of a closed gap that the teeth behind it have moved, by place in the quadrant, and its
+#: spread. Teeth drift mesially; for an incisor those across the midline are as near.
+_FROM_BEHIND, _FROM_BEHIND_SD = (0.5, 0.65, 0.75, 0.75, 0.75, 0.75, 0.75), 0.3
 _LEFT_OPEN_SD_MM = 0.7
 #: Width of a gap in units of the missing crown's mesiodistal extent.
 _CONTACT_WIDTH = 0.94
@@ -57,24 +59,25 @@ class Layouts:
     def get(self, missing: frozenset[int], closed: frozenset[int] = frozenset()) -> Layout:
         """The mean arch with teeth missing, the gaps of ``closed`` taken up by their neighbours."""
         if closed not in self._places:
-            self._places[closed] = _close_gaps(self.prior, [self._ways[f] for f in sorted(closed)])
+            self._places[closed] = _close_gaps(self.prior, {f: self._ways[f] for f in sorted(closed)})
         moved, cov = self._places[closed]
         present = np.array([fdi not in missing for fdi in self.prior.fdi])
         return Layout(moved, present, closed, cov)
 
 
 def _close_gaps(
-    prior: ToothPrior, fields: list[tuple[FloatArray, FloatArray]]
+    prior: ToothPrior, ways: Mapping[int, tuple[FloatArray, FloatArray]]
 ) -> tuple[ToothPrior, FloatArray]:
     """The prior with the mean places, and the covariance (84, 84), that hold once gaps have closed."""
     way = np.zeros(len(prior.fdi))
-    for behind, before in fields:
-        way += _FROM_BEHIND * behind + (1 - _FROM_BEHIND) * before
+    for fdi, (behind, before) in ways.items():
+        share = _FROM_BEHIND[fdi % 10 - 1]
+        way += share * behind + (1 - share) * before
     centre, axes = _slid(prior, way)
     moved = replace(prior, centre=centre, axes=axes)
     cov = place_covariance(moved)
     directions = arch_directions(moved)
-    for behind, before in fields:
+    for behind, before in ways.values():
         for along, sd in ((behind - before, _FROM_BEHIND_SD), (np.sign(behind), _LEFT_OPEN_SD_MM)):
             vector = (along[:, None] * directions).ravel() * sd
             cov = cov + np.outer(vector, vector)

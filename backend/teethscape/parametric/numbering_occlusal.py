@@ -129,9 +129,7 @@ def enumerate_numberings(
     return sorted(out, key=lambda n: n.cost)[:_MOST_HYPOTHESES]
 
 
-def _ordered(
-    count: int, gaps: FloatArray, left_out: tuple[int, int], costs: list[float]
-) -> list[Numbering1]:
+def _ordered(count: int, gaps: FloatArray, left_out: tuple[int, int], costs: list[float]) -> list[Numbering1]:
     """Numberings that leave out some instances at the ends; ``costs``: of a missing tooth, by place."""
     spare = 14 - count
     base = LEFT_OUT_COST * sum(left_out)

@@ -25,7 +25,7 @@ _EQUAL = 0.45
 #: A scrap of a tooth (by area against the median) must fit better to get a number.
 _SMALL, _LEAST_OVERLAP_SMALL = 0.5, 0.6
 #: Part of a scrap that one tooth must cover to take it.
-_COVERED = 0.6
+_COVERED = 0.8
 #: Part of a tooth that a scrap must show to stand for it alone: its outline is believed.
 _MOST_OF_TOOTH = 0.5
 #: Part of a tooth's place that scraps must cover to say that it exists.
