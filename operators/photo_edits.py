@@ -88,15 +88,20 @@ class TEETH_OT_clear_photo(_SlotOperator, bpy.types.Operator):
 
 
 class TEETH_OT_clear_photos(bpy.types.Operator):
-    """Empty all slots; the files stay where they are."""
+    """Empty all slots, and forget missing teeth and known lengths: they are of that patient.
+
+    The files stay where they are.
+    """
 
     bl_idname = "teeth.clear_photos"
     bl_label = "Clear Photos"
     bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Empty the slots."""
+        """Empty the slots and what was said of the patient."""
         settings = context.scene.teethscape
+        settings.absent_teeth = set()
+        settings.known_lengths.clear()
         for view in View:
             for field in _FIELDS:
                 settings.slot(view).property_unset(field)

@@ -101,6 +101,15 @@ def test_clearing_keeps_the_files(photos, scene, shelf):
     assert shelf.checks == {}
 
 
+def test_clear_photos_forgets_what_was_said_of_the_patient(scene):
+    settings = scene.teethscape
+    bpy.ops.teeth.toggle_absent(fdi=16)
+    settings.known_lengths.add().teeth = "11"
+    bpy.ops.teeth.clear_photos()
+    assert settings.absent_teeth == set()
+    assert not settings.known_lengths
+
+
 def test_problems_reach_the_slot_in_words(photos, scene, shelf, part):
     (photos / "1.png").write_bytes(b"not a picture")
     (photos / "2.png").write_bytes((photos / "0.png").read_bytes())
