@@ -23,12 +23,12 @@ from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.dentition import require_permanent
 from teethscape.parametric.fit import MODES as FIT_MODES
-from teethscape.parametric.numbering_arch import ArchView, conflict
+from teethscape.parametric.numbering_arch import ArchView, conflict, differ
 from teethscape.parametric.numbering_bite import BiteView, bite_view
 from teethscape.parametric.numbering_expect import expected_state
 from teethscape.parametric.numbering_fit import Guess
 from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
-from teethscape.parametric.numbering_layout import Layout
+from teethscape.parametric.numbering_layout import Layout, jaw_rows
 from teethscape.parametric.numbering_measure import NumberingView
 from teethscape.parametric.numbering_mirror import require_unmirrored
 from teethscape.parametric.numbering_occlusal import Candidate
@@ -38,7 +38,7 @@ from teethscape.parametric.numbering_read import Reader
 from teethscape.parametric.numbering_rivals import (
     Rival,
     Settled,
-    aimed_rival,
+    aimed_rivals,
     duel,
     populated,
     renumbered,
@@ -154,6 +154,8 @@ class _Search:
         extra = self._unlabelled(settled.guess)
         if extra:
             settled = self._without(settled, extra, start)
+        for tooth in sorted(self._unlabelled(settled.guess)):
+            settled = self._beside_closed(settled, tooth)
         return _Found(settled, dict(self.margin))
 
     def _begun(self, start: Guess, avoided: Collection[int] = ()) -> Settled:
@@ -179,13 +181,40 @@ class _Search:
 
     def _without(self, settled: Settled, extra: Collection[int], start: Guess) -> Settled:
         """Weigh the numbers against those that only teeth of the occlusal photos have."""
+        kept = dict(self.margin)
         other = self._bites(self._at_rest(self._begun(start, extra)))
         rival = weigh_rival(settled, other.guess)
         other, behind = duel(settled, rival, self.photos.outline)
-        for view in BITE_VIEWS:
-            if conflict(other.guess.views[view].tooth, settled.guess.views[view].tooth):
-                self.margin[view] = min(self.margin[view], abs(behind))
+        if behind >= 0:
+            self.margin = kept
+        self._doubted(settled.guess, other.guess, behind)
         return self._at_rest(other) if behind < 0 else settled
+
+    def _beside_closed(self, settled: Settled, tooth: int) -> Settled:
+        """Weigh whether a tooth that its occlusal photo lacks is the neighbour held to be missing."""
+        guess, layout = settled.guess, settled.guess.layout
+        fdi, row = layout.prior.fdi, jaw_rows(layout.prior, jaw_of(layout.prior.fdi[tooth]))
+        place = int(np.flatnonzero(row == tooth)[0])
+        for other in row[max(place - 1, 0) : place + 2]:
+            if fdi[other] not in layout.closed:
+                continue
+            closed = layout.closed - {fdi[other]} | {fdi[tooth]}
+            table = np.arange(-1, len(fdi))
+            table[tooth + 1] = other
+            teeth = {view: table[numbered.tooth + 1] for view, numbered in guess.views.items()}
+            renamed = renumbered(guess, self.photos.layouts.get(layout.missing, closed), teeth)
+            found, behind = duel(settled, weigh_rival(settled, renamed), self.photos.outline)
+            self._doubted(guess, found.guess, behind)
+            if behind < 0:
+                return found
+        return settled
+
+    def _doubted(self, guess: Guess, other: Guess, behind: float) -> None:
+        """Lower the margin of the views to which two numberings give other numbers, scraps aside."""
+        changed = {v: differ(seen.tooth, guess.views[v].tooth) for v, seen in other.views.items()}
+        if sum(changed.values()) > 1:
+            for view in (view for view, count in changed.items() if count):
+                self.margin[view] = min(self.margin[view], abs(behind))
 
     def _layout(self, choice: Mapping[Jaw, Candidate]) -> Layout:
         """The arch that numberings of the occlusal views mean."""
@@ -271,8 +300,8 @@ class _Search:
             others.append(replace(now, tooth=shifted(now.tooth, populated(settled.guess), by)))
         told = np.array([own.instance for own in settled.rows[view].rows], np.intp)
         unlike = {o.tooth.tobytes(): o for o in others if conflict(o.tooth[told], now.tooth[told])}
-        guesses = [aimed_rival(settled, view, other) for other in unlike.values()]
-        return [weigh_rival(settled, guess) for guess in self.ticks.over(guesses) if guess is not None]
+        guesses = aimed_rivals(settled, view, unlike.values())
+        return [weigh_rival(settled, guess) for guess in self.ticks.over(guesses)]
 
     def _arches(self, settled: Settled) -> tuple[Settled, bool]:
         """Weigh other numbers of each arch."""
@@ -289,11 +318,14 @@ class _Search:
         """The photos at rest under a better numbering of an arch, if there is one."""
         rivals = self._arch_rivals(settled, seen)
         leads = [rival.behind + known for rival, known, _ in rivals]
-        for k, (rival, known, candidate) in enumerate(rivals[:_MOST_DUELS]):
+        fresh = [k for k, (_, _, candidate) in enumerate(rivals) if not seen.tried(candidate)]
+        for k in fresh[:_MOST_DUELS]:
+            rival, known, candidate = rivals[k]
             if leads[k] < _CLOSE:
                 other, behind = duel(settled, rival, self.photos.outline)
                 leads[k] = behind + known
-                if leads[k] < 0 and seen.try_next(candidate):
+                if leads[k] < 0:
+                    seen.choose(candidate)
                     return self._at_rest(other)
         self.margin[seen.view] = min(leads, default=float("inf"))
         return None

@@ -53,13 +53,14 @@ class ArchView:
         out[self.largest] = candidate.tooth
         return out
 
-    def try_next(self, candidate: Candidate) -> bool:
-        """Choose another numbering, unless it was chosen before: two that beat each other are equals."""
-        if candidate.tooth.tobytes() in self._tried:
-            return False
+    def tried(self, candidate: Candidate) -> bool:
+        """Whether a numbering was chosen before: two that beat each other are equals."""
+        return candidate.tooth.tobytes() in self._tried
+
+    def choose(self, candidate: Candidate) -> None:
+        """Choose another numbering."""
         self._tried.add(candidate.tooth.tobytes())
         self.choice = candidate
-        return True
 
     def rivals(self) -> list[Candidate]:
         """Numberings that might explain the photos better than the chosen one."""

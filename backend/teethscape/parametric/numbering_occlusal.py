@@ -230,7 +230,8 @@ class OcclusalJudge:
                 tooth = np.full(len(self.found), -1)
                 tooth[used] = self.rows[np.array(hypothesis.places)]
                 layout = self._layout(hypothesis)
-                made = Candidate(tooth, layout, current.camera, hypothesis.cost, hypothesis.cost)
+                cost = hypothesis.cost + LEFT_OUT_COST * (len(self.found) - len(used))
+                made = Candidate(tooth, layout, current.camera, cost, cost)
                 out.setdefault(hypothesis.places, made)
         nearest = sorted(out.values(), key=lambda c: (int((c.tooth != current.tooth).sum()), c.cost))
         return nearest[:_MOST_ALTERNATIVES]

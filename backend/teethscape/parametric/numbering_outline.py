@@ -178,10 +178,6 @@ class ViewRows:
         """(r,) extents of all instances, px."""
         return np.concatenate([own.extent for own in self.rows]) if self.rows else np.zeros(0)
 
-    def without(self, instances: frozenset[int]) -> ViewRows:
-        """The extents of all but some instances."""
-        return ViewRows(tuple(r for r in self.rows if r.instance not in instances), self.growth_sd)
-
     def sharpened(self, noise: float) -> ViewRows:
         """The same extents with their noise multiplied by a factor."""
         rows = tuple(replace(own, whiten=own.whiten / noise) for own in self.rows)

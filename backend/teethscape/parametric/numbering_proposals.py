@@ -13,7 +13,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.numbering_bite import BiteView
 from teethscape.parametric.numbering_fit import Effort, Guess, fit_outlines
 from teethscape.parametric.numbering_joint import Belief, NumberedView
-from teethscape.parametric.numbering_rivals import DISBELIEVED_COST, Settled, aimed_rival, populated, rows_of
+from teethscape.parametric.numbering_rivals import DISBELIEVED_COST, Settled, aimed_rivals, populated, rows_of
 from teethscape.parametric.numbering_search import MOVES, options, shifted
 from teethscape.parametric.numbering_set import PhotoSet
 from teethscape.parametric.numbering_ticks import Ticks
@@ -63,15 +63,12 @@ class Proposer:
         if not tried:
             return []
         best = min(tried.values(), key=lambda p: p.cost)
-        for by in self.ticks.over(MOVES):
-            moved = replace(
-                best.numbered, tooth=shifted(best.numbered.tooth, populated(best.settled.guess), by)
-            )
-            if moved.tooth.tobytes() in tried or len(moved.used) < _FEWEST:
-                continue
-            guess = aimed_rival(best.settled, task.view, moved)
-            if guess is not None:
-                tried[moved.tooth.tobytes()] = self._weighed(task.view, guess.views[task.view])
+        layout = populated(best.settled.guess)
+        moves = [replace(best.numbered, tooth=shifted(best.numbered.tooth, layout, by)) for by in MOVES]
+        new = [m for m in moves if m.tooth.tobytes() not in tried and len(m.used) >= _FEWEST]
+        for guess in self.ticks.over(aimed_rivals(best.settled, task.view, new)):
+            numbered = guess.views[task.view]
+            tried[numbered.tooth.tobytes()] = self._weighed(task.view, numbered)
         return sorted(tried.values(), key=lambda p: p.cost)
 
     def _options(self, task: BiteView) -> list[NumberedView]:

@@ -6,7 +6,7 @@ a better rival takes its place until none is left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
-from teethscape.parametric.numbering_aim import aim
+from teethscape.parametric.numbering_aim import Aimed, aim
 from teethscape.parametric.numbering_fit import Effort, Guess, Weighed, fit_outlines
 from teethscape.parametric.numbering_joint import NumberedView
 from teethscape.parametric.numbering_layout import Layout
@@ -30,7 +30,7 @@ _LEFT_OVER, _NOISE_RANGE = 0.6, (0.4, 1.5)
 #: Cost in nats of an extent that a numbering holds to be covered.
 DISBELIEVED_COST = 0.5
 #: A rival that its view's outlines contradict by so much, the teeth as they are, is no rival, nats.
-_CONTRADICTED = 60.0
+_CONTRADICTED, _ALWAYS = 60.0, 2
 _FIRST, _THEN, _LAST = Effort(3, loose=8.0), Effort(5, loose=2.0), Effort()
 _NEAR = Effort(3, loose=4.0)
 
@@ -80,7 +80,7 @@ def settle(start: Guess, outlines: Mapping[View, Outline]) -> Settled:
     weighed = fit_outlines(weighed.guess, rows, _LAST)
     noise = _noise(weighed, rows)
     unfit = {view: _unfit(weighed, view, own) for view, own in rows.items()}
-    rows = {view: own.without(unfit[view]).sharpened(noise) for view, own in rows.items()}
+    rows = {view: own.sharpened(noise) for view, own in rows.items()}
     effort = replace(_LAST, loose=1 / noise)
     return Settled(fit_outlines(weighed.guess, rows, effort), rows, effort, unfit)
 
@@ -173,16 +173,23 @@ def weigh_rival(best: Settled, guess: Guess) -> Rival:
     return Rival(found.guess, found.cost - (best.weighed.cost - dropped))
 
 
-def aimed_rival(best: Settled, view: View, numbered: NumberedView) -> Guess | None:
-    """A view under other numbers, its camera fitted; None when its outlines contradict the fitted teeth."""
+def aimed_rivals(best: Settled, view: View, others: Iterable[NumberedView]) -> list[Guess]:
+    """A view under other numbers, its camera fitted to the teeth as they are.
+
+    Those that its outlines contradict are left out, but for the nearest: wrong numbers may
+    have drawn the teeth so far that the right ones do not fit at first.
+    """
+    known = sum(best.weighed.misfit[view].values())
+    aimed = sorted((_aimed(best, view, other) for other in others), key=lambda a: a.energy)
+    kept = [a for k, a in enumerate(aimed) if k < _ALWAYS or a.energy < known + _CONTRADICTED]
+    return [replace(best.guess, views={**best.guess.views, view: a.numbered}) for a in kept]
+
+
+def _aimed(best: Settled, view: View, numbered: NumberedView) -> Aimed:
     own = best.rows[view].only(frozenset(int(k) for k in numbered.used))
     guess = replace(best.guess, views={**best.guess.views, view: numbered})
     loose = best.effort.loose
-    aimed = aim(guess, view, own, (Effort(6, 16 * loose), Effort(4, 4 * loose), Effort(3, loose)))
-    known = sum(best.weighed.misfit[view].values())
-    if aimed.energy > known + _CONTRADICTED:
-        return None
-    return replace(guess, views={**guess.views, view: aimed.numbered})
+    return aim(guess, view, own, (Effort(6, 16 * loose), Effort(4, 4 * loose), Effort(3, loose)))
 
 
 def duel(best: Settled, rival: Rival, outlines: Mapping[View, Outline]) -> tuple[Settled, float]:
