@@ -32,7 +32,7 @@ from teethscape.dental.photos import read_photo
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.dentition import MARGIN, evidence
-from teethscape.parametric.numbering_measure import Instances, along_arch, measure, shrunk
+from teethscape.parametric.numbering.measure import Instances, along_arch, measure, shrunk
 from teethscape.parametric.prior import load_prior
 from teethscape.segmentation.segmenter import Segmenter
 

@@ -20,7 +20,7 @@ from teethscape.errors import RefusedError
 from teethscape.parametric.crown_sizes import MILK
 from teethscape.parametric.dentition_rows import Row, explained
 from teethscape.parametric.dentition_sizes import Fitness, fitness
-from teethscape.parametric.numbering_measure import Instances
+from teethscape.parametric.numbering.measure import Instances
 from teethscape.parametric.rotation import FloatArray
 
 #: Nats by which a child's teeth must explain the photos better before the set is refused.

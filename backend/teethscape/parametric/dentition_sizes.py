@@ -16,7 +16,7 @@ from numpy.polynomial import legendre
 
 from teethscape.dental.fdi import Jaw
 from teethscape.parametric.crown_sizes import MILK, crown_size
-from teethscape.parametric.numbering_measure import Instances
+from teethscape.parametric.numbering.measure import Instances
 from teethscape.parametric.rotation import FloatArray
 
 #: Kinds of teeth of a quadrant: milk teeth, then permanent ones; the columns of a :class:`Fitness`.

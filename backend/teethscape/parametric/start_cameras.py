@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering_crowns import Placed, crowns_of, lower_teeth, place, see
+from teethscape.parametric.numbering.crowns import Placed, crowns_of, lower_teeth, place, see
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.rotation import FloatArray, rotation_matrix
 

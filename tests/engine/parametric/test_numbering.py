@@ -11,10 +11,11 @@ from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
 from teethscape.parametric.engine import focal_px
 from teethscape.parametric.interface import PhotoGeometry
-from teethscape.parametric.numbering import NumberingView, _left_out, number_teeth
-from teethscape.parametric.numbering_layout import Layouts
-from teethscape.parametric.numbering_measure import Instances
-from teethscape.parametric.numbering_set import PhotoSet
+from teethscape.parametric.numbering import NumberingView, number_teeth
+from teethscape.parametric.numbering.layout import Layouts
+from teethscape.parametric.numbering.measure import Instances
+from teethscape.parametric.numbering.photo_set import PhotoSet
+from teethscape.parametric.numbering.result import left_out
 from teethscape.parametric.prior import load_prior
 
 
@@ -73,9 +74,9 @@ def test_a_tooth_behind_the_second_molar_is_told():
     view = View.MAXILLARY_OCCLUSAL
     photos = PhotoSet({view: small}, {}, {view: found}, {}, {}, {}, Layouts(load_prior()))
     names = {int(i): fdi for i, fdi in zip(ids[1:15], UPPER_ARCH, strict=True)}
-    assert _left_out(photos, {view: names}) == ("A third molar in the Maxillary Occlusal photo is left out.",)
+    assert left_out(photos, {view: names}) == ("A third molar in the Maxillary Occlusal photo is left out.",)
     del names[2]  # no second molar: what lies behind may be one
-    assert _left_out(photos, {view: {**names, 16: 27}}) == ()
+    assert left_out(photos, {view: {**names, 16: 27}}) == ()
 
 
 def test_too_few_instances_are_refused():

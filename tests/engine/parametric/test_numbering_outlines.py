@@ -9,15 +9,15 @@ from teethscape.dental.fdi import TEETH
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering_aim import aim
-from teethscape.parametric.numbering_fit import Effort, Guess, fit_outlines
-from teethscape.parametric.numbering_joint import NumberedView
-from teethscape.parametric.numbering_layout import Layouts
-from teethscape.parametric.numbering_measure import measure
-from teethscape.parametric.numbering_outline import MODES, believed, outlines
-from teethscape.parametric.numbering_read import Reader
-from teethscape.parametric.numbering_rivals import renumbered, settle, weigh_rival
-from teethscape.parametric.numbering_search import shifted
+from teethscape.parametric.numbering.aim import aim
+from teethscape.parametric.numbering.bite_search import shifted
+from teethscape.parametric.numbering.fit import Effort, Guess, fit_outlines
+from teethscape.parametric.numbering.joint import NumberedView
+from teethscape.parametric.numbering.layout import Layouts
+from teethscape.parametric.numbering.measure import measure
+from teethscape.parametric.numbering.outline import MODES, believed, outlines
+from teethscape.parametric.numbering.read import Reader
+from teethscape.parametric.numbering.rivals import renumbered, settle, weigh_rival
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.rotation import rotation_matrix
 

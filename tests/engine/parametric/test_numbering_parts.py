@@ -7,9 +7,9 @@ from teethscape.dental.fdi import TEETH, UPPER_ARCH, Jaw
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering_layout import Layouts
-from teethscape.parametric.numbering_measure import Instances, along_arch, measure, split_rows
-from teethscape.parametric.numbering_occlusal import enumerate_numberings, gaps_mm
+from teethscape.parametric.numbering.layout import Layouts
+from teethscape.parametric.numbering.measure import Instances, along_arch, measure, split_rows
+from teethscape.parametric.numbering.occlusal import enumerate_numberings, gaps_mm
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.raster import TriangleSoup, render_ids
 from teethscape.parametric.start_cameras import start_from_fdi, view_rotation

@@ -2,7 +2,7 @@
 
 import pytest
 
-from teethscape.parametric.numbering_ticks import Ticks
+from teethscape.parametric.numbering.ticks import Ticks
 
 
 def test_shares_grow_and_stay_below_one():

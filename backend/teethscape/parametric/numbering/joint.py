@@ -12,10 +12,10 @@ from scipy.linalg import cho_factor, cho_solve
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering_crowns import lower_teeth
-from teethscape.parametric.numbering_layout import Layout
-from teethscape.parametric.numbering_measure import Instances
-from teethscape.parametric.numbering_occlusal import measured_of, view_of
+from teethscape.parametric.numbering.crowns import lower_teeth
+from teethscape.parametric.numbering.layout import Layout
+from teethscape.parametric.numbering.measure import Instances
+from teethscape.parametric.numbering.occlusal import measured_of, view_of
 from teethscape.parametric.rotation import FloatArray, rotation_matrix, skew
 from teethscape.parametric.start_cameras import counted_teeth
 

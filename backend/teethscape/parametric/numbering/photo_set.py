@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric import numbering_measure as measuring
-from teethscape.parametric.numbering_layout import Layouts
-from teethscape.parametric.numbering_measure import NumberingView
-from teethscape.parametric.numbering_outline import Outline, outlines
+from teethscape.parametric.numbering import measure as measuring
+from teethscape.parametric.numbering.layout import Layouts
+from teethscape.parametric.numbering.measure import NumberingView
+from teethscape.parametric.numbering.outline import Outline, outlines
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.start_cameras import focal_prior
 
 _FEWEST_TEETH = 4
+UNCERTAIN_ADVICE = (
+    "If teeth are missing, say which (--absent 31, or mark them in the sidebar); "
+    "otherwise give masks with FDI numbers, or retake the photo so that more teeth are seen."
+)
 #: An instance below this share of the median area is part of a tooth.
 SCRAP = 0.35
 

@@ -13,10 +13,10 @@ from teethscape.dental.fdi import Jaw, arch
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering_crowns import Seen, crowns_of, place, see
-from teethscape.parametric.numbering_evidence import Cameras, Expected, Measured, elongation, judge
-from teethscape.parametric.numbering_layout import Layout, Layouts, jaw_rows
-from teethscape.parametric.numbering_measure import Instances
+from teethscape.parametric.numbering.crowns import Seen, crowns_of, place, see
+from teethscape.parametric.numbering.evidence import Cameras, Expected, Measured, elongation, judge
+from teethscape.parametric.numbering.layout import Layout, Layouts, jaw_rows
+from teethscape.parametric.numbering.measure import Instances
 from teethscape.parametric.rotation import FloatArray
 from teethscape.parametric.start_cameras import Points, first_camera, view_rotation
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from teethscape.dental.views import View
-from teethscape.parametric.numbering_bite import BiteView
-from teethscape.parametric.numbering_fit import Effort, Guess, fit_outlines
-from teethscape.parametric.numbering_joint import Belief, NumberedView
-from teethscape.parametric.numbering_rivals import DISBELIEVED_COST, Settled, aimed_rivals, populated, rows_of
-from teethscape.parametric.numbering_search import MOVES, options, shifted
-from teethscape.parametric.numbering_set import PhotoSet
-from teethscape.parametric.numbering_ticks import Ticks
+from teethscape.parametric.numbering.bite import BiteView
+from teethscape.parametric.numbering.bite_search import MOVES, options, shifted
+from teethscape.parametric.numbering.fit import Effort, Guess, fit_outlines
+from teethscape.parametric.numbering.joint import Belief, NumberedView
+from teethscape.parametric.numbering.photo_set import PhotoSet
+from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, aimed_rivals, populated, rows_of
+from teethscape.parametric.numbering.ticks import Ticks
 
 #: Cost in nats of an instance without a number.
 _LEFT_OUT_COST = 30.0

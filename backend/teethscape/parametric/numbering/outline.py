@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, ArchState
-from teethscape.parametric.numbering_crowns import lower_teeth
-from teethscape.parametric.numbering_joint import NumberedView
-from teethscape.parametric.numbering_layout import Layout
+from teethscape.parametric.numbering.crowns import lower_teeth
+from teethscape.parametric.numbering.joint import NumberedView
+from teethscape.parametric.numbering.layout import Layout
 from teethscape.parametric.prior import ToothPrior, ToothShape
 from teethscape.parametric.raster import render_ids
 from teethscape.parametric.rims import build_soup, camera_in_view, tooth_map, visible_teeth

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
-from teethscape.parametric.numbering_aim import Aimed, aim
-from teethscape.parametric.numbering_fit import Effort, Guess, Weighed, fit_outlines
-from teethscape.parametric.numbering_joint import NumberedView
-from teethscape.parametric.numbering_layout import Layout
-from teethscape.parametric.numbering_outline import MODES, Outline, ViewRows, believed
+from teethscape.parametric.numbering.aim import Aimed, aim
+from teethscape.parametric.numbering.fit import Effort, Guess, Weighed, fit_outlines
+from teethscape.parametric.numbering.joint import NumberedView
+from teethscape.parametric.numbering.layout import Layout
+from teethscape.parametric.numbering.outline import MODES, Outline, ViewRows, believed
 from teethscape.parametric.rotation import rotation_matrix, rotation_vector
 
 #: Mean energy per extent above which an instance is no outline of its tooth (it saturates at 1).

@@ -1,41 +1,30 @@
-"""FDI numbers for arbitrary tooth instances: moments propose, outlines decide.
-
-An occlusal photo shows a whole arch, so counts, gaps and sizes propose its numbers
-(:mod:`numbering_occlusal`). A bite view may begin at any tooth; a search over first cameras
-proposes its numbers (:mod:`numbering_search`). Then all views are fitted jointly to the
-outlines, and rival numberings are weighed against the best one (:mod:`numbering_rivals`).
-What is left between the best and the next decides whether the set is trusted.
-"""
+"""The search for the numbering that explains the outlines of all photos best."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.fdi import Jaw, Jaws, arch, jaw_of
-from teethscape.dental.views import BITE_VIEWS, View, views_needed
+from teethscape.dental.fdi import Jaw, arch, jaw_of
+from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
-from teethscape.parametric.arch import ArchState
-from teethscape.parametric.camera import Camera
-from teethscape.parametric.dentition import require_permanent
-from teethscape.parametric.fit import MODES as FIT_MODES
-from teethscape.parametric.numbering_arch import ArchView, conflict, differ
-from teethscape.parametric.numbering_bite import BiteView, bite_view
-from teethscape.parametric.numbering_expect import expected_state
-from teethscape.parametric.numbering_fit import Guess
-from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
-from teethscape.parametric.numbering_layout import Layout, jaw_rows
-from teethscape.parametric.numbering_measure import NumberingView
-from teethscape.parametric.numbering_mirror import require_unmirrored
-from teethscape.parametric.numbering_occlusal import Candidate
-from teethscape.parametric.numbering_outline import MODES
-from teethscape.parametric.numbering_proposals import Proposer
-from teethscape.parametric.numbering_read import Reader
-from teethscape.parametric.numbering_rivals import (
+from teethscape.parametric.numbering.arch_view import ArchView, conflict, differ
+from teethscape.parametric.numbering.bite import BiteView, bite_view
+from teethscape.parametric.numbering.bite_search import MOVES, shifted
+from teethscape.parametric.numbering.expect import expected_state
+from teethscape.parametric.numbering.fit import Guess
+from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
+from teethscape.parametric.numbering.layout import Layout, jaw_rows
+from teethscape.parametric.numbering.occlusal import Candidate
+from teethscape.parametric.numbering.outline import MODES
+from teethscape.parametric.numbering.photo_set import SCRAP, UNCERTAIN_ADVICE, PhotoSet
+from teethscape.parametric.numbering.proposals import Proposer
+from teethscape.parametric.numbering.read import Reader
+from teethscape.parametric.numbering.rivals import (
     Rival,
     Settled,
     aimed_rivals,
@@ -45,19 +34,10 @@ from teethscape.parametric.numbering_rivals import (
     settle,
     weigh_rival,
 )
-from teethscape.parametric.numbering_search import MOVES, shifted
-from teethscape.parametric.numbering_set import SCRAP, PhotoSet, measure_set
-from teethscape.parametric.numbering_ticks import Ticks
-from teethscape.parametric.prior import ToothPrior
-from teethscape.parametric.rims import camera_in_view
+from teethscape.parametric.numbering.ticks import Ticks
 
-__all__ = ["Numbering", "NumberingView", "number_teeth"]
-
-#: Nats by which the best numbering must beat the next one.
-MARGIN = 2.0
 #: Proposals that are weighed again as rivals of a bite view's numbers.
 _MOST_PROPOSED = 3
-_LAST_PLACE = 7
 #: Instances of a row of a bite view from which its first cameras are found.
 _MOST_IN_ROW = 10
 _ROUNDS = 4
@@ -65,74 +45,18 @@ _ROUNDS = 4
 _CLOSE, _MOST_DUELS = 15.0, 2
 #: Photos that must show a tooth which its occlusal photo lacks.
 _CONFIRMED = 2
-_ADVICE = (
-    "If teeth are missing, say which (--absent 31, or mark them in the sidebar); "
-    "otherwise give masks with FDI numbers, or retake the photo so that more teeth are seen."
-)
-_OCCLUSAL = {Jaw.UPPER: View.MAXILLARY_OCCLUSAL, Jaw.LOWER: View.MANDIBULAR_OCCLUSAL}
+OCCLUSAL = {Jaw.UPPER: View.MAXILLARY_OCCLUSAL, Jaw.LOWER: View.MANDIBULAR_OCCLUSAL}
 
 
 @dataclass(frozen=True)
-class Numbering:
-    """Numbers of all instances and what they mean.
-
-    Attributes:
-        fdi: per view, instance id -> FDI number; instances left out are absent.
-        present: teeth that exist.
-        prior: the prior with the mean places that hold where gaps have closed.
-        cameras: a rough camera per view, px of the given labels; occlusal ones of their own jaw.
-        state: rough teeth and bite about ``prior``.
-        margin: per view, nats between the best and the next numbering.
-        notices: sentences for the user.
-    """
-
-    fdi: Mapping[View, Mapping[int, int]]
-    present: frozenset[int]
-    prior: ToothPrior
-    cameras: Mapping[View, Camera]
-    state: ArchState
-    margin: Mapping[View, float]
-    notices: tuple[str, ...]
-
-
-def number_teeth(
-    views: Mapping[View, NumberingView],
-    prior: ToothPrior,
-    jaws: Jaws = Jaws.BOTH,
-    absent: frozenset[int] = frozenset(),
-    on_step: Callable[[float], None] = lambda _share: None,
-) -> Numbering:
-    """Number the instances of a set of photos.
-
-    Args:
-        views: instance labels of every photo that the jaws need.
-        prior: the tooth prior.
-        jaws: jaws to reconstruct.
-        absent: FDI numbers that the user says are missing; no instance gets one of them.
-        on_step: called several times a second with the share of work done; may raise to cancel.
-
-    Raises:
-        RefusedError: too few teeth, a mirrored photo, a child's teeth, or two numberings that
-            explain the set almost as well.
-    """
-    photos = measure_set({view: views[view] for view in views_needed(jaws)}, prior, absent)
-    require_permanent(photos.found)
-    arches = {jaw: ArchView(photos, view) for jaw, view in _OCCLUSAL.items() if view in photos.views}
-    found = _Search(photos, arches, Ticks(on_step)).run()
-    require_unmirrored(found.settled, photos.outline)
-    _require(found.margin)
-    return _numbering(photos, found, jaws)
-
-
-@dataclass(frozen=True)
-class _Found:
+class Found:
     """The best numbering of all views, and per view the nats to its next rival."""
 
     settled: Settled
     margin: Mapping[View, float]
 
 
-class _Search:
+class Search:
     """Looks for the numbering that explains all outlines best."""
 
     def __init__(self, photos: PhotoSet, arches: Mapping[Jaw, ArchView], ticks: Ticks) -> None:
@@ -140,7 +64,7 @@ class _Search:
         self.tasks = {view: _bite_task(photos, view) for view in BITE_VIEWS}
         self.margin: dict[View, float] = {}
 
-    def run(self) -> _Found:
+    def run(self) -> Found:
         """Improve the bite views' numbers, then the arches', until neither changes."""
         start = self._occlusal_start().guess
         proposer = Proposer(self.photos, start, self.belief, self.ticks)
@@ -156,7 +80,7 @@ class _Search:
             settled = self._without(settled, extra, start)
         for tooth in sorted(self._unlabelled(settled.guess)):
             settled = self._beside_closed(settled, tooth)
-        return _Found(settled, dict(self.margin))
+        return Found(settled, dict(self.margin))
 
     def _begun(self, start: Guess, avoided: Collection[int] = ()) -> Settled:
         """The likeliest numbers of each bite view that name none of some teeth, all views fitted."""
@@ -266,8 +190,8 @@ class _Search:
         for view in (v for v in guess.views if v.is_occlusal):
             named.update(set(self.photos.numbers(view, guess.views[view].tooth).values()))
         often = {fdi for fdi, times in named.items() if times >= _CONFIRMED}
-        if set(named) - often - _open(guess):
-            numbers = self._numbers(reader, guess, (_open(guess) | often) - forbidden)
+        if set(named) - often - guess.layout.teeth:
+            numbers = self._numbers(reader, guess, (guess.layout.teeth | often) - forbidden)
         out = {view: numbered.tooth for view, numbered in guess.views.items()}
         return out | {view: self.photos.teeth(view, names) for view, names in numbers.items()}
 
@@ -351,17 +275,12 @@ class _Search:
         return renumbered(guess, self._layout({**self._choice(), seen.judge.jaw: candidate}), teeth)
 
 
-def _open(guess: Guess) -> frozenset[int]:
-    """FDI numbers of the teeth that are not missing."""
-    return frozenset(guess.layout.prior.fdi) - guess.layout.missing
-
-
 def _refuse_view(view: View) -> None:
     """Refuse a photo whose teeth match no arch."""
     raise RefusedError(
         "numbering_uncertain",
         f"The teeth in the {view.title} photo cannot be numbered.",
-        _ADVICE,
+        UNCERTAIN_ADVICE,
     )
 
 
@@ -375,59 +294,3 @@ def _bite_task(photos: PhotoSet, view: View) -> BiteView:
         row = np.flatnonzero((task.lower == lower) & task.sure & (found.area > SCRAP * np.median(found.area)))
         sure[row[np.argsort(-found.area[row])[:_MOST_IN_ROW]]] = True
     return replace(task, sure=sure)
-
-
-def _require(margin: Mapping[View, float]) -> None:
-    """Refuse when another numbering is nearly as good."""
-    doubtful = [view for view, lead in margin.items() if lead < MARGIN]
-    if doubtful:
-        names = " and ".join(view.title for view in doubtful)
-        raise RefusedError(
-            "numbering_uncertain",
-            f"The teeth in the {names} photo can be numbered in more than one way.",
-            _ADVICE,
-        )
-
-
-def _numbering(photos: PhotoSet, found: _Found, jaws: Jaws) -> Numbering:
-    """Everything that the best numbering says, at the given photos' size."""
-    guess = found.settled.guess
-    reader = Reader(guess.layout.prior, guess.state)
-    fdi = {view: photos.numbers(view, found.settled.believed(view)) for view in guess.views}
-    known = frozenset(n for names in fdi.values() for n in names.values())
-    shown: set[int] = set()
-    for view, numbered in guess.views.items():
-        seen = reader.overlaps(view, photos.labels[view], numbered.camera, known | _open(guess))
-        fdi[view] = reader.merged(seen, fdi[view], known)
-        shown |= {n for n in fdi[view].values() if jaw_of(n) in view.jaws}
-        if view.is_occlusal:
-            shown |= {n for n in reader.hinted(seen, fdi[view]) if n % 10 == _LAST_PLACE}
-    cameras = {
-        view: camera_in_view(reader.arch, view, numbered.camera).resized(
-            photos.views[view].width, photos.views[view].height
-        )
-        for view, numbered in guess.views.items()
-    }
-    present = frozenset(n for n in shown if jaw_of(n) in jaws.members)
-    state = replace(guess.state, shape=guess.state.shape[:, :FIT_MODES])
-    return Numbering(fdi, present, guess.layout.prior, cameras, state, found.margin, _left_out(photos, fdi))
-
-
-def _left_out(photos: PhotoSet, fdi: Mapping[View, Mapping[int, int]]) -> tuple[str, ...]:
-    """Notices about teeth behind the second molars, which the tooth model does not have."""
-    notices = []
-    for view, names in fdi.items():
-        if not view.is_occlusal:
-            continue
-        found = photos.found[view]
-        big = found.area > SCRAP * np.median(found.area)
-        numbers = [names.get(int(i)) for i in found.ids[big]]  # in arch order
-        ends = (numbers[0], numbers[1:]), (numbers[-1], numbers[-2::-1])
-        if any(end is None and _first(rest) % 10 == _LAST_PLACE for end, rest in ends):
-            notices.append(f"A third molar in the {view.title} photo is left out.")
-    return tuple(notices)
-
-
-def _first(numbers: list[int | None]) -> int:
-    """The first number of a row, 0 without one."""
-    return next((number for number in numbers if number is not None), 0)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering_bite import LEFT_OUT_COST, BiteView, assign, start_cameras
-from teethscape.parametric.numbering_joint import Belief, NumberedView, fit_joint
-from teethscape.parametric.numbering_layout import Layout, jaw_rows
+from teethscape.parametric.numbering.bite import LEFT_OUT_COST, BiteView, assign, start_cameras
+from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
+from teethscape.parametric.numbering.layout import Layout, jaw_rows
 
 _OPTIONS = 6
 _SKIPPED_COST = 3.0

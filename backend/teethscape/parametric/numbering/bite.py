@@ -12,11 +12,11 @@ from scipy.optimize import linear_sum_assignment
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering_evidence import Cameras, judge
-from teethscape.parametric.numbering_joint import Belief
-from teethscape.parametric.numbering_layout import Layout, jaw_rows
-from teethscape.parametric.numbering_measure import Instances, split_rows
-from teethscape.parametric.numbering_occlusal import measured_of, stack_expected, view_of
+from teethscape.parametric.numbering.evidence import Cameras, judge
+from teethscape.parametric.numbering.joint import Belief
+from teethscape.parametric.numbering.layout import Layout, jaw_rows
+from teethscape.parametric.numbering.measure import Instances, split_rows
+from teethscape.parametric.numbering.occlusal import measured_of, stack_expected, view_of
 from teethscape.parametric.rotation import FloatArray
 from teethscape.parametric.start_cameras import Points, counted_teeth, first_camera, view_rotation
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric.numbering_occlusal import Candidate, OcclusalJudge
-from teethscape.parametric.numbering_set import SCRAP, PhotoSet
+from teethscape.parametric.numbering.occlusal import Candidate, OcclusalJudge
+from teethscape.parametric.numbering.photo_set import SCRAP, PhotoSet
 
 #: Rivals by moments within so many nats of the best one are weighed by outlines.
 _NEAR, _MOST_NEAR = 40.0, 4

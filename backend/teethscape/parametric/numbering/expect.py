@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.parametric.arch import ArchState
-from teethscape.parametric.numbering_fit import Guess, tooth_covariances
+from teethscape.parametric.numbering.fit import Guess, tooth_covariances
 from teethscape.parametric.rotation import FloatArray
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from teethscape.dental.views import View
-from teethscape.parametric.numbering_fit import FOCAL, GROWTH, PER_VIEW, Effort, Guess, reach, robust, slopes
-from teethscape.parametric.numbering_joint import NumberedView
-from teethscape.parametric.numbering_outline import PlacedHulls, ViewRows, place_hulls
+from teethscape.parametric.numbering.fit import FOCAL, GROWTH, PER_VIEW, Effort, Guess, reach, robust, slopes
+from teethscape.parametric.numbering.joint import NumberedView
+from teethscape.parametric.numbering.outline import PlacedHulls, ViewRows, place_hulls
 from teethscape.parametric.rotation import FloatArray
 
 

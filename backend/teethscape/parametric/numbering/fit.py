@@ -17,10 +17,10 @@ from scipy.linalg import cho_factor, cho_solve
 from teethscape.dental.fdi import mirrored
 from teethscape.dental.views import View
 from teethscape.parametric.arch import POSE_SIZE, ArchState
-from teethscape.parametric.numbering_crowns import lower_teeth
-from teethscape.parametric.numbering_joint import NumberedView, focal_terms
-from teethscape.parametric.numbering_layout import Layout
-from teethscape.parametric.numbering_outline import (
+from teethscape.parametric.numbering.crowns import lower_teeth
+from teethscape.parametric.numbering.joint import NumberedView, focal_terms
+from teethscape.parametric.numbering.layout import Layout
+from teethscape.parametric.numbering.outline import (
     MODES,
     UNIT,
     PlacedHulls,

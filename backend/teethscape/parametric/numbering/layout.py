@@ -43,6 +43,11 @@ class Layout:
         return self.place_cov, self.prior.log_size_cov
 
     @property
+    def teeth(self) -> frozenset[int]:
+        """FDI numbers of the teeth that exist."""
+        return frozenset(self.prior.fdi) - self.missing
+
+    @property
     def missing(self) -> frozenset[int]:
         """FDI numbers of the absent teeth."""
         return frozenset(f for f, here in zip(self.prior.fdi, self.present, strict=True) if not here)

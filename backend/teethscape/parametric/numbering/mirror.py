@@ -11,9 +11,9 @@ from teethscape.dental.fdi import mirrored
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering_fit import Guess
-from teethscape.parametric.numbering_outline import DIRECTIONS, Outline
-from teethscape.parametric.numbering_rivals import DISBELIEVED_COST, Settled, settle
+from teethscape.parametric.numbering.fit import Guess
+from teethscape.parametric.numbering.outline import DIRECTIONS, Outline
+from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, settle
 
 #: Nats by which all photos must fit better with one of them flipped.
 _MARGIN = 10.0

@@ -1,0 +1,62 @@
+"""FDI numbers for arbitrary tooth instances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from teethscape.dental.fdi import Jaws
+from teethscape.dental.views import View, views_needed
+from teethscape.errors import RefusedError
+from teethscape.parametric.dentition import require_permanent
+from teethscape.parametric.numbering.arch_view import ArchView
+from teethscape.parametric.numbering.measure import NumberingView
+from teethscape.parametric.numbering.mirror import require_unmirrored
+from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, measure_set
+from teethscape.parametric.numbering.result import Numbering, build_numbering
+from teethscape.parametric.numbering.search import OCCLUSAL, Search
+from teethscape.parametric.numbering.ticks import Ticks
+from teethscape.parametric.prior import ToothPrior
+
+#: Nats by which the best numbering must beat the next one.
+MARGIN = 2.0
+
+
+def number_teeth(
+    views: Mapping[View, NumberingView],
+    prior: ToothPrior,
+    jaws: Jaws = Jaws.BOTH,
+    absent: frozenset[int] = frozenset(),
+    on_step: Callable[[float], None] = lambda _share: None,
+) -> Numbering:
+    """Number the instances of a set of photos.
+
+    Args:
+        views: instance labels of every photo that the jaws need.
+        prior: the tooth prior.
+        jaws: jaws to reconstruct.
+        absent: FDI numbers that the user says are missing; no instance gets one of them.
+        on_step: called several times a second with the share of work done; may raise to cancel.
+
+    Raises:
+        RefusedError: too few teeth, a mirrored photo, a child's teeth, or two numberings that
+            explain the set almost as well.
+    """
+    photos = measure_set({view: views[view] for view in views_needed(jaws)}, prior, absent)
+    require_permanent(photos.found)
+    arches = {jaw: ArchView(photos, view) for jaw, view in OCCLUSAL.items() if view in photos.views}
+    found = Search(photos, arches, Ticks(on_step)).run()
+    require_unmirrored(found.settled, photos.outline)
+    _require(found.margin)
+    return build_numbering(photos, found, jaws)
+
+
+def _require(margin: Mapping[View, float]) -> None:
+    """Refuse when another numbering is nearly as good."""
+    doubtful = [view for view, lead in margin.items() if lead < MARGIN]
+    if doubtful:
+        names = " and ".join(view.title for view in doubtful)
+        raise RefusedError(
+            "numbering_uncertain",
+            f"The teeth in the {names} photo can be numbered in more than one way.",
+            UNCERTAIN_ADVICE,
+        )
