@@ -34,7 +34,8 @@ from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.engine import focal_px
 from teethscape.parametric.interface import FitInputs
-from teethscape.parametric.numbering import NumberingView, number_teeth
+from teethscape.parametric.numbering.measure import NumberingView
+from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.prior import load_prior
 
 VARIANTS = ("whole", "open", "closed")

@@ -16,7 +16,8 @@ from teethscape.errors import RefusedError
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.fit import MODES, Evidence, RoughFit, fit_arches
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
-from teethscape.parametric.numbering import NumberingView, number_teeth
+from teethscape.parametric.numbering.measure import NumberingView
+from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
 from teethscape.parametric.start_cameras import start_from_fdi

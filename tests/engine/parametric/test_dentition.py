@@ -9,8 +9,8 @@ from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.crown_sizes import crown_size
 from teethscape.parametric.dentition import MARGIN, evidence, require_permanent
-from teethscape.parametric.numbering import NumberingView, number_teeth
-from teethscape.parametric.numbering.measure import Instances, along_arch, measure
+from teethscape.parametric.numbering.measure import Instances, NumberingView, along_arch, measure
+from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.prior import load_prior
 
 UPPER, LOWER = View.MAXILLARY_OCCLUSAL, View.MANDIBULAR_OCCLUSAL

@@ -11,9 +11,9 @@ from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
 from teethscape.parametric.engine import focal_px
 from teethscape.parametric.interface import PhotoGeometry
-from teethscape.parametric.numbering import NumberingView, number_teeth
 from teethscape.parametric.numbering.layout import Layouts
-from teethscape.parametric.numbering.measure import Instances
+from teethscape.parametric.numbering.measure import Instances, NumberingView
+from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.numbering.photo_set import PhotoSet
 from teethscape.parametric.numbering.result import left_out
 from teethscape.parametric.prior import load_prior

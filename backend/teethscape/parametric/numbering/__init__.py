@@ -4,11 +4,5 @@ An occlusal photo shows a whole arch, so counts, gaps and sizes propose its numb
 (:mod:`.occlusal`). A bite view may begin at any tooth; a search over first cameras
 proposes its numbers (:mod:`.bite_search`). Then all views are fitted jointly to the
 outlines, and rival numberings are weighed against the best one (:mod:`.search`).
-What is left between the best and the next decides whether the set is trusted.
+What is left between the best and the next decides whether the set is trusted (:mod:`.number`).
 """
-
-from teethscape.parametric.numbering.measure import NumberingView
-from teethscape.parametric.numbering.number import number_teeth
-from teethscape.parametric.numbering.result import Numbering
-
-__all__ = ["Numbering", "NumberingView", "number_teeth"]
