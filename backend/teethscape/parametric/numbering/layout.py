@@ -18,7 +18,7 @@ _FROM_BEHIND, _FROM_BEHIND_SD = (0.5, 0.65, 0.75, 0.75, 0.75, 0.75, 0.75), 0.3
 _LEFT_OPEN_SD_MM = 0.7
 #: Width of a gap in units of the missing crown's mesiodistal extent.
 _CONTACT_WIDTH = 0.94
-_MIDLINE_REACH = 4.0  # teeth across the midline that give way when an incisor's gap closes
+_MIDLINE_REACH = 4.0  # teeth across the midline that give way when the gap behind a central closes
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,8 @@ def _closing_ways(prior: ToothPrior, fdi: int) -> tuple[FloatArray, FloatArray]:
         if distal:
             behind[index] = sign * width
         elif is_left(tooth) == is_left(fdi):
+            before[index] = sign * width
+        elif fdi % 10 == 1:  # the other quadrant drifts mesially, into the gap, as a whole
             before[index] = sign * width
         else:
             across = abs(place - 6.5) + 0.5
