@@ -115,9 +115,7 @@ def _closing_ways(prior: ToothPrior, fdi: int) -> tuple[FloatArray, FloatArray]:
         distal = (place < gap) != is_left(fdi)
         if distal:
             behind[index] = sign * width
-        elif is_left(tooth) == is_left(fdi):
-            before[index] = sign * width
-        elif fdi % 10 == 1:  # the other quadrant drifts mesially, into the gap, as a whole
+        elif is_left(tooth) == is_left(fdi) or fdi % 10 == 1:
             before[index] = sign * width
         else:
             across = abs(place - 6.5) + 0.5
