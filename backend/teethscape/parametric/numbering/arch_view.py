@@ -12,6 +12,8 @@ from teethscape.parametric.numbering.photo_set import SCRAP, PhotoSet
 
 #: Rivals by moments within so many nats of the best one are weighed by outlines.
 _NEAR, _MOST_NEAR = 40.0, 4
+#: Cost in nats of scraps behind a second molar: parts of a third one, or no tooth at all.
+_BEHIND_COST = 2.5
 #: Teeth of an arch, third molars included.
 _MOST_TEETH = 16
 
@@ -20,7 +22,7 @@ class ArchView:
     """The plausible numberings of one occlusal view by moments, best first."""
 
     def __init__(self, photos: PhotoSet, view: View) -> None:
-        self.view = view
+        self.view, self.count = view, len(photos.found[view])
         self.candidates = self._candidates(photos)
         self.choice = self.candidates[0]
         self._tried = {self.choice.tooth.tobytes()}
@@ -52,6 +54,15 @@ class ArchView:
         out = np.full(count, -1)
         out[self.largest] = candidate.tooth
         return out
+
+    def known_cost(self, candidate: Candidate) -> float:
+        """What a numbering costs before any measurement, nats."""
+        inside = np.flatnonzero(candidate.tooth >= 0)
+        first, last = candidate.tooth[inside[[0, -1]]]
+        behind = self.largest[inside[0]] > 0, self.largest[inside[-1]] < self.count - 1
+        at_end = first == self.judge.rows[0], last == self.judge.rows[-1]
+        crowded = sum(some and end for some, end in zip(behind, at_end, strict=True))
+        return float(candidate.prior_cost + _BEHIND_COST * crowded)
 
     def tried(self, candidate: Candidate) -> bool:
         """Whether a numbering was chosen before: two that beat each other are equals."""

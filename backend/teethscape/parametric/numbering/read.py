@@ -24,6 +24,8 @@ _LEAST_OVERLAP = 0.4
 _EQUAL = 0.45
 #: A scrap of a tooth (by area against the median) must fit better to get a number.
 _SMALL, _LEAST_OVERLAP_SMALL = 0.5, 0.6
+#: A sliver, smaller still, may be that of a neighbour: it gets none.
+_SLIVER = 0.2
 #: Part of a scrap that one tooth must cover to take it.
 _COVERED = 0.8
 #: Part of a tooth that a scrap must show to stand for it alone: its outline is believed.
@@ -104,6 +106,7 @@ class Reader:
         rows, columns = rows[clear], columns[clear]
         small = seen.area[rows] < _SMALL * np.median(seen.area)
         good = union[rows, columns] >= np.where(small, _LEAST_OVERLAP_SMALL, _LEAST_OVERLAP)
+        good &= seen.area[rows] >= _SLIVER * np.median(seen.area)
         pairs = zip(rows[good], columns[good], strict=True)
         return {int(seen.ids[r]): self.prior.fdi[c] for r, c in pairs}
 

@@ -43,8 +43,10 @@ _MOST_IN_ROW = 10
 _ROUNDS = 4
 #: Rivals of an arch's numbers within so many nats are weighed both ways.
 _CLOSE, _MOST_DUELS = 15.0, 2
-#: Photos that must show a tooth which its occlusal photo lacks.
+#: Votes for a tooth which its occlusal photo lacks: two photos, or one that shows much of it.
 _CONFIRMED = 2
+#: An instance above this share of the median area shows much of its tooth.
+_LARGE = 0.75
 OCCLUSAL = {Jaw.UPPER: View.MAXILLARY_OCCLUSAL, Jaw.LOWER: View.MANDIBULAR_OCCLUSAL}
 
 
@@ -181,19 +183,28 @@ class Search:
         """Teeth of all views; those of the bite views as the fitted arch says.
 
         A tooth that its occlusal photo lacks is drawn as well, where it is expected, and kept
-        if two other photos show it: one sliver with a neighbour's number shall not invent it.
+        if two other photos show it, or one shows much of it: a sliver with a neighbour's number
+        shall not invent it.
         """
         reader = Reader(guess.layout.prior, expected_state(guess))
         forbidden = guess.layout.closed | self.photos.absent
         numbers = self._numbers(reader, guess, frozenset(reader.prior.fdi) - forbidden)
-        named = Counter(fdi for names in numbers.values() for fdi in set(names.values()))
+        votes: Counter[int] = Counter()
+        for view, names in numbers.items():
+            votes.update(self._votes(view, names))
         for view in (v for v in guess.views if v.is_occlusal):
-            named.update(set(self.photos.numbers(view, guess.views[view].tooth).values()))
-        often = {fdi for fdi, times in named.items() if times >= _CONFIRMED}
-        if set(named) - often - guess.layout.teeth:
+            votes.update(self._votes(view, self.photos.numbers(view, guess.views[view].tooth)))
+        often = {fdi for fdi, count in votes.items() if count >= _CONFIRMED}
+        if set(votes) - often - guess.layout.teeth:
             numbers = self._numbers(reader, guess, (guess.layout.teeth | often) - forbidden)
         out = {view: numbered.tooth for view, numbered in guess.views.items()}
         return out | {view: self.photos.teeth(view, names) for view, names in numbers.items()}
+
+    def _votes(self, view: View, names: Mapping[int, int]) -> dict[int, int]:
+        """For each named tooth, 2 where the view shows much of it, 1 where only a part."""
+        found = self.photos.found[view]
+        large = {int(i) for i in found.ids[found.area > _LARGE * np.median(found.area)]}
+        return {fdi: 2 if identity in large else 1 for identity, fdi in names.items()}
 
     def _numbers(self, reader: Reader, guess: Guess, drawn: frozenset[int]) -> dict[View, dict[int, int]]:
         """Numbers of the bite views' instances, read off some drawn teeth."""
@@ -259,7 +270,7 @@ class Search:
         out = []
         for candidate in self.ticks.over(seen.rivals()):
             rival = weigh_rival(settled, self._with(settled.guess, seen, candidate))
-            out.append((rival, candidate.prior_cost - seen.choice.prior_cost, candidate))
+            out.append((rival, seen.known_cost(candidate) - seen.known_cost(seen.choice), candidate))
         return sorted(out, key=lambda found: found[0].behind + found[1])
 
     def _with(self, guess: Guess, seen: ArchView, candidate: Candidate) -> Guess:
