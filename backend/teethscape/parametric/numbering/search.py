@@ -198,13 +198,22 @@ class Search:
         if set(votes) - often - guess.layout.teeth:
             numbers = self._numbers(reader, guess, (guess.layout.teeth | often) - forbidden)
         out = {view: numbered.tooth for view, numbered in guess.views.items()}
-        return out | {view: self.photos.teeth(view, names) for view, names in numbers.items()}
+        return out | {v: self.photos.teeth(v, self._sure(guess, names)) for v, names in numbers.items()}
 
     def _votes(self, view: View, names: Mapping[int, int]) -> dict[int, int]:
-        """For each named tooth, 2 where the view shows much of it, 1 where only a part."""
+        """For each named tooth, 2 where the view shows much of it and its distal neighbour, else 1."""
         found = self.photos.found[view]
         large = {int(i) for i in found.ids[found.area > _LARGE * np.median(found.area)]}
-        return {fdi: 2 if identity in large else 1 for identity, fdi in names.items()}
+        beside = {fdi - 1 for fdi in names.values()}
+        return {fdi: 2 if identity in large and fdi in beside else 1 for identity, fdi in names.items()}
+
+    def _sure(self, guess: Guess, names: Mapping[int, int]) -> dict[int, int]:
+        """Numbers of a bite view without a lone tooth behind an open gap: it may be the missed one."""
+        layout = guess.layout
+        gaps = layout.missing - layout.closed - self.photos.absent - set(names.values())
+        behind = [{n for n in names.values() if n // 10 == g // 10 and n > g} for g in gaps]
+        lone = {n for teeth in behind if len(teeth) == 1 for n in teeth}
+        return {identity: fdi for identity, fdi in names.items() if fdi not in lone}
 
     def _numbers(self, reader: Reader, guess: Guess, drawn: frozenset[int]) -> dict[View, dict[int, int]]:
         """Numbers of the bite views' instances, read off some drawn teeth."""
