@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.fdi import mirrored
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering.occlusal import Candidate, OcclusalJudge
@@ -63,6 +64,12 @@ class ArchView:
         at_end = first == self.judge.rows[0], last == self.judge.rows[-1]
         crowded = sum(some and end for some, end in zip(behind, at_end, strict=True))
         return float(candidate.prior_cost + _BEHIND_COST * crowded)
+
+    def renames_a_twin(self, candidate: Candidate) -> bool:
+        """Whether a numbering differs from the chosen one only by a tooth that becomes its twin."""
+        now, new, fdi = self.choice.tooth, candidate.tooth, self.judge.layouts.prior.fdi
+        changed = np.flatnonzero(now != new)
+        return len(changed) == 1 and fdi[new[changed[0]]] == mirrored(fdi[now[changed[0]]])
 
     def tried(self, candidate: Candidate) -> bool:
         """Whether a numbering was chosen before: two that beat each other are equals."""

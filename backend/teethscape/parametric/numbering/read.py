@@ -25,7 +25,7 @@ _EQUAL = 0.45
 #: A scrap of a tooth (by area against the median) must fit better to get a number.
 _SMALL, _LEAST_OVERLAP_SMALL = 0.5, 0.6
 #: A sliver, smaller still, may be that of a neighbour: it gets none.
-_SLIVER = 0.2
+_SLIVER = 0.3
 #: Part of a scrap that one tooth must cover to take it.
 _COVERED = 0.8
 #: Part of a tooth that a scrap must show to stand for it alone: its outline is believed.

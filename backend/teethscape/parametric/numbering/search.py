@@ -43,6 +43,8 @@ _MOST_IN_ROW = 10
 _ROUNDS = 4
 #: Rivals of an arch's numbers within so many nats are weighed both ways.
 _CLOSE, _MOST_DUELS = 15.0, 2
+#: Which of two centrals is left tells only the form of one crown, and all photos show the same.
+_TWIN_WEIGHT = 0.5
 #: Votes for a tooth which its occlusal photo lacks: two photos, or one that shows much of it.
 _CONFIRMED = 2
 #: An instance above this share of the median area shows much of its tooth.
@@ -271,6 +273,8 @@ class Search:
                 if leads[k] < 0:
                     seen.choose(candidate)
                     return self._at_rest(other)
+        weight = [_TWIN_WEIGHT if seen.renames_a_twin(candidate) else 1.0 for _, _, candidate in rivals]
+        leads = [lead * share for lead, share in zip(leads, weight, strict=True)]
         self.margin[seen.view] = min(leads, default=float("inf"))
         return None
 
