@@ -11,6 +11,7 @@ from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.aim import aim
 from teethscape.parametric.numbering.bite_search import shifted
+from teethscape.parametric.numbering.expect import expected_state
 from teethscape.parametric.numbering.fit import Effort, Guess, fit_outlines
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layouts
@@ -160,3 +161,26 @@ def test_a_scrap_joins_the_tooth_that_covers_it(settled):
     numbers = reader.numbers(seen)
     assert 99 not in numbers
     assert reader.merged(seen, numbers, frozenset(TEETH))[99] == 16
+
+
+def test_a_sliver_gets_no_number(settled):
+    view = View.RIGHT_BUCCAL
+    labels, rows = LABELS[view].copy(), np.nonzero(LABELS[view] == 13)
+    keep = rows[1] < np.quantile(rows[1], 0.15)
+    labels[rows[0][~keep], rows[1][~keep]] = 0
+    reader = Reader(PRIOR, settled.guess.state)
+    assert 13 not in reader.numbers(reader.overlaps(view, labels, settled.guess.views[view].camera, TEETH))
+
+
+def test_a_tooth_without_a_number_is_expected_where_its_neighbours_have_gone():
+    guess, index = mean_guess(), TEETH.index(25)
+    views = {v: replace(n, tooth=np.where(n.tooth == index, -1, n.tooth)) for v, n in guess.views.items()}
+    state = replace(
+        guess.state, translation=np.tile([0.0, 0.5, 0.0], (len(TEETH), 1)), log_size=np.full(len(TEETH), 0.05)
+    )
+    state.translation[index], state.log_size[index] = 0.0, 0.0
+    expected = expected_state(replace(guess, state=state, views=views))
+    assert 0.1 < expected.translation[index, 1] < 0.7
+    assert 0.02 < expected.log_size[index] < 0.08
+    others = np.arange(len(TEETH)) != index
+    np.testing.assert_array_equal(expected.translation[others], state.translation[others])

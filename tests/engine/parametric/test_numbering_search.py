@@ -1,0 +1,64 @@
+"""The rules by which the search doubts numbers."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from teethscape.dental.fdi import UPPER_ARCH, Jaw
+from teethscape.dental.views import View
+from teethscape.parametric.numbering.arch_view import ArchView
+from teethscape.parametric.numbering.layout import Layouts, jaw_rows
+from teethscape.parametric.numbering.search import Search
+from teethscape.parametric.prior import load_prior
+
+PRIOR = load_prior()
+LAYOUTS = Layouts(PRIOR)
+ROWS = jaw_rows(PRIOR, Jaw.UPPER)
+
+
+def search(areas: dict[int, float] | None = None) -> SimpleNamespace:
+    """What the rules need of a search: the user's word, and the instances' areas."""
+    areas = areas or {}
+    found = SimpleNamespace(ids=np.array(list(areas)), area=np.array(list(areas.values())))
+    return SimpleNamespace(photos=SimpleNamespace(absent=frozenset(), found={View.ANTERIOR: found}))
+
+
+def arch_view(numbers: tuple[int, ...], behind: int = 0) -> SimpleNamespace:
+    """An upper arch with the given numbers in order, and scraps behind its last instance."""
+    judge = SimpleNamespace(rows=ROWS, layouts=LAYOUTS)
+    return SimpleNamespace(
+        judge=judge, choice=candidate(numbers), largest=np.arange(len(numbers)), count=len(numbers) + behind
+    )
+
+
+def candidate(numbers: tuple[int, ...]) -> SimpleNamespace:
+    return SimpleNamespace(tooth=np.array([PRIOR.fdi.index(n) for n in numbers]), prior_cost=1.0)
+
+
+def test_a_lone_tooth_behind_an_open_gap_keeps_no_number():
+    guess = SimpleNamespace(layout=LAYOUTS.get(frozenset({16})))
+    assert Search._sure(search(), guess, {1: 14, 2: 15, 3: 17}) == {1: 14, 2: 15}
+    assert Search._sure(search(), guess, {1: 15, 2: 26, 3: 27}) == {1: 15, 2: 26, 3: 27}
+    closed = SimpleNamespace(layout=LAYOUTS.get(frozenset({16}), frozenset({16})))
+    assert Search._sure(search(), closed, {1: 15, 2: 17}) == {1: 15, 2: 17}
+
+
+def test_one_photo_confirms_a_tooth_that_it_shows_well_beside_its_distal_neighbour():
+    seen = search({1: 100.0, 2: 90.0, 3: 20.0})
+    assert Search._votes(seen, View.ANTERIOR, {1: 14, 2: 15, 3: 16}) == {14: 2, 15: 2, 16: 1}
+    assert Search._votes(seen, View.ANTERIOR, {1: 14, 3: 16}) == {14: 1, 16: 1}
+
+
+def test_scraps_behind_a_second_molar_cost_something():
+    whole, short = candidate(UPPER_ARCH), candidate(UPPER_ARCH[:-1])
+    assert ArchView.known_cost(arch_view(UPPER_ARCH), whole) == pytest.approx(1.0)
+    assert ArchView.known_cost(arch_view(UPPER_ARCH, behind=1), whole) > 2.0
+    assert ArchView.known_cost(arch_view(UPPER_ARCH[:-1], behind=1), short) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("before", "after", "twin"), [(11, 21, True), (11, 12, False), (13, 23, True)])
+def test_a_tooth_that_becomes_its_twin_is_told(before, after, twin):
+    view = arch_view((14, before, 24))
+    assert ArchView.renames_a_twin(view, candidate((14, after, 24))) == twin
+    assert not ArchView.renames_a_twin(view, candidate((14, before, 24)))
