@@ -10,6 +10,7 @@ import argparse
 import errno
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     traceback; ``--json`` puts the result or the error on stdout.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # The matrices are too small for several threads, which would only wait for each other. A user's
+    # own choice stays; it must be made before numpy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if arguments[:1] == ["worker"]:  # its arguments and its streams are its own
         from teethscape.worker import main as worker
 
