@@ -184,3 +184,14 @@ def test_a_tooth_without_a_number_is_expected_where_its_neighbours_have_gone():
     assert 0.02 < expected.log_size[index] < 0.08
     others = np.arange(len(TEETH)) != index
     np.testing.assert_array_equal(expected.translation[others], state.translation[others])
+
+
+def test_an_instance_that_lies_elsewhere_than_its_tooth_loses_its_number(settled):
+    view = View.MAXILLARY_OCCLUSAL
+    reader = Reader(PRIOR, settled.guess.state)
+    seen = reader.overlaps(view, LABELS[view], settled.guess.views[view].camera, TEETH)
+    right = {int(i): int(i) for i in seen.ids}
+    assert reader.credible(seen, right) == right
+    assert reader.credible(seen, {**right, 27: 26, 26: 25}) == {
+        i: n for i, n in right.items() if i not in (26, 27)
+    }

@@ -28,6 +28,8 @@ _SMALL, _LEAST_OVERLAP_SMALL = 0.5, 0.6
 _SLIVER = 0.3
 #: Part of a scrap that one tooth must cover to take it.
 _COVERED = 0.8
+#: Part of an instance that its own tooth must cover once all is fitted.
+_CREDIBLE = 0.25
 #: Part of a tooth that a scrap must show to stand for it alone: its outline is believed.
 _MOST_OF_TOOTH = 0.5
 #: Part of a tooth's place that scraps must cover to say that it exists.
@@ -109,6 +111,17 @@ class Reader:
         good &= seen.area[rows] >= _SLIVER * np.median(seen.area)
         pairs = zip(rows[good], columns[good], strict=True)
         return {int(seen.ids[r]): self.prior.fdi[c] for r, c in pairs}
+
+    def credible(self, seen: Overlaps, numbers: Mapping[int, int]) -> dict[int, int]:
+        """Numbers without those of instances that lie elsewhere than their tooth.
+
+        Beside a label that merges two teeth the next one easily gets the wrong number.
+        """
+        place = {int(identity): row for row, identity in enumerate(seen.ids)}
+        covered = {
+            i: seen.shared[place[i], self.prior.fdi.index(n)] for i, n in numbers.items() if i in place
+        }
+        return {i: numbers[i] for i, px in covered.items() if px >= _CREDIBLE * seen.area[place[i]]}
 
     def merged(self, seen: Overlaps, numbers: Mapping[int, int], known: frozenset[int]) -> dict[int, int]:
         """Numbers with scraps joined to the tooth that covers them, if any view shows that tooth.

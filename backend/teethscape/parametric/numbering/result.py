@@ -53,7 +53,7 @@ def build_numbering(photos: PhotoSet, found: Found, jaws: Jaws) -> Numbering:
     shown: set[int] = set()
     for view, numbered in guess.views.items():
         seen = reader.overlaps(view, photos.labels[view], numbered.camera, known | guess.layout.teeth)
-        fdi[view] = reader.merged(seen, fdi[view], known)
+        fdi[view] = reader.merged(seen, reader.credible(seen, fdi[view]), known)
         shown |= {n for n in fdi[view].values() if jaw_of(n) in view.jaws}
         if view.is_occlusal:
             shown |= {n for n in reader.hinted(seen, fdi[view]) if n % 10 == _LAST_PLACE}
