@@ -195,3 +195,15 @@ def test_an_instance_that_lies_elsewhere_than_its_tooth_loses_its_number(settled
     assert reader.credible(seen, {**right, 27: 26, 26: 25}) == {
         i: n for i, n in right.items() if i not in (26, 27)
     }
+
+
+def test_a_sliver_in_its_place_says_that_the_tooth_exists(settled):
+    view = View.RIGHT_BUCCAL
+    labels, (rows, columns) = LABELS[view].copy(), np.nonzero(LABELS[view] == 16)
+    rest = columns > np.quantile(columns, 0.6)
+    labels[rows[rest], columns[rest]] = 0
+    reader = Reader(PRIOR, settled.guess.state)
+    seen = reader.overlaps(view, labels, settled.guess.views[view].camera, TEETH)
+    others = {int(i): int(i) for i in seen.ids if i != 16}
+    assert reader.peeping(seen, others) == {16}
+    assert reader.peeping(seen, {**others, 16: 16}) == frozenset()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ _CREDIBLE = 0.25
 _MOST_OF_TOOTH = 0.5
 #: Part of a tooth's place that scraps must cover to say that it exists.
 _HINT = 0.1
+#: The same for a sliver in a bite view.
+_PEEP = 0.3
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,23 @@ class Reader:
                 out[identity] = tooth
         return out
 
-    def hinted(self, seen: Overlaps, numbers: Mapping[int, int]) -> frozenset[int]:
-        """Teeth whose place holds scraps that no number was given to: they exist, unoutlined."""
+    def hinted(self, seen: Overlaps, numbers: Mapping[int, int], part: float = _HINT) -> frozenset[int]:
+        """Teeth whose place holds scraps that no number was given to: they exist, unoutlined.
+
+        Args:
+            seen: how instances and teeth cover each other.
+            numbers: FDI number of each numbered instance.
+            part: share of a tooth's place that must be covered.
+        """
         covered = seen.shared[~np.isin(seen.ids, list(numbers))].sum(axis=0)
         return frozenset(
-            self.prior.fdi[i] for i in np.flatnonzero(covered > _HINT * np.maximum(seen.shown, 1))
+            self.prior.fdi[i] for i in np.flatnonzero(covered > part * np.maximum(seen.shown, 1))
         )
+
+    def peeping(self, seen: Overlaps, numbers: Mapping[int, int]) -> frozenset[int]:
+        """Teeth of which a bite view shows a sliver that lies where the tooth is expected."""
+        mostly = seen.shared >= _COVERED * seen.area[:, None]
+        return self.hinted(replace(seen, shared=np.where(mostly, seen.shared, 0)), numbers, _PEEP)
 
 
 def _shrunk(labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:

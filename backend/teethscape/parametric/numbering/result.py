@@ -55,8 +55,8 @@ def build_numbering(photos: PhotoSet, found: Found, jaws: Jaws) -> Numbering:
         seen = reader.overlaps(view, photos.labels[view], numbered.camera, known | guess.layout.teeth)
         fdi[view] = reader.merged(seen, reader.credible(seen, fdi[view]), known)
         shown |= {n for n in fdi[view].values() if jaw_of(n) in view.jaws}
-        if view.is_occlusal:
-            shown |= {n for n in reader.hinted(seen, fdi[view]) if n % 10 == _LAST_PLACE}
+        hints = reader.hinted if view.is_occlusal else reader.peeping
+        shown |= {n for n in hints(seen, fdi[view]) if n % 10 == _LAST_PLACE}
     cameras = {
         view: camera_in_view(reader.arch, view, numbered.camera).resized(
             photos.views[view].width, photos.views[view].height
