@@ -27,7 +27,7 @@ def missing_views(settings: TEETH_PG_scene) -> tuple[View, ...]:
 
 def photo_paths(settings: TEETH_PG_scene) -> tuple[str, ...]:
     """The files that a job gets, in the order of the views."""
-    return tuple(bpy.path.abspath(settings.slot(view).filepath) for view in needed_views(settings))
+    return tuple(_slot(settings, view)["path"] for view in needed_views(settings))
 
 
 def new_case_folder() -> Path:

@@ -50,9 +50,9 @@ class ArchView:
             "Retake it so that the whole arch is seen, or give masks for it; check the teeth marked missing.",
         )
 
-    def teeth(self, candidate: Candidate, count: int) -> NDArray[np.intp]:
-        """(count,) teeth of all instances of the view, scraps left out."""
-        out = np.full(count, -1)
+    def teeth(self, candidate: Candidate) -> NDArray[np.intp]:
+        """(n,) teeth of all instances of the view, scraps left out."""
+        out = np.full(self.count, -1)
         out[self.largest] = candidate.tooth
         return out
 

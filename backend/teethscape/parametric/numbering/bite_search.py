@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,11 @@ def shifted(tooth: NDArray[np.intp], layout: Layout, by: tuple[int, int]) -> NDA
             if 0 <= place + way < len(rows):
                 out[tooth == index] = rows[place + way]
     return out
+
+
+def moved_along(numbered: NumberedView, layout: Layout) -> list[NumberedView]:
+    """A view under its numbers moved along the arches, by every one of :data:`MOVES`."""
+    return [replace(numbered, tooth=shifted(numbered.tooth, layout, by)) for by in MOVES]
 
 
 def settle(task: BiteView, camera: Camera, tooth: NDArray[np.intp] | None, belief: Belief) -> Beam | None:

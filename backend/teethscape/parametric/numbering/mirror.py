@@ -21,12 +21,12 @@ _FLIP = np.array([-1.0, 1.0, 1.0])
 
 
 def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> None:
-    """Refuse occlusal photos that fit the other photos better when it is flipped.
+    """Refuse occlusal photos that fit the other photos better when flipped.
 
     Raises:
         RefusedError: such a photo.
     """
-    if not any(not view.is_occlusal for view in settled.guess.views):
+    if all(view.is_occlusal for view in settled.guess.views):
         return
     occlusal = [view for view in settled.guess.views if view.is_occlusal]
     flipped = [view.title for view in occlusal if flip_gain(settled, outlines, view) > _MARGIN]

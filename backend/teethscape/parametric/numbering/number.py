@@ -13,7 +13,7 @@ from teethscape.parametric.numbering.measure import NumberingView
 from teethscape.parametric.numbering.mirror import require_unmirrored
 from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, measure_set
 from teethscape.parametric.numbering.result import Numbering, build_numbering
-from teethscape.parametric.numbering.search import OCCLUSAL, Search
+from teethscape.parametric.numbering.search import Search
 from teethscape.parametric.numbering.ticks import Ticks
 from teethscape.parametric.prior import ToothPrior
 
@@ -44,7 +44,7 @@ def number_teeth(
     """
     photos = measure_set({view: views[view] for view in views_needed(jaws)}, prior, absent)
     require_permanent(photos.found)
-    arches = {jaw: ArchView(photos, view) for jaw, view in OCCLUSAL.items() if view in photos.views}
+    arches = {view.jaws[0]: ArchView(photos, view) for view in photos.views if view.is_occlusal}
     found = Search(photos, arches, Ticks(on_step)).run()
     require_unmirrored(found.settled, photos.outline)
     _require(found.margin)

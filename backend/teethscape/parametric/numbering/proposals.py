@@ -11,7 +11,7 @@ import numpy as np
 
 from teethscape.dental.views import View
 from teethscape.parametric.numbering.bite import BiteView
-from teethscape.parametric.numbering.bite_search import MOVES, options, shifted
+from teethscape.parametric.numbering.bite_search import moved_along, options
 from teethscape.parametric.numbering.fit import Effort, Guess, fit_outlines
 from teethscape.parametric.numbering.joint import Belief, NumberedView
 from teethscape.parametric.numbering.photo_set import PhotoSet
@@ -63,8 +63,7 @@ class Proposer:
         if not tried:
             return []
         best = min(tried.values(), key=lambda p: p.cost)
-        layout = populated(best.settled.guess)
-        moves = [replace(best.numbered, tooth=shifted(best.numbered.tooth, layout, by)) for by in MOVES]
+        moves = moved_along(best.numbered, populated(best.settled.guess))
         new = [m for m in moves if m.tooth.tobytes() not in tried and len(m.used) >= _FEWEST]
         for guess in self.ticks.over(aimed_rivals(best.settled, task.view, new)):
             numbered = guess.views[task.view]

@@ -119,11 +119,12 @@ class Reader:
 
         Beside a label that merges two teeth the next one easily gets the wrong number.
         """
-        place = {int(identity): row for row, identity in enumerate(seen.ids)}
-        covered = {
-            i: seen.shared[place[i], self.prior.fdi.index(n)] for i, n in numbers.items() if i in place
+        return {
+            i: numbers[i]
+            for row, i in enumerate(map(int, seen.ids))
+            if i in numbers
+            and seen.shared[row, self.prior.fdi.index(numbers[i])] >= _CREDIBLE * seen.area[row]
         }
-        return {i: numbers[i] for i, px in covered.items() if px >= _CREDIBLE * seen.area[place[i]]}
 
     def merged(self, seen: Overlaps, numbers: Mapping[int, int], known: frozenset[int]) -> dict[int, int]:
         """Numbers with scraps joined to the tooth that covers them, if any view shows that tooth.

@@ -14,7 +14,7 @@ from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering.arch_view import ArchView, conflict, differ
 from teethscape.parametric.numbering.bite import BiteView, bite_view
-from teethscape.parametric.numbering.bite_search import MOVES, shifted
+from teethscape.parametric.numbering.bite_search import moved_along
 from teethscape.parametric.numbering.expect import expected_state
 from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
@@ -22,7 +22,7 @@ from teethscape.parametric.numbering.layout import Layout, jaw_rows
 from teethscape.parametric.numbering.occlusal import Candidate
 from teethscape.parametric.numbering.outline import MODES
 from teethscape.parametric.numbering.photo_set import SCRAP, UNCERTAIN_ADVICE, PhotoSet
-from teethscape.parametric.numbering.proposals import Proposer
+from teethscape.parametric.numbering.proposals import Proposal, Proposer
 from teethscape.parametric.numbering.read import Reader
 from teethscape.parametric.numbering.rivals import (
     Rival,
@@ -49,7 +49,6 @@ _TWIN_WEIGHT = 0.5
 _CONFIRMED = 2
 #: An instance above this share of the median area shows much of its tooth.
 _LARGE = 0.75
-OCCLUSAL = {Jaw.UPPER: View.MAXILLARY_OCCLUSAL, Jaw.LOWER: View.MANDIBULAR_OCCLUSAL}
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,12 @@ class Search:
         self.photos, self.arches, self.ticks = photos, arches, ticks
         self.tasks = {view: _bite_task(photos, view) for view in BITE_VIEWS}
         self.margin: dict[View, float] = {}
+        self.proposals: dict[View, list[Proposal]] = {}
 
     def run(self) -> Found:
         """Improve the bite views' numbers, then the arches', until neither changes."""
-        start = self._occlusal_start().guess
-        proposer = Proposer(self.photos, start, self.belief, self.ticks)
+        start, belief = self._occlusal_start()
+        proposer = Proposer(self.photos, start, belief, self.ticks)
         self.proposals = {view: proposer.proposals(task) for view, task in self.tasks.items()}
         settled = self._begun(start)
         for _ in range(_ROUNDS):
@@ -127,9 +127,9 @@ class Search:
             if fdi[other] not in layout.closed:
                 continue
             closed = layout.closed - {fdi[other]} | {fdi[tooth]}
-            table = np.arange(-1, len(fdi))
+            table = np.arange(-1, len(fdi))  # shifted by one: -1 stays -1
             table[tooth + 1] = other
-            teeth = {view: table[numbered.tooth + 1] for view, numbered in guess.views.items()}
+            teeth = _renamed(guess, table)
             renamed = renumbered(guess, self.photos.layouts.get(layout.missing, closed), teeth)
             found, behind = duel(settled, weigh_rival(settled, renamed), self.photos.outline)
             self._doubted(guess, found.guess, behind)
@@ -159,18 +159,18 @@ class Search:
     def _choice(self) -> dict[Jaw, Candidate]:
         return {jaw: seen.choice for jaw, seen in self.arches.items()}
 
-    def _occlusal_start(self) -> Settled:
-        """Cameras and teeth that the occlusal views ask for."""
+    def _occlusal_start(self) -> tuple[Guess, Belief]:
+        """Cameras and teeth that the occlusal views ask for, by outlines and by moments."""
         views = {}
         for seen in self.arches.values():
             view, found = seen.view, self.photos.found[seen.view]
-            tooth = seen.teeth(seen.choice, len(found))
+            tooth = seen.teeth(seen.choice)
             focal = self.photos.frame[view][2:]
             views[view] = NumberedView(found, tooth, seen.choice.camera, focal, self.photos.exif)
         fit = fit_joint(views, Belief.before(self._layout(self._choice())), rounds=3)
-        self.belief = fit.belief
         state = replace(fit.belief.state, shape=np.zeros((len(self.photos.layouts.prior.fdi), MODES)))
-        return settle(Guess(fit.belief.layout, state, fit.views), self.photos.outline)
+        settled = settle(Guess(fit.belief.layout, state, fit.views), self.photos.outline)
+        return settled.guess, fit.belief
 
     def _at_rest(self, settled: Settled) -> Settled:
         """Read the bite views' numbers again and fit, until they stay."""
@@ -242,8 +242,7 @@ class Search:
         """Other numbers of a bite view: what was proposed first, and the present ones moved along."""
         now = settled.guess.views[view]
         others = [p.numbered for p in self.proposals[view][:_MOST_PROPOSED]]
-        for by in MOVES:
-            others.append(replace(now, tooth=shifted(now.tooth, populated(settled.guess), by)))
+        others += moved_along(now, populated(settled.guess))
         told = np.array([own.instance for own in settled.rows[view].rows], np.intp)
         unlike = {o.tooth.tobytes(): o for o in others if conflict(o.tooth[told], now.tooth[told])}
         guesses = aimed_rivals(settled, view, unlike.values())
@@ -288,15 +287,20 @@ class Search:
 
     def _with(self, guess: Guess, seen: ArchView, candidate: Candidate) -> Guess:
         """The guess with other numbers for one arch, in all views."""
-        new = seen.teeth(candidate, len(self.photos.found[seen.view]))
+        new = seen.teeth(candidate)
         old = guess.views[seen.view].tooth
         both = (old >= 0) & (new >= 0)
         table = np.arange(-1, len(guess.layout.present))  # shifted by one: -1 stays -1
         table[1:][np.isin(table[1:], new[both]) & ~np.isin(table[1:], old[both])] = -1
         table[old[both] + 1] = new[both]
-        teeth = {view: table[numbered.tooth + 1] for view, numbered in guess.views.items()}
+        teeth = _renamed(guess, table)
         teeth[seen.view] = new
         return renumbered(guess, self._layout({**self._choice(), seen.judge.jaw: candidate}), teeth)
+
+
+def _renamed(guess: Guess, table: NDArray[np.intp]) -> dict[View, NDArray[np.intp]]:
+    """Teeth of all views under other numbers; ``table`` (29,) is shifted by one, for -1."""
+    return {view: table[numbered.tooth + 1] for view, numbered in guess.views.items()}
 
 
 def _refuse_view(view: View) -> None:
