@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape import __version__
+from teethscape import __version__, dataset
 from teethscape.dataset.patient_case import (
     Recipe,
     SyntheticPatient,
@@ -123,9 +124,16 @@ def prior_key() -> str:
     return hashlib.sha256(PRIOR_FILE.read_bytes()).hexdigest()[:12]
 
 
+@cache
+def _patients_key() -> str:
+    """Short fingerprint of all that synthetic patients depend on: the prior and the code that makes them."""
+    sources = sorted(Path(dataset.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(p.read_bytes() for p in [PRIOR_FILE, *sources])).hexdigest()[:12]
+
+
 def cached_patient(name: str, make: Callable[[], SyntheticPatient]) -> SyntheticPatient:
     """A patient from the cache, or made and put there."""
-    folder = CACHE / f"patients-{prior_key()}" / name
+    folder = CACHE / f"patients-{_patients_key()}" / name
     if (folder / "patient.json").is_file():
         return load_patient(folder)
     patient = make()

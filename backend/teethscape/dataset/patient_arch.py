@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from numpy.polynomial import Polynomial
 
 from teethscape.dataset.patient_crowns import Crown, gap_along
 from teethscape.dataset.patient_shape import ShapeNoise, noise_of_twins, worn
@@ -17,6 +17,8 @@ from teethscape.parametric.rotation import FloatArray, rotation_matrix
 
 _CONTACT_MM = 0.06
 _FRONT = (1, 2, 3)
+#: Of the polynomials that give the line of an arch: a U, whatever single teeth do.
+_ARCH_DEGREE = 6
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,10 @@ class Dentition:
 
 
 class ArchCurve:
-    """The line on which the teeth of a jaw stand, seen from above.
+    """The smooth line along which the teeth of a jaw stand, seen from above.
+
+    It passes between teeth that stand out of line rather than through them, so that a
+    tooth that slides along it keeps its own place and turn relative to the arch.
 
     Args:
         points: (n, 3) tooth centres from right to left, mm.
@@ -51,18 +56,22 @@ class ArchCurve:
     def __init__(self, points: FloatArray) -> None:
         plane = points[:, :2]
         steps = np.linalg.norm(np.diff(plane, axis=0), axis=1)
-        self._spline = CubicSpline(np.concatenate([[0.0], np.cumsum(steps)]), plane, bc_type="natural")
-        self._samples = np.linspace(-15.0, steps.sum() + 15.0, 800)
+        length = np.concatenate([[0.0], np.cumsum(steps)])
+        self._ends = 0.0, float(length[-1])
+        self._line_of = [Polynomial.fit(length, plane[:, k], _ARCH_DEGREE) for k in range(2)]
+        self._slope_of = [line.deriv() for line in self._line_of]
+        self._samples = np.linspace(-15.0, length[-1] + 15.0, 800)
         self._line = self._at(self._samples)
 
     def _at(self, length: FloatArray) -> FloatArray:
         """(n, 2) points; straight beyond both ends."""
-        inside = np.clip(length, self._spline.x[0], self._spline.x[-1])
-        return self._spline(inside) + (length - inside)[..., None] * self._tangent(inside)
+        inside = np.clip(length, *self._ends)
+        there = np.stack([line(inside) for line in self._line_of], axis=-1)
+        return there + (length - inside)[..., None] * self._tangent(inside)
 
     def _tangent(self, length: FloatArray) -> FloatArray:
-        inside = np.clip(length, self._spline.x[0], self._spline.x[-1])
-        slope = self._spline(inside, 1)
+        inside = np.clip(length, *self._ends)
+        slope = np.stack([line(inside) for line in self._slope_of], axis=-1)
         return slope / np.linalg.norm(slope, axis=-1, keepdims=True)
 
     def slid(self, crown: Crown, way: float) -> Crown:

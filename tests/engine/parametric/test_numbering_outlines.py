@@ -13,10 +13,11 @@ from teethscape.parametric.numbering.aim import aim
 from teethscape.parametric.numbering.bite_search import shifted
 from teethscape.parametric.numbering.expect import expected_state
 from teethscape.parametric.numbering.fit import Effort, Guess, fit_outlines
+from teethscape.parametric.numbering.hulls import FORMS
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import measure
-from teethscape.parametric.numbering.outline import MODES, believed, outlines
+from teethscape.parametric.numbering.outline import believed, outlines
 from teethscape.parametric.numbering.read import Reader
 from teethscape.parametric.numbering.rivals import renumbered, settle, weigh_rival
 from teethscape.parametric.prior import load_prior
@@ -50,7 +51,7 @@ def mean_guess() -> Guess:
         views[view] = NumberedView(
             FOUND[view], tooth, nudged(camera), (float(np.log(500.0)), 0.06), exif=True
         )
-    return Guess(LAYOUT, ArchState.mean(len(TEETH), MODES), views)
+    return Guess(LAYOUT, ArchState.mean(len(TEETH), FORMS), views)
 
 
 @pytest.fixture(scope="module")

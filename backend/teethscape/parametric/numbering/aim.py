@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from teethscape.dental.views import View
-from teethscape.parametric.numbering.fit import FOCAL, GROWTH, PER_VIEW, Effort, Guess, reach, robust, slopes
+from teethscape.parametric.numbering.fit import Effort, Guess, robust
+from teethscape.parametric.numbering.hulls import PlacedHulls, place_hulls
 from teethscape.parametric.numbering.joint import NumberedView
-from teethscape.parametric.numbering.outline import PlacedHulls, ViewRows, place_hulls
+from teethscape.parametric.numbering.outline import ViewRows
+from teethscape.parametric.numbering.reach import FOCAL, GROWTH, PER_VIEW, reach, slopes
 from teethscape.parametric.rotation import FloatArray
 
 
@@ -30,7 +32,7 @@ def aim(guess: Guess, view: View, rows: ViewRows, efforts: tuple[Effort, ...]) -
         rows: its extents that count.
         efforts: fits one after another, loosest first.
     """
-    placed = place_hulls(guess.layout, guess.state, guess.teeth)
+    placed = place_hulls(guess.layout, guess.state)
     growth, energy = guess.growth.get(view, 0.0), np.inf
     for effort in efforts:
         for _ in range(effort.rounds):
@@ -49,18 +51,17 @@ def _camera_step(
     """Energy of a view, and the Gauss-Newton step (8,) of its camera and growth."""
     numbered, grown = guess.views[view], guess.growth[view]
     found = reach(numbered, rows, placed)
-    sloped = slopes(view, guess, rows, found)[:, -PER_VIEW:]
+    sloped = slopes(numbered.camera, guess.layout.prior, guess.state, found, placed)[:, :, -PER_VIEW:]
     residual = rows.extent - found.extent - grown
     lean = float(np.log(numbered.camera.focal) - numbered.focal[0])
     prior = np.array([0.0] * FOCAL + [numbered.focal[1] ** -2, rows.growth_sd**-2])
     offset = np.array([0.0] * FOCAL + [lean, grown])
-    hessian, gradient = np.diag(prior + 1e-9), -prior * offset
-    energy = 0.5 * float(prior @ offset**2)
-    for own, place in rows.slices():
-        white, jacobian = own.whiten @ residual[place], own.whiten @ sloped[place]
-        part, weight = robust(float(white @ white), len(white), loose)
-        energy += part
-        hessian += weight * (jacobian.T @ jacobian)
-        gradient += weight * (jacobian.T @ white)
+    white = (rows.whiten @ residual[:, :, None])[:, :, 0]
+    part, weight = robust((white**2).sum(axis=1), rows.count, loose)
+    jacobian = rows.whiten @ sloped
+    weighted = weight[:, None, None] * jacobian
+    hessian = np.diag(prior + 1e-9) + np.einsum("nij,nik->jk", weighted, jacobian, optimize=True)
+    gradient = np.einsum("nij,ni->j", weighted, white, optimize=True) - prior * offset
+    energy = 0.5 * float(prior @ offset**2) + float(part.sum())
     hessian[np.diag_indices(PER_VIEW)] *= 1.01
     return energy, np.linalg.solve(hessian, gradient)

@@ -18,7 +18,11 @@ _FROM_BEHIND, _FROM_BEHIND_SD = (0.5, 0.65, 0.75, 0.75, 0.75, 0.75, 0.75), 0.3
 _LEFT_OPEN_SD_MM = 0.7
 #: Width of a gap in units of the missing crown's mesiodistal extent.
 _CONTACT_WIDTH = 0.94
-_MIDLINE_REACH = 4.0  # teeth across the midline that give way when the gap behind a central closes
+_MIDLINE_REACH = 4.0  # teeth across the midline that give way when a gap closes
+#: Teeth that drift tip, turn and leave the line of the arch: s.d. per mm of way, rad and mm.
+_TIP_PER_MM, _TURN_PER_MM, _STRAY_PER_MM = 0.02, 0.04, 0.1
+#: Neighbours touch, so crowns wider than the mean push all teeth behind them along: s.d. per contact.
+_CONTACT_SD_MM = 0.35
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,14 @@ class Layout:
         present: (28,) teeth that exist.
         closed: FDI numbers whose gap is closed.
         place_cov: (84, 84) covariance of the crowns' places, world axes, mm^2.
+        turn_var: (28, 3) variance of the rotations that closing the gaps adds, rad^2.
     """
 
     prior: ToothPrior
     present: NDArray[np.bool_]
     closed: frozenset[int]
     place_cov: FloatArray
+    turn_var: FloatArray
 
     @property
     def covs(self) -> tuple[FloatArray, FloatArray]:
@@ -59,21 +65,24 @@ class Layouts:
     def __init__(self, prior: ToothPrior) -> None:
         self.prior = prior
         self._ways = {fdi: _closing_ways(prior, fdi) for fdi in prior.fdi}
-        self._places: dict[frozenset[int], tuple[ToothPrior, FloatArray]] = {}
+        self._places: dict[frozenset[int], tuple[ToothPrior, FloatArray, FloatArray]] = {}
 
     def get(self, missing: frozenset[int], closed: frozenset[int] = frozenset()) -> Layout:
         """The mean arch with teeth missing, the gaps of ``closed`` taken up by their neighbours."""
         if closed not in self._places:
             self._places[closed] = _close_gaps(self.prior, {f: self._ways[f] for f in sorted(closed)})
-        moved, cov = self._places[closed]
+        moved, cov, turn_var = self._places[closed]
         present = np.array([fdi not in missing for fdi in self.prior.fdi])
-        return Layout(moved, present, closed, cov)
+        return Layout(moved, present, closed, cov, turn_var)
 
 
 def _close_gaps(
     prior: ToothPrior, ways: Mapping[int, tuple[FloatArray, FloatArray]]
-) -> tuple[ToothPrior, FloatArray]:
-    """The prior with the mean places, and the covariance (84, 84), that hold once gaps have closed."""
+) -> tuple[ToothPrior, FloatArray, FloatArray]:
+    """The prior with the mean places that hold once gaps have closed.
+
+    Also the covariance (84, 84) of the places, and what the way adds to the rotations' variances (28, 3).
+    """
     way = np.zeros(len(prior.fdi))
     for fdi, (behind, before) in ways.items():
         share = _FROM_BEHIND[fdi % 10 - 1]
@@ -86,7 +95,11 @@ def _close_gaps(
         for along, sd in ((behind - before, _FROM_BEHIND_SD), (np.sign(behind), _LEFT_OPEN_SD_MM)):
             vector = (along[:, None] * directions).ravel() * sd
             cov = cov + np.outer(vector, vector)
-    return moved, cov
+    across = _STRAY_PER_MM * way[:, None, None] * moved.axes[:, :, 1:]
+    blocks, index = cov.reshape(len(way), 3, len(way), 3).copy(), np.arange(len(way))
+    blocks[index, :, index, :] += across @ across.transpose(0, 2, 1)
+    turn_var = (way[:, None] * np.array([_TIP_PER_MM, _TIP_PER_MM, _TURN_PER_MM])) ** 2
+    return moved, blocks.reshape(cov.shape), turn_var
 
 
 def arch_directions(prior: ToothPrior) -> FloatArray:
@@ -99,7 +112,18 @@ def place_covariance(prior: ToothPrior) -> FloatArray:
     """(84, 84) covariance of the tooth places in world axes."""
     n = len(prior.fdi)
     local = prior.pose_cov.reshape(n, 6, n, 6)[:, :3, :, :3]
-    return np.einsum("iab,ibjc,jdc->iajd", prior.axes, local, prior.axes).reshape(3 * n, 3 * n)
+    own = np.einsum("iab,ibjc,jdc->iajd", prior.axes, local, prior.axes).reshape(3 * n, 3 * n)
+    along = arch_directions(prior)
+    pushed = np.einsum("ij,ia,jb->iajb", _pushed(prior), along, along).reshape(3 * n, 3 * n)
+    return own + pushed
+
+
+def _pushed(prior: ToothPrior) -> FloatArray:
+    """(28, 28) covariance of the ways along the arch that contacts nearer the midline add, mm^2."""
+    contacts = np.array([fdi % 10 - 0.5 for fdi in prior.fdi])
+    quadrant = np.array([fdi // 10 for fdi in prior.fdi])
+    common = np.minimum(contacts[:, None], contacts[None])
+    return np.where(quadrant[:, None] == quadrant[None], _CONTACT_SD_MM**2 * common, 0.0)
 
 
 def _closing_ways(prior: ToothPrior, fdi: int) -> tuple[FloatArray, FloatArray]:
@@ -115,7 +139,7 @@ def _closing_ways(prior: ToothPrior, fdi: int) -> tuple[FloatArray, FloatArray]:
         distal = (place < gap) != is_left(fdi)
         if distal:
             behind[index] = sign * width
-        elif is_left(tooth) == is_left(fdi) or fdi % 10 == 1:
+        elif is_left(tooth) == is_left(fdi) or fdi % 10 == 1:  # a gap at the midline closes from both sides
             before[index] = sign * width
         else:
             across = abs(place - 6.5) + 0.5

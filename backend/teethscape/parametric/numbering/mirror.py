@@ -48,7 +48,7 @@ def flip_gain(settled: Settled, outlines: Mapping[View, Outline], view: View) ->
 
 def _cost(settled: Settled) -> float:
     """Energy at the usual noise, extents left out included, so that different choices compare."""
-    count = sum(len(rows.extent) for rows in settled.rows.values())
+    count = sum(len(rows) for rows in settled.rows.values())
     return settled.weighed.energy / settled.effort.loose**2 - DISBELIEVED_COST * count
 
 

@@ -86,14 +86,14 @@ class Proposer:
         guess, outline = replace(self.start, views={**self.start.views, view: numbered}), self.photos.outline
         own = {view: outline[view]}
         rows = {**self.rows, view: rows_of(_only(guess, view), own, covered=False)[view]}
-        offered = len(rows[view].extent)
+        offered = len(rows[view])
         found = fit_outlines(guess, rows, _FIRST)
         for effort in (_THEN, _LAST):
             rows = {**self.rows, view: rows_of(_only(found.guess, view), own)[view]}
             found = fit_outlines(found.guess, rows, effort)
         numbered = found.guess.views[view]
         cost = found.energy + _LEFT_OUT_COST * (len(numbered.tooth) - len(numbered.used))
-        cost += DISBELIEVED_COST * (offered - len(rows[view].extent))
+        cost += DISBELIEVED_COST * (offered - len(rows[view]))
         return Proposal(Settled(found, rows, _LAST), numbered, cost)
 
 

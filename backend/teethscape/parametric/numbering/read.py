@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.camera import Camera
+from teethscape.parametric.numbering.hulls import smooth
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.raster import render_ids
 from teethscape.parametric.rims import build_soup, camera_in_view, tooth_map, visible_teeth
@@ -69,7 +70,7 @@ class Reader:
     """
 
     def __init__(self, prior: ToothPrior, state: ArchState) -> None:
-        self.prior, self.arch = prior, Arch(prior, state)
+        self.prior, self.arch = prior, Arch(prior, smooth(state))
 
     def overlaps(
         self, view: View, labels: NDArray[np.int32], camera: Camera, present: Iterable[int]

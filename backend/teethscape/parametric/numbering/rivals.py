@@ -16,9 +16,10 @@ from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.numbering.aim import Aimed, aim
 from teethscape.parametric.numbering.fit import Effort, Guess, Weighed, fit_outlines
+from teethscape.parametric.numbering.hulls import FORMS
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layout
-from teethscape.parametric.numbering.outline import MODES, Outline, ViewRows, believed
+from teethscape.parametric.numbering.outline import Outline, ViewRows, believed
 from teethscape.parametric.rotation import rotation_matrix, rotation_vector
 
 #: Mean energy per extent above which an instance is no outline of its tooth (it saturates at 1).
@@ -92,9 +93,9 @@ def _noise(weighed: Weighed, rows: Mapping[View, ViewRows]) -> float:
     unknowns have taken their part.
     """
     shares = [
-        2 * weighed.misfit[view][own.instance] / len(own.direction)
+        2 * weighed.misfit[view][int(k)] / count
         for view, seen in rows.items()
-        for own in seen.rows
+        for k, count in zip(seen.instance, seen.count, strict=True)
     ]
     return float(np.clip(np.sqrt(np.median(shares) / _LEFT_OVER), *_NOISE_RANGE)) if shares else 1.0
 
@@ -123,7 +124,8 @@ def populated(guess: Guess) -> Layout:
 def _unfit(weighed: Weighed, view: View, rows: ViewRows) -> frozenset[int]:
     """Instances whose outline their tooth cannot follow: merged teeth, half-covered ones."""
     misfit = weighed.misfit[view]
-    return frozenset(r.instance for r in rows.rows if misfit[r.instance] >= _UNFIT * len(r.direction))
+    limit = dict(zip(map(int, rows.instance), _UNFIT * rows.count, strict=True))
+    return frozenset(k for k, energy in misfit.items() if energy >= limit[k])
 
 
 def renumbered(guess: Guess, layout: Layout, teeth: Mapping[View, NDArray[np.intp]]) -> Guess:
@@ -147,7 +149,7 @@ def _carried(guess: Guess, layout: Layout, before: Mapping[int, int]) -> ArchSta
     """Each tooth where the one stood that had its instances; a renumbered one forgets size and shape."""
     old, state = guess.layout.prior, guess.state
     translation, rotation = np.zeros_like(state.translation), np.zeros_like(state.rotation)
-    size, shape = np.zeros_like(state.log_size), np.zeros((len(state.log_size), MODES))
+    size, shape = np.zeros_like(state.log_size), np.zeros((len(state.log_size), FORMS))
     for new, was in before.items():
         axes = layout.prior.axes[new]
         place = old.centre[was] + old.axes[was] @ state.translation[was]
@@ -165,7 +167,7 @@ def weigh_rival(best: Settled, guess: Guess) -> Rival:
         shared = frozenset(int(k) for k in guess.views[view].used)
         rows[view] = own.only(shared)
         misfit = best.weighed.misfit[view]
-        dropped += sum(misfit[r.instance] for r in own.rows if r.instance not in shared)
+        dropped += sum(energy for k, energy in misfit.items() if k not in shared)
     effort = replace(best.effort, hopeless=best.weighed.energy - dropped + _HOPELESS)
     found = fit_outlines(
         fit_outlines(guess, rows, replace(_NEAR, loose=_NEAR.loose * best.effort.loose)).guess, rows, effort

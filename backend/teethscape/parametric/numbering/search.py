@@ -17,10 +17,10 @@ from teethscape.parametric.numbering.bite import BiteView, bite_view
 from teethscape.parametric.numbering.bite_search import moved_along
 from teethscape.parametric.numbering.expect import expected_state
 from teethscape.parametric.numbering.fit import Guess
+from teethscape.parametric.numbering.hulls import FORMS
 from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
 from teethscape.parametric.numbering.layout import Layout, jaw_rows
 from teethscape.parametric.numbering.occlusal import Candidate
-from teethscape.parametric.numbering.outline import MODES
 from teethscape.parametric.numbering.photo_set import SCRAP, UNCERTAIN_ADVICE, PhotoSet
 from teethscape.parametric.numbering.proposals import Proposal, Proposer
 from teethscape.parametric.numbering.read import Reader
@@ -168,7 +168,7 @@ class Search:
             focal = self.photos.frame[view][2:]
             views[view] = NumberedView(found, tooth, seen.choice.camera, focal, self.photos.exif)
         fit = fit_joint(views, Belief.before(self._layout(self._choice())), rounds=3)
-        state = replace(fit.belief.state, shape=np.zeros((len(self.photos.layouts.prior.fdi), MODES)))
+        state = replace(fit.belief.state, shape=np.zeros((len(self.photos.layouts.prior.fdi), FORMS)))
         settled = settle(Guess(fit.belief.layout, state, fit.views), self.photos.outline)
         return settled.guess, fit.belief
 
@@ -243,7 +243,7 @@ class Search:
         now = settled.guess.views[view]
         others = [p.numbered for p in self.proposals[view][:_MOST_PROPOSED]]
         others += moved_along(now, populated(settled.guess))
-        told = np.array([own.instance for own in settled.rows[view].rows], np.intp)
+        told = settled.rows[view].instance
         unlike = {o.tooth.tobytes(): o for o in others if conflict(o.tooth[told], now.tooth[told])}
         guesses = aimed_rivals(settled, view, unlike.values())
         return [weigh_rival(settled, guess) for guess in self.ticks.over(guesses)]

@@ -1,0 +1,116 @@
+"""The outermost points of every crown: all that its outline depends on, from any side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from teethscape.parametric.arch import ArchState
+from teethscape.parametric.numbering.crowns import lower_teeth
+from teethscape.parametric.numbering.layout import Layout
+from teethscape.parametric.prior import ToothPrior, ToothShape
+from teethscape.parametric.rotation import FloatArray, rotation_matrix
+
+#: Unknowns of a crown's form: the prior's modes, and smooth bumps that all views share and no mode tells.
+MODES, BUMPS = 14, 12
+FORMS = MODES + BUMPS
+#: The bumps' size in mm, and how fast they change along the crown (von Mises-Fisher concentration).
+_BUMP_SD, _BUMP_CONCENTRATION = 0.15, 12.0
+_DIRECTIONS, _SPREAD = 300, 2.0
+
+
+@dataclass(frozen=True)
+class Hulls:
+    """The outermost vertices of every crown without its neck cap, in local axes.
+
+    Attributes:
+        points: (28, P, 3) mean crowns, mm; shorter ones repeat their first point.
+        forms: (28, K, P, 3) shape modes and bumps, of unit variance.
+        height: (28, P) place between neck (0) and highest point (1).
+    """
+
+    points: FloatArray
+    forms: FloatArray
+    height: FloatArray
+
+
+_BUILT: dict[int, tuple[dict[int, ToothShape], Hulls]] = {}
+
+
+def hulls_of(prior: ToothPrior) -> Hulls:
+    """The outermost vertices of a prior's crowns, found once per set of crown models."""
+    known = _BUILT.get(id(prior.shapes))
+    if known is None or known[0] is not prior.shapes:
+        known = _BUILT[id(prior.shapes)] = (prior.shapes, _built(prior))
+    return known[1]
+
+
+def _built(prior: ToothPrior) -> Hulls:
+    parts = [_hull(prior.shape(fdi)) for fdi in prior.fdi]
+    most = max(len(height) for _, _, height in parts)
+    rows = [np.r_[np.arange(len(height)), np.zeros(most - len(height), int)] for _, _, height in parts]
+    return Hulls(
+        np.array([points[row] for (points, _, _), row in zip(parts, rows, strict=True)]),
+        np.array([forms[:, row] for (_, forms, _), row in zip(parts, rows, strict=True)]),
+        np.array([height[row] for (_, _, height), row in zip(parts, rows, strict=True)]),
+    )
+
+
+def _hull(shape: ToothShape) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Vertices that are outermost in some direction for some crown of the family."""
+    rng = np.random.default_rng(0)
+    way = rng.normal(size=(3, _DIRECTIONS))
+    rows = np.flatnonzero(~shape.cap)
+    modes = shape.modes[:MODES][:, rows]
+    family = [shape.mean[rows] + s * _SPREAD * mode for mode in modes for s in (-1.0, 0.0, 1.0)]
+    keep = np.unique(np.concatenate([np.argmax(points @ way, axis=0) for points in family]))
+    low, high = shape.mean[:, 2].min(), shape.mean[:, 2].max()
+    height = (shape.mean[rows[keep], 2] - low) / (high - low)
+    points = shape.mean[rows[keep]]
+    return points, np.concatenate([modes[:, keep], _bumps(points - shape.mean.mean(axis=0))]), height
+
+
+def _bumps(points: FloatArray) -> FloatArray:
+    """(B, P, 3) leading radial displacements of a smooth random field on the crown, of unit variance.
+
+    Args:
+        points: (P, 3) from the crown's middle.
+    """
+    way = points / np.linalg.norm(points, axis=1, keepdims=True)
+    value, vector = np.linalg.eigh(np.exp(_BUMP_CONCENTRATION * (way @ way.T - 1)))
+    leading = np.sqrt(np.maximum(value[-BUMPS:], 0.0)) * vector[:, -BUMPS:]
+    return _BUMP_SD * leading.T[:, :, None] * way
+
+
+def smooth(state: ArchState) -> ArchState:
+    """The state without bumps, which whole crowns do not have."""
+    return replace(state, shape=state.shape[:, :MODES])
+
+
+@dataclass(frozen=True)
+class PlacedHulls:
+    """Hulls in the world.
+
+    Attributes:
+        points: (28, P, 3) mm.
+        turned: (28, P, 3) the same in their tooth's axes before its place.
+        forms: (28, K, P, 3) shape modes and bumps.
+    """
+
+    points: FloatArray
+    turned: FloatArray
+    forms: FloatArray
+
+
+def place_hulls(layout: Layout, state: ArchState) -> PlacedHulls:
+    """The hulls of all teeth at a state, in occlusion."""
+    prior, hulls = layout.prior, hulls_of(layout.prior)
+    count, points = hulls.points.shape[:2]
+    turn = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
+    formed = (state.shape[:, None] @ hulls.forms.reshape(count, FORMS, -1)).reshape(count, points, 3)
+    turned = (hulls.points + formed) @ turn.transpose(0, 2, 1)
+    placed = (turned + state.translation[:, None]) @ prior.axes.transpose(0, 2, 1) + prior.centre[:, None]
+    bite, lower = rotation_matrix(state.bite[3:]), lower_teeth(prior)
+    placed[lower] = (placed[lower] - prior.bite_pivot) @ bite.T + prior.bite_pivot + state.bite[:3]
+    return PlacedHulls(placed, turned, hulls.forms)
