@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from teethscape.dental.fdi import is_left, right_twin
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.numbering.crowns import lower_teeth
 from teethscape.parametric.numbering.layout import Layout
@@ -17,7 +18,8 @@ MODES, BUMPS = 14, 12
 FORMS = MODES + BUMPS
 #: The bumps' size in mm, and how fast they change along the crown (von Mises-Fisher concentration).
 _BUMP_SD, _BUMP_CONCENTRATION = 0.15, 12.0
-_DIRECTIONS, _SPREAD = 300, 2.0
+#: Even directions in which hulls are looked for, and modes' coefficients for which.
+_DIRECTIONS, _SPREAD = 80, 2.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def hulls_of(prior: ToothPrior) -> Hulls:
 
 
 def _built(prior: ToothPrior) -> Hulls:
-    parts = [_hull(prior.shape(fdi)) for fdi in prior.fdi]
+    alike = {right_twin(fdi): _hull(prior.shape(fdi)) for fdi in prior.fdi if not is_left(fdi)}
+    parts = [alike[right_twin(fdi)] for fdi in prior.fdi]
     most = max(len(height) for _, _, height in parts)
     rows = [np.r_[np.arange(len(height)), np.zeros(most - len(height), int)] for _, _, height in parts]
     return Hulls(
@@ -59,8 +62,7 @@ def _built(prior: ToothPrior) -> Hulls:
 
 def _hull(shape: ToothShape) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Vertices that are outermost in some direction for some crown of the family."""
-    rng = np.random.default_rng(0)
-    way = rng.normal(size=(3, _DIRECTIONS))
+    way = _even_directions().T
     rows = np.flatnonzero(~shape.cap)
     modes = shape.modes[:MODES][:, rows]
     family = [shape.mean[rows] + s * _SPREAD * mode for mode in modes for s in (-1.0, 0.0, 1.0)]
@@ -69,6 +71,15 @@ def _hull(shape: ToothShape) -> tuple[FloatArray, FloatArray, FloatArray]:
     height = (shape.mean[rows[keep], 2] - low) / (high - low)
     points = shape.mean[rows[keep]]
     return points, np.concatenate([modes[:, keep], _bumps(points - shape.mean.mean(axis=0))]), height
+
+
+def _even_directions() -> FloatArray:
+    """(d, 3) unit vectors spread evenly: a Fibonacci lattice."""
+    index = np.arange(_DIRECTIONS) + 0.5
+    height = 1 - 2 * index / _DIRECTIONS
+    angle = np.pi * (1 + np.sqrt(5.0)) * index
+    flat = np.sqrt(1 - height**2)
+    return np.stack([flat * np.cos(angle), flat * np.sin(angle), height], axis=1)
 
 
 def _bumps(points: FloatArray) -> FloatArray:
