@@ -39,6 +39,7 @@ from teethscape.mesh.scores import Alignment, score_teeth
 from teethscape.mesh.solid import Solid
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.parametric.prior import PRIOR_FILE, load_prior
+from teethscape.segmentation.waist import parted
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -160,10 +161,15 @@ def variant_patient(seed: int, variant: str) -> SyntheticPatient:
     return cached_patient(f"{variant}-{seed:03d}", make)
 
 
+def instances_of(patient: SyntheticPatient) -> dict[View, Labels]:
+    """A patient's shuffled instances as the pipeline hands them on: merged ones parted."""
+    return {v: parted(image).labels if v.is_occlusal else image for v, image in patient.instances.items()}
+
+
 def inputs_of(patient: SyntheticPatient, lengths: tuple[KnownLength, ...] = ()) -> FitInputs:
     """A patient's shuffled instances and EXIF data as evidence for a fit."""
     photos = {v: PhotoGeometry(c.width, c.height, patient.focal_35mm[v]) for v, c in patient.cameras.items()}
-    return FitInputs(photos, patient.instances, MaskValues.INSTANCES, known_lengths=lengths, seed=0)
+    return FitInputs(photos, instances_of(patient), MaskValues.INSTANCES, known_lengths=lengths, seed=0)
 
 
 def accepted_numbers(instances: Labels, visible: Labels) -> dict[int, set[int]]:
@@ -179,7 +185,7 @@ def accepted_numbers(instances: Labels, visible: Labels) -> dict[int, set[int]]:
 def numbering_errors(patient: SyntheticPatient, numbering: Mapping[View, Mapping[int, int]]) -> list[str]:
     """Labels that got a wrong tooth's number, and teeth that were invented, in words."""
     errors = []
-    for view, instances in patient.instances.items():
+    for view, instances in instances_of(patient).items():
         accepted = accepted_numbers(instances, patient.visible[view])
         for value, fdi in numbering.get(view, {}).items():
             if fdi not in accepted.get(value, set()):

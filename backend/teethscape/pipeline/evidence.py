@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from teethscape.pipeline.mask_views import true_order
 from teethscape.pipeline.segment_stage import Labels
 from teethscape.pipeline.view_order import moved, recognised_or_given, segmenter
 from teethscape.progress import Progress, Stage
+from teethscape.segmentation.waist import parted
 
 
 def labels_from_masks(
@@ -45,7 +47,7 @@ def labels_from_masks(
         turns = arranged[view].quarter_turns - photos[slot].quarter_turns
         images[view] = turn(masks[slot], turns, False)
     labels = Labels(images, request.mask_values, source="user", notices=notices)
-    return {view: arranged[view] for view in sorted(arranged)}, labels
+    return {view: arranged[view] for view in sorted(arranged)}, parted_teeth(labels)
 
 
 def find_labels(photos: Mapping[View, Photo], jaws: Labels | None, progress: Progress) -> Labels:
@@ -65,7 +67,7 @@ def find_labels(photos: Mapping[View, Photo], jaws: Labels | None, progress: Pro
         images = {view: image for view, (image, _) in cut.items()}
         jaw_of = {view: names for view, (_, names) in cut.items()}
     kinds = {view: {i: tuple(map(float, k)) for i, k in one.kind_of.items()} for view, one in found.items()}
-    return Labels(
+    labels = Labels(
         images=images,
         kind=MaskValues.INSTANCES,
         jaw_of=jaw_of,
@@ -73,6 +75,25 @@ def find_labels(photos: Mapping[View, Photo], jaws: Labels | None, progress: Pro
         source="network" if jaws is None else "network within the user's jaw masks",
         notices=() if jaws is None else jaws.notices,
     )
+    return parted_teeth(labels)
+
+
+def parted_teeth(labels: Labels) -> Labels:
+    """Labels whose instances that cover two teeth of an occlusal photo are parted, with notices."""
+    if labels.kind is not MaskValues.INSTANCES:
+        return labels
+    images, notices = dict(labels.images), list(labels.notices)
+    jaw_of = {view: dict(names) for view, names in (labels.jaw_of or {}).items()}
+    for view in (view for view in images if view.is_occlusal):
+        found = parted(images[view])
+        if not found.origin:
+            continue
+        images[view] = found.labels
+        notices.append(f"Two teeth drawn as one in the {view.title} photo were parted at their waist.")
+        for new, old in found.origin.items():
+            if old in jaw_of.get(view, {}):
+                jaw_of[view][new] = jaw_of[view][old]
+    return replace(labels, images=images, jaw_of=jaw_of or None, notices=tuple(notices))
 
 
 def cut_by_jaws(

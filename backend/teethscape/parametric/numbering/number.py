@@ -17,9 +17,8 @@ from teethscape.parametric.numbering.search import Search
 from teethscape.parametric.numbering.ticks import Ticks
 from teethscape.parametric.prior import ToothPrior
 
-#: Nats by which the best numbering must beat the next one: several photos of one crown are not quite
-#: independent, so evidence is overstated; chosen on synthetic patients.
-MARGIN = 4.0
+#: Nats by which the best numbering must beat the next one: odds of seven to one.
+MARGIN = 2.0
 
 
 def number_teeth(

@@ -47,8 +47,8 @@ _CLOSE, _MOST_DUELS = 15.0, 2
 _TWIN_WEIGHT = 0.5
 #: Votes for a tooth which its occlusal photo lacks: two photos, or one that shows much of it.
 _CONFIRMED = 2
-#: An instance above this share of the median area shows much of its tooth.
-_LARGE = 0.75
+#: An instance above this share of the median area shows much of its tooth; enough between its neighbours.
+_LARGE, _AMPLE = 0.75, 0.45
 
 
 @dataclass(frozen=True)
@@ -203,11 +203,14 @@ class Search:
         return out | {v: self.photos.teeth(v, self._sure(guess, names)) for v, names in numbers.items()}
 
     def _votes(self, view: View, names: Mapping[int, int]) -> dict[int, int]:
-        """For each named tooth, 2 where the view shows much of it and its distal neighbour, else 1."""
-        found = self.photos.found[view]
-        large = {int(i) for i in found.ids[found.area > _LARGE * np.median(found.area)]}
-        beside = {fdi - 1 for fdi in names.values()}
-        return {fdi: 2 if identity in large and fdi in beside else 1 for identity, fdi in names.items()}
+        """For each named tooth, 2 where the view shows enough of it beside named neighbours, else 1."""
+        found, named = self.photos.found[view], set(names.values())
+        area = dict(zip(map(int, found.ids), found.area / np.median(found.area), strict=True))
+        out = {}
+        for identity, fdi in names.items():
+            distal, mesial = fdi + 1 in named, fdi - 1 in named
+            out[fdi] = 2 if distal and area[identity] > (_AMPLE if mesial else _LARGE) else 1
+        return out
 
     def _sure(self, guess: Guess, names: Mapping[int, int]) -> dict[int, int]:
         """Numbers of a bite view without a lone tooth behind an open gap: it may be the missed one."""
