@@ -7,6 +7,7 @@ import pytest
 
 from teethscape.dental.fdi import TEETH
 from teethscape.dental.views import View
+from teethscape.errors import RefusedError
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.aim import aim
@@ -17,9 +18,11 @@ from teethscape.parametric.numbering.hulls import FORMS
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import measure
+from teethscape.parametric.numbering.number import require_sure
 from teethscape.parametric.numbering.outline import believed, outlines
 from teethscape.parametric.numbering.read import Reader
 from teethscape.parametric.numbering.rivals import renumbered, settle, weigh_rival
+from teethscape.parametric.numbering.search import Found
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.rotation import rotation_matrix
 
@@ -208,3 +211,16 @@ def test_a_sliver_in_its_place_says_that_the_tooth_exists(settled):
     others = {int(i): int(i) for i in seen.ids if i != 16}
     assert reader.peeping(seen, others) == {16}
     assert reader.peeping(seen, {**others, 16: 16}) == frozenset()
+
+
+def test_a_refusal_names_the_two_teeth_of_which_one_is_missing(settled):
+    view = View.MANDIBULAR_OCCLUSAL
+    named = {int(t) for t in settled.guess.views[view].tooth if TEETH[t] != 31}
+    tooth = np.array([-1 if TEETH[t] == 41 else t for t in settled.guess.views[view].tooth])
+    views = {**settled.guess.views, view: replace(settled.guess.views[view], tooth=tooth)}
+    best = replace(settled, weighed=replace(settled.weighed, guess=replace(settled.guess, views=views)))
+    with pytest.raises(RefusedError) as refusal:
+        require_sure(Found(best, {view: 0.5}, {view: frozenset(named)}), TEETH)
+    assert "tooth 31 or tooth 41 is missing" in str(refusal.value)
+    assert "--absent 31 or --absent 41" in refusal.value.advice
+    require_sure(Found(best, {view: 9.0}, {view: frozenset(named)}), TEETH)

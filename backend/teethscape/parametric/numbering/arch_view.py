@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,8 @@ from teethscape.parametric.numbering.photo_set import SCRAP, PhotoSet
 _NEAR, _MOST_NEAR = 40.0, 4
 #: Cost in nats of scraps behind a second molar: parts of a third one, or no tooth at all.
 _BEHIND_COST = 2.5
+#: Times that one numbering may be chosen.
+_MOST_CHOSEN = 2
 #: Teeth of an arch, third molars included.
 _MOST_TEETH = 16
 
@@ -26,7 +30,7 @@ class ArchView:
         self.view, self.count = view, len(photos.found[view])
         self.candidates = self._candidates(photos)
         self.choice = self.candidates[0]
-        self._tried = {self.choice.tooth.tobytes()}
+        self._chosen = Counter([self.choice.key])
 
     def _candidates(self, photos: PhotoSet) -> list[Candidate]:
         """Numberings, best first.
@@ -71,22 +75,25 @@ class ArchView:
         changed = np.flatnonzero(now != new)
         return len(changed) == 1 and fdi[new[changed[0]]] == mirrored(fdi[now[changed[0]]])
 
-    def tried(self, candidate: Candidate) -> bool:
-        """Whether a numbering was chosen before: two that beat each other are equals."""
-        return candidate.tooth.tobytes() in self._tried
+    def open_to(self, candidate: Candidate) -> bool:
+        """Whether a numbering may be chosen: a second time as well, since its fit may have been poor.
+
+        Two that beat each other again are equals.
+        """
+        return self._chosen[candidate.key] < _MOST_CHOSEN
 
     def choose(self, candidate: Candidate) -> None:
         """Choose another numbering."""
-        self._tried.add(candidate.tooth.tobytes())
+        self._chosen[candidate.key] += 1
         self.choice = candidate
 
     def rivals(self) -> list[Candidate]:
         """Numberings that might explain the photos better than the chosen one."""
         near = [c for c in self.candidates if c.cost < self.candidates[0].cost + _NEAR][:_MOST_NEAR]
-        out: dict[bytes, Candidate] = {}
+        out: dict[tuple[bytes, frozenset[int]], Candidate] = {}
         for candidate in [*self.judge.alternatives(self.choice), *near]:
             if differ(candidate.tooth, self.choice.tooth):
-                out.setdefault(candidate.tooth.tobytes(), candidate)
+                out.setdefault(candidate.key, candidate)
         return list(out.values())
 
 

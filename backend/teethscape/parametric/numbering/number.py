@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.views import View, views_needed
@@ -13,7 +13,7 @@ from teethscape.parametric.numbering.measure import NumberingView
 from teethscape.parametric.numbering.mirror import require_unmirrored
 from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, measure_set
 from teethscape.parametric.numbering.result import Numbering, build_numbering
-from teethscape.parametric.numbering.search import Search
+from teethscape.parametric.numbering.search import Found, Search
 from teethscape.parametric.numbering.ticks import Ticks
 from teethscape.parametric.prior import ToothPrior
 
@@ -46,17 +46,43 @@ def number_teeth(
     arches = {view.jaws[0]: ArchView(photos, view) for view in photos.views if view.is_occlusal}
     found = Search(photos, arches, Ticks(on_step)).run()
     require_unmirrored(found.settled, photos.outline)
-    _require(found.margin)
+    require_sure(found, prior.fdi)
     return build_numbering(photos, found, jaws)
 
 
-def _require(margin: Mapping[View, float]) -> None:
-    """Refuse when another numbering is nearly as good."""
-    doubtful = [view for view, lead in margin.items() if lead < MARGIN]
-    if doubtful:
-        names = " and ".join(view.title for view in doubtful)
+def require_sure(found: Found, fdi: Sequence[int]) -> None:
+    """Refuse when another numbering is nearly as good, and say which teeth it is about.
+
+    Args:
+        found: the best numbering and its rivals.
+        fdi: FDI numbers in the order of the prior.
+
+    Raises:
+        RefusedError: the lead is below ``MARGIN``.
+    """
+    doubtful = [view for view, lead in found.margin.items() if lead < MARGIN]
+    if not doubtful:
+        return
+    names = " and ".join(view.title for view in doubtful)
+    message = f"The teeth in the {names} photo can be numbered in more than one way"
+    pairs = {pair for view in doubtful if (pair := _either(found, view, fdi))}
+    if len(pairs) == 1:
+        one, two = pairs.pop()
         raise RefusedError(
             "numbering_uncertain",
-            f"The teeth in the {names} photo can be numbered in more than one way.",
-            UNCERTAIN_ADVICE,
+            f"{message}: tooth {one} or tooth {two} is missing.",
+            f"Say which (--absent {one} or --absent {two}, or mark it in the sidebar), "
+            "or give masks with FDI numbers.",
         )
+    raise RefusedError("numbering_uncertain", f"{message}.", UNCERTAIN_ADVICE)
+
+
+def _either(found: Found, view: View, fdi: Sequence[int]) -> tuple[int, int] | None:
+    """The two teeth of which one is missing, if that is all in which the best two numberings differ."""
+    tooth = found.settled.guess.views[view].tooth
+    now, other = {int(t) for t in tooth if t >= 0}, found.rival.get(view, frozenset())
+    ours, theirs = now - other, other - now
+    if len(ours) != 1 or len(theirs) != 1:
+        return None
+    one, two = sorted((fdi[ours.pop()], fdi[next(iter(theirs))]))
+    return one, two

@@ -74,6 +74,11 @@ class Candidate:
     cost: float
     prior_cost: float = 0.0
 
+    @property
+    def key(self) -> tuple[bytes, frozenset[int]]:
+        """What tells numberings of the same instances apart: their teeth, and which gaps are closed."""
+        return self.tooth.tobytes(), self.layout.closed
+
 
 def missing_cost(fdi: int) -> float:
     """Cost in nats of a tooth being missing."""
@@ -223,7 +228,7 @@ class OcclusalJudge:
         found = self.found.only(used)
         place_of = {int(tooth): place for place, tooth in enumerate(self.rows)}
         now = np.array([place_of[int(t)] for t in current.tooth[used]])
-        out: dict[tuple[int, ...], Candidate] = {}
+        out: dict[tuple[tuple[int, ...], frozenset[int]], Candidate] = {}
         for hypothesis in enumerate_numberings(found, self.jaw, gaps_mm(found, self.jaw), self.absent):
             apart = int((np.array(hypothesis.places) != now).sum())
             if min(hypothesis.places) >= 0 and 0 < apart <= _MOST_APART:
@@ -232,7 +237,7 @@ class OcclusalJudge:
                 layout = self._layout(hypothesis)
                 cost = hypothesis.cost + LEFT_OUT_COST * (len(self.found) - len(used))
                 made = Candidate(tooth, layout, current.camera, cost, cost)
-                out.setdefault(hypothesis.places, made)
+                out.setdefault((hypothesis.places, hypothesis.closed), made)
         nearest = sorted(out.values(), key=lambda c: (int((c.tooth != current.tooth).sum()), c.cost))
         return nearest[:_MOST_ALTERNATIVES]
 

@@ -44,7 +44,7 @@ _ROUNDS = 4
 #: Rivals of an arch's numbers within so many nats are weighed both ways.
 _CLOSE, _MOST_DUELS = 15.0, 2
 #: Which of two centrals is left tells only the form of one crown, and all photos show the same.
-_TWIN_WEIGHT = 0.5
+_TWIN_WEIGHT = 0.25
 #: Votes for a tooth which its occlusal photo lacks: two photos, or one that shows much of it.
 _CONFIRMED = 2
 #: An instance above this share of the median area shows much of its tooth; enough between its neighbours.
@@ -53,10 +53,17 @@ _LARGE, _AMPLE = 0.75, 0.45
 
 @dataclass(frozen=True)
 class Found:
-    """The best numbering of all views, and per view the nats to its next rival."""
+    """The best numbering of all views.
+
+    Attributes:
+        settled: the numbering at rest.
+        margin: per view, the nats to its next rival.
+        rival: per view, the teeth (indices into ``prior.fdi``) that this rival names.
+    """
 
     settled: Settled
     margin: Mapping[View, float]
+    rival: Mapping[View, frozenset[int]]
 
 
 class Search:
@@ -66,6 +73,7 @@ class Search:
         self.photos, self.arches, self.ticks = photos, arches, ticks
         self.tasks = {view: _bite_task(photos, view) for view in BITE_VIEWS}
         self.margin: dict[View, float] = {}
+        self.rival: dict[View, frozenset[int]] = {}
         self.proposals: dict[View, list[Proposal]] = {}
 
     def run(self) -> Found:
@@ -84,7 +92,7 @@ class Search:
             settled = self._without(settled, extra, start)
         for tooth in sorted(self._unlabelled(settled.guess)):
             settled = self._beside_closed(settled, tooth)
-        return Found(settled, dict(self.margin))
+        return Found(settled, dict(self.margin), dict(self.rival))
 
     def _begun(self, start: Guess, avoided: Collection[int] = ()) -> Settled:
         """The likeliest numbers of each bite view that name none of some teeth, all views fitted."""
@@ -109,12 +117,12 @@ class Search:
 
     def _without(self, settled: Settled, extra: Collection[int], start: Guess) -> Settled:
         """Weigh the numbers against those that only teeth of the occlusal photos have."""
-        kept = dict(self.margin)
+        kept = dict(self.margin), dict(self.rival)
         other = self._bites(self._at_rest(self._begun(start, extra)))
         rival = weigh_rival(settled, other.guess)
         other, behind = duel(settled, rival, self.photos.outline)
         if behind >= 0:
-            self.margin = kept
+            self.margin, self.rival = kept
         self._doubted(settled.guess, other.guess, behind)
         return self._at_rest(other) if behind < 0 else settled
 
@@ -142,7 +150,8 @@ class Search:
         changed = {v: differ(seen.tooth, guess.views[v].tooth) for v, seen in other.views.items()}
         if sum(changed.values()) > 1:
             for view in (view for view, count in changed.items() if count):
-                self.margin[view] = min(self.margin[view], abs(behind))
+                if abs(behind) < self.margin[view]:
+                    self.margin[view], self.rival[view] = abs(behind), _named(other.views[view].tooth)
 
     def _layout(self, choice: Mapping[Jaw, Candidate]) -> Layout:
         """The arch that numberings of the occlusal views mean."""
@@ -235,6 +244,7 @@ class Search:
             for view in self.tasks:
                 best = min(self._bite_rivals(settled, view), key=lambda r: r.behind, default=None)
                 self.margin[view] = abs(best.behind) if best else float("inf")
+                self.rival[view] = _named(best.guess.views[view].tooth) if best else frozenset()
                 if best and best.behind < 0:
                     settled, changed = self._at_rest(settle(best.guess, self.photos.outline)), True
             if not changed:
@@ -266,18 +276,17 @@ class Search:
         """The photos at rest under a better numbering of an arch, if there is one."""
         rivals = self._arch_rivals(settled, seen)
         leads = [rival.behind + known for rival, known, _ in rivals]
-        fresh = [k for k, (_, _, candidate) in enumerate(rivals) if not seen.tried(candidate)]
-        for k in fresh[:_MOST_DUELS]:
-            rival, known, candidate = rivals[k]
+        for k, (rival, known, candidate) in enumerate(rivals[:_MOST_DUELS]):
             if leads[k] < _CLOSE:
                 other, behind = duel(settled, rival, self.photos.outline)
                 leads[k] = behind + known
-                if leads[k] < 0:
+                if leads[k] < 0 and seen.open_to(candidate):
                     seen.choose(candidate)
                     return self._at_rest(other)
         weight = [_TWIN_WEIGHT if seen.renames_a_twin(candidate) else 1.0 for _, _, candidate in rivals]
         leads = [lead * share for lead, share in zip(leads, weight, strict=True)]
         self.margin[seen.view] = min(leads, default=float("inf"))
+        self.rival[seen.view] = _named(rivals[int(np.argmin(leads))][2].tooth) if rivals else frozenset()
         return None
 
     def _arch_rivals(self, settled: Settled, seen: ArchView) -> list[tuple[Rival, float, Candidate]]:
@@ -299,6 +308,11 @@ class Search:
         teeth = _renamed(guess, table)
         teeth[seen.view] = new
         return renumbered(guess, self._layout({**self._choice(), seen.judge.jaw: candidate}), teeth)
+
+
+def _named(tooth: NDArray[np.intp]) -> frozenset[int]:
+    """The teeth that a numbering (n,) of a view names."""
+    return frozenset(int(t) for t in tooth if t >= 0)
 
 
 def _renamed(guess: Guess, table: NDArray[np.intp]) -> dict[View, NDArray[np.intp]]:
