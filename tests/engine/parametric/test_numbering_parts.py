@@ -7,9 +7,9 @@ from teethscape.dental.fdi import TEETH, UPPER_ARCH, Jaw
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering.layout import Layouts
+from teethscape.parametric.numbering.layout import Layouts, arch_directions
 from teethscape.parametric.numbering.measure import Instances, along_arch, measure, split_rows
-from teethscape.parametric.numbering.occlusal import enumerate_numberings, gaps_mm
+from teethscape.parametric.numbering.occlusal import Candidate, OcclusalJudge, enumerate_numberings, gaps_mm
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.raster import TriangleSoup, render_ids
 from teethscape.parametric.start_cameras import start_from_fdi, view_rotation
@@ -84,6 +84,41 @@ def test_a_closed_gap_brings_the_teeth_behind_it_forward():
     assert moved[index[36]] == pytest.approx(0.0)
     assert layout.missing == {14}
     assert np.linalg.eigvalsh(layout.place_cov).min() > 0
+
+
+def test_teeth_that_drift_are_less_sure_of_their_turn_and_place():
+    layouts = Layouts(load_prior())
+    whole, closed = layouts.get(frozenset()), layouts.get(frozenset({14}), frozenset({14}))
+    index = {fdi: k for k, fdi in enumerate(closed.prior.fdi)}
+    assert not whole.turn_var.any()
+    assert (closed.turn_var[index[16]] > 0).all()
+    assert not closed.turn_var[index[36]].any()
+    block = slice(3 * index[16], 3 * index[16] + 3)
+    assert np.trace(closed.place_cov[block, block]) > np.trace(whole.place_cov[block, block])
+
+
+def test_a_second_molar_is_less_sure_of_its_place_along_the_arch_than_a_central():
+    layout = Layouts(load_prior()).get(frozenset())
+    along = arch_directions(layout.prior)
+    spread = [
+        along[k] @ layout.place_cov[3 * k : 3 * k + 3, 3 * k : 3 * k + 3] @ along[k]
+        for k in (layout.prior.fdi.index(11), layout.prior.fdi.index(17))
+    ]
+    assert spread[1] > spread[0] + 0.5
+
+
+def test_two_teeth_missing_side_by_side_leave_either_gap_closed():
+    """A gap of one tooth before 17 may be that of 15 or of 16: the same numbers mean two arches."""
+    view, camera = View.MAXILLARY_OCCLUSAL, camera_at(0, 60)
+    found = upper_instances(frozenset({15, 17}))
+    frame = (camera.width, camera.height, float(np.log(camera.focal)), 0.06)
+    judge = OcclusalJudge(view, found, frame, Layouts(load_prior()))
+    one_missing = np.array([load_prior().fdi.index(f) for f in UPPER_ARCH if f not in (15, 17)])
+    current = Candidate(one_missing, Layouts(load_prior()).get(frozenset({15})), camera, 0.0)
+    numbers = np.array([load_prior().fdi.index(f) for f in UPPER_ARCH if f not in (15, 16)])
+    same = [c for c in judge.alternatives(current) if (c.tooth == numbers).all()]
+    assert {frozenset({15}), frozenset({16})} <= {c.layout.closed for c in same}
+    assert len({c.key for c in same}) == len(same)
 
 
 @pytest.mark.parametrize(
