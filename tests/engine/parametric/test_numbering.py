@@ -28,6 +28,12 @@ def views_of(patient: SyntheticPatient) -> dict[View, NumberingView]:
     return out
 
 
+def well_shown(labels: np.ndarray) -> set[int]:
+    """Instances above half of the median area: slivers may stay without a number."""
+    values, areas = np.unique(labels[labels > 0], return_counts=True)
+    return {int(v) for v in values[areas > 0.5 * np.median(areas)]}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "missing"), [(3, 0), (4, 2)])
 def test_shuffled_instances_get_their_numbers_back(seed, missing):
@@ -38,7 +44,7 @@ def test_shuffled_instances_get_their_numbers_back(seed, missing):
     for view, truth in patient.numbering.items():
         named = found.fdi[view]
         assert {i: truth[i] for i in named} == named
-        assert len(named) >= 0.7 * len(truth)
+        assert well_shown(patient.instances[view]) <= set(named)
     assert found.present == frozenset(patient.crowns)
     assert set(found.cameras) == set(View)
 
