@@ -14,9 +14,11 @@ of the mean occlusal plane.  Source and limits: ``docs/model-cards/tooth-prior.m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from teethscape.dental.fdi import TEETH, right_twin
 
 FloatArray = NDArray[np.float64]
+_Built = TypeVar("_Built")
 PRIOR_FILE = Path(__file__).parent / "data" / "tooth_prior.npz"
 #: Version of the file's layout.
 LAYOUT = 1
@@ -125,3 +128,17 @@ def read_prior(path: Path) -> ToothPrior:
 def load_prior() -> ToothPrior:
     """The prior that ships with Teethscape, read once."""
     return read_prior(PRIOR_FILE)
+
+
+def once_per_shapes(build: Callable[[ToothPrior], _Built]) -> Callable[[ToothPrior], _Built]:
+    """Let a function of a prior's crown models run once per set of them; copies of a prior share it."""
+    built: dict[int, tuple[dict[int, ToothShape], _Built]] = {}
+
+    @wraps(build)
+    def known_or_built(prior: ToothPrior) -> _Built:
+        known = built.get(id(prior.shapes))
+        if known is None or known[0] is not prior.shapes:
+            known = built[id(prior.shapes)] = (prior.shapes, build(prior))
+        return known[1]
+
+    return known_or_built

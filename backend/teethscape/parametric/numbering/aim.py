@@ -52,11 +52,10 @@ def _camera_step(
     numbered, grown = guess.views[view], guess.growth[view]
     found = reach(numbered, rows, placed)
     sloped = slopes(numbered.camera, guess.layout.prior, guess.state, found, placed)[:, :, -PER_VIEW:]
-    residual = rows.extent - found.extent - grown
     lean = float(np.log(numbered.camera.focal) - numbered.focal[0])
     prior = np.array([0.0] * FOCAL + [numbered.focal[1] ** -2, rows.growth_sd**-2])
     offset = np.array([0.0] * FOCAL + [lean, grown])
-    white = (rows.whiten @ residual[:, :, None])[:, :, 0]
+    white = rows.whitened(found.extent + grown)
     part, weight = robust((white**2).sum(axis=1), rows.count, loose)
     jacobian = rows.whiten @ sloped
     weighted = weight[:, None, None] * jacobian

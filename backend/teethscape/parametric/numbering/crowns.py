@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.prior import ToothPrior, ToothShape
+from teethscape.parametric.prior import ToothPrior, once_per_shapes
 from teethscape.parametric.rotation import FloatArray, rotation_matrix
 
 #: Surface points per crown.
@@ -62,18 +62,9 @@ def _vertex_normals(vertices: FloatArray, faces: NDArray[np.int32]) -> FloatArra
     return out
 
 
-_BUILT: dict[int, tuple[dict[int, ToothShape], Crowns]] = {}
-
-
+@once_per_shapes
 def crowns_of(prior: ToothPrior) -> Crowns:
     """The scattered crowns of a prior, built once per set of crown models."""
-    known = _BUILT.get(id(prior.shapes))
-    if known is None or known[0] is not prior.shapes:
-        known = _BUILT[id(prior.shapes)] = (prior.shapes, _build(prior))
-    return known[1]
-
-
-def _build(prior: ToothPrior) -> Crowns:
     rng = np.random.default_rng(0)
     points, normals, areas = [], [], []
     for index, fdi in enumerate(prior.fdi):

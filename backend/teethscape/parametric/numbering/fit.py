@@ -168,8 +168,8 @@ def _energy(guess: Guess, problem: _Problem) -> float:
     total = 0.5 * (at.dot(pulled(problem.prior, at)) + float(lean @ precision @ lean))
     for view in problem.order:
         rows = problem.rows[view]
-        residual = rows.extent - reach(guess.views[view], rows, placed).extent - guess.growth.get(view, 0.0)
-        white = (rows.whiten @ residual[:, :, None])[:, :, 0]
+        found = reach(guess.views[view], rows, placed)
+        white = rows.whitened(found.extent + guess.growth.get(view, 0.0))
         total += float(robust((white**2).sum(axis=1), rows.count, problem.loose)[0].sum())
     return total
 
@@ -211,8 +211,7 @@ def _add_view(view: View, guess: Guess, problem: _Problem, placed: PlacedHulls, 
     rows, numbered = problem.rows[view], guess.views[view]
     found = reach(numbered, rows, placed)
     sloped = slopes(numbered.camera, guess.layout.prior, guess.state, found, placed)
-    residual = rows.extent - found.extent - guess.growth.get(view, 0.0)
-    white = (rows.whiten @ residual[:, :, None])[:, :, 0]
+    white = rows.whitened(found.extent + guess.growth.get(view, 0.0))
     part, weight = robust((white**2).sum(axis=1), rows.count, problem.loose)
     jacobian = rows.whiten @ sloped
     weighted = (weight[:, None, None] * jacobian).transpose(0, 2, 1)

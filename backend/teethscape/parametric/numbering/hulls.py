@@ -10,7 +10,7 @@ from teethscape.dental.fdi import is_left, right_twin
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.numbering.crowns import lower_teeth
 from teethscape.parametric.numbering.layout import Layout
-from teethscape.parametric.prior import ToothPrior, ToothShape
+from teethscape.parametric.prior import ToothPrior, ToothShape, once_per_shapes
 from teethscape.parametric.rotation import FloatArray, rotation_matrix
 
 #: Unknowns of a crown's form: the prior's modes, and smooth bumps that all views share and no mode tells.
@@ -37,18 +37,9 @@ class Hulls:
     height: FloatArray
 
 
-_BUILT: dict[int, tuple[dict[int, ToothShape], Hulls]] = {}
-
-
+@once_per_shapes
 def hulls_of(prior: ToothPrior) -> Hulls:
     """The outermost vertices of a prior's crowns, found once per set of crown models."""
-    known = _BUILT.get(id(prior.shapes))
-    if known is None or known[0] is not prior.shapes:
-        known = _BUILT[id(prior.shapes)] = (prior.shapes, _built(prior))
-    return known[1]
-
-
-def _built(prior: ToothPrior) -> Hulls:
     alike = {right_twin(fdi): _hull(prior.shape(fdi)) for fdi in prior.fdi if not is_left(fdi)}
     parts = [alike[right_twin(fdi)] for fdi in prior.fdi]
     most = max(len(height) for _, _, height in parts)

@@ -15,10 +15,10 @@ from scipy.linalg import cho_factor, cho_solve
 
 from teethscape.parametric.arch import POSE_SIZE
 from teethscape.parametric.numbering.hulls import FORMS
+from teethscape.parametric.numbering.reach import PER_TOOTH
 from teethscape.parametric.rotation import FloatArray
 
 _RIDGE = 1e-9
-_PER_TOOTH = POSE_SIZE + FORMS
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Normal:
     def __init__(self, prior: Prior, gradient: Unknowns) -> None:
         count, common = len(gradient.teeth), len(prior.common)
         self.prior = prior
-        self.own = np.zeros((count, _PER_TOOTH, _PER_TOOTH))
-        self.meets = np.zeros((count, _PER_TOOTH, common))
+        self.own = np.zeros((count, PER_TOOTH, PER_TOOTH))
+        self.meets = np.zeros((count, PER_TOOTH, common))
         self.common = prior.common.copy()
         self.gradient = gradient
 
@@ -95,7 +95,7 @@ class Normal:
             block: (n, 7 + K + k, 7 + K + k) Hessians.
             pull: (n, 7 + K + k) downhill gradients.
         """
-        m = _PER_TOOTH
+        m = PER_TOOTH
         for k, t in enumerate(tooth):
             self.own[t] += block[k, :m, :m]
             self.meets[t][:, columns] += block[k, :m, m:]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, ArchState
+from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.hulls import hulls_of, place_hulls, smooth
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layout
@@ -98,6 +99,10 @@ class ViewRows:
         """All believed extents."""
         return int(self.used.sum())
 
+    def whitened(self, expected: FloatArray) -> FloatArray:
+        """(n, 24) residuals in units of their noise, uncorrelated; ``expected`` (n, 24) px."""
+        return (self.whiten @ (self.extent - expected)[:, :, None])[:, :, 0]
+
     def sharpened(self, noise: float) -> ViewRows:
         """The same extents with their noise multiplied by a factor."""
         return replace(self, whiten=self.whiten / noise)
@@ -108,6 +113,18 @@ class ViewRows:
         return ViewRows(
             self.instance[kept], self.used[kept], self.extent[kept], self.whiten[kept], self.growth_sd
         )
+
+
+def farthest(camera: Camera, points: FloatArray) -> tuple[FloatArray, NDArray[np.intp], FloatArray]:
+    """Where crowns (n, P, 3) reach farthest in the picture.
+
+    Returns:
+        Pixels of all points (n, P, 2); per direction the number of the farthest (n, 24) and its extent, px.
+    """
+    pixels = camera.project(points.reshape(-1, 3)).reshape(*points.shape[:2], 2)
+    along = pixels @ UNIT.T
+    far = np.argmax(along, axis=1)
+    return pixels, far, np.take_along_axis(along, far[:, None], axis=1)[:, 0]
 
 
 def believed(
@@ -132,12 +149,9 @@ def believed(
     px_per_mm = camera.focal / max(float(camera.translation[2]), 1.0)
     instance = numbered.used
     tooth = numbered.tooth[instance]
-    pixels = camera.project(placed.points[tooth].reshape(-1, 3)).reshape(len(tooth), -1, 2)
-    along = pixels @ UNIT.T
-    far = np.argmax(along, axis=1)
+    pixels, far, expected = farthest(camera, placed.points[tooth])
     used = outline.valid[instance].copy()
     if covered:
-        expected = np.take_along_axis(along, far[:, None], axis=1)[:, 0]
         used &= expected - outline.extent[instance] < _COVERED_MM * px_per_mm
         at = np.take_along_axis(pixels, far[:, :, None], axis=1) - _INSIDE_PX * UNIT
         used &= _unhidden(_shown(view, numbered, layout, state), at, tooth)

@@ -12,7 +12,7 @@ from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.crowns import lower_teeth
 from teethscape.parametric.numbering.hulls import FORMS, PlacedHulls
 from teethscape.parametric.numbering.joint import NumberedView
-from teethscape.parametric.numbering.outline import DIRECTIONS, UNIT, ViewRows
+from teethscape.parametric.numbering.outline import DIRECTIONS, UNIT, ViewRows, farthest
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.rotation import FloatArray, left_jacobian, rotation_matrix
 
@@ -40,10 +40,8 @@ class Reach:
 def reach(numbered: NumberedView, rows: ViewRows, placed: PlacedHulls) -> Reach:
     """Expected extents of a view's instances."""
     tooth = numbered.tooth[rows.instance]
-    pixels = numbered.camera.project(placed.points[tooth].reshape(-1, 3))
-    along = pixels.reshape(len(tooth), -1, 2) @ UNIT.T
-    far = np.argmax(along, axis=1)
-    return Reach(tooth, far, np.take_along_axis(along, far[:, None], axis=1)[:, 0])
+    _, far, extent = farthest(numbered.camera, placed.points[tooth])
+    return Reach(tooth, far, extent)
 
 
 def slopes(
