@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw, jaw_of
+from teethscape.parametric.penetration import vertex_normals
 from teethscape.parametric.prior import ToothPrior
-from teethscape.parametric.rotation import FloatArray, left_jacobian, rotation_matrix, skew
+from teethscape.parametric.rotation import FloatArray, cross, left_jacobian, rotation_matrix
 
 #: Pose parameters of a tooth: translation 3 (mm), rotation 3 (rad), log size 1.
 POSE_SIZE = 7
@@ -51,6 +53,12 @@ class ArchState:
         """(28, 7 + K): translation, rotation, log size, shape."""
         return np.hstack([self.translation, self.rotation, self.log_size[:, None], self.shape])
 
+    def with_modes(self, modes: int) -> ArchState:
+        """The same state with more modes (zero) or fewer."""
+        shape = np.zeros((len(self.shape), modes))
+        shape[:, : self.modes] = self.shape[:, :modes]
+        return replace(self, shape=shape)
+
     def moved(self, teeth: FloatArray, bite: FloatArray) -> ArchState:
         """The state after adding (28, 7 + K) tooth steps and a (6,) bite step."""
         return ArchState(
@@ -68,31 +76,61 @@ class ArchState:
 
 @dataclass(frozen=True)
 class Arch:
-    """A prior with a state: gives vertices and their derivatives."""
+    """A prior with a state: gives vertices and their derivatives.
+
+    What is asked for again and again is kept; crowns come out read-only.
+    """
 
     prior: ToothPrior
     state: ArchState
+    _crowns: dict[int, FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _normals: dict[int, FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def local_vertices(self, index: int) -> FloatArray:
-        """(V, 3) crown ``index`` in its own axes before pose and size, mm."""
+    @cached_property
+    def _turns(self) -> FloatArray:
+        """(28, 3, 3) rotation times size of every tooth, in its own axes."""
+        return np.exp(self.state.log_size)[:, None, None] * rotation_matrix(self.state.rotation)
+
+    @cached_property
+    def _left(self) -> FloatArray:
+        """(28, 3, 3) left Jacobians of the teeth's rotations."""
+        return left_jacobian(self.state.rotation)
+
+    @cached_property
+    def bite_turn(self) -> FloatArray:
+        """(3, 3) rotation of the lower jaw into the bite."""
+        return rotation_matrix(self.state.bite[3:])
+
+    def local_vertices(self, index: int, rows: NDArray[np.intp] | slice = slice(None)) -> FloatArray:
+        """(V, 3) crown ``index``, or some of it, in its own axes before pose and size, mm."""
         shape = self.prior.shape(self.prior.fdi[index])
-        modes = shape.modes[: self.state.modes]
-        return shape.mean + np.tensordot(self.state.shape[index], modes, axes=1)
+        modes = shape.modes[: self.state.modes, rows]
+        return shape.mean[rows] + np.tensordot(self.state.shape[index], modes, axes=1)
 
     def posed(self, index: int, local: FloatArray) -> FloatArray:
         """Local points (n, 3) placed in their own jaw, world axes, mm, mean bite."""
-        turn = np.exp(self.state.log_size[index]) * rotation_matrix(self.state.rotation[index])
-        placed = local @ turn.T + self.state.translation[index]
+        placed = local @ self._turns[index].T + self.state.translation[index]
         return placed @ self.prior.axes[index].T + self.prior.centre[index]
 
     def vertices(self, index: int) -> FloatArray:
         """(V, 3) crown ``index`` in its own jaw, mm, mean bite."""
-        return self.posed(index, self.local_vertices(index))
+        if index not in self._crowns:
+            self._crowns[index] = self.posed(index, self.local_vertices(index))
+            self._crowns[index].flags.writeable = False
+        return self._crowns[index]
+
+    def normals(self, index: int) -> FloatArray:
+        """(V, 3) outward unit normals of :meth:`vertices`."""
+        if index not in self._normals:
+            faces = self.prior.faces_of(self.prior.fdi[index])
+            self._normals[index] = vertex_normals(self.vertices(index), faces)
+            self._normals[index].flags.writeable = False
+        return self._normals[index]
 
     def bitten(self, points: FloatArray) -> FloatArray:
         """Points (n, 3) of the lower jaw moved into the bite."""
-        turn = rotation_matrix(self.state.bite[3:])
-        return (points - self.prior.bite_pivot) @ turn.T + self.prior.bite_pivot + self.state.bite[:3]
+        pivot = self.prior.bite_pivot
+        return (points - pivot) @ self.bite_turn.T + pivot + self.state.bite[:3]
 
     def world_vertices(self, index: int) -> FloatArray:
         """(V, 3) crown ``index`` in occlusion, mm."""
@@ -103,35 +141,44 @@ class Arch:
         """True for teeth that move with the bite."""
         return jaw_of(self.prior.fdi[index]) is Jaw.LOWER
 
-    def pose_jacobian(self, index: int, local: FloatArray) -> FloatArray:
-        """Derivative of :meth:`posed` to translation, rotation and log size, (n, 3, 7)."""
-        state, axes = self.state, self.prior.axes[index]
-        turned = np.exp(state.log_size[index]) * local @ rotation_matrix(state.rotation[index]).T
-        out = np.empty((len(local), 3, POSE_SIZE))
-        out[:, :, :3] = axes
-        out[:, :, 3:6] = -axes @ skew(turned) @ left_jacobian(state.rotation[index])
-        out[:, :, 6] = turned @ axes.T
+    def pull(self, index: int, local: FloatArray, modes: FloatArray, along: FloatArray) -> FloatArray:
+        """Derivative of ``along . posed(local)`` to all unknowns of the tooth.
+
+        Args:
+            index: which tooth.
+            local: (n, 3) points in the tooth's axes, before pose and size.
+            modes: (K, n, 3) what the modes do to them.
+            along: (n, 3) directions, world axes of the tooth's own jaw.
+
+        Returns:
+            (n, 7 + K): translation, rotation, log size, shape.
+        """
+        inside = along @ self.prior.axes[index]
+        turned = local @ self._turns[index].T
+        out = np.empty((len(local), POSE_SIZE + len(modes)))
+        out[:, :3] = inside
+        out[:, 3:6] = cross(turned, inside) @ self._left[index]
+        out[:, 6] = (inside * turned).sum(axis=1)
+        out[:, 7:] = np.einsum("nj,knj->nk", inside @ self._turns[index], modes)
         return out
 
-    def shape_jacobian(self, index: int, modes: FloatArray) -> FloatArray:
-        """Derivative of :meth:`posed` to the shape, modes (K, n, 3) at the points -> (n, 3, K)."""
-        turn = np.exp(self.state.log_size[index]) * rotation_matrix(self.state.rotation[index])
-        return np.einsum("ij,knj->nik", self.prior.axes[index] @ turn, modes)
+    def pull_vertices(self, index: int, rows: NDArray[np.intp], along: FloatArray) -> FloatArray:
+        """:meth:`pull` for some vertices of a tooth, (n, 7 + K)."""
+        modes = self.prior.shape(self.prior.fdi[index]).modes[: self.state.modes, rows]
+        return self.pull(index, self.local_vertices(index, rows), modes, along)
 
-    def vertex_jacobian(self, index: int, vertices: NDArray[np.intp] | slice = slice(None)) -> FloatArray:
+    def pull_bite(self, points: FloatArray, along: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Derivatives of ``along . bitten(points)``: to the points (n, 3) and to the bite (n, 6)."""
+        turned = (points - self.prior.bite_pivot) @ self.bite_turn.T
+        turning = cross(turned, along) @ left_jacobian(self.state.bite[3:])
+        return along @ self.bite_turn, np.concatenate([along, turning], axis=1)
+
+    def vertex_jacobian(self, index: int, rows: NDArray[np.intp] | slice = slice(None)) -> FloatArray:
         """Derivative of :meth:`vertices` to all unknowns of the tooth, (n, 3, 7 + K)."""
-        local = self.local_vertices(index)[vertices]
-        modes = self.prior.shape(self.prior.fdi[index]).modes[: self.state.modes][:, vertices]
-        return np.concatenate([self.pose_jacobian(index, local), self.shape_jacobian(index, modes)], axis=2)
-
-    def bite_jacobian(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Derivatives of :meth:`bitten`: to the point (3, 3) and to the bite (n, 3, 6)."""
-        turn = rotation_matrix(self.state.bite[3:])
-        turned = (points - self.prior.bite_pivot) @ turn.T
-        out = np.empty((len(points), 3, BITE_SIZE))
-        out[:, :, :3] = np.eye(3)
-        out[:, :, 3:] = -skew(turned) @ left_jacobian(self.state.bite[3:])
-        return turn, out
+        local = self.local_vertices(index, rows)
+        modes = self.prior.shape(self.prior.fdi[index]).modes[: self.state.modes, rows]
+        axes = np.broadcast_to(np.eye(3)[:, None], (3, len(local), 3))
+        return np.stack([self.pull(index, local, modes, along) for along in axes], axis=1)
 
 
 def present_indices(prior: ToothPrior, present: set[int]) -> NDArray[np.intp]:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from teethscape.parametric.arch import Arch
 from teethscape.parametric.penetration import Surface
-from teethscape.parametric.rotation import FloatArray
 from teethscape.parametric.system import NormalEquations
 
 #: Points whose mean is the gap between a lower tooth and its opponents.
@@ -71,16 +70,12 @@ def _add_tooth(system: NormalEquations, arch: Arch, opponents: Opponents, index:
     sigma = _OVERLAP_SIGMA_MM if gap < 0 else _CONTACT_SIGMA_MM
     normal = opponents.surface.normals[nearest[chosen]]
     placed = arch.vertices(index)[chosen]
-    to_point, to_bite = arch.bite_jacobian(placed)
+    along, to_bite = arch.pull_bite(placed, normal)
     rows = [
-        _mean_along(normal, to_point @ arch.vertex_jacobian(index, chosen)),
-        _mean_along(normal, to_bite),
-        -_mean_along(normal, arch.vertex_jacobian(partner, opponents.vertex[nearest[chosen]])),
+        arch.pull_vertices(index, chosen, along),
+        to_bite,
+        -arch.pull_vertices(partner, opponents.vertex[nearest[chosen]], normal),
     ]
     columns = [system.layout.tooth(index), system.layout.bite(), system.layout.tooth(partner)]
-    system.add_rows(np.concatenate(columns), np.concatenate(rows)[None] / sigma, np.array([gap / sigma]))
-
-
-def _mean_along(normal: FloatArray, jacobian: FloatArray) -> FloatArray:
-    """(m,) mean over points of the derivative along the normals."""
-    return np.einsum("ni,nim->m", normal, jacobian) / len(normal)
+    row = np.hstack(rows).mean(axis=0, keepdims=True)
+    system.add_rows(np.concatenate(columns), row / sigma, np.array([gap / sigma]))

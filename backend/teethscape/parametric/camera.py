@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from teethscape.parametric.rotation import FloatArray, rotation_matrix
+from teethscape.parametric.rotation import FloatArray, cross, rotation_matrix
 
 #: Parameters of a camera step: rotation 3 (rad, about the pivot), translation 3 (mm),
 #: log focal length 1, principal point 2 (px).
@@ -77,6 +77,23 @@ class Camera:
         step[:, :, 6] = self.focal * plane
         step[:, 0, 7] = step[:, 1, 8] = 1.0
         return self.focal * plane + self.principal, to_local @ self.rotation, step
+
+    def pull(self, points: FloatArray, along: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Derivatives of ``along . project(points)`` for directions (n, 2) in the image.
+
+        Returns:
+            derivative to the world point (n, 3); to the camera step of :meth:`moved` (n, 9).
+        """
+        turned = (points - self.pivot) @ self.rotation.T
+        local = turned + self.translation
+        plane = local[:, :2] / local[:, 2:]
+        out = np.empty((len(points), CAMERA_SIZE))
+        out[:, 3:5] = along * (self.focal / local[:, 2:])
+        out[:, 5] = -(plane * out[:, 3:5]).sum(axis=1)
+        out[:, :3] = cross(turned, out[:, 3:6])
+        out[:, 6] = self.focal * (plane * along).sum(axis=1)
+        out[:, 7:] = along
+        return out[:, 3:6] @ self.rotation, out
 
     def moved(self, step: FloatArray) -> Camera:
         """The camera after a step of ``CAMERA_SIZE`` numbers."""

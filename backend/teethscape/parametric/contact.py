@@ -13,7 +13,6 @@ from scipy.spatial import KDTree
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.fdi import arch as arch_order
 from teethscape.parametric.arch import Arch
-from teethscape.parametric.penetration import vertex_normals
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.rotation import FloatArray
 from teethscape.parametric.system import NormalEquations
@@ -66,9 +65,9 @@ def neighbours(prior: ToothPrior, present: Sequence[int], touching: set[tuple[in
 
 def measure_gap(arch: Arch, pair: Neighbours) -> Gap:
     """The gap between two neighbours, from the points that face each other."""
-    faces = [arch.prior.faces_of(arch.prior.fdi[i]) for i in (pair.first, pair.second)]
-    meshes = [arch.vertices(i) for i in (pair.first, pair.second)]
-    normals = [vertex_normals(m, f) for m, f in zip(meshes, faces, strict=True)]
+    meshes, normals = zip(
+        *((arch.vertices(i), arch.normals(i)) for i in (pair.first, pair.second)), strict=True
+    )
     axis = meshes[1].mean(axis=0) - meshes[0].mean(axis=0)
     axis = axis / np.linalg.norm(axis)
     facing = (normals[0] @ axis, -normals[1] @ axis)
@@ -90,8 +89,7 @@ def add_contacts(system: NormalEquations, arch: Arch, pairs: Sequence[Neighbours
             continue
         columns, rows = [], []
         for index, vertices, sign in ((pair.first, gap.first, 1.0), (pair.second, gap.second, -1.0)):
-            jacobian = arch.vertex_jacobian(index, vertices)
             columns.append(system.layout.tooth(index))
-            rows.append(sign * np.einsum("ni,nik->nk", gap.normal, jacobian).mean(axis=0))
+            rows.append(sign * arch.pull_vertices(index, vertices, gap.normal).mean(axis=0))
         row = np.concatenate(rows)[None] / sigma_mm
         system.add_rows(np.concatenate(columns), row, np.array([gap.size / sigma_mm]))

@@ -113,16 +113,18 @@ def fit_arches(
 
     Args:
         evidence: numbered labels.
-        rough: where to start.
+        rough: where to start, with mean crowns.
         on_step: called with the share of steps done; may raise to cancel.
     """
     schedule = [(COARSE_SIZE, stage) for stage in _COARSE]
     schedule += [(WORKING_SIZE, stage) for stage in _FINE]
     total = sum(stage.iterations for _, stage in schedule)
     counter = itertools.count()
-    state = FitState(rough.state, tuple(rough.cameras[view] for view in evidence.labels))
+    state = FitState(rough.state.with_modes(0), tuple(rough.cameras[view] for view in evidence.labels))
     problems = {size: problem_of(rough.prior, evidence, size) for size in {s for s, _ in schedule}}
     for size, stage in schedule:
         state = resized(state, problems[size])
+        if stage.shape:
+            state = replace(state, arch=state.arch.with_modes(MODES))
         state = run_stage(problems[size], state, stage, lambda: on_step(next(counter) / total))
     return Fit(problems[WORKING_SIZE], state)

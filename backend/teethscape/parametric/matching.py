@@ -14,6 +14,9 @@ from teethscape.parametric.rims import Rim
 from teethscape.parametric.rotation import FloatArray
 from teethscape.parametric.system import NormalEquations
 
+#: Pairs that weigh less say nothing.
+_NO_WEIGHT = 1e-9
+
 
 @dataclass(frozen=True)
 class OutlineNoise:
@@ -68,20 +71,14 @@ class PairResiduals:
     """Residual vectors in px and their weights.
 
     Attributes:
-        tooth: (n,) index of the tooth.
         offset: (n, 2) model minus label, px.
         normal: (n, 2) outward normal of the label.
         weight: (n,) robust weight, 0 to 1.
     """
 
-    tooth: NDArray[np.int32]
     offset: FloatArray
     normal: FloatArray
     weight: FloatArray
-
-    def only(self, rows: NDArray[np.intp]) -> PairResiduals:
-        """The chosen pairs."""
-        return PairResiduals(self.tooth[rows], self.offset[rows], self.normal[rows], self.weight[rows])
 
 
 def residuals(
@@ -93,12 +90,57 @@ def residuals(
     gum = rim.gum[pairs.rim]
     target = label.position[pairs.label] - (gum * noise.gum_offset_mm * px_per_mm)[:, None] * normal
     offset = model.position[pairs.rim] - target
-    along = (offset * normal).sum(axis=1)
     agree = np.maximum((normal * model.normal[pairs.rim]).sum(axis=1), 0.0)
-    distance = np.linalg.norm(offset, axis=1)
-    weight = agree / (1 + (np.maximum(distance, np.abs(along)) / noise.cutoff_px) ** 2) ** 2
-    weight = np.where(gum, weight / noise.gum_factor**2, weight)
-    return PairResiduals(model.tooth[pairs.rim], offset, normal, weight)
+    distance = np.hypot(offset[:, 0], offset[:, 1])
+    weight = agree / (1 + (distance / noise.cutoff_px) ** 2) ** 2
+    return PairResiduals(offset, normal, np.where(gum, weight / noise.gum_factor**2, weight))
+
+
+@dataclass(frozen=True)
+class PointResiduals:
+    """What all pairs of a rim point say together: two whitened residuals each.
+
+    Attributes:
+        point: (n,) rows of the rim.
+        first: (n, 2) image direction of the first residual over its standard deviation, 1/px.
+        second: (n, 2) the same of the second.
+        residual: (2, n) residuals in standard deviations.
+    """
+
+    point: NDArray[np.intp]
+    first: FloatArray
+    second: FloatArray
+    residual: FloatArray
+
+    def of(self, rows: NDArray[np.intp]) -> PointResiduals:
+        """Some of the points."""
+        return PointResiduals(self.point[rows], self.first[rows], self.second[rows], self.residual[:, rows])
+
+
+def whitened(found: PairResiduals, point: NDArray[np.intp], noise: OutlineNoise) -> PointResiduals:
+    """Sum the pairs of every rim point, across and along their outlines, without loss.
+
+    The normal equations of a point need only the 2 x 2 information ``A`` of its image
+    position and ``A offset``; with ``A = L L'`` the rows of ``L'`` are its two directions.
+    """
+    kept = np.flatnonzero(found.weight > _NO_WEIGHT)
+    rows, slot = np.unique(point[kept], return_inverse=True)
+    normal, weight = found.normal[kept].T, found.weight[kept] / noise.sigma_px**2
+    along = weight * noise.tangential**2
+    across = weight - along
+    xx, xy, yy = (
+        across * normal[0] ** 2 + along,
+        across * normal[0] * normal[1],
+        across * normal[1] ** 2 + along,
+    )
+    x, y = found.offset[kept].T
+    sums = (xx, xy, yy, xx * x + xy * y, xy * x + yy * y)
+    a, b, c, u, v = (np.bincount(slot, values, minlength=len(rows)) for values in sums)
+    root = np.sqrt(a)
+    lower, rest = b / root, np.sqrt(c - b * b / a)
+    residual = np.stack([u / root, (v - lower * u / root) / rest])
+    first, second = np.stack([root, lower], axis=1), np.stack([np.zeros_like(rest), rest], axis=1)
+    return PointResiduals(rows, first, second, residual)
 
 
 @dataclass(frozen=True)
@@ -119,47 +161,30 @@ def add_outlines(system: NormalEquations, arch: Arch, shot: Shot, rim: Rim, nois
     """Add all outline residuals of a view; returns the weighted mean |residual| in px."""
     pairs = match(rim, shot.observation)
     found = residuals(rim, shot.observation, pairs, noise, shot.px_per_mm)
-    for tooth in np.unique(found.tooth):
-        rows = np.flatnonzero(found.tooth == tooth)
-        columns, jacobian = _tooth_jacobian(system, arch, shot, rim, pairs.rim[rows])
-        _add_projected(system, columns, jacobian, found.only(rows), noise)
+    points = whitened(found, pairs.rim, noise)
+    tooth = rim.contour.tooth[points.point]
+    for index in np.unique(tooth):
+        _add_tooth(system, arch, shot, rim, points.of(np.flatnonzero(tooth == index)))
     along = np.abs((found.offset * found.normal).sum(axis=1))
     return float((along * found.weight).sum() / max(found.weight.sum(), 1e-9))
 
 
-def _tooth_jacobian(
-    system: NormalEquations, arch: Arch, shot: Shot, rim: Rim, rows: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], FloatArray]:
-    """Unknowns that move the pixels of some rim points of one tooth, and (n, 2, m)."""
-    index = int(rim.contour.tooth[rows[0]])
-    corners, weights = rim.corners[rows], rim.weights[rows]
-    shape = arch.prior.shape(arch.prior.fdi[index])
+def _add_tooth(system: NormalEquations, arch: Arch, shot: Shot, rim: Rim, points: PointResiduals) -> None:
+    """Residuals of the rim points of one tooth."""
+    index = int(rim.contour.tooth[points.point[0]])
+    corners, weights = rim.corners[points.point], rim.weights[points.point]
+    modes = arch.prior.shape(arch.prior.fdi[index]).modes[: arch.state.modes]
     local = np.einsum("nc,ncx->nx", weights, arch.local_vertices(index)[corners])
-    modes = np.einsum("nc,kncx->knx", weights, shape.modes[: arch.state.modes][:, corners])
+    surface = np.einsum("nc,kncx->knx", weights, modes[:, corners])
+    bites = arch.is_lower(index) and not shot.observation.view.is_occlusal
     placed = arch.posed(index, local)
-    to_tooth = np.concatenate([arch.pose_jacobian(index, local), arch.shape_jacobian(index, modes)], axis=2)
-    columns, blocks = [system.layout.tooth(index)], [to_tooth]
-    if arch.is_lower(index) and not shot.observation.view.is_occlusal:
-        to_point, to_bite = arch.bite_jacobian(placed)
-        placed = arch.bitten(placed)
-        blocks = [to_point @ to_tooth, to_bite]
-        columns.append(system.layout.bite())
-    _, to_world, to_camera = shot.camera.jacobians(placed)
-    columns.append(system.layout.camera(shot.slot))
-    return np.concatenate(columns), np.concatenate([*(to_world @ b for b in blocks), to_camera], axis=2)
-
-
-def _add_projected(
-    system: NormalEquations,
-    columns: NDArray[np.intp],
-    jacobian: FloatArray,
-    found: PairResiduals,
-    noise: OutlineNoise,
-) -> None:
-    """Residuals across and along the outline."""
-    tangent = np.stack([-found.normal[:, 1], found.normal[:, 0]], axis=1)
-    root = np.sqrt(found.weight) / noise.sigma_px
-    for direction, factor in ((found.normal, 1.0), (tangent, noise.tangential)):
-        scale = root * factor
-        rows = np.einsum("ni,nik->nk", direction, jacobian) * scale[:, None]
-        system.add_rows(columns, rows, (direction * found.offset).sum(axis=1) * scale)
+    world = arch.bitten(placed) if bites else placed
+    columns = [system.layout.tooth(index), system.layout.camera(shot.slot), system.layout.bite()]
+    for directions, residual in zip((points.first, points.second), points.residual, strict=True):
+        along, to_camera = shot.camera.pull(world, directions)
+        blocks = [to_camera]
+        if bites:
+            along, to_bite = arch.pull_bite(placed, along)
+            blocks.append(to_bite)
+        rows = np.hstack([arch.pull(index, local, surface, along), *blocks])
+        system.add_rows(np.concatenate(columns[: len(blocks) + 1]), rows, residual)

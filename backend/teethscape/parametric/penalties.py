@@ -47,7 +47,6 @@ def add_tooth_priors(system: NormalEquations, precision: PriorPrecision, state: 
     shape = layout.shape().ravel()
     system.hessian[shape, shape] += 1.0
     system.gradient[shape] += state.shape.ravel()
-    system.energy += float((state.shape**2).sum())
     system.add_quadratic(layout.bite(), precision.bite, state.bite)
 
 

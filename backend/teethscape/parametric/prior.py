@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache, wraps
+from functools import cached_property, lru_cache, wraps
 from pathlib import Path
 from typing import TypeVar
 
@@ -85,10 +85,25 @@ class ToothPrior:
         """Crown model of a tooth; both sides share it."""
         return self.shapes[right_twin(fdi)]
 
+    @cached_property
+    def _outward_faces(self) -> dict[int, NDArray[np.int32]]:
+        """Triangles by FDI number, turned over where the axes mirror the tooth."""
+        turned = np.ascontiguousarray(self.faces[:, ::-1])
+        mirrored = np.linalg.det(self.axes) < 0
+        return {fdi: turned if m else self.faces for fdi, m in zip(self.fdi, mirrored, strict=True)}
+
+    @cached_property
+    def near_cap(self) -> NDArray[np.bool_]:
+        """(V,) vertices on the neck cap or sharing a face with it."""
+        beside = np.zeros(len(next(iter(self.shapes.values())).cap), bool)
+        on_cap = np.zeros_like(beside)
+        on_cap[self.faces[self.cap_faces].ravel()] = True
+        beside[self.faces[on_cap[self.faces].any(axis=1)].ravel()] = True
+        return beside
+
     def faces_of(self, fdi: int) -> NDArray[np.int32]:
         """(F, 3) triangles of a placed tooth, outward in the world."""
-        mirrored = np.linalg.det(self.axes[self.fdi.index(fdi)]) < 0
-        return self.faces[:, ::-1] if mirrored else self.faces
+        return self._outward_faces[fdi]
 
     def mean_vertices(self, fdi: int) -> FloatArray:
         """(V, 3) mean crown at its mean place in the world, mm."""

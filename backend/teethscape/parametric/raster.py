@@ -14,6 +14,10 @@ _NEAR_MM = 1.0
 #: Twice the area in px^2 below which a face is seen edge-on and left out.
 _MIN_AREA = 1e-3
 _DEPTH_BITS = 1 << 20
+#: Rows reach this far beyond an edge, px, so that no gap opens between triangles.
+_OVERLAP = 1e-6
+#: Smallest height of an edge, px, that a slope is divided by.
+_FLAT = 1e-12
 #: Flat pixel, triangle and 1/z, each (n,).
 _Fragments = tuple[NDArray, NDArray, NDArray]
 
@@ -57,50 +61,64 @@ def _front_faces(pixels: FloatArray, depth: FloatArray, faces: NDArray[np.int32]
     return np.flatnonzero((area < -_MIN_AREA) & near[a] & near[b] & near[c])  # y points down
 
 
-def _span(corners: NDArray[np.float32], size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """First pixel and number of pixels of triangles (3, m) along one axis."""
-    low = np.minimum(np.minimum(corners[0], corners[1]), corners[2])
-    high = np.maximum(np.maximum(corners[0], corners[1]), corners[2])
-    first = np.maximum(np.ceil(low).astype(np.int32), 0)
-    last = np.minimum(np.floor(high).astype(np.int32), size - 1)
-    return first, np.maximum(last - first + 1, 0)
+@dataclass(frozen=True)
+class _Rows:
+    """One row of pixels inside one triangle.
+
+    Attributes:
+        triangle: (n,) which triangle.
+        row: (n,) which row.
+        first: (n,) first column; may lie left of the picture.
+        last: (n,) last column; below ``first`` where no pixel's centre is inside.
+    """
+
+    triangle: NDArray[np.int32]
+    row: NDArray[np.int32]
+    first: NDArray[np.int32]
+    last: NDArray[np.int32]
 
 
-def _candidates(
-    x: NDArray[np.float32], y: NDArray[np.float32], camera: Camera
-) -> tuple[NDArray, NDArray, NDArray]:
-    """All (triangle, column, row) with the pixel inside the triangle's bounding box."""
-    left, width = _span(x, camera.width)
-    top, height = _span(y, camera.height)
-    count = width * height
-    triangle = np.repeat(np.arange(len(count), dtype=np.int32), count)
-    start = np.repeat((np.cumsum(count) - count).astype(np.int32), count)
-    ordinal = np.arange(len(triangle), dtype=np.int32) - start
-    across = width[triangle]
-    row = ordinal // across
-    return triangle, left[triangle] + ordinal - row * across, top[triangle] + row
+def _within(size: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Number of the group and place within it for groups of the given sizes."""
+    group = np.repeat(np.arange(len(size), dtype=np.int32), size)
+    start = (np.cumsum(size) - size).astype(np.int32)
+    return group, np.arange(len(group), dtype=np.int32) - start[group]
 
 
-def _affine(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(6, m): coefficients of x, y and 1 of the weights of corners 1 and 2."""
+def _rows(x: FloatArray, y: FloatArray, camera: Camera) -> _Rows:
+    """All rows of pixels that triangles (3, m) cover.
+
+    The edge from the topmost to the lowest corner bounds a row on one side, one of the
+    two shorter edges on the other.
+    """
+    order = np.argsort(y, axis=0)
+    x, y = np.take_along_axis(x, order, 0), np.take_along_axis(y, order, 0)
+    top = np.maximum(np.ceil(y[0]), 0).astype(np.int32)
+    count = np.minimum(np.floor(y[2]), camera.height - 1).astype(np.int32) - top + 1
+    triangle, down = _within(np.maximum(count, 0))
+    row = top[triangle] + down
+    rise = np.maximum(y[[2, 1, 2]] - y[[0, 0, 1]], _FLAT)
+    slope = (x[[2, 1, 2]] - x[[0, 0, 1]]) / rise
+    across = x[[0, 0, 1]] - slope * y[[0, 0, 1]]
+    long = slope[0][triangle] * row + across[0][triangle]
+    edge = triangle + x.shape[1] * (row > y[1][triangle])
+    short = slope[1:].ravel()[edge] * row + across[1:].ravel()[edge]
+    first = np.ceil(np.minimum(long, short) - _OVERLAP).astype(np.int32)
+    last = np.floor(np.maximum(long, short) + _OVERLAP).astype(np.int32)
+    return _Rows(triangle, row, np.maximum(first, 0), np.minimum(last, camera.width - 1))
+
+
+def _fragments(x: FloatArray, y: FloatArray, inverse: FloatArray, camera: Camera) -> _Fragments:
+    """Every pixel centre inside a triangle, with the triangle and 1/z (affine in the picture)."""
     ux, uy, vx, vy = x[1] - x[0], y[1] - y[0], x[2] - x[0], y[2] - y[0]
-    det = ux * vy - uy * vx
-    ax, ay, bx, by = vy / det, -vx / det, -uy / det, ux / det
-    return np.stack([ax, ay, -(ax * x[0] + ay * y[0]), bx, by, -(bx * x[0] + by * y[0])])
-
-
-def _fragments(
-    x: NDArray[np.float32], y: NDArray[np.float32], inverse: NDArray, camera: Camera
-) -> _Fragments:
-    """Every pixel centre inside a triangle, with the triangle and 1/z."""
-    triangle, column, row = _candidates(x, y, camera)
-    c = [coefficient[triangle] for coefficient in _affine(x, y)]
-    w1 = c[0] * column + c[1] * row + c[2]
-    w2 = c[3] * column + c[4] * row + c[5]
-    inside = np.flatnonzero((w1 >= 0) & (w2 >= 0) & (w1 + w2 <= 1))
-    triangle, w1, w2 = triangle[inside], w1[inside], w2[inside]
-    i0, i1, i2 = (i[triangle] for i in inverse)
-    return row[inside] * camera.width + column[inside], triangle, i0 + w1 * (i1 - i0) + w2 * (i2 - i0)
+    det, du, dv = ux * vy - uy * vx, inverse[1] - inverse[0], inverse[2] - inverse[0]
+    along, down = (du * vy - dv * uy) / det, (dv * ux - du * vx) / det
+    rows = _rows(x, y, camera)
+    t = rows.triangle
+    start = inverse[0][t] + along[t] * (rows.first - x[0][t]) + down[t] * (rows.row - y[0][t])
+    span, step = _within(np.maximum(rows.last - rows.first + 1, 0))
+    pixel = (rows.row * camera.width + rows.first)[span] + step
+    return pixel, t[span], start[span] + along[t][span] * step
 
 
 def render_ids(soup: TriangleSoup, camera: Camera) -> IdBuffer:
@@ -109,34 +127,30 @@ def render_ids(soup: TriangleSoup, camera: Camera) -> IdBuffer:
     Depth is interpolated in 1/z, so it is exact; two surfaces closer than about
     1e-6 of the depth range may be exchanged.
     """
-    width, height = camera.width, camera.height
     local = camera.to_camera(soup.vertices)
     pixels = camera.focal * local[:, :2] / local[:, 2:] + camera.principal
     front = _front_faces(pixels, local[:, 2], soup.faces)
-    face = np.full(width * height, -1, np.int32)
-    depth = np.full(width * height, np.inf, np.float32)
-    if len(front):
-        corners = np.ascontiguousarray(soup.faces[front].T)
-        x, y = (pixels[:, k].astype(np.float32)[corners] for k in range(2))
-        inverse = (1.0 / local[:, 2]).astype(np.float32)[corners]
-        _resolve(face, depth, _fragments(x, y, inverse, camera))
-        face = np.where(face >= 0, front[np.maximum(face, 0)], -1).astype(np.int32)
-    owner = np.where(face >= 0, soup.owner[np.maximum(face, 0)], -1).astype(np.int32)
-    shape = (height, width)
-    return IdBuffer(face.reshape(shape), owner.reshape(shape), depth.reshape(shape))
+    corners = np.ascontiguousarray(soup.faces[front].T)
+    x, y = (np.ascontiguousarray(pixels[:, k])[corners] for k in range(2))
+    fragments = _fragments(x, y, (1.0 / local[:, 2])[corners], camera)
+    shape = (camera.height, camera.width)
+    out = IdBuffer(
+        np.full(shape, -1, np.int32), np.full(shape, -1, np.int32), np.full(shape, np.inf, np.float32)
+    )
+    if len(fragments[0]):
+        hit, triangle, depth = _nearest(fragments, camera.width * camera.height)
+        face = front[triangle]
+        out.face.ravel()[hit], out.owner.ravel()[hit], out.depth.ravel()[hit] = face, soup.owner[face], depth
+    return out
 
 
-def _resolve(face: NDArray, depth: NDArray, fragments: _Fragments) -> None:
-    """Keep the nearest fragment (largest 1/z) of every pixel, in place."""
+def _nearest(fragments: _Fragments, pixels: int) -> _Fragments:
+    """The nearest fragment (largest 1/z) of every pixel that has one: pixel, triangle, z."""
     pixel, triangle, inverse = fragments
-    if not len(pixel):
-        return
     low, high = float(inverse.min()), float(inverse.max())
-    rank = ((inverse - low) / max(high - low, 1e-12) * (_DEPTH_BITS - 1)).astype(np.int64)
-    key = (rank << 32) | np.arange(len(pixel), dtype=np.int64)
-    best = np.full(len(face), -1, np.int64)
-    np.maximum.at(best, pixel, key)
+    rank = ((inverse - low) * ((_DEPTH_BITS - 1) / max(high - low, 1e-12))).astype(np.int64)
+    best = np.full(pixels, -1, np.int64)
+    np.maximum.at(best, pixel, (rank << 32) | np.arange(len(pixel), dtype=np.int64))
     hit = np.flatnonzero(best >= 0)
     chosen = best[hit] & 0xFFFFFFFF
-    face[hit] = triangle[chosen]
-    depth[hit] = 1.0 / inverse[chosen]
+    return hit, triangle[chosen], 1.0 / inverse[chosen]

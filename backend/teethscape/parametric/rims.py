@@ -34,11 +34,6 @@ class Rim:
     gum: NDArray[np.bool_]
 
 
-def cap_faces(prior: ToothPrior, fdi: int) -> NDArray[np.bool_]:
-    """(F,) faces that belong to the artificial closure of the neck."""
-    return np.all(prior.shape(fdi).cap[prior.faces_of(fdi)], axis=1)
-
-
 def visible_teeth(prior: ToothPrior, present: NDArray[np.intp], view: View) -> list[int]:
     """Indices of the present teeth whose jaw counts in the view."""
     return [int(i) for i in present if Jaw(jaw_of(prior.fdi[i])) in view.jaws]
@@ -73,11 +68,10 @@ def build_soup(arch: Arch, teeth: list[int], view: View) -> TriangleSoup:
     )
 
 
-def tooth_map(prior: ToothPrior, teeth: list[int], buffer: IdBuffer) -> NDArray[np.int32]:
-    """(h, w) tooth of each pixel; the neck's closure is opaque gum: -1."""
-    caps = np.concatenate([cap_faces(prior, prior.fdi[i]) for i in teeth])
-    hidden = (buffer.face >= 0) & caps[np.maximum(buffer.face, 0)]
-    return np.where(hidden, -1, buffer.owner).astype(np.int32)
+def tooth_map(prior: ToothPrior, buffer: IdBuffer) -> NDArray[np.int32]:
+    """(h, w) tooth of each pixel of a rendered soup; the neck's closure is opaque gum: -1."""
+    hidden = prior.cap_faces[buffer.face % len(prior.faces)]  # every tooth has the same faces
+    return np.where(hidden, -1, buffer.owner)
 
 
 def _barycentric(corners: FloatArray, inverse: FloatArray, points: FloatArray) -> FloatArray:
@@ -95,7 +89,7 @@ def render_rim(arch: Arch, teeth: list[int], view: View, camera: Camera) -> Rim:
     """Outline of the present teeth of a view, hidden parts removed."""
     soup = build_soup(arch, teeth, view)
     buffer = render_ids(soup, camera)
-    contour = owned_outline(buffer, tooth_map(arch.prior, teeth, buffer))
+    contour = owned_outline(buffer, tooth_map(arch.prior, buffer))
     corners = soup.faces[buffer.face.ravel()[contour.pixel]]
     local = camera.to_camera(soup.vertices)
     pixels = camera.focal * local[:, :2] / local[:, 2:] + camera.principal
@@ -106,22 +100,4 @@ def render_rim(arch: Arch, teeth: list[int], view: View, camera: Camera) -> Rim:
     first = np.zeros(len(arch.prior.fdi), np.int64)
     first[teeth] = np.arange(len(teeth)) * (len(soup.vertices) // max(len(teeth), 1))
     corners = (corners - first[contour.tooth][:, None]).astype(np.int32)
-    return Rim(contour, corners, weights, _touches_cap(arch.prior, contour, corners))
-
-
-def _touches_cap(prior: ToothPrior, contour: Contour, corners: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Outline points whose face is within a ring of the neck's closure."""
-    out = np.zeros(len(contour), bool)
-    for tooth in np.unique(contour.tooth):
-        rows = contour.tooth == tooth
-        out[rows] = near_cap(prior, prior.fdi[tooth])[corners[rows]].any(axis=1)
-    return out
-
-
-def near_cap(prior: ToothPrior, fdi: int) -> NDArray[np.bool_]:
-    """(V,) vertices on the neck's closure or sharing a face with it."""
-    faces = prior.faces_of(fdi)
-    cap = prior.shape(fdi).cap
-    out = cap.copy()
-    out[faces[cap[faces].any(axis=1)].ravel()] = True
-    return out
+    return Rim(contour, corners, weights, np.any(arch.prior.near_cap[corners], axis=1))

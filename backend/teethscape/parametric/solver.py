@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,11 @@ class FitProblem:
     contact_sigma_mm: float = 0.15
     px_factor: float = 1.0
 
+    @cached_property
+    def precision(self) -> PriorPrecision:
+        """Inverse covariances of the prior."""
+        return PriorPrecision.of(self.prior)
+
 
 @dataclass(frozen=True)
 class FitState:
@@ -119,7 +125,7 @@ def assemble(
         add_contacts(system, arch, problem.neighbours, problem.contact_sigma_mm)
     if stage.bite_contact:
         add_bite_contacts(system, arch, problem.present.tolist())
-    add_tooth_priors(system, PriorPrecision.of(problem.prior), state.arch)
+    add_tooth_priors(system, problem.precision, state.arch)
     focal = FocalPrior.of(list(state.cameras), list(problem.exif_focal) or [None] * len(state.cameras))
     add_camera_priors(system, list(state.cameras), focal)
     return system, tuple(misfit)

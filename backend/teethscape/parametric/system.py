@@ -69,7 +69,6 @@ class NormalEquations:
     layout: Layout
     hessian: FloatArray = field(init=False)
     gradient: FloatArray = field(init=False)
-    energy: float = 0.0
 
     def __post_init__(self) -> None:
         self.hessian = np.zeros((self.layout.size, self.layout.size))
@@ -79,14 +78,11 @@ class NormalEquations:
         """Add residuals (n,) with derivatives (n, len(columns)), already weighted."""
         self.hessian[np.ix_(columns, columns)] += jacobian.T @ jacobian
         self.gradient[columns] += jacobian.T @ residual
-        self.energy += float(residual @ residual)
 
     def add_quadratic(self, columns: NDArray[np.intp], precision: FloatArray, value: FloatArray) -> None:
         """Add ``value' precision value`` for unknowns with the given present value."""
         self.hessian[np.ix_(columns, columns)] += precision
-        pull = precision @ value
-        self.gradient[columns] += pull
-        self.energy += float(value @ pull)
+        self.gradient[columns] += precision @ value
 
     def solve(self, active: NDArray[np.intp], damping: float) -> FloatArray:
         """Levenberg-Marquardt step (size,), zero outside ``active``."""

@@ -48,7 +48,7 @@ def patient():
     labels = {}
     for view, camera in cameras.items():
         teeth = visible_teeth(prior, np.arange(28), view)
-        shown = tooth_map(prior, teeth, render_ids(build_soup(arch, teeth, view), camera))
+        shown = tooth_map(prior, render_ids(build_soup(arch, teeth, view), camera))
         labels[view] = np.where(shown >= 0, np.array(prior.fdi)[shown], 0).astype(np.int32)
     return arch, cameras, labels
 

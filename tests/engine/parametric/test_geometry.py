@@ -88,14 +88,26 @@ def test_tooth_derivatives(arch, fdi):
 
 def test_bite_derivatives(arch):
     points = arch.vertices(20)[:4]
-    to_point, to_bite = arch.bite_jacobian(points)
+    along = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0, 0.8]])
+    to_point, to_bite = arch.pull_bite(points, along)
     for k in range(6):
         step = np.zeros(6)
         step[k] = STEP
         moved = Arch(arch.prior, arch.state.moved(np.zeros((28, 17)), step))
-        assert np.allclose((moved.bitten(points) - arch.bitten(points)) / STEP, to_bite[:, :, k], atol=1e-4)
+        change = ((moved.bitten(points) - arch.bitten(points)) * along).sum(axis=1)
+        assert np.allclose(change / STEP, to_bite[:, k], atol=1e-4)
     shifted = arch.bitten(points + STEP * np.eye(3)[0])
-    assert np.allclose((shifted - arch.bitten(points)) / STEP, to_point[:, 0], atol=1e-6)
+    change = ((shifted - arch.bitten(points)) * along).sum(axis=1)
+    assert np.allclose(change / STEP, to_point[:, 0], atol=1e-6)
+
+
+def test_camera_pull_agrees_with_the_jacobians(camera):
+    points = np.random.default_rng(0).normal(0, 10, (6, 3))
+    along = np.random.default_rng(1).normal(0, 1, (6, 2))
+    _, to_point, to_step = camera.jacobians(points)
+    pulled_point, pulled_step = camera.pull(points, along)
+    assert np.allclose(pulled_point, np.einsum("ni,nij->nj", along, to_point))
+    assert np.allclose(pulled_step, np.einsum("ni,nij->nj", along, to_step))
 
 
 def test_left_teeth_mirror_right_ones_under_equal_parameters():

@@ -168,7 +168,7 @@ def _shown(view: View, numbered: NumberedView, layout: Layout, state: ArchState)
     teeth = visible_teeth(layout.prior, np.flatnonzero(layout.present), view)
     arch = Arch(layout.prior, smooth(state))
     buffer = render_ids(build_soup(arch, teeth, view), camera_in_view(arch, view, numbered.camera))
-    return tooth_map(layout.prior, teeth, buffer)
+    return tooth_map(layout.prior, buffer)
 
 
 def _unhidden(shown: NDArray[np.int32], pixels: FloatArray, tooth: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -91,7 +91,7 @@ class Reader:
         teeth = visible_teeth(self.prior, indices, view)
         sight = camera_in_view(self.arch, view, camera.resized(*size))
         buffer = render_ids(build_soup(self.arch, teeth, view), sight)
-        painted = tooth_map(self.prior, teeth, buffer)
+        painted = tooth_map(self.prior, buffer)
         count = len(self.prior.fdi)
         ids = np.unique(small[small > 0])
         shown = np.bincount(painted[painted >= 0], minlength=count)
