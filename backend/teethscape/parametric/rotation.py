@@ -27,6 +27,14 @@ def cross(a: FloatArray, b: FloatArray) -> FloatArray:
     return out
 
 
+def times(rows: FloatArray, matrices: FloatArray) -> FloatArray:
+    """Each row (n, 3) times its own matrix (n, 3, m); far faster than a stack of tiny products."""
+    out = rows[:, :1] * matrices[:, 0]
+    for k in (1, 2):
+        out += rows[:, k : k + 1] * matrices[:, k]
+    return out
+
+
 def _coefficients(v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """sin(a)/a, (1-cos a)/a^2 and (a-sin a)/a^3 with a = |v|, safe at zero."""
     angle = np.linalg.norm(v, axis=-1)[..., None, None]

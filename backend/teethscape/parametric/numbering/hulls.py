@@ -28,7 +28,7 @@ class Hulls:
 
     Attributes:
         points: (28, P, 3) mean crowns, mm; shorter ones repeat their first point.
-        forms: (28, K, P, 3) shape modes and bumps, of unit variance.
+        forms: (28, P, 3, K) shape modes and bumps, of unit variance.
         height: (28, P) place between neck (0) and highest point (1).
     """
 
@@ -46,7 +46,7 @@ def hulls_of(prior: ToothPrior) -> Hulls:
     rows = [np.r_[np.arange(len(height)), np.zeros(most - len(height), int)] for _, _, height in parts]
     return Hulls(
         np.array([points[row] for (points, _, _), row in zip(parts, rows, strict=True)]),
-        np.array([forms[:, row] for (_, forms, _), row in zip(parts, rows, strict=True)]),
+        np.array([np.moveaxis(forms[:, row], 0, 2) for (_, forms, _), row in zip(parts, rows, strict=True)]),
         np.array([height[row] for (_, _, height), row in zip(parts, rows, strict=True)]),
     )
 
@@ -97,7 +97,7 @@ class PlacedHulls:
     Attributes:
         points: (28, P, 3) mm.
         turned: (28, P, 3) the same in their tooth's axes before its place.
-        forms: (28, K, P, 3) shape modes and bumps.
+        forms: (28, P, 3, K) shape modes and bumps.
     """
 
     points: FloatArray
@@ -110,7 +110,7 @@ def place_hulls(layout: Layout, state: ArchState) -> PlacedHulls:
     prior, hulls = layout.prior, hulls_of(layout.prior)
     count, points = hulls.points.shape[:2]
     turn = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
-    formed = (state.shape[:, None] @ hulls.forms.reshape(count, FORMS, -1)).reshape(count, points, 3)
+    formed = (hulls.forms.reshape(count, -1, FORMS) @ state.shape[:, :, None]).reshape(count, points, 3)
     turned = (hulls.points + formed) @ turn.transpose(0, 2, 1)
     placed = (turned + state.translation[:, None]) @ prior.axes.transpose(0, 2, 1) + prior.centre[:, None]
     bite, lower = rotation_matrix(state.bite[3:]), lower_teeth(prior)

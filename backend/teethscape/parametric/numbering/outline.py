@@ -122,9 +122,9 @@ def farthest(camera: Camera, points: FloatArray) -> tuple[FloatArray, NDArray[np
         Pixels of all points (n, P, 2); per direction the number of the farthest (n, 24) and its extent, px.
     """
     pixels = camera.project(points.reshape(-1, 3)).reshape(*points.shape[:2], 2)
-    along = pixels @ UNIT.T
-    far = np.argmax(along, axis=1)
-    return pixels, far, np.take_along_axis(along, far[:, None], axis=1)[:, 0]
+    along = UNIT @ pixels.transpose(0, 2, 1)
+    far = np.argmax(along, axis=2)
+    return pixels, far, np.take_along_axis(along, far[:, :, None], axis=2)[:, :, 0]
 
 
 def believed(

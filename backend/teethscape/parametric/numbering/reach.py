@@ -14,7 +14,7 @@ from teethscape.parametric.numbering.hulls import FORMS, PlacedHulls
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.outline import DIRECTIONS, UNIT, ViewRows, farthest
 from teethscape.parametric.prior import ToothPrior
-from teethscape.parametric.rotation import FloatArray, left_jacobian, rotation_matrix
+from teethscape.parametric.rotation import FloatArray, cross, left_jacobian, rotation_matrix, times
 
 #: Unknowns of a tooth, of the bite, and of a view: camera rotation, translation, log focal length;
 #: growth of its labels.
@@ -51,22 +51,19 @@ def slopes(
     tooth = np.repeat(found.tooth, DIRECTIONS)
     far = found.far.ravel()
     world, turned = placed.points[tooth, far], placed.turned[tooth, far]
-    _, to_world, step = camera.jacobians(world)
-    unit = np.tile(UNIT, (len(found.tooth), 1))
-    across = np.einsum("rk,rki->ri", unit, to_world)
+    across, to_camera = camera.pull(world, np.tile(UNIT, (len(found.tooth), 1)))
     lower = lower_teeth(prior)[tooth][:, None]
     own = np.where(lower, across @ rotation_matrix(state.bite[3:]), across)
-    own = (own[:, None] @ prior.axes[tooth])[:, 0]
+    own = times(own, prior.axes[tooth])
     spin = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
-    out = np.empty((len(unit), PER_TOOTH + PER_BITE + PER_VIEW))
+    out = np.empty((len(tooth), PER_TOOTH + PER_BITE + PER_VIEW))
     out[:, :3] = own
-    out[:, 3:6] = (np.cross(turned, own)[:, None] @ left_jacobian(state.rotation)[tooth])[:, 0]
+    out[:, 3:6] = times(cross(turned, own), left_jacobian(state.rotation)[tooth])
     out[:, 6] = (own * turned).sum(axis=1)
-    bent = (own[:, None] @ spin[tooth])[:, 0]
-    out[:, POSE_SIZE:PER_TOOTH] = (placed.forms[tooth, :, far] @ bent[:, :, None])[:, :, 0]
+    out[:, POSE_SIZE:PER_TOOTH] = times(times(own, spin[tooth]), placed.forms[tooth, far])
     arm = world - prior.bite_pivot - state.bite[:3]
     out[:, PER_TOOTH : PER_TOOTH + 3] = np.where(lower, across, 0.0)
-    out[:, PER_TOOTH + 3 : PER_TOOTH + 6] = np.where(lower, np.cross(arm, across), 0.0)
-    out[:, -PER_VIEW:-1] = np.einsum("rk,rkc->rc", unit, step[:, :, :GROWTH])
+    out[:, PER_TOOTH + 3 : PER_TOOTH + 6] = np.where(lower, cross(arm, across), 0.0)
+    out[:, -PER_VIEW:-1] = to_camera[:, :GROWTH]
     out[:, -1] = 1.0
     return out.reshape(len(found.tooth), DIRECTIONS, -1)
