@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,22 @@ def shifted(tooth: NDArray[np.intp], layout: Layout, by: tuple[int, int]) -> NDA
 def moved_along(numbered: NumberedView, layout: Layout) -> list[NumberedView]:
     """A view under its numbers moved along the arches, by every one of :data:`MOVES`."""
     return [replace(numbered, tooth=shifted(numbered.tooth, layout, by)) for by in MOVES]
+
+
+def moved_sides(views: Mapping[View, NumberedView], layout: Layout) -> list[dict[View, NumberedView]]:
+    """Both buccal views under numbers of one jaw moved by a tooth, both backward or both forward.
+
+    A bite that is wrong by a tooth holds both sides' numbers; neither moves without the other.
+    """
+    out = []
+    for jaw, way in product(range(len(Jaw)), (1, -1)):
+        moved = {}
+        for view, side in ((View.LEFT_BUCCAL, way), (View.RIGHT_BUCCAL, -way)):
+            by = (side, 0) if jaw == 0 else (0, side)
+            moved[view] = replace(views[view], tooth=shifted(views[view].tooth, layout, by))
+        if any((moved[view].tooth != views[view].tooth).any() for view in moved):
+            out.append(moved)
+    return out
 
 
 def settle(task: BiteView, camera: Camera, tooth: NDArray[np.intp] | None, belief: Belief) -> Beam | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.views import View
-from teethscape.parametric.arch import ArchState
+from teethscape.parametric.arch import BITE_SIZE, ArchState
 from teethscape.parametric.numbering.aim import Aimed, aim
 from teethscape.parametric.numbering.fit import Effort, Guess, Weighed, fit_outlines
 from teethscape.parametric.numbering.hulls import FORMS
@@ -182,14 +182,24 @@ def aimed_rivals(best: Settled, view: View, others: Iterable[NumberedView]) -> l
     have drawn the teeth so far that the right ones do not fit at first.
     """
     known = sum(best.weighed.misfit[view].values())
-    aimed = sorted((_aimed(best, view, other) for other in others), key=lambda a: a.energy)
+    aimed = sorted((_aimed(best, view, other, best.guess) for other in others), key=lambda a: a.energy)
     kept = [a for k, a in enumerate(aimed) if k < _ALWAYS or a.energy < known + _CONTRADICTED]
     return [replace(best.guess, views={**best.guess.views, view: a.numbered}) for a in kept]
 
 
-def _aimed(best: Settled, view: View, numbered: NumberedView) -> Aimed:
+def aimed_together(best: Settled, others: Mapping[View, NumberedView]) -> Guess:
+    """Some views under other numbers, their cameras fitted to the teeth in the mean bite."""
+    guess = replace(best.guess, state=best.guess.state.with_bite(np.zeros(BITE_SIZE)))
+    for view, numbered in others.items():
+        aimed = _aimed(best, view, numbered, guess)
+        guess = replace(guess, views={**guess.views, view: aimed.numbered})
+    return guess
+
+
+def _aimed(best: Settled, view: View, numbered: NumberedView, guess: Guess) -> Aimed:
+    """A view under other numbers, its camera fitted to the teeth of a guess."""
     own = best.rows[view].only(frozenset(int(k) for k in numbered.used))
-    guess = replace(best.guess, views={**best.guess.views, view: numbered})
+    guess = replace(guess, views={**guess.views, view: numbered})
     loose = best.effort.loose
     return aim(guess, view, own, (Effort(6, 16 * loose), Effort(4, 4 * loose), Effort(3, loose)))
 

@@ -14,7 +14,7 @@ from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering.arch_view import ArchView, conflict, differ
 from teethscape.parametric.numbering.bite import BiteView, bite_view
-from teethscape.parametric.numbering.bite_search import moved_along
+from teethscape.parametric.numbering.bite_search import moved_along, moved_sides
 from teethscape.parametric.numbering.expect import expected_state
 from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.hulls import FORMS
@@ -28,6 +28,7 @@ from teethscape.parametric.numbering.rivals import (
     Rival,
     Settled,
     aimed_rivals,
+    aimed_together,
     duel,
     populated,
     renumbered,
@@ -83,13 +84,14 @@ class Search:
         self.proposals = {view: proposer.proposals(task) for view, task in self.tasks.items()}
         settled = self._begun(start)
         for _ in range(_ROUNDS):
-            settled = self._at_rest(self._bites(settled))
+            settled = self._sides(self._at_rest(self._bites(settled)))
             settled, changed = self._arches(settled)
             if not changed:
                 break
         extra = self._unlabelled(settled.guess)
-        if extra:
-            settled = self._without(settled, extra, start)
+        for avoided in [extra, *({tooth} for tooth in sorted(extra) if len(extra) > 1)]:
+            if avoided and avoided <= self._unlabelled(settled.guess):
+                settled = self._without(settled, avoided, start)
         for tooth in sorted(self._unlabelled(settled.guess)):
             settled = self._beside_closed(settled, tooth)
         return Found(settled, dict(self.margin), dict(self.rival))
@@ -217,8 +219,8 @@ class Search:
         area = dict(zip(map(int, found.ids), found.area / np.median(found.area), strict=True))
         out = {}
         for identity, fdi in names.items():
-            distal, mesial = fdi + 1 in named, fdi - 1 in named
-            out[fdi] = 2 if distal and area[identity] > (_AMPLE if mesial else _LARGE) else 1
+            beside = (fdi + 1 in named) + (fdi - 1 in named)
+            out[fdi] = 2 if beside and area[identity] > (_AMPLE if beside == 2 else _LARGE) else 1
         return out
 
     def _sure(self, guess: Guess, names: Mapping[int, int]) -> dict[int, int]:
@@ -250,6 +252,17 @@ class Search:
             if not changed:
                 break
         return settled
+
+    def _sides(self, settled: Settled) -> Settled:
+        """Weigh the numbers of a jaw moved by a tooth in both buccal views at once."""
+        moved = moved_sides(settled.guess.views, populated(settled.guess))
+        rivals = [weigh_rival(settled, aimed_together(settled, views)) for views in self.ticks.over(moved)]
+        best = min(rivals, key=lambda rival: rival.behind, default=None)
+        if best is None or best.behind >= 0:
+            if best is not None:
+                self._doubted(settled.guess, best.guess, best.behind)
+            return settled
+        return self._at_rest(self._bites(self._at_rest(settle(best.guess, self.photos.outline))))
 
     def _bite_rivals(self, settled: Settled, view: View) -> list[Rival]:
         """Other numbers of a bite view: what was proposed first, and the present ones moved along."""
