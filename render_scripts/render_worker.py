@@ -1,0 +1,122 @@
+"""A persistent worker: one Blender that renders one job after another.
+
+    blender --background --python render_scripts/render_worker.py
+    python render_scripts/render_worker.py                            (with the bpy wheel)
+
+Reads one JSON object per line on stdin, ``{"id": str, "script": "normal|color|photo", "argv": [str, ...]}``,
+and answers each with one line on stdout:
+``@teethscape {"id": ..., "status": "done|failed", "code": int, "message": str, "seconds": float, "cpu_s": float}``.
+The first line is ``@teethscape {"status": "ready", "blender": "5.0.1"}``. After that nothing else comes on
+stdout: Blender's own messages go to stderr, which the reader must drain or send to a file. A job that
+fails does not end the worker; the end of the input does, with exit code 0.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+import bpy  # before anything that imports mathutils: the wheel wants it so
+
+_HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(_HERE), str(_HERE.parent / "backend")]
+
+from rendering.entry import guarded
+from teethscape.errors import ExitCode
+
+MARK = "@teethscape "
+SCRIPTS = {"normal": "normal_render", "color": "color_render", "photo": "photo_render"}
+
+
+class LastError(logging.Handler):
+    """Keeps the last error that a script has logged: the message of a failed job."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the sentence."""
+        self.text = record.getMessage().strip()
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and its children until now."""
+    return sum(os.times()[:4])
+
+
+def run_job(line: str, last_error: LastError) -> dict[str, Any]:
+    """Run one job; return the answer."""
+    start, cpu = time.perf_counter(), cpu_seconds()
+    last_error.text = ""
+    job = _parse(line)
+    if isinstance(job, str):
+        name, code, last_error.text = None, int(ExitCode.USAGE), job
+    else:
+        name = job["id"]
+        code = guarded(lambda: importlib.import_module(SCRIPTS[job["script"]]).main(job["argv"]))
+    return {
+        "id": name,
+        "status": "failed" if code else "done",
+        "code": code,
+        "message": (last_error.text or f"The script ended with {code}.") if code else "",
+        "seconds": round(time.perf_counter() - start, 3),
+        "cpu_s": round(cpu_seconds() - cpu, 3),
+    }
+
+
+def _parse(line: str) -> dict[str, Any] | str:
+    """A job, or what is wrong with the line."""
+    try:
+        job = json.loads(line)
+    except ValueError as error:
+        return f"The job is no JSON ({error})."
+    if not isinstance(job, dict) or not isinstance(job.get("id"), str):
+        return "The job has no id."
+    argv = job.get("argv")
+    if job.get("script") not in SCRIPTS:
+        return f"The script of job {job['id']} is none of {', '.join(SCRIPTS)}."
+    if not isinstance(argv, list) or not all(isinstance(part, str) for part in argv):
+        return f"The argv of job {job['id']} is no list of words."
+    return job
+
+
+def serve(jobs: Iterable[str], answers: TextIO) -> None:
+    """Answer jobs until there are no more."""
+    last_error = LastError()
+    logging.getLogger("teethscape").addHandler(last_error)
+    _answer(answers, {"status": "ready", "blender": bpy.app.version_string.split()[0]})
+    for line in jobs:
+        if line.strip():
+            _answer(answers, run_job(line, last_error))
+
+
+def _answer(stream: TextIO, value: dict[str, Any]) -> None:
+    stream.write(MARK + json.dumps(value) + "\n")
+    stream.flush()
+
+
+def own_stdout() -> TextIO:
+    """Take stdout for the answers alone; what Blender prints from now on goes to stderr."""
+    sys.stdout.flush()
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def main() -> int:
+    """Serve stdin; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    serve(sys.stdin, own_stdout())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
