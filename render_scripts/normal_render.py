@@ -17,8 +17,8 @@ from pathlib import Path
 
 import bpy  # noqa: F401 - before anything that imports mathutils: the wheel wants it so
 
-_HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(_HERE), str(_HERE.parent / "backend")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from rendering import exact_normals
 from rendering.batch import each_object, facts, told
@@ -30,6 +30,7 @@ from rendering.objects import DentalObject
 from rendering.options import Options, base_options, base_parser
 from rendering.png import png_bytes
 from rendering.stage import empty_scene, scratch_folder
+
 from teethscape.dataset.published_views import TARGET_COUNT, condition_views, target_cameras
 
 PNG, EXR = "_normal.png", "_normal.exr"

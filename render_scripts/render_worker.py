@@ -3,9 +3,9 @@
     blender --background --python render_scripts/render_worker.py
     python render_scripts/render_worker.py                            (with the bpy wheel)
 
-Reads one JSON object per line on stdin, ``{"id": str, "script": "normal|color|photo", "argv": [str, ...]}``,
-and answers each with one line on stdout:
-``@teethscape {"id": ..., "status": "done|failed", "code": int, "message": str, "seconds": float, "cpu_s": float}``.
+Reads one JSON object per line on stdin,
+``{"id": str, "script": "normal|color|photo", "argv": [str, ...]}``, and answers each with one line on stdout,
+``@teethscape {"id":, "status": "done|failed", "code": int, "message": str, "seconds": s, "cpu_s": s}``.
 The first line is ``@teethscape {"status": "ready", "blender": "5.0.1"}``. After that nothing else comes on
 stdout: Blender's own messages go to stderr, which the reader must drain or send to a file. A job that
 fails does not end the worker; the end of the input does, with exit code 0.
@@ -25,10 +25,11 @@ from typing import Any, TextIO
 
 import bpy  # before anything that imports mathutils: the wheel wants it so
 
-_HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(_HERE), str(_HERE.parent / "backend")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from rendering.entry import guarded
+
 from teethscape.errors import ExitCode
 
 MARK = "@teethscape "

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bpy
+
 from teethscape import __version__
 from teethscape.errors import BadInputError, TeethscapeError
 

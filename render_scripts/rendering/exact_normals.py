@@ -12,6 +12,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 from numpy.typing import NDArray
+
 from teethscape.dataset.published_views import Array
 
 from .meshes import Meshes

@@ -17,6 +17,11 @@ from teethscape.dataset.published_views import Cameras
 from teethscape.dental.files import remove_leftovers, write_bytes, write_json
 from teethscape.errors import BadInputError
 
+_FRAME = (
+    "world of TeethDreamer: z to the palate, +Y in front, jaw pair centred, largest extent 1; "
+    "poses are world to camera, OpenCV axes; angles in radians"
+)
+
 
 @dataclass(frozen=True)
 class ViewFolders:
@@ -89,8 +94,7 @@ class ViewFolders:
         return {
             **self.facts,
             **more,
-            "frame": "world of TeethDreamer: z to the palate, +Y in front, jaw pair centred, largest extent 1; "
-            "poses are world to camera, OpenCV axes; angles in radians",
+            "frame": _FRAME,
             "K": c.intrinsics.tolist(),
             "azimuths": c.azimuths.tolist(),
             "elevations": c.elevations.tolist(),

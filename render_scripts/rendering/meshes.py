@@ -12,6 +12,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 from mathutils import Matrix
+
 from teethscape.dataset.published_views import FILE_TO_WORLD
 from teethscape.errors import BadInputError
 

@@ -1,4 +1,4 @@
-"""What a mesh file is to the scripts: its id, its jaw, the other jaw beside it, its place in the unit cube."""
+"""What a mesh file is to the scripts: its id, its jaw, the other jaw beside it, its place in space."""
 
 from __future__ import annotations
 

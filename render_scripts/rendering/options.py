@@ -96,7 +96,7 @@ def base_parser(prog: str, description: str, size: int) -> ScriptParser:
     parser = ScriptParser(prog, description=description, fromfile_prefix_chars="@")
     parser.add_argument(
         "--object_path", type=Path, nargs="+", action="extend", required=True, metavar="MESH",
-        help="OBJ, PLY, STL or GLB; several, or repeated, render in one process (@FILE reads arguments from a file)",
+        help="OBJ, PLY, STL or GLB; several render in one process (@FILE reads arguments)",
     )  # fmt: skip
     parser.add_argument("--target_dir", type=Path, required=True, help="root of the target folders")
     parser.add_argument("--input_dir", type=Path, help="root of the input folders")
@@ -120,7 +120,7 @@ def _add_own(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shading", type=Shading, choices=list(Shading), default=Shading.FLAT)
     parser.add_argument(
         "--normalise", type=Normalise, choices=list(Normalise), default=Normalise.PAIR,
-        help="an object that is not normalised: with the other jaw beside it, by itself, refused, or left alone",
+        help="what is not normalised: with the other jaw beside it, by itself, refused, or left alone",
     )  # fmt: skip
     parser.add_argument("--jaw", type=JawChoice, choices=list(JawChoice), default=JawChoice.AUTO)
     rerun = parser.add_mutually_exclusive_group()

@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 from numpy.typing import NDArray
+
 from teethscape.dataset.published_views import FOCAL_MM, SENSOR_MM, Array
 from teethscape.errors import ResourceError
 
