@@ -18,6 +18,7 @@ from teethscape.dataset.published_views import FOCAL_MM, SENSOR_MM, Array, intri
 from teethscape.errors import ResourceError
 
 from .crop import Crop, crop_around
+from .devices import use_device
 from .meshes import Meshes, placed_meshes, vertices_of
 from .objects import DentalObject, Placement
 from .options import Options
@@ -44,12 +45,16 @@ class Stage:
     vertices: NDArray[np.float32]
     intrinsics: NDArray[np.float32]
 
-    def look(self, pose: Array) -> Crop:
-        """Aim the camera along a (3, 4) pose and limit the render to what the object covers."""
+    def look(self, pose: Array, whole_file: bool = False) -> Crop:
+        """Aim the camera along a (3, 4) pose and limit the render to what the object covers.
+
+        The file then holds that part alone, or with ``whole_file`` the whole picture, empty around it.
+        """
         aim(self.scene.camera, pose)
         crop = crop_around(self.vertices, pose, self.intrinsics)
         if not crop.is_empty:
             limit(self.scene, crop)
+            self.scene.render.use_crop_to_border = not whole_file
         return crop
 
 
@@ -59,8 +64,10 @@ def set_stage(item: DentalObject, options: Options) -> Stage:
     Raises:
         BadInputError: the file cannot be read.
         RefusedError: the object is not normalised, and may not or cannot be.
+        MissingComponentError: the device is not there.
     """
     scene = empty_scene(options)
+    use_device(scene, options.device)
     meshes, placement = placed_meshes(item, options)
     vertices = vertices_of(meshes).astype(np.float32)
     return Stage(scene, meshes, placement, vertices, intrinsics(options.size))
@@ -96,10 +103,10 @@ def aim(camera: bpy.types.Object, pose: Array) -> None:
 
 
 def limit(scene: bpy.types.Scene, crop: Crop) -> None:
-    """Render only a part of the picture; the file then holds just that part."""
+    """Render only a part of the picture."""
     render = scene.render
     size = render.resolution_x
-    render.use_border = render.use_crop_to_border = True
+    render.use_border = True
     # Blender cuts the products off to whole pixels, so a quarter more lands on the right one.
     render.border_min_x, render.border_max_x = (crop.left + 0.25) / size, (crop.right + 0.25) / size
     render.border_min_y, render.border_max_y = (
