@@ -29,7 +29,7 @@ import bpy  # before anything that imports mathutils: the wheel wants it so
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from rendering.entry import guarded
+from rendering.entry import cancel_on_interrupt, check_cancelled, guarded
 
 from teethscape.errors import ExitCode
 
@@ -99,13 +99,18 @@ def _parse(line: str) -> tuple[str | None, Job | str]:
 
 
 def serve(jobs: Iterable[str], answers: TextIO) -> None:
-    """Answer jobs until there are no more."""
+    """Answer jobs until there are no more.
+
+    Raises:
+        CancelledError: Ctrl C was pressed.
+    """
     last_error = LastError()
     logging.getLogger("teethscape").addHandler(last_error)
     _answer(answers, {"status": "ready", "blender": bpy.app.version_string.split()[0]})
     for line in jobs:
         if line.strip():
             _answer(answers, run_job(line, last_error))
+            check_cancelled()
 
 
 def _answer(stream: TextIO, value: dict[str, Any]) -> None:
@@ -124,8 +129,13 @@ def own_stdout() -> TextIO:
 def main() -> int:
     """Serve stdin; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    serve(sys.stdin, own_stdout())
-    return 0
+    cancel_on_interrupt()
+
+    def work() -> int:
+        serve(sys.stdin, own_stdout())
+        return 0
+
+    return guarded(work)
 
 
 if __name__ == "__main__":

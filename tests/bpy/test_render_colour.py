@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import color_render
@@ -133,3 +137,21 @@ def test_without_a_denoiser_it_says_so_and_renders_on(case, tmp_path, monkeypatc
     assert "without OpenImageDenoise" in caplog.text
     record = json.loads((tmp_path / "target" / "case_norm_lower_left" / "meta.json").read_text("utf-8"))
     assert record["denoise"] is False
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_ends_it_with_its_code_and_whole_files(case, tmp_path):
+    script = Path(color_render.__file__)
+    mesh = str(case / "case" / "norm_lower.ply")
+    command = [sys.executable, str(script), "--object_path", mesh, "--target_dir", str(tmp_path / "target")]
+    with subprocess.Popen([*command, "--only", "target", "--image_size", "32", "--samples", "1"]) as process:
+        folder = tmp_path / "target" / "case_norm_lower_left"
+        until = time.monotonic() + 60
+        while not (folder / "000.png").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    pictures = sorted(folder.glob("*.png"))
+    assert 1 <= len(pictures) < 16
+    assert all(path.read_bytes().endswith(b"IEND\xaeB`\x82") for path in pictures)
+    assert not list(folder.glob(".*"))
