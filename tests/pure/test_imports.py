@@ -19,6 +19,11 @@ SHARED = {
     "teethscape", "teethscape.protocol", "teethscape.errors", "teethscape.progress",
     "teethscape.dental", "teethscape.dental.fdi", "teethscape.dental.views",
 }  # fmt: skip
+#: More of the engine's modules that render scripts read; these lean on numpy too.
+SHARED_NUMPY = {
+    "teethscape.dataset", "teethscape.dataset.portable_pickle", "teethscape.dataset.published_views",
+    "teethscape.dental.files",
+}  # fmt: skip
 STDLIB = set(sys.stdlib_module_names)
 
 
@@ -51,15 +56,24 @@ def _blender_side() -> list[Path]:
 @pytest.mark.parametrize("path", _blender_side(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_blender_side_leans_on_blender_and_the_shared_words(path):
     own = {*BLENDER_FOLDERS, "preferences", "properties", "cli"}
+    if path.is_relative_to(ROOT / "render_scripts"):
+        own |= {file.stem for file in (ROOT / "render_scripts").iterdir()}
     for name in imports(path, ROOT):
         top = name.split(".")[0]
-        if top == "backend":
+        if top == "teethscape" and path.is_relative_to(ROOT / "render_scripts"):
+            assert _is_part_of(name, SHARED | SHARED_NUMPY), f"{path.name} imports {name}"
+        elif top == "backend":
             inner = name.removeprefix("backend.")
             module = ROOT / "backend" / (inner.replace(".", "/") + ".py")
             is_module = module.exists() or module.with_suffix("").is_dir()
             assert inner.startswith("client") or inner in SHARED or not is_module, name
         else:
             assert not name or top in STDLIB | BLENDER_LIBRARIES | own, f"{path.name} imports {name}"
+
+
+def _is_part_of(name: str, modules: set[str]) -> bool:
+    """True for one of the modules, or for a name in one."""
+    return name in modules or name.rpartition(".")[0] in modules
 
 
 #: Which of our own folders a folder may import; the data flows one way.
@@ -86,6 +100,16 @@ def test_shared_modules_lean_on_the_standard_library_alone(name):
     path = path if path.exists() else path.with_suffix("") / "__init__.py"
     for imported in imports(path, base):
         assert imported.split(".")[0] in STDLIB or imported in SHARED or imported.rpartition(".")[0] in SHARED
+
+
+@pytest.mark.parametrize("name", sorted(SHARED_NUMPY))
+def test_modules_shared_with_render_scripts_lean_on_numpy_at_most(name):
+    base = ROOT / "backend"
+    path = base / (name.replace(".", "/") + ".py")
+    path = path if path.exists() else path.with_suffix("") / "__init__.py"
+    for imported in imports(path, base):
+        top = imported.split(".")[0]
+        assert top in STDLIB | {"numpy"} or _is_part_of(imported, SHARED | SHARED_NUMPY), imported
 
 
 def test_the_engine_never_imports_blender():

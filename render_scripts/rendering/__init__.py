@@ -1,0 +1,1 @@
+"""What the render scripts share: options, objects, scene, cameras, pictures, folders."""
