@@ -128,7 +128,10 @@ def prior_key() -> str:
 @cache
 def _patients_key() -> str:
     """Short fingerprint of all that synthetic patients depend on: the prior and the code that makes them."""
-    sources = sorted(Path(dataset.__file__).parent.glob("*.py"))
+    folder = Path(dataset.__file__).parent
+    sources = sorted(
+        [*folder.glob("patient_*.py"), *(folder / f"{name}.py" for name in ("dentitions", "gums"))]
+    )
     return hashlib.sha256(b"".join(p.read_bytes() for p in [PRIOR_FILE, *sources])).hexdigest()[:12]
 
 
