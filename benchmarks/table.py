@@ -68,6 +68,20 @@ def _timing(s: Summary) -> str:
     return " · ".join(parts)
 
 
+def _render(s: Summary) -> str:
+    normals, colour = s["normals"], s["colour"]["default"]
+    parts = [
+        f"exact normals {normals['png_mean_deg']:.2f}° (float {normals['float_mean_deg']:.4f}°)",
+        f"mask IoU {normals['mask_iou_min']:.4f}",
+        f"upstream normals within {s['upstream']['mean_levels']:.2f} grey levels",
+        f"colour {colour['mean_db']:.1f} dB",
+        f"cameras {s['cameras']['worst']:.0e}",
+        f"normals {s['normal_speed']['times_faster']:.1f} times faster",
+        f"colour {s['colour_speed']['times_faster']:.1f} times",
+    ]
+    return " · ".join(parts)
+
+
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("case_a_photos", "case-a, photos only", _case_a),
@@ -75,6 +89,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("dentition", "milk and mixed dentitions among permanent ones", _dentition),
     ("scale", "scale of case-a from known tooth widths", _scale),
     ("synthetic_patients", "random synthetic patients", _synthetic),
+    ("render", "renders of case-a, bpy 5.0.1", _render),
     ("timing", "time and memory, case-a", _timing),
 )
 

@@ -76,7 +76,7 @@ def write_obj(body: Body, path: Path) -> Path:
 
 def write_ply(body: Body, path: Path, colour: tuple[int, int, int] | None = None) -> Path:
     """Write an ASCII PLY file, with one colour for all corners or without any."""
-    paint = "" if colour is None else " %d %d %d" % colour
+    paint = "" if colour is None else "".join(f" {part}" for part in colour)
     kinds = [f"property uchar {name}" for name in ("red", "green", "blue")] if colour else []
     head = ["ply", "format ascii 1.0", f"element vertex {len(body.vertices)}"]
     head += [f"property float {axis}" for axis in "xyz"] + kinds

@@ -158,7 +158,7 @@ def test_jaws_in_millimetres_are_normalised_together(body, tmp_path):
     assert meta["placement"]["source"] == "pair"
     assert meta["placement"]["scale"] == pytest.approx(1 / 60, rel=1e-5)
     assert meta["placement"]["centre"] == pytest.approx([3, 0, 5], abs=1e-4)
-    moved = convex.Body(body.vertices + [0, 14 / 60, 0], body.faces).in_world()
+    moved = convex.Body(body.vertices + np.array([0, 14 / 60, 0]), body.faces).in_world()
     _, hit = convex.cast(moved, np.array(meta["poses"][5]), np.array(meta["K"]), SIZE)
     mask = pixels(folder / "005_normal.png")[..., 3] > 0.5
     assert (mask & hit).sum() / (mask | hit).sum() >= 0.999
