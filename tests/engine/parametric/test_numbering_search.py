@@ -8,6 +8,8 @@ import pytest
 from teethscape.dental.fdi import UPPER_ARCH, Jaw
 from teethscape.dental.views import View
 from teethscape.parametric.numbering.arch_view import ArchView
+from teethscape.parametric.numbering.bite_search import moved_sides
+from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layouts, jaw_rows
 from teethscape.parametric.numbering.search import Search
 from teethscape.parametric.prior import load_prior
@@ -44,10 +46,31 @@ def test_a_lone_tooth_behind_an_open_gap_keeps_no_number():
     assert Search._sure(search(), closed, {1: 15, 2: 17}) == {1: 15, 2: 17}
 
 
-def test_one_photo_confirms_a_tooth_that_it_shows_well_beside_its_distal_neighbour():
-    seen = search({1: 100.0, 2: 90.0, 3: 20.0})
+def test_one_photo_confirms_a_tooth_that_it_shows_well_beside_a_neighbour():
+    seen = search({1: 100.0, 2: 90.0, 3: 20.0, 4: 50.0})
     assert Search._votes(seen, View.ANTERIOR, {1: 14, 2: 15, 3: 16}) == {14: 2, 15: 2, 16: 1}
     assert Search._votes(seen, View.ANTERIOR, {1: 14, 3: 16}) == {14: 1, 16: 1}
+    assert Search._votes(seen, View.ANTERIOR, {1: 14, 4: 15, 2: 16}) == {14: 2, 15: 2, 16: 2}
+    assert Search._votes(seen, View.ANTERIOR, {1: 14, 4: 15}) == {14: 2, 15: 1}
+
+
+def test_both_buccal_photos_move_to_the_back_or_to_the_front_together():
+    layout = LAYOUTS.get(frozenset())
+    tooth = {View.LEFT_BUCCAL: (23, 24, 33), View.RIGHT_BUCCAL: (13, 14, 43)}
+    views = {
+        view: NumberedView(None, np.array([PRIOR.fdi.index(n) for n in numbers]), None, (0.0, 1.0))
+        for view, numbers in tooth.items()
+    }
+    moved = [
+        tuple(tuple(PRIOR.fdi[t] for t in move[view].tooth) for view in tooth)
+        for move in moved_sides(views, layout)
+    ]
+    assert moved == [
+        ((24, 25, 33), (14, 15, 43)),
+        ((22, 23, 33), (12, 13, 43)),
+        ((23, 24, 34), (13, 14, 44)),
+        ((23, 24, 32), (13, 14, 42)),
+    ]
 
 
 def test_scraps_behind_a_second_molar_cost_something():
