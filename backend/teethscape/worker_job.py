@@ -14,7 +14,7 @@ from pathlib import Path
 
 from teethscape import protocol
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
-from teethscape.progress import Stage
+from teethscape.progress import AnyStage, DatasetStage, Stage
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,14 @@ _SHARES = Path(__file__).parent / "data" / "stage_shares.json"
 
 
 @cache
-def stage_spans() -> dict[Stage, tuple[float, float]]:
-    """Where each stage begins and ends on the way from 0 to 1, by its measured share."""
+def stage_spans() -> dict[AnyStage, tuple[float, float]]:
+    """Where each stage begins and ends on the way from 0 to 1, by its measured share.
+
+    A data set's stage is a whole job.
+    """
     seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
     whole = sum(seconds.get(stage.value, 0.0) for stage in Stage)
-    spans: dict[Stage, tuple[float, float]] = {}
+    spans: dict[AnyStage, tuple[float, float]] = {stage: (0.0, 1.0) for stage in DatasetStage}
     begin = 0.0
     for stage in Stage:
         end = min(begin + seconds.get(stage.value, 0.0) / whole, 1.0)
@@ -52,7 +55,7 @@ class JobProgress:
         self._send = send
         self._cancelled = cancelled
 
-    def stage(self, name: Stage, fraction: float, message: str = "") -> None:
+    def stage(self, name: AnyStage, fraction: float, message: str = "") -> None:
         """Report how far a stage is.
 
         Raises:
