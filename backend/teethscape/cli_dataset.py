@@ -39,7 +39,9 @@ def _add_import(parts: Any) -> None:
 
 def _add_render(parts: Any) -> None:
     parser = parts.add_parser("render", help="render meshes or synthetic patients; the same command resumes")
-    parser.add_argument("meshes", type=Path, nargs="*", metavar="MESHES", help="files, folders, or .txt lists")
+    parser.add_argument(
+        "meshes", type=Path, nargs="*", metavar="MESHES", help="files, folders, or .txt lists"
+    )
     parser.add_argument("--output", required=True, metavar="DATASET", help="folder, or a URL such as s3://…")
     parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="draw N synthetic patients")
     parser.add_argument("--first", type=int, default=0, metavar="K", help="number of the first one")
@@ -65,7 +67,9 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
 def _add_farm(parser: argparse.ArgumentParser) -> None:
     farm = parser.add_argument_group("who renders")
     farm.add_argument("--workers", type=int, default=0, metavar="N", help="Blenders; 0: one per two cores")
-    farm.add_argument("--threads", type=int, default=0, metavar="N", help="of each Blender; 0: an equal share")
+    farm.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="of each Blender; 0: an equal share"
+    )
     farm.add_argument("--retries", type=int, default=2, metavar="N", help="after a crash or a stall")
     farm.add_argument("--stall", type=float, default=900.0, metavar="S", help="silence that counts as stuck")
     farm.add_argument("--blender", metavar="PATH", help="Blender, or a Python with the bpy wheel")
@@ -132,7 +136,10 @@ def _kinds(options: argparse.Namespace) -> tuple[Any, ...]:
 
     names = [name.strip() for name in options.kinds.split(",") if name.strip()]
     if not names:
-        return (*((Kind.NORMAL, Kind.COLOR) if options.meshes else ()), *((Kind.PHOTO,) if options.synthetic else ()))
+        return (
+            *((Kind.NORMAL, Kind.COLOR) if options.meshes else ()),
+            *((Kind.PHOTO,) if options.synthetic else ()),
+        )
     known = [kind.value for kind in Kind]
     for name in names:
         if name not in known:

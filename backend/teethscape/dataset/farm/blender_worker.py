@@ -180,7 +180,9 @@ class BlenderWorker:
         except OSError as error:
             raise self._lost("it ended between two jobs") from error
 
-    def _wait(self, fits: Callable[[dict[str, Any]], bool], limit_s: float, resets: bool = True) -> dict[str, Any]:
+    def _wait(
+        self, fits: Callable[[dict[str, Any]], bool], limit_s: float, resets: bool = True
+    ) -> dict[str, Any]:
         """The next answer that fits; any line of output shows that the child lives."""
         deadline = time.monotonic() + limit_s
         while True:

@@ -115,7 +115,9 @@ def _meshes_in(place: Path) -> Iterator[Path]:
             if line.strip() and not line.startswith("#"):
                 yield from _meshes_in(place.parent / line.strip())
     else:
-        raise BadInputError("mesh_format", f"{place} is no OBJ, PLY, STL or GLB.", "Export it as one of them.")
+        raise BadInputError(
+            "mesh_format", f"{place} is no OBJ, PLY, STL or GLB.", "Export it as one of them."
+        )
 
 
 def _meshes_below(folder: Path) -> Iterator[Path]:

@@ -116,5 +116,7 @@ def start_or_explain(worker: BlenderWorker) -> None:
     except (WorkerLostError, OSError) as error:
         tail = " ".join(error.tail[-3:]) if isinstance(error, WorkerLostError) else ""
         raise MissingComponentError(
-            "blender_start", f"Blender does not start: {error} {tail}".strip(), "Run it by hand, or give --blender."
+            "blender_start",
+            f"Blender does not start: {error} {tail}".strip(),
+            "Run it by hand, or give --blender.",
         ) from error

@@ -132,7 +132,9 @@ def missing_cases(cases: list[Case], store: Store, overwrite: bool) -> list[Case
     for case in cases:
         data = store.read(manifest_name(case.uid))
         manifest = None if data is None else json.loads(data.decode("utf-8"))
-        if manifest is not None and (not _fits(case, manifest) or (overwrite and _look_differs(store, manifest))):
+        if manifest is not None and (
+            not _fits(case, manifest) or (overwrite and _look_differs(store, manifest))
+        ):
             if not overwrite:
                 raise BadInputError(
                     "case_differs",

@@ -156,7 +156,15 @@ def script_arguments(kind: Kind, source: Path, stage: Stage, look: Look) -> tupl
     places = ("--target_dir", str(folder / target), "--input_dir", str(folder / INPUT))
     sizes = ("--image_size", str(look.image_size), "--num_images", str(look.num_images))
     if kind is Kind.NORMAL:
-        return ("--object_path", str(source), *places, *sizes, "--normal-encoding", look.normal_encoding, *common)
+        return (
+            "--object_path",
+            str(source),
+            *places,
+            *sizes,
+            "--normal-encoding",
+            look.normal_encoding,
+            *common,
+        )
     samples = () if look.samples is None else ("--samples", str(look.samples))
     return ("--object_path", str(source), *places, *sizes, *samples, *common)
 
@@ -182,7 +190,15 @@ def expected(case: Case, kind: Kind) -> tuple[str, ...]:
 def case_key(case: Case, look: Look) -> str:
     """What half-done files depend on besides the version."""
     size = case.mesh.stat().st_size if case.mesh is not None and case.mesh.exists() else None
-    values = [case.uid, str(case.mesh), size, case.number, [str(k) for k in case.kinds], asdict(look), __version__]
+    values = [
+        case.uid,
+        str(case.mesh),
+        size,
+        case.number,
+        [str(k) for k in case.kinds],
+        asdict(look),
+        __version__,
+    ]
     return hashlib.sha256(json.dumps(values, default=str).encode("utf-8")).hexdigest()
 
 

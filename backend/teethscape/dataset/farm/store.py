@@ -197,7 +197,9 @@ def _filesystem(url: str) -> tuple[Any, str]:
     except ImportError as error:  # for instance s3fs, which s3:// needs
         raise _missing(url, error.name or str(error)) from error
     except ValueError as error:
-        raise UsageError("usage", f"{url} cannot be used ({error}).", "Give a folder or an s3:// URL.") from error
+        raise UsageError(
+            "usage", f"{url} cannot be used ({error}).", "Give a folder or an s3:// URL."
+        ) from error
 
 
 def _missing(url: str, name: str) -> MissingComponentError:

@@ -21,7 +21,7 @@ from teethscape.mesh.solid import Solid
 #: (x left, y cranial, z anterior).
 WORLD_TO_FILE: NDArray[np.float64] = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 #: Vertex colour of crowns without colours of their own: light enamel, sRGB.
-ENAMEL = (226, 214, 190)
+_ENAMEL = (226, 214, 190)
 _FILE_TYPE = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
 
 
@@ -59,11 +59,18 @@ def write_normalised(
     paths = {}
     for jaw, solid in jaws.items():
         vertices = (solid.vertices @ WORLD_TO_FILE.T - cube.centre) * cube.scale
-        rgb = (colours or {}).get(jaw, np.broadcast_to(np.uint8(ENAMEL), vertices.shape))
+        rgb = (colours or {}).get(jaw, enamel(len(vertices)))
         paths[jaw] = folder / f"norm_{jaw}.ply"
-        write_with(paths[jaw], lambda stream, v=vertices, f=solid.faces, c=rgb: _write_coloured(stream, v, f, c))
+        write_with(
+            paths[jaw], lambda stream, v=vertices, f=solid.faces, c=rgb: _write_coloured(stream, v, f, c)
+        )
     write_bytes(folder / "transform.npy", transform_file({"center": cube.centre, "scale": cube.scale}))
     return paths
+
+
+def enamel(count: int) -> NDArray[np.uint8]:
+    """(count, 3) of the colour of crowns without colours of their own."""
+    return np.tile(np.array(_ENAMEL, np.uint8), (count, 1))
 
 
 def transform_file(values: dict[str, Any]) -> bytes:
@@ -92,7 +99,10 @@ def _write_coloured(stream: BinaryIO, vertices: NDArray, faces: NDArray, rgb: ND
     corners = np.empty(len(faces), np.dtype([("count", "u1"), ("corners", "<i4", 3)]))
     corners["count"], corners["corners"] = 3, faces
     lines = ["ply", "format binary_little_endian 1.0", f"comment generator Teethscape {__version__}"]
-    lines += ["comment unit 1 = largest extent of both jaws", "comment frame +X left, +Y cranial, +Z anterior"]
+    lines += [
+        "comment unit 1 = largest extent of both jaws",
+        "comment frame +X left, +Y cranial, +Z anterior",
+    ]
     lines += [f"element vertex {len(table)}", *(f"property float {axis}" for axis in "xyz")]
     lines += [f"property uchar {name}" for name in ("red", "green", "blue")]
     lines += [f"element face {len(corners)}", "property list uchar int vertex_indices", "end_header"]

@@ -27,6 +27,16 @@ def use_fake(patch: pytest.MonkeyPatch, folder: Path, mode: str, start_s: float 
     patch.setattr(render, "launcher", launcher)
 
 
+def make_meshes(folder: Path, *patients: str) -> Path:
+    """Files that are named like the meshes of both jaws."""
+    for patient in patients:
+        for jaw in ("upper", "lower"):
+            path = folder / patient / f"norm_{jaw}.ply"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{patient} {jaw}", "utf-8")
+    return folder
+
+
 def contents(folder: Path) -> dict[str, str]:
     """Digest of every file of a data set; logs and scratch are not part of it."""
     return {

@@ -1,9 +1,11 @@
 """A worker that speaks like ``render_worker.py`` and writes small files: no Blender.
 
-    python fake_blender.py --mode ok|slow|crash|crash-once|stall-once|garbage|refuse|fail-once|short|mute|dies
+    python fake_blender.py --mode MODE
 
+Modes: ok, real, slow, crash, crash-once, stall-once, garbage, refuse, fail-once, short, mute, dies.
 ``…-once`` modes do it while the file ``--memory`` is absent, and create it. Files depend
-on their names and the seed alone, as those of the real scripts do.
+on their names and the seed alone, as those of the real scripts do. ``real`` writes
+pictures and cameras that pass a check.
 """
 
 from __future__ import annotations
@@ -23,11 +25,35 @@ def say(values: dict) -> None:
     sys.stdout.flush()
 
 
-def put(path: Path, text: str) -> None:
+def put(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f".{path.name}.part")
-    half.write_text(text, "utf-8")
+    half.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     half.replace(path)
+
+
+def picture(about: str, size: int) -> bytes:
+    """A coloured square with a transparent border."""
+    import zlib
+
+    import cv2
+    import numpy as np
+
+    image = np.zeros((size, size, 4), np.uint8)
+    image[2:-2, 2:-2] = (*zlib.crc32(about.encode()).to_bytes(4, "big")[:3], 255)
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+def cameras(kind: str, view: str, uid: str) -> bytes:
+    """The specified cameras of 16 px renders with seed 0."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "backend"))
+    from teethscape.dataset import portable_pickle, published_views
+    from teethscape.dental.fdi import Jaw
+
+    jaw = Jaw.UPPER if "upper" in uid else Jaw.LOWER
+    if kind == "target":
+        return portable_pickle.dumps(published_views.target_cameras(jaw, 16).published_list())
+    return portable_pickle.dumps(published_views.input_cameras(view, 16, 16, 0, uid).published_list())
 
 
 def render(job: dict, options: argparse.Namespace) -> None:
@@ -42,14 +68,20 @@ def render(job: dict, options: argparse.Namespace) -> None:
         for view in VIEWS[jaw]:
             folder = Path(place) / f"{uid}_{view}"
             if job["script"] == "color":
-                put(folder / "meta.pkl", f"{uid} {view}")
+                put(
+                    folder / "meta.pkl",
+                    f"{uid} {view}" if options.mode != "real" else cameras(kind, view, uid),
+                )
             for k in range(16 if options.mode != "short" else 15):
                 end = "_normal.png" if job["script"] == "normal" else ".png"
                 path = folder / f"{k:03d}{end}"
                 if not path.exists():
                     # The fixed views are the same in all four folders.
                     about = f"{uid} {kind} {k}" if kind != "input" else f"{uid} {view} {k}"
-                    put(path, f"{about} {job['script']} {arguments['--seed']}")
+                    put(
+                        path,
+                        picture(about, 16) if options.mode == "real" else f"{about} {arguments['--seed']}",
+                    )
                     with options.count.open("a") as count:
                         count.write(f"{path.name}\n")
                 if options.mode == "slow":

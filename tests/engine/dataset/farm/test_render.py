@@ -264,4 +264,6 @@ def test_kinds_may_be_chosen(fake, meshes, tmp_path):
     fake("ok")
     render_dataset(_request(meshes, tmp_path / "set", kinds=(Kind.NORMAL,)), NoProgress())
     assert not (tmp_path / "set" / "target").exists()
-    assert Jaw.UPPER.value in json.loads((tmp_path / "set" / manifest_name("P2_norm_upper")).read_text())["jaw"]
+    assert (
+        Jaw.UPPER.value in json.loads((tmp_path / "set" / manifest_name("P2_norm_upper")).read_text())["jaw"]
+    )

@@ -1,0 +1,64 @@
+"""Whether a case's pictures are all there, can be decoded, and have the right size and kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+
+from teethscape.dataset.farm.layout import INPUT, NORMAL, PHOTO, TARGET, ViewFolders
+from teethscape.dental.fdi import Jaw
+
+_KIND_FOLDERS = {"normal": (NORMAL,), "color": (TARGET, INPUT)}
+
+
+def picture_problems(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+    """File and what is wrong with it.
+
+    Args:
+        manifest: of one case.
+        files: content of its files with a right checksum.
+    """
+    for name in needed_files(manifest):
+        if name not in manifest["files"]:
+            yield name, "is not part of the case, although the layout needs it"
+    size = manifest["look"]["image_size"]
+    for name, data in files.items():
+        if name.endswith((".png", ".jpg")):
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+            if picture is None:
+                yield name, "cannot be decoded"
+            elif manifest["jaw"] and picture.shape != (size, size, 4):
+                yield name, f"is {picture.shape} instead of {size} x {size} RGBA"
+            elif manifest["jaw"] and not picture[..., 3].any():
+                yield name, "is empty: nothing of the jaw is in it"
+    if manifest["jaw"] is None:
+        yield from _photo_sizes(manifest, files)
+
+
+def needed_files(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Files that the layout asks of a case of these kinds."""
+    uid = manifest["uid"]
+    if manifest["jaw"] is None:
+        return tuple(f"{PHOTO}/{uid}/photos/{k}.jpg" for k in range(5))
+    folders = ViewFolders(uid, Jaw(manifest["jaw"]))
+    parts = [part for kind in manifest["kinds"] for part in _KIND_FOLDERS[kind]]
+    return tuple(name for part in parts for name in (*folders.images(part), *folders.metadata(part)))
+
+
+def _photo_sizes(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+    """Labels of a photograph have its size."""
+    base = f"{PHOTO}/{manifest['uid']}"
+    for k in range(5):
+        photo = _shape(files.get(f"{base}/photos/{k}.jpg"))
+        for name, data in files.items():
+            is_label = name.startswith(f"{base}/labels/") and name.rpartition("/")[2] == f"{k}.png"
+            if is_label and photo is not None and _shape(data) != photo:
+                yield name, "has another size than its photograph"
+
+
+def _shape(data: bytes | None) -> tuple[int, ...] | None:
+    picture = None if data is None else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return None if picture is None else picture.shape[:2]
