@@ -11,6 +11,7 @@ See docs/rendering.md for files and exit codes.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,18 +21,17 @@ import bpy  # noqa: F401 - before anything that imports mathutils: the wheel wan
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from rendering import exact_normals
+from rendering import exact_normals, upstream_normals
 from rendering.batch import each_object, facts, told
 from rendering.entry import guarded, run_script
 from rendering.exr import exr_bytes
 from rendering.folders import ViewFolders
-from rendering.meshes import placed_meshes
 from rendering.objects import DentalObject
 from rendering.options import Options, base_options, base_parser
 from rendering.png import png_bytes
-from rendering.stage import empty_scene, scratch_folder
+from rendering.stage import Stage, scratch_folder, set_stage
 
-from teethscape.dataset.published_views import TARGET_COUNT, condition_views, target_cameras
+from teethscape.dataset.published_views import TARGET_COUNT, Array, condition_views, target_cameras
 
 PNG, EXR = "_normal.png", "_normal.exr"
 
@@ -89,19 +89,28 @@ def render_object(item: DentalObject, options: NormalOptions) -> str:
     missing = folders.missing(options.base.overwrite)
     if not missing:
         return "complete already"
-    scene = empty_scene(options.base)
-    meshes, placement = placed_meshes(item, options.base)
-    folders.begin(options.base.overwrite, {"placement": asdict(placement)})
-    exact_normals.prepare(scene, meshes, options.base.shading)
+    stage = set_stage(item, options.base)
+    folders.begin(options.base.overwrite, {"placement": asdict(stage.placement)})
     with scratch_folder() as scratch:
-        render = exact_normals.renderer(scene, scratch)
+        render = _renderer(stage, options, scratch)
         for view in missing:
-            normals = render(folders.cameras.poses[view])
-            pictures = {PNG: png_bytes(exact_normals.encoded(normals))}
-            if options.floats:
-                pictures[EXR] = exr_bytes(normals)
-            folders.put(view, pictures)
-    return f"{len(missing)} views, {told(placement)}"
+            folders.put(view, render(folders.cameras.poses[view]))
+    return f"{len(missing)} views, {told(stage.placement)}"
+
+
+def _renderer(stage: Stage, options: NormalOptions, scratch: Path) -> Callable[[Array], dict[str, bytes]]:
+    """A function from a pose to a view's files by ending."""
+    if options.encoding is Encoding.UPSTREAM:
+        upstream_normals.prepare(stage)
+        return lambda pose: {PNG: upstream_normals.rendered(stage, pose, scratch)}
+    exact_normals.prepare(stage, options.base.shading)
+
+    def exact(pose: Array) -> dict[str, bytes]:
+        normals = exact_normals.rendered(stage, pose, scratch)
+        pictures = {PNG: png_bytes(exact_normals.encoded(normals))}
+        return {**pictures, EXR: exr_bytes(normals)} if options.floats else pictures
+
+    return exact
 
 
 def main(argv: list[str]) -> int:

@@ -55,6 +55,7 @@ def facts(item: DentalObject, options: Options) -> dict[str, Any]:
         "mesh": {"file": item.path.name, "sha256": digest},
         "normalise": options.normalise.value,
         "shading": options.shading.value,
+        "device": options.device.value,
         "image_size": options.size,
     }
 

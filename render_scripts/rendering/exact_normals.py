@@ -6,7 +6,6 @@ nothing between the surface and the file alters the values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -15,9 +14,8 @@ from numpy.typing import NDArray
 
 from teethscape.dataset.published_views import Array
 
-from .meshes import Meshes
 from .options import Shading
-from .stage import aim, render_floats
+from .stage import Stage, render_floats
 
 #: Normals in pictures: x right, y up, z to the viewer.
 _OPENCV_TO_PICTURE = np.diag([1.0, -1.0, -1.0])
@@ -25,14 +23,14 @@ _OPENCV_TO_PICTURE = np.diag([1.0, -1.0, -1.0])
 _FILTER_WIDTH = 0.01
 
 
-def prepare(scene: bpy.types.Scene, meshes: Meshes, shading: Shading) -> None:
+def prepare(stage: Stage, shading: Shading) -> None:
     """Give the meshes a material that shines with their world normal, and Cycles one sample."""
     material = _normal_material(shading)
-    for item in meshes:
+    for item in stage.meshes:
         item.data.materials.clear()
         item.data.materials.append(material)
-    scene.render.engine = "CYCLES"
-    cycles = scene.cycles
+    stage.scene.render.engine = "CYCLES"
+    cycles = stage.scene.cycles
     cycles.samples, cycles.max_bounces = 1, 0
     cycles.use_adaptive_sampling = cycles.use_denoising = False
     cycles.pixel_filter_type, cycles.filter_width = "BLACKMAN_HARRIS", _FILTER_WIDTH
@@ -55,15 +53,13 @@ def _normal_material(shading: Shading) -> bpy.types.Material:
     return material
 
 
-def renderer(scene: bpy.types.Scene, scratch: Path) -> Callable[[Array], NDArray[np.float32]]:
-    """A function from a (3, 4) pose to (h, w, 4) unit normals in the camera's axes, alpha 0 or 1."""
-
-    def render(pose: Array) -> NDArray[np.float32]:
-        aim(scene.camera, pose)
-        world = render_floats(scene, scratch)
-        return camera_normals(world, pose)
-
-    return render
+def rendered(stage: Stage, pose: Array, scratch: Path) -> NDArray[np.float32]:
+    """(h, w, 4) unit normals seen from a (3, 4) pose, in the camera's axes, alpha 0 or 1."""
+    crop = stage.look(pose)
+    size = stage.scene.render.resolution_x
+    if crop.is_empty:
+        return np.zeros((size, size, 4), np.float32)
+    return crop.pasted(camera_normals(render_floats(stage.scene, scratch), pose), size)
 
 
 def camera_normals(world: NDArray[np.float32], pose: Array) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -13,13 +14,63 @@ import numpy as np
 from mathutils import Matrix
 from numpy.typing import NDArray
 
-from teethscape.dataset.published_views import FOCAL_MM, SENSOR_MM, Array
+from teethscape.dataset.published_views import FOCAL_MM, SENSOR_MM, Array, intrinsics
 from teethscape.errors import ResourceError
 
+from .crop import Crop, crop_around
+from .devices import use_device
+from .meshes import Meshes, placed_meshes, vertices_of
+from .objects import DentalObject, Placement
 from .options import Options
 
 #: Blender's camera looks along -z with y up, OpenCV's along +z with y down.
 _AXES = np.diag([1.0, -1.0, -1.0])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A scene with one object, ready for its cameras.
+
+    Attributes:
+        scene: Blender's scene.
+        meshes: the object's parts.
+        placement: how the object was moved into the unit cube.
+        vertices: (n, 3) of the object, world frame.
+        intrinsics: (3, 3) K of the pictures, pixels.
+    """
+
+    scene: bpy.types.Scene
+    meshes: Meshes
+    placement: Placement
+    vertices: NDArray[np.float32]
+    intrinsics: NDArray[np.float32]
+
+    def look(self, pose: Array, whole_file: bool = False) -> Crop:
+        """Aim the camera along a (3, 4) pose and limit the render to what the object covers.
+
+        The file then holds that part alone, or with ``whole_file`` the whole picture, empty around it.
+        """
+        aim(self.scene.camera, pose)
+        crop = crop_around(self.vertices, pose, self.intrinsics)
+        if not crop.is_empty:
+            limit(self.scene, crop)
+            self.scene.render.use_crop_to_border = not whole_file
+        return crop
+
+
+def set_stage(item: DentalObject, options: Options) -> Stage:
+    """An empty scene with an object, placed and shaded.
+
+    Raises:
+        BadInputError: the file cannot be read.
+        RefusedError: the object is not normalised, and may not or cannot be.
+        MissingComponentError: the device is not there.
+    """
+    scene = empty_scene(options)
+    use_device(scene, options.device)
+    meshes, placement = placed_meshes(item, options)
+    vertices = vertices_of(meshes).astype(np.float32)
+    return Stage(scene, meshes, placement, vertices, intrinsics(options.size))
 
 
 def empty_scene(options: Options) -> bpy.types.Scene:
@@ -51,6 +102,19 @@ def aim(camera: bpy.types.Object, pose: Array) -> None:
     camera.matrix_world = Matrix(cam2world.tolist())
 
 
+def limit(scene: bpy.types.Scene, crop: Crop) -> None:
+    """Render only a part of the picture."""
+    render = scene.render
+    size = render.resolution_x
+    render.use_border = True
+    # Blender cuts the products off to whole pixels, so a quarter more lands on the right one.
+    render.border_min_x, render.border_max_x = (crop.left + 0.25) / size, (crop.right + 0.25) / size
+    render.border_min_y, render.border_max_y = (
+        (size - crop.bottom + 0.25) / size,
+        (size - crop.top + 0.25) / size,
+    )
+
+
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A folder for the picture that Blender hands over, gone afterwards."""
@@ -59,7 +123,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def render_floats(scene: bpy.types.Scene, scratch: Path) -> NDArray[np.float32]:
-    """(h, w, 4) linear RGBA of the scene, row 0 at the top."""
+    """(h, w, 4) linear RGBA of the scene, or of the part it is limited to; row 0 at the top."""
     settings = scene.render.image_settings
     settings.file_format, settings.color_mode = "OPEN_EXR", "RGBA"
     settings.color_depth, settings.exr_codec = "32", "NONE"
