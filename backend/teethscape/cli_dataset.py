@@ -57,7 +57,7 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
     look.add_argument("--image-size", type=int, default=256, metavar="PX", help="side of the renders")
     look.add_argument("--samples", type=int, metavar="N", help="Cycles samples of the colours")
     look.add_argument("--normal-encoding", choices=["exact", "upstream"], default="exact")
-    look.add_argument("--photo-width", type=int, metavar="PX", help="width of the photographs")
+    look.add_argument("--photo-width", type=int, default=640, metavar="PX", help="width of the photographs")
     look.add_argument("--photo-samples", type=int, metavar="N", help="Cycles samples of the photographs")
     look.add_argument("--device", choices=["CPU", "CUDA", "OPTIX", "METAL"], default="CPU")
     look.add_argument("--seed", type=int, default=0, metavar="N")

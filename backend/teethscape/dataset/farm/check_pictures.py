@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from teethscape.dataset.farm.layout import INPUT, NORMAL, PHOTO, TARGET, ViewFolders
+from teethscape.dataset.farm.layout import INPUT, NORMAL, PHOTO, TARGET, ViewFolders, photo_files
 from teethscape.dental.fdi import Jaw
 
 _KIND_FOLDERS = {"normal": (NORMAL,), "color": (TARGET, INPUT)}
@@ -42,7 +42,7 @@ def needed_files(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """Files that the layout asks of a case of these kinds."""
     uid = manifest["uid"]
     if manifest["jaw"] is None:
-        return tuple(f"{PHOTO}/{uid}/photos/{k}.jpg" for k in range(5))
+        return photo_files(uid)
     folders = ViewFolders(uid, Jaw(manifest["jaw"]))
     parts = [part for kind in manifest["kinds"] for part in _KIND_FOLDERS[kind]]
     return tuple(name for part in parts for name in (*folders.images(part), *folders.metadata(part)))

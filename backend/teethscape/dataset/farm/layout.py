@@ -11,6 +11,8 @@ from teethscape.dental.fdi import Jaw
 #: Views that condition each jaw, in the loader's order; the last one is the occlusal photo.
 VIEW_NAMES = {Jaw.UPPER: ("front", "left", "right", "down"), Jaw.LOWER: ("front", "left", "right", "up")}
 TARGET, NORMAL, INPUT, PHOTO = "target", "normal", "input", "photo"
+#: Label images of a synthetic photograph.
+PHOTO_LABELS = ("fdi", "jaws", "gums", "normals", "depth")
 #: Folders that hold cases; nothing else belongs into them.
 CASE_FOLDERS = (TARGET, NORMAL, INPUT, PHOTO)
 CASES = "cases"
@@ -68,3 +70,11 @@ def patient_in(uid: str) -> str:
 def manifest_name(uid: str) -> str:
     """The file whose presence makes a case complete."""
     return f"{CASES}/{uid}.json"
+
+
+def photo_files(uid: str) -> tuple[str, ...]:
+    """Files without which a case of synthetic photographs is not complete."""
+    folder = f"{PHOTO}/{uid}"
+    photos = (f"{folder}/photos/{k}.jpg" for k in range(5))
+    labels = (f"{folder}/labels/{name}/{k}.png" for name in PHOTO_LABELS for k in range(5))
+    return (f"{folder}/cameras.json", f"{folder}/patient.json", *photos, *labels)

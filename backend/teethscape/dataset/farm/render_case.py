@@ -13,7 +13,15 @@ from typing import Any
 from teethscape import __version__
 from teethscape.dataset.farm.blender_worker import BlenderWorker, Job, Outcome, WorkerLostError
 from teethscape.dataset.farm.cases import Case
-from teethscape.dataset.farm.layout import INPUT, NORMAL, PHOTO, TARGET, ViewFolders, manifest_name
+from teethscape.dataset.farm.layout import (
+    INPUT,
+    NORMAL,
+    PHOTO,
+    TARGET,
+    ViewFolders,
+    manifest_name,
+    photo_files,
+)
 from teethscape.dataset.farm.request import Kind, Look
 from teethscape.dataset.farm.scratch import Stage, digest
 from teethscape.dataset.farm.store import Store
@@ -130,9 +138,8 @@ class CaseRenderer:
     def _part(self, case: Case, kind: Kind, stage: Stage) -> Outcome:
         """Let one script do its part; it goes on where it was killed."""
         source = prepare_source(case, self._look, stage)
-        arguments = script_arguments(kind, source, stage, self._look)
-        threads = ("--threads", str(self._effort.threads))
-        outcome = self._worker.run(Job(f"{case.uid}/{kind}", kind.value, (*arguments, *threads)))
+        arguments = script_arguments(kind, source, stage, self._look, self._effort.threads)
+        outcome = self._worker.run(Job(f"{case.uid}/{kind}", kind.value, arguments))
         if outcome.code:
             raise CaseFailedError(outcome)
         missing = [name for name in expected(case, kind) if not _is_there(stage.folder / name)]
@@ -144,29 +151,28 @@ class CaseRenderer:
         return outcome
 
 
-def script_arguments(kind: Kind, source: Path, stage: Stage, look: Look) -> tuple[str, ...]:
+def script_arguments(
+    kind: Kind, source: Path, stage: Stage, look: Look, threads: int = 0
+) -> tuple[str, ...]:
     """Arguments of a render script for one object."""
     folder = stage.folder
-    common = ("--seed", str(look.seed), "--device", look.device, "--resume")
-    if kind is Kind.PHOTO:
-        width = () if look.photo_width is None else ("--width", str(look.photo_width))
+    if kind is Kind.PHOTO:  # size and seed are in the patient's description
         samples = () if look.photo_samples is None else ("--samples", str(look.photo_samples))
-        return ("--patient", str(source), "--output", str(folder / PHOTO), *width, *samples, *common)
-    target = NORMAL if kind is Kind.NORMAL else TARGET
-    places = ("--target_dir", str(folder / target), "--input_dir", str(folder / INPUT))
-    sizes = ("--image_size", str(look.image_size), "--num_images", str(look.num_images))
-    if kind is Kind.NORMAL:
-        return (
-            "--object_path",
-            str(source),
-            *places,
-            *sizes,
-            "--normal-encoding",
-            look.normal_encoding,
-            *common,
-        )
-    samples = () if look.samples is None else ("--samples", str(look.samples))
-    return ("--object_path", str(source), *places, *sizes, *samples, *common)
+        return ("--patient", str(source), "--output", str(folder / PHOTO), *samples, "--resume")
+    own = ("--normal-encoding", look.normal_encoding) if kind is Kind.NORMAL else ()
+    if kind is Kind.COLOR and look.samples is not None:
+        own = ("--samples", str(look.samples))
+    options = {
+        "--object_path": source,
+        "--target_dir": folder / (NORMAL if kind is Kind.NORMAL else TARGET),
+        "--input_dir": folder / INPUT,
+        "--image_size": look.image_size,
+        "--num_images": look.num_images,
+        "--seed": look.seed,
+        "--device": look.device,
+        "--threads": threads,
+    }
+    return (*(str(part) for pair in options.items() for part in pair), *own, "--resume")
 
 
 def prepare_source(case: Case, look: Look, stage: Stage) -> Path:
@@ -181,7 +187,7 @@ def prepare_source(case: Case, look: Look, stage: Stage) -> Path:
 def expected(case: Case, kind: Kind) -> tuple[str, ...]:
     """Files without which a part is not complete."""
     if case.jaw is None:
-        return tuple(f"{PHOTO}/{case.uid}/photos/{k}.jpg" for k in range(5))
+        return photo_files(case.uid)
     folders = ViewFolders(case.uid, case.jaw)
     parts = FOLDERS[kind]
     return tuple(name for part in parts for name in (*folders.images(part), *folders.metadata(part)))

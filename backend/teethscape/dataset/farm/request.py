@@ -32,7 +32,7 @@ class Look:
         seed: seed of every random choice, together with each case's name.
         device: what Cycles computes on.
         normal_encoding: true normals, or the published scripts' look.
-        photo_width: width of the synthetic photographs in pixels; None for the script's own.
+        photo_width: width of the synthetic photographs in pixels; their height is 3/4 of it.
         photo_samples: Cycles samples of the photographs; None for the script's own.
     """
 
@@ -42,7 +42,7 @@ class Look:
     seed: int = 0
     device: str = "CPU"
     normal_encoding: str = "exact"
-    photo_width: int | None = None
+    photo_width: int = 640
     photo_samples: int | None = None
 
 
@@ -133,6 +133,8 @@ def checked(request: RenderRequest) -> RenderRequest:
         raise UsageError("usage", "The validation share must be 0 or more and below 1.", "Give 0.1.")
     if not 16 <= look.image_size <= 4096 or look.num_images != 16:
         raise UsageError("usage", "The data set needs 16 pictures of 16 to 4096 pixels.", "Give 256.")
+    if not 64 <= look.photo_width <= 4096:
+        raise UsageError("usage", "Photographs must be 64 to 4096 pixels wide.", "Give 640.")
     if min(request.synthetic, request.first, request.workers, request.threads) < 0 or request.retries < 0:
         raise UsageError("usage", "Counts cannot be negative.", "See: teethscape dataset render --help")
     return request

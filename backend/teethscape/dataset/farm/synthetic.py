@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
 
 from teethscape.dataset.farm.cases import Case
 from teethscape.dataset.farm.request import Look
-from teethscape.dataset.patient_arch import random_arches
-from teethscape.dataset.patient_bite import settled
-from teethscape.dataset.patient_case import random_recipe
 from teethscape.dataset.patient_crowns import Crown
+from teethscape.dataset.photo_patient import PatientOptions, make_photo_patient, write_patient
 from teethscape.dataset.scans.normalise import write_normalised
 from teethscape.dental.fdi import Jaw, object_name
 from teethscape.mesh.solid import Solid, joined
-from teethscape.parametric.prior import load_prior
+
+#: A patient's seed is the data set's seed and the patient's number in one.
+_NUMBERS = 1 << 32
 
 
 def write_source(case: Case, look: Look, folder: Path) -> Path:
@@ -28,26 +27,26 @@ def write_source(case: Case, look: Look, folder: Path) -> Path:
     """
     if case.number is None:
         raise ValueError(f"{case.uid} is not synthetic")
+    seed, source = look.seed * _NUMBERS + case.number, folder / "source"
     if case.jaw is None:
-        return _write_patient(case, look, folder)
-    path = folder / "source" / case.patient / f"norm_{case.jaw}.ply"
+        path = source / f"{case.uid}.npz"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            width = look.photo_width
+            write_patient(seed, path, PatientOptions(width, 3 * width // 4))
+        return path
+    path = source / case.patient / f"norm_{case.jaw}.ply"
     if not path.exists():
-        write_normalised(path.parent, jaw_meshes(look.seed, case.number))
+        write_normalised(path.parent, jaw_meshes(seed))
     return path
 
 
-def jaw_meshes(seed: int, number: int) -> dict[Jaw, Solid]:
-    """Both jaws of a synthetic patient in occlusion, mm, world frame."""
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence([seed, number]).spawn(2)]
-    recipe = random_recipe(streams[0])
-    crowns, bite = random_arches(load_prior(), recipe.dentition, streams[1])
-    crowns = settled(crowns, bite, recipe.opening)
+@lru_cache(maxsize=4)
+def jaw_meshes(seed: int) -> dict[Jaw, Solid]:
+    """Both jaws of the synthetic patient of a seed in occlusion, mm, world frame."""
+    crowns = make_photo_patient(seed).mouth.crowns
     return {jaw: joined([_solid(c) for c in crowns.values() if c.jaw is jaw], jaw.value) for jaw in Jaw}
 
 
 def _solid(crown: Crown) -> Solid:
     return Solid(object_name(crown.fdi), crown.vertices, crown.faces)
-
-
-def _write_patient(case: Case, look: Look, folder: Path) -> Path:
-    raise NotImplementedError

@@ -60,7 +60,11 @@ def _messed(vertices, faces, labels):
     flat = [faces[tooth[3], 0], faces[tooth[3], 0], faces[tooth[3], 1]]
     start = len(vertices)
     island = vertices[faces[tooth[10]]] + [0, 0, 9.0]
-    faces = np.delete(faces, tooth[50:53], axis=0)
+    tip = labels == labels.max()
+    deep = vertices[faces[tooth]].mean(axis=1)
+    middle = vertices[tip].mean(axis=0)
+    hole = np.argsort(np.abs(deep[:, 2] - middle[2]) + (deep[:, 0] < middle[0]) * 9)[:3]
+    faces = np.delete(faces, tooth[hole], axis=0)
     faces = np.concatenate([faces, [fin, flat, [start, start + 1, start + 2]]])
     vertices = np.concatenate([vertices, island])
     labels = np.concatenate([labels, [labels.max()] * 3])
