@@ -29,7 +29,7 @@ def stage_spans() -> dict[AnyStage, tuple[float, float]]:
     """
     seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
     whole = sum(seconds.get(stage.value, 0.0) for stage in Stage)
-    spans: dict[AnyStage, tuple[float, float]] = {stage: (0.0, 1.0) for stage in DatasetStage}
+    spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys(DatasetStage, (0.0, 1.0))
     begin = 0.0
     for stage in Stage:
         end = min(begin + seconds.get(stage.value, 0.0) / whole, 1.0)

@@ -19,7 +19,7 @@ from teethscape.errors import CancelledError
 
 #: Lines of a worker's output that begin so are for us; all others are Blender's chatter.
 MARK = "@teethscape "
-_TAIL_LINES = 40
+_TAIL_LINES, _LINE_LENGTH = 40, 300
 _TICK_S = 0.2
 
 
@@ -186,24 +186,29 @@ class BlenderWorker:
         """The next answer that fits; any line of output shows that the child lives."""
         deadline = time.monotonic() + limit_s
         while True:
-            if self._stopped():
-                self.kill()
-                raise CancelledError
-            try:
-                line = self._lines.get(timeout=_TICK_S)
-            except queue.Empty:
-                if time.monotonic() > deadline:
-                    raise self._lost(f"it was silent for {limit_s:.0f} s") from None
-                continue
-            if line is None:
-                raise self._lost("it ended")
-            if resets:
+            line = self._line(deadline)
+            if line is not None and resets:
                 deadline = time.monotonic() + limit_s
-            answer = parse(line)
-            if answer is None:
-                self._tail.append(line)
-            elif fits(answer):
+            answer = None if line is None else parse(line)
+            if answer is not None and fits(answer):
                 return answer
+
+    def _line(self, deadline: float) -> str | None:
+        """The next line of output; None when there is none yet."""
+        if self._stopped():
+            self.kill()
+            raise CancelledError
+        try:
+            line = self._lines.get(timeout=_TICK_S)
+        except queue.Empty:
+            if time.monotonic() > deadline:
+                raise self._lost("it was silent for too long") from None
+            return None
+        if line is None:
+            raise self._lost("it ended")
+        if MARK not in line:
+            self._tail.append(line[:_LINE_LENGTH])
+        return line
 
     def _lost(self, reason: str) -> WorkerLostError:
         process = self._process

@@ -134,7 +134,7 @@ def _meshes_below(folder: Path) -> Iterator[Path]:
         raise BadInputError(
             "no_meshes",
             f"{folder} holds no mesh named after a jaw.",
-            "Name the files norm_upper and norm_lower, one folder per patient, or run: teethscape dataset import",
+            "Name files norm_upper and norm_lower, a folder per patient, or use: teethscape dataset import",
         )
 
 

@@ -24,18 +24,25 @@ def picture_problems(manifest: Mapping[str, Any], files: Mapping[str, bytes]) ->
     for name in needed_files(manifest):
         if name not in manifest["files"]:
             yield name, "is not part of the case, although the layout needs it"
-    size = manifest["look"]["image_size"]
+    size = manifest["look"]["image_size"] if manifest["jaw"] else None
     for name, data in files.items():
-        if name.endswith((".png", ".jpg")):
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-            if picture is None:
-                yield name, "cannot be decoded"
-            elif manifest["jaw"] and picture.shape != (size, size, 4):
-                yield name, f"is {picture.shape} instead of {size} x {size} RGBA"
-            elif manifest["jaw"] and not picture[..., 3].any():
-                yield name, "is empty: nothing of the jaw is in it"
+        problem = picture_problem(data, size) if name.endswith((".png", ".jpg")) else ""
+        if problem:
+            yield name, problem
     if manifest["jaw"] is None:
         yield from _photo_sizes(manifest, files)
+
+
+def picture_problem(data: bytes, size: int | None) -> str:
+    """What is wrong with a picture; ``size`` is the side of a square render, None for any size."""
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if picture is None:
+        return "cannot be decoded"
+    if size is not None and picture.shape != (size, size, 4):
+        return f"is {picture.shape} instead of {size} x {size} RGBA"
+    if size is not None and not picture[..., 3].any():
+        return "is empty: nothing of the jaw is in it"
+    return ""
 
 
 def needed_files(manifest: Mapping[str, Any]) -> tuple[str, ...]:

@@ -151,9 +151,7 @@ class CaseRenderer:
         return outcome
 
 
-def script_arguments(
-    kind: Kind, source: Path, stage: Stage, look: Look, threads: int = 0
-) -> tuple[str, ...]:
+def script_arguments(kind: Kind, source: Path, stage: Stage, look: Look, threads: int = 0) -> tuple[str, ...]:
     """Arguments of a render script for one object."""
     folder = stage.folder
     if kind is Kind.PHOTO:  # size and seed are in the patient's description

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,7 @@ def read_obj(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArra
                 points.append([float(word) for word in line.split()[1:7]])
             elif line.startswith("f "):
                 corners = [int(word.split("/", 1)[0]) for word in line.split()[1:]]
-                faces += [[corners[0], b, c] for b, c in zip(corners[1:], corners[2:], strict=False)]
+                faces += [[corners[0], b, c] for b, c in pairwise(corners[1:])]
         table, triangles = np.array(points, np.float64), np.array(faces, np.int64)
         triangles = np.where(triangles < 0, triangles + len(table), triangles - 1)
         if (

@@ -83,7 +83,12 @@ def write_teeth3ds(folder: Path, patient: str, jaws=tuple(Jaw), mess: bool = Fal
         lines = [f"v {x:.6f} {y:.6f} {z:.6f} 0.9 0.8 0.7" for x, y, z in vertices @ turn.T + shift]
         lines += [f"f {a}//{a} {b}//{b} {c}//{c}" for a, b, c in faces + 1]
         (place / f"{patient}_{jaw}.obj").write_text("\n".join(lines) + "\n")
-        record = {"id_patient": patient, "jaw": jaw.value, "labels": labels.tolist(), "instances": labels.tolist()}
+        record = {
+            "id_patient": patient,
+            "jaw": jaw.value,
+            "labels": labels.tolist(),
+            "instances": labels.tolist(),
+        }
         (place / f"{patient}_{jaw}.json").write_text(json.dumps(record))
 
 

@@ -70,7 +70,9 @@ def test_a_cap_is_clean(imported):
     mesh = trimesh.Trimesh(solid.vertices, solid.faces, process=False)
     cap = (extra["inferred"] == 1)[solid.faces].all(axis=1)
     assert 0.02 < mesh.area_faces[cap].sum() / mesh.area < 0.35
-    edges = np.linalg.norm(solid.vertices[solid.faces] - solid.vertices[np.roll(solid.faces, 1, axis=1)], axis=2)
+    edges = np.linalg.norm(
+        solid.vertices[solid.faces] - solid.vertices[np.roll(solid.faces, 1, axis=1)], axis=2
+    )
     assert edges[cap].max() < 3 * np.percentile(edges[~cap], 95)
     neck = solid.vertices[np.unique(solid.faces[cap])]
     assert np.ptp(neck[:, 2]) < 4.0
@@ -98,7 +100,9 @@ def test_the_transform_leads_back_to_millimetres(imported):
     mesh = trimesh.load(imported / "norm_upper.ply", process=False)
     world = np.asarray(mesh.vertices) / transform["scale"] + transform["center"]
     upper, extra = read_ply(imported / "meshes" / "upper.ply")
-    assert np.stack([world[:, 0], -world[:, 2], world[:, 1]], axis=1) == pytest.approx(upper.vertices, abs=1e-4)
+    assert np.stack([world[:, 0], -world[:, 2], world[:, 1]], axis=1) == pytest.approx(
+        upper.vertices, abs=1e-4
+    )
     assert set(np.unique(extra["fdi"])) == {fdi for fdi in TEETH if fdi < 30}
 
 
