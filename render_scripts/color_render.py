@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from rendering.batch import each_object, facts, told
 from rendering.colour import INPUT_LOOK, TARGET_LOOK, Look, Quality, can_denoise, prepare, rendered
-from rendering.entry import guarded, run_script
+from rendering.entry import check_cancelled, guarded, run_script
 from rendering.folders import ViewFolders
 from rendering.objects import DentalObject
 from rendering.options import Options, at_least, base_options, base_parser
@@ -139,6 +139,7 @@ def render_object(item: DentalObject, options: ColourOptions) -> str:
 def _render(job: Job, stage: Stage, options: ColourOptions, scratch: Path) -> None:
     prepare(stage, job.look, options.engine, options.quality)
     for view in job.missing:
+        check_cancelled()
         job.folders.put(view, {PNG: rendered(stage, job.folders.cameras.poses[view], scratch)})
 
 

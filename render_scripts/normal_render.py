@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from rendering import exact_normals, upstream_normals
 from rendering.batch import each_object, facts, told
-from rendering.entry import guarded, run_script
+from rendering.entry import check_cancelled, guarded, run_script
 from rendering.exr import exr_bytes
 from rendering.folders import ViewFolders
 from rendering.objects import DentalObject
@@ -94,6 +94,7 @@ def render_object(item: DentalObject, options: NormalOptions) -> str:
     with scratch_folder() as scratch:
         render = _renderer(stage, options, scratch)
         for view in missing:
+            check_cancelled()
             folders.put(view, render(folders.cameras.poses[view]))
     return f"{len(missing)} views, {told(stage.placement)}"
 

@@ -20,6 +20,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,12 +29,20 @@ import bpy  # before anything that imports mathutils: the wheel wants it so
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from rendering.entry import guarded
+from rendering.entry import cancel_on_interrupt, check_cancelled, guarded
 
 from teethscape.errors import ExitCode
 
 MARK = "@teethscape "
 SCRIPTS = {"normal": "normal_render", "color": "color_render", "photo": "photo_render"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A script's module, and the arguments of its ``main``."""
+
+    module: str
+    argv: list[str]
 
 
 class LastError(logging.Handler):
@@ -57,12 +66,11 @@ def run_job(line: str, last_error: LastError) -> dict[str, Any]:
     """Run one job; return the answer."""
     start, cpu = time.perf_counter(), cpu_seconds()
     last_error.text = ""
-    job = _parse(line)
-    if isinstance(job, str):
-        name, code, last_error.text = None, int(ExitCode.USAGE), job
+    name, job = _parse(line)
+    if isinstance(job, Job):
+        code = guarded(lambda: importlib.import_module(job.module).main(job.argv))
     else:
-        name = job["id"]
-        code = guarded(lambda: importlib.import_module(SCRIPTS[job["script"]]).main(job["argv"]))
+        code, last_error.text = int(ExitCode.USAGE), job
     return {
         "id": name,
         "status": "failed" if code else "done",
@@ -73,30 +81,36 @@ def run_job(line: str, last_error: LastError) -> dict[str, Any]:
     }
 
 
-def _parse(line: str) -> dict[str, Any] | str:
-    """A job, or what is wrong with the line."""
+def _parse(line: str) -> tuple[str | None, Job | str]:
+    """The id of a job as far as there is one, and the job, or what is wrong with the line."""
     try:
-        job = json.loads(line)
+        found = json.loads(line)
     except ValueError as error:
-        return f"The job is no JSON ({error})."
-    if not isinstance(job, dict) or not isinstance(job.get("id"), str):
-        return "The job has no id."
-    argv = job.get("argv")
-    if job.get("script") not in SCRIPTS:
-        return f"The script of job {job['id']} is none of {', '.join(SCRIPTS)}."
+        return None, f"The job is no JSON ({error})."
+    name = found.get("id") if isinstance(found, dict) else None
+    if not isinstance(name, str):
+        return None, "The job has no id."
+    script, argv = found.get("script"), found.get("argv")
+    if script not in SCRIPTS:
+        return name, f"The script of the job is none of {', '.join(SCRIPTS)}."
     if not isinstance(argv, list) or not all(isinstance(part, str) for part in argv):
-        return f"The argv of job {job['id']} is no list of words."
-    return job
+        return name, "The argv of the job is no list of words."
+    return name, Job(SCRIPTS[script], argv)
 
 
 def serve(jobs: Iterable[str], answers: TextIO) -> None:
-    """Answer jobs until there are no more."""
+    """Answer jobs until there are no more.
+
+    Raises:
+        CancelledError: Ctrl C was pressed.
+    """
     last_error = LastError()
     logging.getLogger("teethscape").addHandler(last_error)
     _answer(answers, {"status": "ready", "blender": bpy.app.version_string.split()[0]})
     for line in jobs:
         if line.strip():
             _answer(answers, run_job(line, last_error))
+            check_cancelled()
 
 
 def _answer(stream: TextIO, value: dict[str, Any]) -> None:
@@ -115,8 +129,13 @@ def own_stdout() -> TextIO:
 def main() -> int:
     """Serve stdin; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    serve(sys.stdin, own_stdout())
-    return 0
+    cancel_on_interrupt()
+
+    def work() -> int:
+        serve(sys.stdin, own_stdout())
+        return 0
+
+    return guarded(work)
 
 
 if __name__ == "__main__":

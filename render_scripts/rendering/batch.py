@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from teethscape import __version__
-from teethscape.errors import BadInputError, TeethscapeError
+from teethscape.errors import BadInputError, CancelledError, TeethscapeError
 
 from .objects import DentalObject, Placement, describe
 from .options import Options
@@ -27,6 +27,8 @@ def each_object(options: Options, render: Callable[[DentalObject], str]) -> int:
     for item in describe(options.objects, options.jaw):
         try:
             done = render(item)
+        except CancelledError:
+            raise
         except TeethscapeError as error:
             log.error("%s: %s %s", item.uid, error.message, error.advice)
             code = code or int(error.exit_code)

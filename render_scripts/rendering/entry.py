@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 
-from teethscape.errors import ExitCode, TeethscapeError
+from teethscape.errors import CancelledError, ExitCode, TeethscapeError
 
 log = logging.getLogger("teethscape.render")
-#: A fault of ours, not of the user: Python's own code for an unhandled exception.
-BUG = 1
+_cancelled = threading.Event()
 
 
 def own_arguments(argv: list[str]) -> list[str]:
     """What follows ``--`` under Blender, everything after the script's name under plain Python."""
     return argv[argv.index("--") + 1 :] if "--" in argv else argv[1:]
+
+
+def cancel_on_interrupt() -> None:
+    """Let Ctrl C cancel after the view under way; a second one ends the process at once.
+
+    Left alone, Python raises KeyboardInterrupt inside one of Cycles' callbacks, where it is lost.
+    """
+    _cancelled.clear()
+    signal.signal(signal.SIGINT, _on_interrupt)
+
+
+def _on_interrupt(_signal: int, _frame: object) -> None:
+    if _cancelled.is_set():
+        os._exit(int(ExitCode.CANCELLED))
+    _cancelled.set()
+
+
+def check_cancelled() -> None:
+    """Go on, or end the job when the user wants it to.
+
+    Raises:
+        CancelledError: Ctrl C was pressed.
+    """
+    if _cancelled.is_set():
+        raise CancelledError
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -25,7 +52,7 @@ def guarded(work: Callable[[], int]) -> int:
     except TeethscapeError as error:
         log.error("%s %s", error.message, error.advice)
         return int(error.exit_code)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # of a program that calls a script's ``main`` and has its own handler
         log.error("Cancelled.")
         return int(ExitCode.CANCELLED)
     except MemoryError:
@@ -34,8 +61,8 @@ def guarded(work: Callable[[], int]) -> int:
     except SystemExit as error:  # argparse has told what is wrong, or has printed its help
         return error.code if isinstance(error.code, int) else 0
     except Exception:  # the border of the process: Blender would report success
-        log.exception("This is a fault of the script.")
-        return BUG
+        log.exception("This is a fault of the script (internal); please report it.")
+        return int(ExitCode.OUT_OF_RESOURCES)  # the code of `internal` everywhere
 
 
 def run_script(main: Callable[[list[str]], int]) -> None:
@@ -44,4 +71,5 @@ def run_script(main: Callable[[list[str]], int]) -> None:
     ``sys.exit`` reaches the shell under ``blender --background`` too, unlike an exception.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    cancel_on_interrupt()
     sys.exit(main(own_arguments(sys.argv)))

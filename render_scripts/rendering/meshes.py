@@ -6,6 +6,8 @@ mesh in OBJ, PLY, STL and GLB gives one picture.
 
 from __future__ import annotations
 
+import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +33,8 @@ from .objects import (
 from .options import Options, Shading
 
 Meshes = list[bpy.types.Object]
+#: Magic, version, length of the file; length and kind of the first chunk.
+_GLB_HEAD = struct.Struct("<4sIII4s")
 #: Blender reads glTF's (x, y, z) as (x, -z, y); this goes back.
 _GLB_TO_FILE = Matrix(((1, 0, 0, 0), (0, 0, 1, 0), (0, -1, 0, 0), (0, 0, 0, 1)))
 
@@ -48,7 +52,23 @@ def _import_stl(path: str) -> object:
 
 
 def _import_glb(path: str) -> object:
+    _check_glb(Path(path))
     return bpy.ops.import_scene.gltf(filepath=path)
+
+
+def _check_glb(path: Path) -> None:
+    """Look at the head of a GLB file: Blender's importer greets a damaged one with a traceback.
+
+    Raises:
+        ValueError: what is wrong.
+    """
+    data = path.read_bytes()
+    if len(data) < _GLB_HEAD.size:
+        raise ValueError("it is too short")
+    magic, version, length, json_length, kind = _GLB_HEAD.unpack_from(data)
+    if (magic, version, kind) != (b"glTF", 2, b"JSON") or length > len(data):
+        raise ValueError("it is no whole glTF 2 file")
+    json.loads(data[_GLB_HEAD.size : _GLB_HEAD.size + json_length])
 
 
 _IMPORTERS: dict[str, Callable[[str], object]] = dict(
@@ -85,22 +105,24 @@ def import_mesh(path: Path) -> Meshes:
     before = set(bpy.data.objects)
     try:
         importer(str(path))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise BadInputError(
-            "mesh_damaged", f"{path} cannot be read ({reason}).", "Export it again."
-        ) from error
+    except (RuntimeError, ValueError) as error:
+        lines = [line for line in str(error).strip().splitlines() if not line.startswith("Location:")]
+        raise _damaged(path, f"cannot be read ({lines[-1].removeprefix('Error: ').rstrip('.')})") from error
     bpy.context.view_layer.update()
     new = [item for item in bpy.data.objects if item not in before]
     meshes = [item for item in new if item.type == "MESH" and len(item.data.polygons)]
     if not meshes:
-        raise BadInputError("mesh_damaged", f"{path} holds no triangles.", "Export it again.")
+        raise _damaged(path, "holds no triangles")
     undo = _GLB_TO_FILE if path.suffix.lower() == ".glb" else Matrix.Identity(4)
     places = [undo @ item.matrix_world for item in meshes]
     for item, place in zip(meshes, places, strict=True):
         _bake(item, place)
     _remove([item for item in new if item not in meshes])
     return meshes
+
+
+def _damaged(path: Path, what: str) -> BadInputError:
+    return BadInputError("mesh_damaged", f"{path} {what}.", "Export it again.")
 
 
 def _bake(item: bpy.types.Object, place: Matrix) -> None:
@@ -131,9 +153,12 @@ def placement_of(item: DentalObject, meshes: Meshes, choice: Normalise) -> Place
     """Where an object's vertices go in the unit cube.
 
     Raises:
+        BadInputError: its coordinates are no numbers.
         RefusedError: it is not normalised, and may not or cannot be.
     """
     vertices = vertices_of(meshes)
+    if not np.isfinite(vertices).all() or np.ptp(vertices, axis=0).max() <= 0:
+        raise _damaged(item.path, "has no size, or corners at infinity")
     if choice is Normalise.NEVER or looks_normalised(vertices):
         return AS_GIVEN
     if choice is Normalise.REFUSE:

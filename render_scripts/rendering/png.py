@@ -30,3 +30,18 @@ def png_bytes(rgba: NDArray[np.uint8]) -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bare_png(data: bytes) -> bytes:
+    """A PNG file without its remarks (date, render time, ...), so that equal pictures are equal files.
+
+    Needed chunks begin with a capital letter (PNG specification, section 5.4).
+    """
+    kept, place = [_SIGNATURE], len(_SIGNATURE)
+    while place < len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        end = place + 12 + length
+        if data[place + 4 : place + 5].isupper():
+            kept.append(data[place:end])
+        place = end
+    return b"".join(kept)

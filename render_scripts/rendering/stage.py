@@ -22,6 +22,7 @@ from .devices import use_device
 from .meshes import Meshes, placed_meshes, vertices_of
 from .objects import DentalObject, Placement
 from .options import Options
+from .png import bare_png
 
 #: Blender's camera looks along -z with y up, OpenCV's along +z with y down.
 _AXES = np.diag([1.0, -1.0, -1.0])
@@ -147,7 +148,7 @@ def render_png(scene: bpy.types.Scene, scratch: Path) -> bytes:
     _render(scene, target)
     data = target.read_bytes()
     target.unlink()
-    return data
+    return bare_png(data)
 
 
 def _render(scene: bpy.types.Scene, target: Path) -> None:

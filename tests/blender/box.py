@@ -55,7 +55,7 @@ class Box:
         Raises:
             RuntimeError: Blender refused one of the three.
         """
-        _copy_parts(self.folder / "source")
+        copy_parts(self.folder / "source")
         zip_file = "/w/teethscape.zip"
         for arguments in (
             ("build", "--source-dir", "/w/source", "--output-filepath", zip_file),
@@ -73,7 +73,7 @@ class Box:
         return shown.stdout.strip().splitlines()[-1]
 
 
-def _copy_parts(target: Path) -> None:
+def copy_parts(target: Path) -> None:
     """Copy what the zip is built from: the box must not write into the working tree."""
     shutil.rmtree(target, ignore_errors=True)
     for file in files():

@@ -11,7 +11,8 @@ KINDS = {"UsageError", "BadInputError", "MissingComponentError", "RefusedError",
 
 def _codes() -> set[str]:
     found = {"cancelled"}
-    for path in (ROOT / "backend" / "teethscape").rglob("*.py"):
+    folders = (ROOT / "backend" / "teethscape", ROOT / "render_scripts")
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not (isinstance(node, ast.Call) and len(node.args) >= 2):
                 continue
@@ -32,4 +33,4 @@ def test_every_code_has_its_anchor():
 
 
 def test_engine_codes_were_found():
-    assert {"photo_twice", "disk_full", "primary_teeth", "heic_reader_missing"} <= _codes()
+    assert {"photo_twice", "disk_full", "primary_teeth", "heic_reader_missing", "jaw_unknown"} <= _codes()
