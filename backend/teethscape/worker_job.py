@@ -92,7 +92,7 @@ def perform(run: protocol.Run, progress: JobProgress) -> protocol.Message:
     """
     start = time.monotonic()
     try:
-        summary = _reconstruct(run, progress)
+        summary = _COMMANDS[run.command](run, progress)
     except CancelledError:
         elapsed = time.monotonic() - start
         return protocol.Result(run.job, protocol.Outcome.CANCELLED, elapsed_s=elapsed)
@@ -107,6 +107,20 @@ def _reconstruct(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
     from teethscape.reconstruct import reconstruct
 
     return reconstruct(ReconstructRequest.from_json(run.request), progress).to_json()
+
+
+def _render_dataset(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
+    """Render a data set; what failed of it is part of the summary."""
+    from teethscape.dataset.farm.render import render_dataset
+    from teethscape.dataset.farm.request import RenderRequest
+
+    return render_dataset(RenderRequest.from_json(run.request), progress).to_json()
+
+
+_COMMANDS: dict[protocol.Command, Callable[[protocol.Run, JobProgress], dict[str, object]]] = {
+    protocol.Command.RECONSTRUCT: _reconstruct,
+    protocol.Command.RENDER_DATASET: _render_dataset,
+}
 
 
 def error_message(job: str | None, error: Exception) -> protocol.Error:
