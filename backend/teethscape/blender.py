@@ -71,7 +71,8 @@ def _wheel_python() -> Path:
     folder = Path(os.environ.get(WHEEL_VARIABLE) or _ROOT / ".venv-bpy")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     maker = _ROOT / "examples" / "environment.py"
-    if not python.exists() and maker.is_file():
+    unfinished = not python.exists() or (folder == _ROOT / ".venv-bpy" and not (folder / ".bpy").exists())
+    if unfinished and maker.is_file():  # it leaves the mark when everything is installed
         base = getattr(sys, "_base_executable", sys.executable)
         subprocess.run([base, str(maker), str(folder), "--profile", "bpy"], check=False)
     if not python.exists():

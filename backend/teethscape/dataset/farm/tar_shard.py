@@ -74,7 +74,7 @@ def _checked(source: Store, name: str, wanted: str) -> bytes:
     if data is None or hashlib.sha256(data).hexdigest() != wanted:
         state = "is missing" if data is None else "is damaged"
         raise BadInputError(
-            "case_damaged",
+            "dataset_damaged",
             f"{source.place}/{name} {state}.",
             "Delete its manifest in cases/ and render again.",
         )

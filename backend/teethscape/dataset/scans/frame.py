@@ -88,7 +88,7 @@ def _fit(crowns: Mapping[int, ScanCrown], what: str) -> Rigid:
     teeth = [fdi for fdi in crowns if fdi in prior.fdi]
     if len(teeth) < _LEAST_TEETH:
         raise BadInputError(
-            "too_few_teeth", f"Only {len(teeth)} teeth of {what} are labelled.", "Check the labels."
+            "scan_incomplete", f"Only {len(teeth)} teeth of {what} are labelled.", "Check the labels."
         )
     have = np.array([_middle(crowns[fdi]) for fdi in teeth])
     want = np.array([_box_middle(prior.mean_vertices(fdi)) for fdi in teeth])
