@@ -47,7 +47,9 @@ def crop_around(
     The picture is square with its principal point in the middle, as all of ours.
     """
     size = round(2 * float(intrinsics[0, 2]))
-    seen = vertices @ pose[:, :3].T + pose[:, 3]
+    # In the precision of the vertices: the margin is wider than any rounding.
+    rotation, shift = pose[:, :3].astype(vertices.dtype), pose[:, 3].astype(vertices.dtype)
+    seen = vertices @ rotation.T + shift
     if seen[:, 2].min() < _NEAR:
         return Crop(0, 0, size, size)
     pixels = seen[:, :2] / seen[:, 2:] * intrinsics[0, 0] + intrinsics[0, 2]

@@ -14,7 +14,7 @@ from typing import Any
 
 from teethscape.dataset import portable_pickle
 from teethscape.dataset.published_views import Cameras
-from teethscape.dental.files import remove_leftovers, write_bytes, write_json
+from teethscape.dental.files import remove_leftovers, write_bytes
 from teethscape.errors import BadInputError
 
 _FRAME = (
@@ -64,6 +64,8 @@ class ViewFolders:
             BadInputError: a folder holds views of other settings and may not be overwritten.
         """
         record = self._record(more)
+        readable = json.dumps(record, indent=1).encode("utf-8") + b"\n"
+        published = portable_pickle.dumps(self.cameras.published_list())
         for folder in self.paths:
             if folder.is_dir():
                 remove_leftovers(folder)
@@ -74,8 +76,8 @@ class ViewFolders:
                 raise _differs(folder)
             for path in old:
                 path.unlink()
-            write_bytes(folder / f"{self.meta}.pkl", portable_pickle.dumps(self.cameras.published_list()))
-            write_json(folder / f"{self.meta}.json", record)
+            write_bytes(folder / f"{self.meta}.pkl", published)
+            write_bytes(folder / f"{self.meta}.json", readable)
 
     def put(self, view: int, pictures: Mapping[str, bytes]) -> None:
         """Write a view's files, given by ending, into every folder."""

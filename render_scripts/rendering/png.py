@@ -12,7 +12,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGBA, _DEPTH = 6, 8
 #: Filter that stores each byte as the difference to the pixel above (PNG specification, section 9).
 _UP = 2
-_LEVEL = 6
+_LEVEL = 4
 
 
 def png_bytes(rgba: NDArray[np.uint8]) -> bytes:
