@@ -51,29 +51,24 @@ class Seen:
     normal: np.ndarray
 
 
-def see(camera: dict[str, Any], materials: dict[str, Any], scratch: Path) -> Seen:
-    """The labels of the scene as it stands."""
-    with photo_passes.label_mode(materials["place"]):
-        place = photo_passes.render_array(scratch)
-    with photo_passes.label_mode(materials["normal"]):
-        normal = photo_passes.render_array(scratch)
+def seen(camera: dict[str, Any], packed: np.ndarray) -> Seen:
+    """What the label pass of a photo says."""
+    piece, depth, normal = photo_passes.unpacked(packed)
     turn = np.array(camera["cam2world"])[:3, :3] @ np.diag([1.0, -1.0, -1.0])
-    normal = (2.0 * normal - 1.0) @ turn.astype(np.float32)
-    normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-6)
-    return Seen(np.round(place[..., 0]).astype(np.int32), place[..., 1], normal)
+    return Seen(piece, depth, normal @ turn.astype(np.float32))
 
 
-def label_images(seen: Seen, pieces: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+def label_images(shown: Seen, pieces: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Label pictures by the folder that holds them."""
-    part = np.array([0, *(piece["part"] for piece in pieces)], np.uint8)[seen.piece]
-    fdi = np.array([0, *(piece["fdi"] for piece in pieces)], np.uint8)[seen.piece]
+    part = np.array([0, *(piece["part"] for piece in pieces)], np.uint8)[shown.piece]
+    fdi = np.array([0, *(piece["fdi"] for piece in pieces)], np.uint8)[shown.piece]
     fdi[(part != _TOOTH) & (part != _BRACKET)] = 0
     jaw = np.where(fdi == 0, 0, np.where(fdi < 30, 1, 2)).astype(np.uint8)
     gum = np.where(part == _UPPER_GUM, 1, np.where(part == _LOWER_GUM, 2, 0)).astype(np.uint8)
-    alpha = np.where(seen.piece > 0, 255, 0).astype(np.uint8)
-    shade = np.clip(np.round((seen.normal * 0.5 + 0.5) * 255.0), 0, 255).astype(np.uint8)
+    alpha = np.where(shown.piece > 0, 255, 0).astype(np.uint8)
+    shade = np.clip(np.round((shown.normal * 0.5 + 0.5) * 255.0), 0, 255).astype(np.uint8)
     shade[alpha == 0] = 0
-    depth = np.clip(np.round(seen.depth / DEPTH_UNIT), 0, 65535).astype(np.uint16)
+    depth = np.clip(np.round(shown.depth / DEPTH_UNIT), 0, 65535).astype(np.uint16)
     depth[alpha == 0] = 0
     return {
         "fdi": fdi,
@@ -88,6 +83,9 @@ def label_images(seen: Seen, pieces: list[dict[str, Any]]) -> dict[str, np.ndarr
 class CaseRenderer:
     """The scene of one patient, built once.
 
+    All labels are rendered first, then all pictures: Cycles keeps its scene only while nothing but
+    visibility and the camera change.
+
     Args:
         description: the patient.
         folder: where the case is written.
@@ -99,29 +97,46 @@ class CaseRenderer:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         photo_passes.configure(quality.samples, description.record["seed"] % 2**31)
         photo_scene.set_world(description.record["looks"]["light"]["room"])
-        self.things = photo_scene.add_pieces(description)
-        self.materials = {"place": photo_passes.place_material(), "normal": photo_passes.normal_material()}
+        self.stage = photo_scene.Stage(description)
         self.scratch = folder / "scratch.exr"
 
-    def photo(self, view: dict[str, Any]) -> None:
-        """Render and write one photo with its labels."""
-        record, number = self.description.record, view["view"]
-        camera = photo_scene.add_camera(view)
-        lamps = photo_scene.add_flash(camera, record["looks"]["light"], view["distance_mm"])
-        photo_scene.show_only(self.things, self.description, number, labels=True)
-        seen = see(view["camera"], self.materials, self.scratch)
-        photo_scene.show_only(self.things, self.description, number, labels=False)
-        camera.data.dof.use_dof = True
-        bpy.context.scene.cycles.use_denoising = self.quality.denoise and photo_passes.has_denoiser()
-        light = photo_passes.render_array(self.scratch)
-        photo_scene.remove([camera, *lamps])
-        labels = label_images(seen, record["pieces"])
-        pixels = developed(light, labels["fdi"] > 0, record["looks"]["develop"], view)
-        photo_files.write_jpeg(
-            self._file("photos", number, "jpg"), pixels, record["looks"]["develop"]["quality"], view["focal_35mm"]
-        )
-        for name, image in labels.items():
-            photo_files.write_png(self._file(f"labels/{name}", number, "png"), image)
+    def labels(self) -> dict[int, dict[str, np.ndarray]]:
+        """Label pictures of all photos by number."""
+        record = self.description.record
+        self.stage.prepare(labels=True)
+        with photo_passes.label_mode():
+            packed = self._shots()
+        return {
+            view["view"]: label_images(seen(view["camera"], packed[view["view"]]), record["pieces"])
+            for view in record["views"]
+        }
+
+    def pictures(self) -> dict[int, np.ndarray]:
+        """Light (h, w, 3) of all photos by number."""
+        self.stage.prepare(labels=False)
+        cycles = bpy.context.scene.cycles
+        cycles.use_denoising = self.quality.denoise and photo_passes.has_denoiser()
+        return self._shots()
+
+    def _shots(self) -> dict[int, np.ndarray]:
+        out = {}
+        for view in self.description.record["views"]:
+            self.stage.show(view["view"])
+            out[view["view"]] = photo_passes.render_array(self.scratch)
+        return out
+
+    def photos(self) -> None:
+        """Render and write the photos with their labels."""
+        record = self.description.record
+        labels, pictures = self.labels(), self.pictures()
+        look = record["looks"]["develop"]
+        for view in record["views"]:
+            number = view["view"]
+            for name, image in labels[number].items():
+                photo_files.write_png(self._file(f"labels/{name}", number, "png"), image)
+            pixels = developed(pictures[number], labels[number]["fdi"] > 0, look, view)
+            path = self._file("photos", number, "jpg")
+            photo_files.write_jpeg(path, pixels, look["quality"], view["focal_35mm"])
 
     def _file(self, folder: str, number: int, suffix: str) -> Path:
         path = self.folder / folder / f"{number}.{suffix}"
@@ -165,8 +180,7 @@ def render_case(description: Description, output: Path, quality: Quality) -> Pat
         case = CaseRenderer(description, draft, quality)
         case.meshes()
         case.records()
-        for view in description.record["views"]:
-            case.photo(view)
+        case.photos()
         if final.exists():
             shutil.rmtree(final)
         draft.replace(final)

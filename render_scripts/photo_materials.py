@@ -1,4 +1,7 @@
-"""Materials of a synthetic mouth: enamel, gums, lips, tools."""
+"""Materials of a synthetic mouth: enamel, gums, lips, tools.
+
+Relief is in the meshes: a bump texture costs as much as the rest of a material.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,6 @@ def enamel(name: str, looks: dict[str, Any]) -> Any:
     _film(tree, looks["wet"], 0.25)
     blotch = tree.mapped(tree.noise(0.35, 4.0), (0.42, 0.68), (0.0, 0.35))
     colour = tree.mixed(blotch, tree.colours(), (0.93, 0.88, 0.78), "MULTIPLY")
-    height = tree.sum(tree.noise(0.5, 3.0), tree.noise(3.5, 2.0, 0.4), "ADD")
-    tree.bump(height, 0.05)
     filling = looks.get("filling")
     if filling in _METALS:
         inside = tree.mapped(tree.attribute("filling"), (-0.05, 0.05), (0.0, 1.0))
@@ -63,8 +64,6 @@ def gum(name: str, looks: dict[str, Any]) -> Any:
     vessel = tree.sum(vessel, tree.mapped(tree.noise(0.22, 6.0, 2.5), (0.45, 0.49), (0.0, 1.0)), "MULTIPLY")
     colour = tree.mixed(tree.sum(vessel, 0.35, "MULTIPLY"), colour, (0.70, 0.35, 0.38), "MULTIPLY")
     tree.feed("Base Color", colour)
-    relief = tree.sum(tree.noise(1.0, 5.0), tree.sum(tree.cells(1.7), 0.35, "MULTIPLY"), "ADD")
-    tree.bump(relief, 0.32)
     return tree.material
 
 
@@ -78,8 +77,7 @@ def tongue(name: str, looks: dict[str, Any]) -> Any:
     colour = tree.mixed(coat, tree.colours(), (0.62, 0.36, 0.33))
     dots = tree.mapped(tree.cells(1.3), (0.1, 0.5), (0.25, 0.0))
     tree.feed("Base Color", tree.mixed(dots, colour, (0.65, 0.30, 0.28)))
-    relief = tree.sum(tree.sum(tree.cells(1.3), -1.0, "MULTIPLY"), tree.noise(0.5, 4.0), "ADD")
-    tree.bump(relief, 0.45)
+    tree.bump(tree.sum(tree.cells(1.3), -1.0, "MULTIPLY"), 0.35)
     return tree.material
 
 
@@ -95,8 +93,6 @@ def lining(name: str, looks: dict[str, Any]) -> Any:
     tree.principled(Coat_Roughness=0.12, Coat_IOR=1.36)
     blotch = tree.mapped(tree.noise(0.22, 6.0, 0.6), (0.4, 0.7), (0.0, 0.8))
     tree.feed("Base Color", tree.mixed(blotch, tree.colours(), (0.80, 0.55, 0.55), "MULTIPLY"))
-    pores = tree.sum(tree.cells(1.6), dry, "MULTIPLY")
-    tree.bump(tree.sum(tree.noise(0.6, 6.0, 0.8), tree.sum(pores, 0.8, "MULTIPLY"), "ADD"), 0.5)
     return tree.material
 
 
@@ -112,7 +108,6 @@ def plastic(name: str, looks: dict[str, Any]) -> Any:
     tree.link(tree.shader.outputs[0], mix.inputs[1])
     tree.link(through.outputs[0], mix.inputs[2])
     tree.link(mix.outputs[0], tree.output.inputs["Surface"])
-    tree.bump(tree.noise(0.5, 4.0), 0.15)
     return tree.material
 
 
@@ -121,7 +116,6 @@ def metal(name: str, looks: dict[str, Any]) -> Any:
     tree = Tree(name)
     tree.principled(Base_Color=(*looks["colour"], 1.0), Metallic=1.0)
     tree.feed("Roughness", tree.mapped(tree.noise(0.3, 6.0), (0.3, 0.7), (0.25, 0.5)))
-    tree.bump(tree.noise(2.5, 4.0), 0.08)
     return tree.material
 
 
@@ -130,7 +124,6 @@ def bracket(name: str, looks: dict[str, Any]) -> Any:
     del looks
     tree = Tree(name)
     tree.principled(Base_Color=(0.62, 0.61, 0.60, 1.0), Metallic=1.0, Roughness=0.22)
-    tree.bump(tree.noise(4.0, 3.0), 0.05)
     return tree.material
 
 
@@ -151,7 +144,7 @@ def glove(name: str, looks: dict[str, Any]) -> Any:
     tree.feed("Base Color", tree.mixed(warm, looks["colour"], pink))
     tree.feed("Coat Weight", tree.mapped(tree.noise(0.15, 3.0), (0.45, 0.6), (0.0, 0.6)))
     tree.principled(Coat_Roughness=0.15)
-    tree.bump(tree.sum(tree.noise(0.18, 6.0, 1.6), tree.noise(1.5, 3.0), "ADD"), 0.5)
+    tree.bump(tree.noise(0.18, 3.0, 1.6), 0.5)
     return tree.material
 
 

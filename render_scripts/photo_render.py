@@ -32,7 +32,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--patient", type=Path, action="append", required=True, help="description file (repeat for more)"
     )
     parser.add_argument("--output", type=Path, required=True, help="folder that gets one folder per patient")
-    parser.add_argument("--samples", type=int, default=6, help="Cycles samples per pixel (default 6)")
+    parser.add_argument("--samples", type=int, default=3, help="Cycles samples per pixel (default 3)")
     parser.add_argument("--no-denoise", action="store_true", help="leave the render's own noise in")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--overwrite", action="store_true", help="render finished patients again")

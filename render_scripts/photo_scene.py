@@ -15,6 +15,8 @@ from photo_materials import make_materials
 _ENERGY = 6.0
 #: Value of ``Part.WIRE`` in a description.
 WIRE = 10
+#: Distance between the copies of the mouth, mm.
+_APART = 20000.0
 
 
 def _mesh(description: Description, record: dict[str, Any]) -> Any:
@@ -42,51 +44,57 @@ def _mesh(description: Description, record: dict[str, Any]) -> Any:
     return mesh
 
 
-def add_pieces(description: Description) -> dict[str, Any]:
-    """All pieces as objects by name; ``pass_index`` is the place in the description, from 1."""
+def make_meshes(description: Description) -> list[Any]:
+    """Meshes of all pieces, with their materials, in the description's order."""
     looks = make_materials(description.record["materials"])
-    out = {}
-    for number, record in enumerate(description.record["pieces"], 1):
+    out = []
+    for record in description.record["pieces"]:
         mesh = _mesh(description, record)
         mesh.materials.append(looks[record["material"]])
-        thing = bpy.data.objects.new(record["name"], mesh)
-        thing.pass_index = number
-        if record["smooth"]:
-            modifier = thing.modifiers.new("smooth", "SUBSURF")
-            modifier.levels = modifier.render_levels = record["smooth"]
-        bpy.context.scene.collection.objects.link(thing)
-        out[record["name"]] = thing
+        out.append(mesh)
     return out
 
 
-def show_only(things: dict[str, Any], description: Description, view: int, labels: bool) -> None:
-    """Hide what does not stand in a photo; wires are not labelled and hide nothing there."""
-    for record in description.record["pieces"]:
-        hidden = view not in record["views"] or (labels and record["part"] == WIRE)
-        things[record["name"]].hide_render = hidden
+def _add_piece(mesh: Any, record: dict[str, Any], number: int, place: Matrix) -> Any:
+    """One piece as an object; ``pass_index`` is its place in the description, from 1."""
+    thing = bpy.data.objects.new(record["name"], mesh)
+    thing.pass_index = number
+    thing.matrix_world = place
+    if record["smooth"]:
+        modifier = thing.modifiers.new("smooth", "SUBSURF")
+        modifier.levels = modifier.render_levels = record["smooth"]
+    bpy.context.scene.collection.objects.link(thing)
+    return thing
 
 
-def add_camera(record: dict[str, Any]) -> Any:
-    """The camera of a photo with its exact intrinsics; becomes the scene's camera."""
-    camera = record["camera"]
-    data = bpy.data.cameras.new("camera")
-    thing = bpy.data.objects.new("camera", data)
-    width, height = camera["width"], camera["height"]
+def _add_camera() -> Any:
+    """The scene's only camera."""
+    thing = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+    data, scene = thing.data, bpy.context.scene
     data.sensor_fit, data.sensor_width = "HORIZONTAL", 36.0
+    data.clip_start, data.clip_end = 1.0, 2000.0
+    scene.collection.objects.link(thing)
+    scene.camera = thing
+    return thing
+
+
+def _pose(record: dict[str, Any]) -> Matrix:
+    """Place of a photo's camera in Blender's axes (x right, y up, z backwards), among the copies."""
+    place = Matrix.Translation((_APART * record["view"], 0.0, 0.0))
+    return place @ Matrix(record["camera"]["cam2world"]) @ Matrix.Diagonal((1.0, -1.0, -1.0, 1.0))
+
+
+def aim(thing: Any, record: dict[str, Any], defocus: bool) -> None:
+    """Give the camera the pose, exact intrinsics and, if wanted, depth of field of a photo."""
+    camera, data = record["camera"], thing.data
+    width, height = camera["width"], camera["height"]
     data.lens = camera["focal_px"] / width * 36.0
     data.shift_x = ((width - 1) / 2 - camera["principal_point"][0]) / width
     data.shift_y = (camera["principal_point"][1] - (height - 1) / 2) / width
-    data.clip_start, data.clip_end = 1.0, 2000.0
-    data.dof.focus_distance = record["focus_mm"]
+    data.dof.use_dof, data.dof.focus_distance = defocus, record["focus_mm"]
     # The scene is in mm where Blender expects m: the aperture must be 1000 times wider.
     data.dof.aperture_fstop = record["fstop"] / 1000.0
-    thing.matrix_world = Matrix(camera["cam2world"]) @ Matrix.Diagonal((1.0, -1.0, -1.0, 1.0))
-    scene = bpy.context.scene
-    scene.collection.objects.link(thing)
-    scene.camera = thing
-    scene.render.resolution_x, scene.render.resolution_y = width, height
-    scene.render.resolution_percentage = 100
-    return thing
+    thing.matrix_world = _pose(record)
 
 
 def _places(light: dict[str, Any]) -> list[tuple[float, float]]:
@@ -100,21 +108,19 @@ def _places(light: dict[str, Any]) -> list[tuple[float, float]]:
     return [(reach * math.cos(a), reach * math.sin(a)) for a in turns]
 
 
-def add_flash(camera: Any, light: dict[str, Any], distance: float) -> list[Any]:
+def add_flash(pose: Matrix, light: dict[str, Any], distance: float) -> None:
     """The flashes of a photo, aimed at the teeth."""
-    places, out = _places(light), []
+    places = _places(light)
     for x, y in places:
         lamp = bpy.data.lights.new("flash", "AREA")
         lamp.shape, lamp.size = "DISK", light["size"]
         lamp.energy = _ENERGY * distance**2 * 2.0 / len(places)
         thing = bpy.data.objects.new("flash", lamp)
-        aim = Matrix.Rotation(math.atan2(x, distance), 4, "Y") @ Matrix.Rotation(
+        turn = Matrix.Rotation(math.atan2(x, distance), 4, "Y") @ Matrix.Rotation(
             -math.atan2(y, distance), 4, "X"
         )
-        thing.matrix_world = camera.matrix_world @ Matrix.Translation((x, y, 5.0)) @ aim
+        thing.matrix_world = pose @ Matrix.Translation((x, y, 5.0)) @ turn
         bpy.context.scene.collection.objects.link(thing)
-        out.append(thing)
-    return out
 
 
 def set_world(room: float) -> None:
@@ -125,7 +131,38 @@ def set_world(room: float) -> None:
     world.node_tree.nodes["Background"].inputs[0].default_value = (room, room, room, 1.0)
 
 
-def remove(things: list[Any]) -> None:
-    """Take objects out of the scene."""
-    for thing in things:
-        bpy.data.objects.remove(thing, do_unlink=True)
+class Stage:
+    """Everything of a patient in one scene: per photo a copy of its pieces, a camera and flashes.
+
+    The copies share their meshes and stand so far apart that they do not light each other.  Thus
+    nothing but the camera changes from photo to photo, and Cycles reads the scene once for all.
+
+    Args:
+        description: the patient; the scene must be empty.
+    """
+
+    def __init__(self, description: Description) -> None:
+        self._camera, self._wires, self._defocus = _add_camera(), [], False
+        self._records = {record["view"]: record for record in description.record["views"]}
+        meshes, light = make_meshes(description), description.record["looks"]["light"]
+        for record in description.record["views"]:
+            place = Matrix.Translation((_APART * record["view"], 0.0, 0.0))
+            for number, piece in enumerate(description.record["pieces"], 1):
+                if record["view"] in piece["views"]:
+                    thing = _add_piece(meshes[number - 1], piece, number, place)
+                    self._wires += [thing] if piece["part"] == WIRE else []
+            add_flash(_pose(record), light, record["distance_mm"])
+        render = bpy.context.scene.render
+        render.resolution_percentage = 100
+        render.resolution_x = description.record["width"]
+        render.resolution_y = description.record["height"]
+
+    def prepare(self, labels: bool) -> None:
+        """Set up for labels or pictures; wires are not labelled and hide nothing there."""
+        for wire in self._wires:
+            wire.hide_render = labels
+        self._defocus = not labels
+
+    def show(self, view: int) -> None:
+        """Look at one photo."""
+        aim(self._camera, self._records[view], self._defocus)

@@ -155,6 +155,7 @@ def random_tissue(rng: Rng) -> dict[Jaw, TissueStyle]:
         thick=float(rng.uniform(0.45, 0.8)),
         roots=float(rng.uniform(0.1, 0.5)),
         ridge=float(rng.uniform(3.8, 4.6)),
+        stipple=float(rng.uniform(0.015, 0.06)),
     )
     upper = VaultStyle(
         vault=float(rng.uniform(9.0, 17.0)),
@@ -283,7 +284,7 @@ def random_looks(rng: Rng, width: int = 640, height: int = 480) -> Looks:
         dentition=dentition,
         opening=float(rng.uniform(0.3, 2.5)) if rng.random() < 0.12 else 0.0,
         clinic=random_clinic(rng, width, height),
-        fstop=float(rng.choice([11.0, 16.0, 22.0, 32.0])),
+        fstop=float(rng.choice([22.0, 32.0, 45.0, 64.0])),
         tissue=random_tissue(rng),
         tongue=TongueStyle(
             tip=float(rng.uniform(13.0, 30.0)),

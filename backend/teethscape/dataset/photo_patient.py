@@ -81,7 +81,7 @@ def _teeth(mouth: Mouth, rng: Rng) -> list[Piece]:
         name = "enamel" if kind is Filling.NONE else f"enamel_{kind.value}"
         views = _views_of(crown.jaw)
         out.append(
-            Piece(f"tooth_{fdi}", name, Part.TOOTH, crown.vertices, crown.faces, views, fdi, 1, values)
+            Piece(f"tooth_{fdi}", name, Part.TOOTH, crown.vertices, crown.faces, views, fdi, 0, values)
         )
     return out
 

@@ -25,6 +25,7 @@ class GingivaStyle:
         thick: thickness of the margin.
         roots: how far roots stand out from the alveolar process.
         ridge: half width of the alveolar process.
+        stipple: height of the fine relief.
     """
 
     cover: float = 0.3
@@ -33,6 +34,7 @@ class GingivaStyle:
     thick: float = 0.6
     roots: float = 0.25
     ridge: float = 4.2
+    stipple: float = 0.035
 
 
 def column(crown: Crown, points: Array, style: GingivaStyle, cover: float) -> Array:

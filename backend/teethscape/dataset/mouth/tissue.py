@@ -21,6 +21,7 @@ from teethscape.dataset.mouth.fields import (
     Grid,
     arch_line,
     arch_map,
+    bumps,
     in_order,
     smooth_min,
 )
@@ -108,6 +109,7 @@ def jaw_tissue(crowns: Sequence[Crown], jaw: Jaw, style: TissueStyle, rng: np.ra
     base = smooth_min(base, ridge(place, above, line, style.gingiva), 4.0)
     base = _with_columns(base, above, grid, teeth, (style.gingiva, covers(teeth, style.gingiva, rng)))
     base = ndimage.gaussian_filter(base.astype(np.float32), 0.6)
+    base += style.gingiva.stipple * bumps(grid.shape, 0.55, rng).astype(np.float32)
     vertices, faces = surface_nets(base, grid.origin, STEP)
     spots = (vertices[:, :2] - grid.origin[:2]).T / STEP
     distance, neck, along = (
