@@ -214,7 +214,7 @@ def ray_farm(request: RenderRequest) -> Iterator[RayFarm]:
         MissingComponentError: Ray is not installed, or the cluster does not answer.
     """
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports] - optional
     except ImportError as error:
         raise MissingComponentError(
             "ray_missing",
