@@ -80,6 +80,14 @@ def label_images(shown: Seen, pieces: list[dict[str, Any]]) -> dict[str, np.ndar
     }
 
 
+def flipped(name: str, image: np.ndarray) -> np.ndarray:
+    """A label picture as a mirror shows it, normals in the axes of the mirrored picture."""
+    out = image[:, ::-1].copy()
+    if name == "normals":
+        out[..., 0] = np.where(out[..., 3] > 0, 255 - out[..., 0], 0)
+    return out
+
+
 class CaseRenderer:
     """The scene of one patient, built once.
 
@@ -132,9 +140,12 @@ class CaseRenderer:
         look = record["looks"]["develop"]
         for view in record["views"]:
             number = view["view"]
+            pixels = developed(pictures[number], labels[number]["fdi"] > 0, look, view)
+            if view["mirrored"]:
+                pixels = pixels[:, ::-1]
+                labels[number] = {name: flipped(name, image) for name, image in labels[number].items()}
             for name, image in labels[number].items():
                 photo_files.write_png(self._file(f"labels/{name}", number, "png"), image)
-            pixels = developed(pictures[number], labels[number]["fdi"] > 0, look, view)
             path = self._file("photos", number, "jpg")
             photo_files.write_jpeg(path, pixels, look["quality"], view["focal_35mm"])
 
@@ -162,7 +173,10 @@ class CaseRenderer:
             "frame": "right-handed, +X patient left, +Y posterior, +Z cranial, both jaws in occlusion",
             "convention": "OpenCV: x right, y down, z forward; pixel centres at integers",
             "depth_unit_mm": DEPTH_UNIT,
-            "views": {str(view["view"]): view["camera"] for view in record["views"]},
+            "mirrored": "true: photo and labels show what the camera sees as a mirror does, left and right swapped",
+            "views": {
+                str(view["view"]): {**view["camera"], "mirrored": view["mirrored"]} for view in record["views"]
+            },
         }
         photo_files.write_json(self.folder / "cameras.json", cameras)
         patient = {key: record[key] for key in ("seed", "teeth", "looks")}

@@ -101,7 +101,7 @@ def plastic(name: str, looks: dict[str, Any]) -> Any:
     tree = Tree(name)
     tree.principled(Base_Color=(*looks["colour"], 1.0), Roughness=0.16, IOR=1.49, Coat_Weight=0.5)
     rim = tree.add("LayerWeight", {"Blend": 0.35}).outputs["Facing"]
-    clear = tree.mapped(rim, (0.05, 0.75), (0.62, 0.12))
+    clear = tree.mapped(rim, (0.05, 0.75), (looks.get("clear", 0.6), 0.1))
     through, mix = tree.add("BsdfTransparent"), tree.add("MixShader")
     through.inputs["Color"].default_value = (*(0.5 + 0.5 * c for c in looks["colour"]), 1.0)
     tree.link(clear, mix.inputs[0])
@@ -115,7 +115,7 @@ def metal(name: str, looks: dict[str, Any]) -> Any:
     """Blasted steel."""
     tree = Tree(name)
     tree.principled(Base_Color=(*looks["colour"], 1.0), Metallic=1.0)
-    tree.feed("Roughness", tree.mapped(tree.noise(0.3, 6.0), (0.3, 0.7), (0.25, 0.5)))
+    tree.feed("Roughness", tree.mapped(tree.noise(0.2, 3.0), (0.3, 0.7), (0.32, 0.45)))
     return tree.material
 
 

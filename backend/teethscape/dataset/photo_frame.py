@@ -9,6 +9,7 @@ import numpy as np
 
 from teethscape.dataset.mouth.gum_paint import lining_colour
 from teethscape.dataset.mouth.lining import LipStyle, bite_loop, fold_curve, lining, occlusal_loop
+from teethscape.dataset.mouth.mirror import Plane, fitting_plane, grown, on_plane, rim
 from teethscape.dataset.mouth.opening import Opening, Ring, ring_of
 from teethscape.dataset.mouth.tissue import JawTissue
 from teethscape.dataset.mouth.tools import Band, Finger, band, finger
@@ -77,22 +78,25 @@ def _inner_loop(view: View, mouth: Mouth, camera: Camera, ring: Ring) -> np.ndar
         return bite_loop(camera, folds[Jaw.UPPER], folds[Jaw.LOWER], ring.angle)
     jaw = view.jaws[0]
     line = mouth.tissue[jaw].line
-    throat = np.array([0.0, max(line.last) + 17.0, line.level + line.apical * 6.0])
+    vault = mouth.looks.tissue[jaw].vault.vault
+    throat = np.array([0.0, max(line.last) + 14.0, line.level + line.apical * (vault + 5.0)])
     return occlusal_loop(camera, folds[jaw], throat, ring)
 
 
-def lips_and_cheeks(view: View, mouth: Mouth, camera: Camera, ring: Ring, rng: Rng) -> Piece:
-    """The lining of a view."""
+def lips_and_cheeks(
+    view: View, mouth: Mouth, camera: Camera, ring: Ring, rng: Rng, inner: np.ndarray | None = None
+) -> Piece:
+    """The lining of a view, from the vestibular fold or another loop (n, 3) in camera mm."""
     style = LipStyle(
         roll=float(rng.uniform(2.4, 4.2)),
         pouch=float(rng.uniform(3.0, 8.0)),
         rough=float(rng.uniform(0.5, 1.2)),
         seed=int(rng.integers(2**31)),
     )
-    made = lining(camera, ring, _inner_loop(view, mouth, camera, ring), style)
-    colour = lining_colour(made.way, made.vertices, mouth.looks.gums, rng)
+    made = lining(camera, ring, _inner_loop(view, mouth, camera, ring) if inner is None else inner, style)
+    colour = lining_colour(made, mouth.looks.gums, rng)
     values = {"colour": colour, "dry": np.clip(made.way - 1.7, 0.0, 1.0)}
-    name = f"lining_{int(view)}"
+    name = f"lining_{int(view)}" if inner is None else f"outside_{int(view)}"
     return Piece(name, "lining", Part.LIPS_AND_CHEEKS, made.vertices, made.faces, [view], smooth=1, values=values)
 
 
@@ -111,8 +115,8 @@ def _band_places(view: View, rng: Rng) -> list[tuple[float, float]]:
 
 
 def _bands(view: View, camera: Camera, ring: Ring, rng: Rng) -> list[tuple[np.ndarray, np.ndarray]]:
-    width, tilt = float(rng.uniform(6.0, 12.0)), float(rng.uniform(0.1, 1.0))
-    thick, ahead = float(rng.uniform(1.4, 2.6)), float(rng.uniform(0.0, 3.0))
+    width, tilt = float(rng.uniform(5.0, 9.5)), float(rng.uniform(0.1, 1.0))
+    thick, ahead = float(rng.uniform(2.0, 4.5)), float(rng.uniform(0.0, 3.0))
     flare = float(rng.uniform(2.0, 12.0))
     return [
         band(camera, ring, Band(angle, half, width, thick, tilt, ahead, flare))
@@ -141,10 +145,10 @@ def _fingers(view: View, camera: Camera, ring: Ring, rng: Rng) -> list[tuple[np.
             ring,
             Finger(
                 angle,
-                lean=float(rng.normal(0.0, 0.7)),
+                lean=float(np.clip(rng.normal(0.0, 0.35), -0.6, 0.6)),
                 radius=radius,
                 ahead=float(rng.uniform(2.0, 7.0)),
-                into=float(rng.uniform(-1.0, 3.5)),
+                into=float(rng.uniform(-1.5, 2.5)),
                 wrinkles=wrinkles,
                 seed=int(rng.integers(2**31)),
             ),
@@ -153,17 +157,72 @@ def _fingers(view: View, camera: Camera, ring: Ring, rng: Rng) -> list[tuple[np.
     ]
 
 
+def _tools(view: View, mouth: Mouth, camera: Camera, ring: Ring, rng: Rng) -> list[Piece]:
+    """Retractors or fingers on a ring."""
+    kind = mouth.looks.tools.kind
+    if kind == "glove":
+        made, part = _fingers(view, camera, ring, rng), Part.GLOVE
+    elif kind in ("plastic", "metal"):
+        made, part = _bands(view, camera, ring, rng), Part.RETRACTOR
+    else:
+        return []
+    return [
+        Piece(f"{kind}_{int(view)}_{k}", kind, part, vertices, faces, [view], smooth=1)
+        for k, (vertices, faces) in enumerate(made)
+    ]
+
+
+def _seen_again(view: View, mouth: Mouth, plane: Plane) -> list[Piece]:
+    """The front of the jaw as the camera sees it directly, before the mirror."""
+    jaw, out = view.jaws[0], []
+    front = [c for c in mouth.crowns.values() if c.jaw is jaw and c.fdi % 10 <= 4]
+    for crown in front:
+        name, mesh = f"again_{crown.fdi}", (plane.reflected(crown.vertices), crown.faces[:, ::-1])
+        colour = np.tile(np.array([0.62, 0.55, 0.40]), (len(crown.vertices), 1))
+        out.append(Piece(name, "enamel", Part.BESIDE_MIRROR, *mesh, [view], values={"colour": colour}))
+    tissue = mouth.tissue[jaw]
+    near = (tissue.vertices[:, 1] < tissue.line.front + 16.0) & (tissue.distance > -4.0)
+    faces = tissue.faces[near[tissue.faces].all(axis=1)]
+    used, index = np.unique(faces, return_inverse=True)
+    colour = np.tile(np.array(mouth.looks.gums.firm), (len(used), 1))
+    mesh = plane.reflected(tissue.vertices[used]), index.reshape(faces.shape)[:, ::-1]
+    return [*out, Piece(f"again_{jaw}", "gum", Part.BESIDE_MIRROR, *mesh, [view], values={"colour": colour})]
+
+
+def _mirror_opening(view: View, rng: Rng) -> Opening:
+    """The mirror's outline in the picture."""
+    lean = 1.0 if view is View.MAXILLARY_OCCLUSAL else -1.0
+    return Opening(
+        reach=(float(rng.uniform(0.47, 0.58)), float(rng.uniform(0.46, 0.60))),
+        middle=(float(rng.normal(0.0, 0.01)), float(0.03 * lean + rng.normal(0.0, 0.02))),
+        power=float(rng.uniform(2.6, 5.0)),
+        uneven=0.004,
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def mirror_pieces(view: View, mouth: Mouth, camera: Camera, rng: Rng) -> list[Piece]:
+    """Everything round the window of an occlusal photo through a mirror."""
+    own = [c for c in mouth.crowns.values() if c.jaw is view.jaws[0]]
+    teeth = np.vstack([c.vertices for c in own])
+    front = np.vstack([c.vertices for c in own if c.fdi % 10 <= 3])
+    plane = fitting_plane(camera, teeth, front, float(rng.uniform(-0.02, 0.2)))
+    nearest = nearest_depth(view, mouth.crowns, camera)
+    window = on_plane(camera, ring_of(camera, _mirror_opening(view, rng), nearest), plane)
+    inside = lips_and_cheeks(view, mouth, camera, grown(window, 1.12, 4.0), rng)
+    wide, thick = float(rng.uniform(0.8, 3.0)), float(rng.uniform(0.8, 2.0))
+    edge = Piece(f"rim_{int(view)}", "rim", Part.MIRROR_RIM, *rim(camera, window, wide, thick), [view])
+    outer = ring_of(camera, random_opening(view, mouth.looks.tools.kind, rng), nearest)
+    outer = grown(outer, float(rng.uniform(1.0, 1.15)), -float(rng.uniform(8.0, 20.0)))
+    outside = lips_and_cheeks(view, mouth, camera, outer, rng, window.points - np.array([0.0, 0.0, 0.3]))
+    again = _seen_again(view, mouth, plane)
+    return [inside, edge, outside, *again, *_tools(view, mouth, camera, outer, rng)]
+
+
 def frame_pieces(view: View, mouth: Mouth, camera: Camera, rng: Rng) -> list[Piece]:
     """Everything round the opening of a view."""
+    if view.is_occlusal and mouth.looks.tools.mirror:
+        return mirror_pieces(view, mouth, camera, rng)
     kind = mouth.looks.tools.kind
     ring = ring_of(camera, random_opening(view, kind, rng), nearest_depth(view, mouth.crowns, camera))
-    pieces = [lips_and_cheeks(view, mouth, camera, ring, rng)]
-    if kind == "glove":
-        made, material, part = _fingers(view, camera, ring, rng), "glove", Part.GLOVE
-    elif kind in ("plastic", "metal"):
-        made, material, part = _bands(view, camera, ring, rng), kind, Part.RETRACTOR
-    else:
-        return pieces
-    for k, (vertices, faces) in enumerate(made):
-        pieces.append(Piece(f"{material}_{int(view)}_{k}", material, part, vertices, faces, [view], smooth=1))
-    return pieces
+    return [lips_and_cheeks(view, mouth, camera, ring, rng), *_tools(view, mouth, camera, ring, rng)]

@@ -75,12 +75,14 @@ class Tools:
     Attributes:
         kind: ``plastic``, ``metal``, ``glove`` or ``lips`` (nothing seen).
         colour: (3,) of retractors or gloves, linear RGB.
+        clear: share of light that goes straight through a plastic retractor.
         mirror: whether occlusal photos go through a mirror.
         flipped: whether the photos through the mirror were left as the mirror shows them.
     """
 
     kind: str = "plastic"
     colour: tuple[float, float, float] = (0.7, 0.72, 0.74)
+    clear: float = 0.5
     mirror: bool = False
     flipped: bool = False
 
@@ -151,7 +153,7 @@ def random_tissue(rng: Rng) -> dict[Jaw, TissueStyle]:
     gingiva = GingivaStyle(
         cover=float(rng.normal(0.3, 0.2)) - recession,
         uneven=float(rng.uniform(0.08, 0.3)) + 0.3 * recession,
-        papilla=float(rng.uniform(1.8, 3.2)),
+        papilla=float(rng.uniform(2.4, 4.2)),
         thick=float(rng.uniform(0.45, 0.8)),
         roots=float(rng.uniform(0.1, 0.5)),
         ridge=float(rng.uniform(3.8, 4.6)),
@@ -160,7 +162,7 @@ def random_tissue(rng: Rng) -> dict[Jaw, TissueStyle]:
     upper = VaultStyle(
         vault=float(rng.uniform(9.0, 17.0)),
         fold=float(rng.uniform(9.0, 13.0)),
-        rugae=float(rng.uniform(0.3, 0.9)),
+        rugae=float(rng.uniform(0.6, 1.5)),
         spacing=float(rng.uniform(2.8, 4.0)),
         frenum=float(rng.uniform(1.0, 3.5)),
     )
@@ -187,7 +189,7 @@ def random_shade(rng: Rng) -> Shade:
 def random_gums(rng: Rng) -> GumColours:
     """Colours of soft tissue and skin, from fair to dark."""
     dark = float(rng.beta(1.2, 2.0))  # of the skin
-    tint, redness = rng.uniform(0.9, 1.1, 3), float(rng.uniform(0.8, 1.25))
+    tint, redness = rng.uniform(0.9, 1.1, 3), float(rng.uniform(0.8, 1.15))
     pale = float(rng.uniform(0.85, 1.12))
     skin = np.array([0.60, 0.36, 0.27]) * (1.0 - dark) + np.array([0.16, 0.075, 0.045]) * dark
 
@@ -195,11 +197,11 @@ def random_gums(rng: Rng) -> GumColours:
         return _triple(pale * np.array([r, g / redness, b / redness]) * tint)
 
     return GumColours(
-        rim=colour(0.54, 0.17, 0.15),
-        firm=colour(0.62, 0.27, 0.235),
-        loose=colour(0.43, 0.09, 0.085),
-        palate=colour(0.58, 0.25, 0.20),
-        soft=colour(0.45, 0.15, 0.10),
+        rim=colour(0.50, 0.155, 0.125),
+        firm=colour(0.57, 0.25, 0.20),
+        loose=colour(0.38, 0.10, 0.088),
+        palate=colour(0.53, 0.24, 0.18),
+        soft=colour(0.43, 0.16, 0.10),
         lip=_triple(np.array([0.44, 0.13, 0.12]) * (1.0 - 0.55 * dark) * tint),
         skin=_triple(skin * rng.uniform(0.9, 1.1, 3)),
         line=float(rng.uniform(3.8, 6.5)),
@@ -246,19 +248,21 @@ def random_tools(rng: Rng) -> Tools:
     if kind == "glove":
         colour = gloves[int(rng.choice(5, p=[0.4, 0.25, 0.2, 0.08, 0.07]))]
     else:
-        colour = (0.62, 0.61, 0.60) if kind == "metal" else plastics[int(rng.integers(4))]
+        colour = (0.36, 0.355, 0.35) if kind == "metal" else plastics[int(rng.integers(4))]
     mirror = bool(rng.random() < 0.55)
-    return Tools(kind, _triple(np.array(colour) * rng.uniform(0.9, 1.1)), mirror, mirror and bool(rng.random() < 0.25))
+    clear = float(rng.choice([0.15, 0.5, 0.8]))
+    tint = _triple(np.array(colour) * rng.uniform(0.9, 1.1))
+    return Tools(kind, tint, clear, mirror, mirror and bool(rng.random() < 0.25))
 
 
 def random_development(rng: Rng) -> Development:
     """Cameras from a phone to a well set SLR."""
-    warm, magenta = rng.normal(0.0, 0.07), rng.normal(0.0, 0.03)
+    warm, magenta = rng.normal(0.0, 0.05), rng.normal(0.0, 0.025)
     return Development(
         exposure=float(rng.uniform(0.74, 0.95)),
         white=(float(np.exp(warm)), float(np.exp(-magenta)), float(np.exp(-warm))),
         contrast=float(rng.uniform(0.0, 0.6)),
-        saturation=float(rng.uniform(0.8, 1.15)),
+        saturation=float(rng.uniform(0.72, 1.08)),
         noise=float(np.exp(rng.uniform(np.log(0.003), np.log(0.02)))),
         blur=float(rng.uniform(0.3, 0.9)),
         sharpen=float(rng.uniform(0.0, 0.9)),

@@ -121,8 +121,10 @@ def _materials(looks: Looks) -> dict[str, Any]:
     for kind in set(looks.fillings.values()):
         out[f"enamel_{kind.value}"] = {**enamel, "filling": kind.value}
     out |= {name: {"kind": name, "wet": looks.wet} for name in ("gum", "tongue", "lining", "bracket")}
+    out["rim"] = {"kind": "metal", "colour": (0.35, 0.35, 0.36)}
     out["elastic"] = {"kind": "elastic", "colour": looks.elastic}
-    out |= {name: {"kind": name, "colour": looks.tools.colour} for name in ("plastic", "metal", "glove")}
+    tool = {"colour": looks.tools.colour, "clear": looks.tools.clear}
+    out |= {name: {"kind": name, **tool} for name in ("plastic", "metal", "glove")}
     return out
 
 
@@ -137,6 +139,7 @@ def _view_record(view: View, mouth: Mouth, camera: Camera, rng: Rng) -> dict[str
     focal = exif_focal(camera, rng)
     return {
         "view": int(view),
+        "mirrored": view.is_occlusal and mouth.looks.tools.flipped,
         "camera": camera_record(camera),
         "focus_mm": _focus(view, mouth, camera, rng),
         "fstop": mouth.looks.fstop,
@@ -161,7 +164,7 @@ def _looks_record(looks: Looks) -> dict[str, Any]:
 def make_mouth(prior: ToothPrior, looks: Looks, rngs: list[Rng]) -> Mouth:
     """Teeth in bite and the soft tissue round them."""
     crowns, bite = random_arches(prior, looks.dentition, rngs[0])
-    crowns = settled(crowns, 0.45 * bite, 0.0)
+    crowns = settled(crowns, 0.35 * bite, 0.0)
     crowns = interdigitated(crowns)
     if looks.opening:
         drop = np.array([0.0, 0.0, -looks.opening])

@@ -58,7 +58,7 @@ def column(crown: Crown, points: Array, style: GingivaStyle, cover: float) -> Ar
 
     beside = np.hypot(local[:, 0], local[:, 1]) - along(np.hypot(local_ring[:, 0], local_ring[:, 1]))
     tall = float(np.percentile((crown.vertices - middle) @ crown.axes[:, 2], 98))
-    papilla = min(style.papilla, 0.3 * tall) * np.exp(-((np.minimum(beside + 0.3, 0.0) / 0.7) ** 2))
+    papilla = min(style.papilla, 0.42 * tall) * np.exp(-((np.minimum(beside + 0.3, 0.0) / 0.7) ** 2))
     margin = along(local_ring[:, 2]) + cover + papilla * np.abs(np.cos(angle)) ** 5
     # Well inside the tooth the gum stays low, or it would come out through a worn or hollow crown.
     margin = margin - 2.5 * (1.0 - np.exp(-((np.minimum(beside + 0.6, 0.0) / 0.8) ** 2)))

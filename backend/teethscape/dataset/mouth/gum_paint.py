@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from teethscape.dataset.gums import neck_ring
 from teethscape.dataset.mouth.fields import smooth_step
+from teethscape.dataset.mouth.lining import Lining
 from teethscape.dataset.mouth.nets import Array
 from teethscape.dataset.mouth.tissue import JawTissue
 from teethscape.dataset.patient_crowns import Crown
@@ -75,6 +76,8 @@ def gum_colour(tissue: JawTissue, crowns: Sequence[Crown], look: GumColours, rng
         back = smooth_step(points[:, 1], max(tissue.line.last) - 2.0, max(tissue.line.last) + 8.0)
         palate = _mix(np.tile(np.array(look.palate), (len(points), 1)), look.soft, back)
         palate = palate * (1.0 + 0.08 * waves(points, 5.0, rng)[:, None])
+        valley = np.clip(tissue.relief, -0.8, 0.8)[:, None]
+        palate = palate * np.exp(-valley * np.array([0.25, 0.6, 0.6]))
         colour = _mix(colour, palate, inner * smooth_step(near, 1.0, 3.0))
     patches = smooth_step(waves(points, 3.0, rng) + 0.5 * waves(points, 1.2, rng), 0.1, 1.0)
     brown = look.pigment * patches * smooth_step(near, 0.6, 2.0) * (1.0 - smooth_step(near, line, line + 2.0))
@@ -84,12 +87,17 @@ def gum_colour(tissue: JawTissue, crowns: Sequence[Crown], look: GumColours, rng
     return np.clip(colour, 0.005, 0.95)
 
 
-def lining_colour(way: Array, points: Array, look: GumColours, rng: np.random.Generator) -> Array:
-    """(n, 3) colour of cheeks and lips; ``way`` as in :class:`~teethscape.dataset.mouth.lining.Lining`."""
+def lining_colour(made: Lining, look: GumColours, rng: np.random.Generator) -> Array:
+    """(n, 3) colour of cheeks and lips."""
+    way, points = made.way, made.vertices
     deep = np.array(look.loose) * np.array([0.9, 0.85, 0.85])
-    inner = 0.5 * (np.array(look.loose) + np.array(look.firm)) * np.array([1.0, 0.8, 0.85])
+    inner = 0.5 * (np.array(look.loose) + np.array(look.firm)) * np.array([1.0, 0.75, 0.75])
     colour = _mix(np.tile(deep, (len(points), 1)), inner, smooth_step(way, 0.1, 0.8))
     colour = _mix(colour, look.lip, smooth_step(way, 1.0, 1.4))
     edge = way + 0.15 * waves(points, 3.0, rng)
     colour = _mix(colour, look.skin, smooth_step(edge, 1.8, 2.3))
-    return np.clip(colour * (1.0 + 0.10 * waves(points, 4.0, rng)[:, None]), 0.005, 0.95)
+    red = np.exp(-(((way - 1.5) / 0.45) ** 2))
+    colour = colour * (1.0 + 0.14 * red * made.wrinkle)[:, None]
+    veins = smooth_step(waves(points * np.array([1.0, 1.0, 0.5]), 1.8, rng), 0.8, 1.8) * (way < 1.0)
+    colour = _mix(colour, deep * np.array([0.7, 0.6, 0.8]), 0.5 * veins)
+    return np.clip(colour * (1.0 + 0.12 * waves(points, 4.0, rng)[:, None]), 0.005, 0.95)

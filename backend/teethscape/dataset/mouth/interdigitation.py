@@ -16,8 +16,8 @@ from teethscape.parametric.rotation import FloatArray
 
 _CELL_MM = 0.35
 #: The gap that closes lies under this many of a tooth's closest columns.
-_RESTING_CELLS = 4
-_ROUNDS = 5
+_RESTING_CELLS = 8
+_ROUNDS = 7
 
 
 def _points(crown: Crown) -> FloatArray:
@@ -54,7 +54,7 @@ def _gaps(crowns: Mapping[int, Crown]) -> dict[int, float]:
     return out
 
 
-def interdigitated(crowns: Mapping[int, Crown], most: float = 1.6) -> dict[int, Crown]:
+def interdigitated(crowns: Mapping[int, Crown], most: float = 2.4) -> dict[int, Crown]:
     """Teeth of both jaws, each erupted or intruded by up to ``most`` mm until it meets the other jaw.
 
     Incisors and canines move a third as far: lips and overbite hold them, not contact.

@@ -43,11 +43,13 @@ class Lining:
         vertices: (n, 3) world mm.
         faces: (m, 4).
         way: (n,) 0 at the fold, 1 at the lip's edge, 2 where the lip's red ends, 3 on the skin.
+        wrinkle: (n,) depth of the lip's wrinkles there, of unit deviation.
     """
 
     vertices: Array
     faces: Quads
     way: Array
+    wrinkle: Array
 
 
 def fold_curve(line: ArchLine, fold: float) -> Array:
@@ -167,7 +169,10 @@ def lining(camera: Camera, ring: Ring, inner: Array, style: LipStyle) -> Lining:
     fold = wrapped_noise(rows.shape[:2], (3.5, 2.2), rng) + 0.5 * wrapped_noise(rows.shape[:2], (1.2, 5.0), rng)
     strength = np.concatenate([np.linspace(0.2, 1.0, _ROWS - 1), np.linspace(0.5, 0.3, len(profile))])
     move = style.rough * strength[:, None] * fold
-    rows = rows + move[..., None] * (0.6 * aside - 0.8 * deep)
+    wrinkle = wrapped_noise(rows.shape[:2], (2.5, 0.9), rng)
     way = np.concatenate([np.linspace(0.0, 1.0, _ROWS)[:-1], profile[:, 0, 2]])
+    red = np.exp(-(((way - 1.5) / 0.4) ** 2))[:, None]
+    move = move + 0.3 * red * wrinkle
+    rows = rows + move[..., None] * (0.6 * aside - 0.8 * deep)
     vertices = in_world(camera, rows.reshape(-1, 3))
-    return Lining(vertices, ring_grid(len(rows), COLUMNS), np.repeat(way, COLUMNS))
+    return Lining(vertices, ring_grid(len(rows), COLUMNS), np.repeat(way, COLUMNS), wrinkle.ravel())

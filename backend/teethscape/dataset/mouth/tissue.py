@@ -54,6 +54,7 @@ class JawTissue:
         distance: (n,) mm from the neck line seen from above, negative inside the arch.
         above: (n,) mm apical of the necks.
         along: (n,) place on the neck line, mm from its right end.
+        relief: (n,) how deep the sheet lies there under its surroundings, mm.
     """
 
     line: ArchLine
@@ -62,6 +63,7 @@ class JawTissue:
     distance: Array
     above: Array
     along: Array
+    relief: Array
 
 
 def _grid_of(teeth: Sequence[Crown], line: ArchLine, style: TissueStyle) -> Grid:
@@ -105,15 +107,18 @@ def jaw_tissue(crowns: Sequence[Crown], jaw: Jaw, style: TissueStyle, rng: np.ra
     grid = _grid_of(teeth, line, style)
     place = _map_of(grid, line)
     above = line.apical * (grid.axes()[2][None, None, :] - place.neck[:, :, None])
-    base = 0.8 * (sheet(place, grid, line, style.vault, rng)[:, :, None] - above)
+    height = sheet(place, grid, line, style.vault, rng)
+    base = 0.8 * (height[:, :, None] - above)
     base = smooth_min(base, ridge(place, above, line, style.gingiva), 4.0)
     base = _with_columns(base, above, grid, teeth, (style.gingiva, covers(teeth, style.gingiva, rng)))
     base = ndimage.gaussian_filter(base.astype(np.float32), 0.6)
     base += style.gingiva.stipple * bumps(grid.shape, 0.55, rng).astype(np.float32)
     vertices, faces = surface_nets(base, grid.origin, STEP)
     spots = (vertices[:, :2] - grid.origin[:2]).T / STEP
-    distance, neck, along = (
+    relief = height - ndimage.gaussian_filter(height, 1.6 / STEP)
+    distance, neck, along, relief = (
         ndimage.map_coordinates(layer, spots, order=1, mode="nearest")
-        for layer in (place.distance, place.neck, place.along)
+        for layer in (place.distance, place.neck, place.along, relief)
     )
-    return JawTissue(line, vertices, faces, distance, line.apical * (vertices[:, 2] - neck), along)
+    above = line.apical * (vertices[:, 2] - neck)
+    return JawTissue(line, vertices, faces, distance, above, along, relief)

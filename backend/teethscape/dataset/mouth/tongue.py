@@ -38,7 +38,8 @@ def tongue(line: ArchLine, style: TongueStyle, rng: np.random.Generator) -> tupl
     wide = style.half * (0.82 + 0.18 * np.clip((y - front) / 30.0, 0.0, 1.2))
     rise = 0.10 * (y - front)  # the back of the tongue lies higher than its tip
     u, v, w = x / wide, (y - front - 30.0) / 30.0, (z - line.level - style.height + 10.0 - rise) / 10.0
-    groove = style.groove * np.exp(-((x / 2.2) ** 2)) * (w > 0)
+    back = np.clip((y - front - 3.0) / 14.0, 0.0, 1.0)
+    groove = style.groove * np.exp(-((x / 2.2) ** 2)) * (w > 0) * back
     body = (np.abs(u) ** 2.6 + np.abs(v) ** 2.4 + np.abs(w) ** 2.2) ** (1.0 / 2.4) - 1.0 + groove
     rough = bumps(grid.shape, 4.0, rng) * 0.5 + bumps(grid.shape, 1.5, rng) * 0.12
     return surface_nets((9.0 * body + rough).astype(np.float32), grid.origin, STEP)
