@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.bpy,
     pytest.mark.skipif(
         not PYTHON.exists(),
-        reason="Blender as a module is not installed: python3 examples/environment.py .venv-bpy --profile bpy",
+        reason="no bpy wheel: python3 examples/environment.py .venv-bpy --profile bpy",
     ),
 ]
 
@@ -51,8 +51,8 @@ def jaws(tmp_path_factory) -> Path:
 
 def _start(jaws: Path, output: Path, *more: str) -> subprocess.Popen[str]:
     command = [
-        sys.executable, "-m", "teethscape", "dataset", "render", str(jaws), "--output", str(output), "--image-size", "32",
-        "--samples", "1", "--blender", str(PYTHON), "--workers", "1", "--threads", "1", "--json", *more,
+        sys.executable, "-m", "teethscape", "dataset", "render", str(jaws), "--output", str(output),
+        "--image-size", "32", "--samples", "1", "--blender", str(PYTHON), "--workers", "1", "--threads", "1", "--json", *more,
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "backend")}
     return subprocess.Popen(
