@@ -88,6 +88,48 @@ def _update_presence(settings: TEETH_PG_object, _context: bpy.types.Context) -> 
         scene.teethscape.absent_teeth = others if settings.present else others | {settings.fdi}
 
 
+class TEETH_PG_mesh_path(bpy.types.PropertyGroup):
+    """A mesh file, or a folder of them."""
+
+    filepath: StringProperty(name="Mesh", description="Mesh file or folder of meshes", subtype="FILE_PATH")
+
+
+class TEETH_PG_dataset(bpy.types.PropertyGroup):
+    """What the Dataset panel renders."""
+
+    meshes: CollectionProperty(type=TEETH_PG_mesh_path)
+    output: StringProperty(
+        name="Output", description="Folder of the data set; the same one resumes it", subtype="DIR_PATH"
+    )
+    synthetic: IntProperty(
+        name="Synthetic Patients", description="How many patients to draw from the tooth model",
+        min=0, max=1_000_000,
+    )  # fmt: skip
+    normals: BoolProperty(name="Normals", description="Normals of 16 fixed views of each jaw", default=True)
+    colors: BoolProperty(
+        name="Colours", description="Colours of 16 fixed views, and 64 input views, of each jaw", default=True
+    )
+    photos: BoolProperty(
+        name="Photos", description="Five labelled photographs of each synthetic patient", default=True
+    )
+    image_size: IntProperty(
+        name="Image Size", description="Side of the renders in pixels", default=256, min=16, max=4096
+    )
+    photo_width: IntProperty(
+        name="Photo Width", description="Width of the photographs in pixels", default=640, min=64, max=4096
+    )
+    samples: IntProperty(
+        name="Samples",
+        description="Cycles samples of the colours; 0 for the script's own choice",
+        min=0,
+        max=4096,
+    )
+    workers: IntProperty(
+        name="Workers", description="Blenders that render at once; 0 for one per two cores", min=0, max=256
+    )
+    seed: IntProperty(name="Seed", description="Seed of every random choice", min=0)
+
+
 class TEETH_PG_scene(bpy.types.PropertyGroup):
     """Settings of a scene: photos, job, result."""
 
@@ -138,6 +180,8 @@ class TEETH_PG_scene(bpy.types.PropertyGroup):
         items=_DISPLAY_ITEMS, update=_update_photo_display,
     )  # fmt: skip
 
+    dataset: PointerProperty(type=TEETH_PG_dataset)
+
     def slot(self, view: View) -> TEETH_PG_photo_slot:
         """The photo slot of a view."""
         return getattr(self, view.slug)
@@ -167,7 +211,14 @@ class TEETH_PG_object(bpy.types.PropertyGroup):
 
 
 _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
-    (TEETH_PG_photo_slot, TEETH_PG_known_length, TEETH_PG_scene, TEETH_PG_object)
+    (
+        TEETH_PG_photo_slot,
+        TEETH_PG_known_length,
+        TEETH_PG_mesh_path,
+        TEETH_PG_dataset,
+        TEETH_PG_scene,
+        TEETH_PG_object,
+    )
 )
 
 

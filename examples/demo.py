@@ -10,14 +10,15 @@ by the one on the PATH, or by the bpy wheel in an environment of its own.
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from teethscape.blender import find_blender
+from teethscape.errors import MissingComponentError
+
 ROOT = Path(__file__).resolve().parents[1]
 SCENE_SCRIPT = ROOT / "render_scripts" / "case_scene.py"
-BPY_ENVIRONMENT = ROOT / ".venv-bpy"
 
 
 def say(message: str) -> None:
@@ -39,13 +40,13 @@ def reconstruct(photos: Path, case: Path) -> None:
 
 
 def scene_command(blender: str) -> list[str]:
-    """Command that runs a script in Blender, or in the bpy wheel when there is none."""
-    found = shutil.which(blender)
-    if found:
-        return [found, "--background", "--python-exit-code", "1", "--python", str(SCENE_SCRIPT), "--"]
-    base = Path(getattr(sys, "_base_executable", sys.executable))
-    run([str(base), str(ROOT / "examples" / "environment.py"), str(BPY_ENVIRONMENT), "--profile", "bpy"])
-    return [str(BPY_ENVIRONMENT / "bin" / "python"), str(SCENE_SCRIPT)]
+    """Command that runs the scene's script in Blender, or in the bpy wheel when there is none."""
+    try:
+        found = find_blender(None if blender == "blender" else blender)
+    except MissingComponentError as error:
+        say(f"{error.message} {error.advice}")
+        raise SystemExit(int(error.exit_code)) from error
+    return found.command(SCENE_SCRIPT)
 
 
 def main() -> None:

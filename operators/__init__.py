@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import engine, export, missing, photo_edits, photos, reconstruct, result
+from . import dataset, engine, export, missing, photo_edits, photos, reconstruct, result
 
 register, unregister = bpy.utils.register_classes_factory(
     (
@@ -15,5 +15,6 @@ register, unregister = bpy.utils.register_classes_factory(
         *reconstruct.classes,
         *result.classes,
         *export.classes,
+        *dataset.classes,
     )
 )

@@ -14,6 +14,7 @@ from ..backend.client.install_plan import Source
 from ..backend.client.installer import EngineStatus
 from ..preferences import preferences
 from ..session import ticker
+from ..session.dataset import dataset_is_open
 from ..session.readiness import job_is_open
 from ..session.runtime import Task, runtime
 from ..session.view_state import state
@@ -31,7 +32,7 @@ class _EngineOperator:
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         """The engine stands still."""
-        if _is_working() or job_is_open():
+        if _is_working() or job_is_open() or dataset_is_open():
             cls.poll_message_set("The engine is busy: wait until it has finished, or cancel")
             return False
         return True
@@ -48,6 +49,7 @@ class TEETH_OT_install_engine(_EngineOperator, bpy.types.Operator):
         chosen, current = preferences(), runtime()
         wheels = Path(bpy.path.abspath(chosen.wheels)) if chosen.wheels else None
         current.client.stop()
+        current.farm.stop()
         current.settle()
         try:
             plan = current.installer.plan(Source(chosen.source.lower()), wheels, bpy.app.online_access)
@@ -86,6 +88,7 @@ class TEETH_OT_remove_engine(_EngineOperator, bpy.types.Operator):
         """Begin to delete."""
         current = runtime()
         current.client.shutdown(timeout_s=5.0)
+        current.farm.shutdown(timeout_s=5.0)
         current.settle()
         try:
             current.installer.remove()

@@ -33,6 +33,7 @@ def wake() -> float | None:
         current = runtime.runtime()
         ticker.refresh()
         state.unfinished = current.client.unfinished()
+        state.unfinished_sets = current.farm.unfinished()
         current.measure()
         ticker.start()
         ticker.redraw()
@@ -43,6 +44,7 @@ def look_again() -> None:
     """Forget the engine that was known and look at the one that the preferences name."""
     runtime.end_runtime()
     state.engine, state.job, state.unfinished = None, None, ()
+    state.dataset, state.unfinished_sets = None, ()
     if not bpy.app.background:
         wake()
 

@@ -34,9 +34,11 @@ class Runtime:
     Attributes:
         inbox: the queue that timer and background mode drain.
         installer: makes, checks and removes the engine.
-        client: runs jobs.
+        client: runs reconstructions.
+        farm: renders data sets, in an engine process of its own.
         task: what the installer was asked to do last.
         job: id of the job that the panel shows.
+        dataset_job: id of the rendering that the Dataset panel shows.
         scene_name: the scene that gets the job's result; a name, for pointers
             die with every undo.
     """
@@ -44,8 +46,10 @@ class Runtime:
     inbox: Inbox
     installer: Installer
     client: EngineClient
+    farm: EngineClient
     task: Task = Task.NOTHING
     job: str | None = None
+    dataset_job: str | None = None
     scene_name: str = ""
 
     @property
@@ -54,9 +58,14 @@ class Runtime:
         return None if self.job is None else self.client.job(self.job)
 
     @property
+    def dataset_view(self) -> JobView | None:
+        """A snapshot of the rendering that the Dataset panel shows."""
+        return None if self.dataset_job is None else self.farm.job(self.dataset_job)
+
+    @property
     def busy(self) -> bool:
         """True while something must be drained."""
-        return self.client.active or self.installer.active
+        return self.client.active or self.farm.active or self.installer.active
 
     def measure(self) -> None:
         """Measure the disk usage of an engine in the background."""
@@ -86,7 +95,9 @@ def runtime() -> Runtime:
         folder = EngineFolder(engine_root())
         inbox = Inbox()
         installer = Installer(folder, _BACKEND, inbox, chosen_python())
-        _runtime = Runtime(inbox, installer, EngineClient(installer.launch, JobStore(folder.jobs), inbox))
+        client = EngineClient(installer.launch, JobStore(folder.jobs), inbox)
+        farm = EngineClient(installer.launch, JobStore(folder.jobs / "dataset"), inbox)
+        _runtime = Runtime(inbox, installer, client, farm)
     return _runtime
 
 
@@ -100,6 +111,7 @@ def end_runtime() -> None:
     global _runtime
     if _runtime is not None:
         _runtime.client.shutdown(timeout_s=3.0)
+        _runtime.farm.shutdown(timeout_s=3.0)
         _runtime.installer.shutdown(timeout_s=3.0)
         _runtime = None
 

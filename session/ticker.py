@@ -44,11 +44,12 @@ def _tick() -> float | None:
 
 def _visible() -> tuple[object, ...]:
     """What the panels show of the snapshots, to the second and the per mille."""
-    job, engine = state.job, state.engine
+    engine = state.engine
     seen: tuple[object, ...] = ()
-    if job is not None:
-        seen += (job.state, job.stage, job.message, round(job.overall, 3))
-        seen += (int(job.elapsed_s), job.silent, len(job.warnings))
+    for job in (state.job, state.dataset):
+        if job is not None:
+            seen += (job.state, job.stage, job.message, round(job.overall, 3))
+            seen += (int(job.elapsed_s), job.silent, len(job.warnings))
     if engine is not None:
         seen += (engine.status, engine.progress, int(engine.elapsed_s), engine.problem, len(engine.usage))
     return seen
@@ -59,6 +60,7 @@ def refresh() -> None:
     current = runtime()
     before, now = state.job, current.job_view
     state.job = now
+    state.dataset = current.dataset_view
     state.engine = current.engine_view(state.engine)
     ended = now is not None and now.state is JobState.DONE
     if ended and (before is None or before.id != now.id or before.state is not JobState.DONE):

@@ -31,12 +31,16 @@ class ViewState:
         engine: the engine and its installation; None until looked at.
         job: the running or last job of this Blender, if any.
         unfinished: jobs that a crash left behind.
+        dataset: the running or last rendering of a data set in this Blender, if any.
+        unfinished_sets: renderings of data sets that a crash left behind.
         results: shown cases by their folder.
     """
 
     engine: InstallerView | None = None
     job: JobView | None = None
     unfinished: tuple[JobView, ...] = ()
+    dataset: JobView | None = None
+    unfinished_sets: tuple[JobView, ...] = ()
     results: dict[Path, ResultView] = field(default_factory=dict)
 
 

@@ -138,11 +138,14 @@ class EngineClient:
             raise ClientError(problem) from error
         self._crashed = False
 
-    def submit(self, request: Mapping[str, Any]) -> str:
+    def submit(
+        self, request: Mapping[str, Any], command: protocol.Command = protocol.Command.RECONSTRUCT
+    ) -> str:
         """Queue a job.
 
         Args:
-            request: fields of ``ReconstructRequest`` as JSON; ``output`` names the case folder.
+            request: fields of the command's request as JSON; ``output`` names the folder to fill.
+            command: what to do; it is remembered with the job.
 
         Returns:
             The job's id.
@@ -152,7 +155,7 @@ class EngineClient:
         """
         self.inbox.drain()  # an engine that has left meanwhile must not get the job
         self.start()
-        view = self._queue.add(request)
+        view = self._queue.add({"command": command.value, **request})
         self._begin_next()
         return view.id
 

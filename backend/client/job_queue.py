@@ -137,7 +137,9 @@ class JobQueue:
         self.current, self.accepted = view.id, False
         self._started.setdefault(view.id, time.monotonic())
         self.put(replace(view, state=JobState.RUNNING, attempts=view.attempts + 1, message="Starting"))
-        return protocol.Run(view.id, self._store.request(view.id))
+        request = self._store.request(view.id)
+        command = protocol.Command(request.pop("command", protocol.Command.RECONSTRUCT))
+        return protocol.Run(view.id, request, command)
 
     def receive(self, message: protocol.Message) -> bool:
         """Let a message change the running job.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from teethscape.cli_dataset import add_dataset, dataset
 from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
 from teethscape.dental.fdi import Jaws
 
@@ -29,6 +30,7 @@ def add_commands(commands: Any) -> None:
         "--source", type=Path, metavar="PATH", help="the published model or the labelled photos"
     )
     train.add_argument("--output", type=Path, required=True, metavar="FILE")
+    add_dataset(commands)
     evaluate = commands.add_parser("evaluate", help="score a case against reference crowns")
     evaluate.add_argument("prediction", type=Path, metavar="PRED", help="a case or a folder of tooth meshes")
     evaluate.add_argument("reference", type=Path, metavar="REF", help="a folder of tooth meshes")
@@ -103,6 +105,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "reconstruct": _reconstruct,
     "segment": _segment,
     "train": _train,
+    "dataset": dataset,
     "evaluate": _evaluate,
     "measure": _measure,
     "doctor": _doctor,

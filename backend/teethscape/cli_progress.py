@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TextIO
 
-from teethscape.progress import Stage
+from teethscape.progress import AnyStage
 
 #: Seconds between two redraws of a line.
 _INTERVAL = 0.1
@@ -24,11 +24,11 @@ class ConsoleProgress:
         self._stream = sys.stderr if stream is None else stream
         self._quiet = quiet
         self._live = self._stream.isatty()
-        self._stage: Stage | None = None
+        self._stage: AnyStage | None = None
         self._drawn = 0.0
         self._open = False
 
-    def stage(self, name: Stage, fraction: float, message: str = "") -> None:
+    def stage(self, name: AnyStage, fraction: float, message: str = "") -> None:
         """Show how far a stage is."""
         if self._quiet:
             return

@@ -40,10 +40,36 @@ _TITLES = {
 }
 
 
+class DatasetStage(str, Enum):
+    """What work on a data set consists of; each is a job of its own."""
+
+    IMPORT = "import"
+    RENDER = "render"
+    PACK = "pack"
+    CHECK = "check"
+
+    __str__ = str.__str__
+
+    @property
+    def label(self) -> str:
+        """What the user interface shows while the stage runs."""
+        return _DATASET_TITLES[self]
+
+
+_DATASET_TITLES = {
+    DatasetStage.IMPORT: "Importing scans",
+    DatasetStage.RENDER: "Rendering cases",
+    DatasetStage.PACK: "Packing shards",
+    DatasetStage.CHECK: "Checking the data set",
+}
+#: Any stage that a job may be in.
+AnyStage = Stage | DatasetStage
+
+
 class Progress(Protocol):
     """What a use-case function needs from its caller."""
 
-    def stage(self, name: Stage, fraction: float, message: str = "") -> None:
+    def stage(self, name: AnyStage, fraction: float, message: str = "") -> None:
         """Report that a stage has reached a share (0..1) of its own work."""
         ...
 
@@ -59,7 +85,7 @@ class Progress(Protocol):
 class NoProgress:
     """A progress that nobody watches."""
 
-    def stage(self, name: Stage, fraction: float, message: str = "") -> None:
+    def stage(self, name: AnyStage, fraction: float, message: str = "") -> None:
         """Ignore the report."""
 
     def check_cancelled(self) -> None:

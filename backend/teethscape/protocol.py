@@ -54,6 +54,7 @@ class Command(Word):
     """What a job asks the engine to do."""
 
     RECONSTRUCT = "reconstruct"
+    RENDER_DATASET = "render_dataset"
 
 
 class Outcome(Word):
@@ -127,7 +128,7 @@ class Run(JobMessage, kind="run", to=Direction.TO_ENGINE):
 
     Attributes:
         request: arguments of the command as JSON (for ``reconstruct`` the fields
-            of ``ReconstructRequest``).
+            of ``ReconstructRequest``, for ``render_dataset`` those of ``RenderRequest``).
         command: what to do.
     """
 

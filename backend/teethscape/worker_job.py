@@ -14,7 +14,7 @@ from pathlib import Path
 
 from teethscape import protocol
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
-from teethscape.progress import Stage
+from teethscape.progress import AnyStage, DatasetStage, Stage
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,14 @@ _SHARES = Path(__file__).parent / "data" / "stage_shares.json"
 
 
 @cache
-def stage_spans() -> dict[Stage, tuple[float, float]]:
-    """Where each stage begins and ends on the way from 0 to 1, by its measured share."""
+def stage_spans() -> dict[AnyStage, tuple[float, float]]:
+    """Where each stage begins and ends on the way from 0 to 1, by its measured share.
+
+    A data set's stage is a whole job.
+    """
     seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
     whole = sum(seconds.get(stage.value, 0.0) for stage in Stage)
-    spans: dict[Stage, tuple[float, float]] = {}
+    spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys(DatasetStage, (0.0, 1.0))
     begin = 0.0
     for stage in Stage:
         end = min(begin + seconds.get(stage.value, 0.0) / whole, 1.0)
@@ -52,7 +55,7 @@ class JobProgress:
         self._send = send
         self._cancelled = cancelled
 
-    def stage(self, name: Stage, fraction: float, message: str = "") -> None:
+    def stage(self, name: AnyStage, fraction: float, message: str = "") -> None:
         """Report how far a stage is.
 
         Raises:
@@ -89,7 +92,7 @@ def perform(run: protocol.Run, progress: JobProgress) -> protocol.Message:
     """
     start = time.monotonic()
     try:
-        summary = _reconstruct(run, progress)
+        summary = _COMMANDS[run.command](run, progress)
     except CancelledError:
         elapsed = time.monotonic() - start
         return protocol.Result(run.job, protocol.Outcome.CANCELLED, elapsed_s=elapsed)
@@ -104,6 +107,20 @@ def _reconstruct(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
     from teethscape.reconstruct import reconstruct
 
     return reconstruct(ReconstructRequest.from_json(run.request), progress).to_json()
+
+
+def _render_dataset(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
+    """Render a data set; what failed of it is part of the summary."""
+    from teethscape.dataset.farm.render import render_dataset
+    from teethscape.dataset.farm.request import RenderRequest
+
+    return render_dataset(RenderRequest.from_json(run.request), progress).to_json()
+
+
+_COMMANDS: dict[protocol.Command, Callable[[protocol.Run, JobProgress], dict[str, object]]] = {
+    protocol.Command.RECONSTRUCT: _reconstruct,
+    protocol.Command.RENDER_DATASET: _render_dataset,
+}
 
 
 def error_message(job: str | None, error: Exception) -> protocol.Error:

@@ -61,9 +61,18 @@ def load(path: Path) -> Any:
     Raises:
         BadInputError: not such a pickle.
     """
+    return loads(path.read_bytes(), str(path))
+
+
+def loads(data: bytes, name: str) -> Any:
+    """The same for the content of a file that ``name`` says.
+
+    Raises:
+        BadInputError: not such a pickle.
+    """
     try:
-        return _Unpickler(BytesIO(path.read_bytes())).load()
+        return _Unpickler(BytesIO(data)).load()
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise BadInputError(
-            "pickle_unreadable", f"{path} is no pickle of arrays ({error}).", "Render the folder again."
+            "pickle_unreadable", f"{name} is no pickle of arrays ({error}).", "Render the folder again."
         ) from error
