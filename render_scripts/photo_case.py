@@ -168,21 +168,20 @@ class CaseRenderer:
     def records(self) -> None:
         """Write cameras and the patient's record."""
         record = self.description.record
-        cameras = {
+        cameras = {view["slug"]: {**view["camera"], "mirrored": view["mirrored"]} for view in record["views"]}
+        common = {
             "unit": "mm",
             "frame": "right-handed, +X patient left, +Y posterior, +Z cranial, both jaws in occlusion",
-            "convention": "OpenCV: x right, y down, z forward; pixel centres at integers",
+            "camera_axes": "x right, y down, z forward; pixel centres at integers",
+            "mirrored": "true where photo and labels show what the camera sees with left and right swapped",
             "depth_unit_mm": DEPTH_UNIT,
-            "mirrored": "true: photo and labels show what the camera sees as a mirror does, left and right swapped",
-            "views": {
-                str(view["view"]): {**view["camera"], "mirrored": view["mirrored"]} for view in record["views"]
-            },
+            "cameras": cameras,
         }
-        photo_files.write_json(self.folder / "cameras.json", cameras)
+        photo_files.write_json(self.folder / "cameras.json", common)
         patient = {key: record[key] for key in ("seed", "teeth", "looks")}
         patient |= {"uid": self.description.uid, "samples": self.quality.samples}
         patient["renderer"] = f"Blender {bpy.app.version_string}"
-        photo_files.write_json(self.folder / "patient.json", patient)
+        photo_files.write_json(self.folder / "patient.json", {**common, **patient})
 
 
 def render_case(description: Description, output: Path, quality: Quality) -> Path:

@@ -22,15 +22,15 @@ def _subsurface(tree: Tree, weight: float, scale: float, radius: tuple[float, fl
 def _film(tree: Tree, wet: float, grain: float) -> None:
     """A film of saliva whose thickness varies, so that highlights break up."""
     where = tree.noise(grain, 2.0)
-    tree.feed("Coat Weight", tree.mapped(where, (0.35, 0.6), (0.15 + 0.5 * wet, 0.5 + 0.5 * wet)))
-    tree.feed("Coat Roughness", tree.mapped(where, (0.3, 0.65), (0.22 - 0.14 * wet, 0.05)))
+    tree.feed("Coat Weight", tree.mapped(where, (0.35, 0.6), (0.25 + 0.5 * wet, 0.6 + 0.4 * wet)))
+    tree.feed("Coat Roughness", tree.mapped(where, (0.3, 0.65), (0.16 - 0.09 * wet, 0.035)))
     tree.principled(Coat_IOR=1.36)
 
 
 def enamel(name: str, looks: dict[str, Any]) -> Any:
     """Glossy, slightly translucent enamel, with a filling where the attribute says so."""
     tree = Tree(name)
-    tree.principled(Roughness=0.28, IOR=1.6)
+    tree.principled(Roughness=0.2, IOR=1.62)
     _subsurface(tree, 0.5, 0.9, (1.0, 0.8, 0.55))
     _film(tree, looks["wet"], 0.25)
     blotch = tree.mapped(tree.noise(0.35, 4.0), (0.42, 0.68), (0.0, 0.35))
@@ -62,7 +62,7 @@ def gum(name: str, looks: dict[str, Any]) -> Any:
     colour = tree.mixed(blotch, tree.colours(), (0.86, 0.62, 0.62), "MULTIPLY")
     vessel = tree.mapped(tree.noise(0.22, 6.0, 2.5), (0.49, 0.53), (1.0, 0.0))
     vessel = tree.sum(vessel, tree.mapped(tree.noise(0.22, 6.0, 2.5), (0.45, 0.49), (0.0, 1.0)), "MULTIPLY")
-    colour = tree.mixed(tree.sum(vessel, 0.35, "MULTIPLY"), colour, (0.70, 0.35, 0.38), "MULTIPLY")
+    colour = tree.mixed(tree.sum(vessel, tree.mapped(tree.attribute("loose"), (0.0, 1.0), (0.06, 0.6)), "MULTIPLY"), colour, (0.70, 0.35, 0.38), "MULTIPLY")
     tree.feed("Base Color", colour)
     return tree.material
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def nearest_depth(view: View, crowns: Mapping[int, Crown], camera: Camera) -> fl
 def random_opening(view: View, kind: str, rng: Rng) -> Opening:
     """The opening of a view; with retractors it is wider and boxier."""
     wide = 0.04 if kind in ("plastic", "metal") else 0.0
-    reach = np.array([rng.uniform(0.46, 0.54), rng.uniform(0.38, 0.47)]) + wide
+    reach = np.array([rng.uniform(0.44, 0.54), rng.uniform(0.33, 0.46)]) + wide
     middle, ahead, sag = rng.normal(0.0, 0.015, 2), rng.uniform(1.0, 6.0), rng.uniform(6.0, 14.0)
     if view in (View.LEFT_BUCCAL, View.RIGHT_BUCCAL):
         cheek = 1.0 if view is View.LEFT_BUCCAL else -1.0
@@ -125,7 +125,7 @@ def _bands(view: View, camera: Camera, ring: Ring, rng: Rng) -> list[tuple[np.nd
 
 
 def _finger_places(view: View, rng: Rng) -> list[float]:
-    """Where fingers lie on the ring, rad."""
+    """Where the tips of fingers lie on the ring, rad."""
     if view.is_occlusal:
         lip = _ABOVE if view is View.MAXILLARY_OCCLUSAL else _BELOW
         return [lip + s * float(rng.uniform(0.4, 1.1)) for s in (-1.0, 1.0)]
@@ -138,23 +138,42 @@ def _finger_places(view: View, rng: Rng) -> list[float]:
 
 
 def _fingers(view: View, camera: Camera, ring: Ring, rng: Rng) -> list[tuple[np.ndarray, np.ndarray]]:
-    radius, wrinkles = float(rng.uniform(7.5, 11.0)), float(rng.uniform(0.4, 1.2))
-    return [
-        finger(
-            camera,
-            ring,
-            Finger(
-                angle,
-                lean=float(np.clip(rng.normal(0.0, 0.35), -0.6, 0.6)),
-                radius=radius,
-                ahead=float(rng.uniform(2.0, 7.0)),
-                into=float(rng.uniform(-1.5, 2.5)),
-                wrinkles=wrinkles,
-                seed=int(rng.integers(2**31)),
-            ),
-        )
-        for angle in _finger_places(view, rng)
-    ]
+    radius, wrinkles = float(rng.uniform(8.0, 12.0)), float(rng.uniform(0.5, 1.3))
+    common = Finger(0.0, radius=radius, wrinkles=wrinkles)
+    fingers = []
+    if not view.is_occlusal:
+        fingers += [_across(lip, common, rng) for lip in (_ABOVE, _BELOW) if rng.random() < 0.6]
+    if len(fingers) < 2:
+        fingers += [_pointing(angle, common, rng) for angle in _finger_places(view, rng)]
+    return [finger(camera, ring, style) for style in fingers]
+
+
+def _pointing(angle: float, common: Finger, rng: Rng) -> Finger:
+    """A finger whose tip holds the lip."""
+    return replace(
+        common,
+        angle=angle,
+        lean=float(np.clip(rng.normal(0.0, 0.35), -0.6, 0.6)),
+        ahead=float(rng.uniform(2.0, 7.0)),
+        into=float(rng.uniform(-1.5, 3.5)),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _across(lip: float, common: Finger, rng: Rng) -> Finger:
+    """A finger that lies along a lip and pulls it away, from one border of the picture to the other."""
+    side = float(rng.choice([-1.0, 1.0]))
+    return replace(
+        common,
+        angle=lip,
+        radius=1.3 * common.radius,
+        lean=side * (0.5 * np.pi - float(rng.uniform(0.0, 0.25))),
+        length=110.0,
+        slide=float(rng.uniform(28.0, 60.0)),
+        ahead=float(rng.uniform(4.0, 9.0)),
+        into=float(rng.uniform(1.0, 4.0)) - 1.3 * common.radius,
+        seed=int(rng.integers(2**31)),
+    )
 
 
 def _tools(view: View, mouth: Mouth, camera: Camera, ring: Ring, rng: Rng) -> list[Piece]:

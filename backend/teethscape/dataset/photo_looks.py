@@ -161,13 +161,13 @@ def random_tissue(rng: Rng) -> dict[Jaw, TissueStyle]:
     )
     upper = VaultStyle(
         vault=float(rng.uniform(9.0, 17.0)),
-        fold=float(rng.uniform(9.0, 13.0)),
+        fold=float(rng.uniform(7.5, 11.5)),
         rugae=float(rng.uniform(0.6, 1.5)),
         spacing=float(rng.uniform(2.8, 4.0)),
-        frenum=float(rng.uniform(1.0, 3.5)),
+        frenum=float(rng.uniform(1.5, 4.5)),
     )
     lower = VaultStyle(
-        vault=float(rng.uniform(7.0, 11.0)), fold=float(rng.uniform(7.0, 10.0)), frenum=float(rng.uniform(0.5, 2.0))
+        vault=float(rng.uniform(7.0, 11.0)), fold=float(rng.uniform(5.5, 8.5)), frenum=float(rng.uniform(0.5, 2.5))
     )
     return {Jaw.UPPER: TissueStyle(gingiva, upper), Jaw.LOWER: TissueStyle(gingiva, lower)}
 
@@ -190,7 +190,7 @@ def random_gums(rng: Rng) -> GumColours:
     """Colours of soft tissue and skin, from fair to dark."""
     dark = float(rng.beta(1.2, 2.0))  # of the skin
     tint, redness = rng.uniform(0.9, 1.1, 3), float(rng.uniform(0.8, 1.15))
-    pale = float(rng.uniform(0.85, 1.12))
+    pale = float(rng.uniform(0.95, 1.25))
     skin = np.array([0.60, 0.36, 0.27]) * (1.0 - dark) + np.array([0.16, 0.075, 0.045]) * dark
 
     def colour(r: float, g: float, b: float) -> tuple[float, float, float]:
@@ -243,7 +243,7 @@ def random_clinic(rng: Rng, width: int, height: int) -> Clinic:
 def random_tools(rng: Rng) -> Tools:
     """Retractors of plastic or metal, gloved fingers, or lips alone; a mirror or none."""
     kind = str(rng.choice(["plastic", "metal", "glove", "lips"], p=[0.45, 0.15, 0.3, 0.1]))
-    gloves = ((0.80, 0.76, 0.70), (0.80, 0.80, 0.80), (0.16, 0.22, 0.55), (0.30, 0.22, 0.55), (0.25, 0.55, 0.45))
+    gloves = ((0.80, 0.76, 0.70), (0.80, 0.80, 0.80), (0.20, 0.30, 0.52), (0.30, 0.26, 0.46), (0.32, 0.50, 0.44))
     plastics = ((0.72, 0.74, 0.76), (0.62, 0.60, 0.58), (0.55, 0.62, 0.75), (0.85, 0.85, 0.83))
     if kind == "glove":
         colour = gloves[int(rng.choice(5, p=[0.4, 0.25, 0.2, 0.08, 0.07]))]
@@ -259,10 +259,10 @@ def random_development(rng: Rng) -> Development:
     """Cameras from a phone to a well set SLR."""
     warm, magenta = rng.normal(0.0, 0.05), rng.normal(0.0, 0.025)
     return Development(
-        exposure=float(rng.uniform(0.74, 0.95)),
+        exposure=float(rng.uniform(0.80, 0.97)),
         white=(float(np.exp(warm)), float(np.exp(-magenta)), float(np.exp(-warm))),
         contrast=float(rng.uniform(0.0, 0.6)),
-        saturation=float(rng.uniform(0.72, 1.08)),
+        saturation=float(rng.uniform(0.82, 1.08)),
         noise=float(np.exp(rng.uniform(np.log(0.003), np.log(0.02)))),
         blur=float(rng.uniform(0.3, 0.9)),
         sharpen=float(rng.uniform(0.0, 0.9)),
@@ -275,7 +275,7 @@ def random_development(rng: Rng) -> Development:
 def random_light(rng: Rng) -> Light:
     """Ring, twin or single flash."""
     kind = str(rng.choice(["ring", "twin", "single"], p=[0.45, 0.4, 0.15]))
-    reach = {"ring": (30.0, 45.0), "twin": (45.0, 80.0), "single": (30.0, 80.0)}[kind]
+    reach = {"ring": (30.0, 45.0), "twin": (40.0, 70.0), "single": (25.0, 45.0)}[kind]
     return Light(kind, float(rng.uniform(*reach)), float(rng.uniform(10.0, 24.0)), float(rng.uniform(0.005, 0.08)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from teethscape.dataset.mouth.brackets import braces, wire
 from teethscape.dataset.mouth.enamel_paint import Filling, enamel_colour, filling_field
-from teethscape.dataset.mouth.gum_paint import gum_colour, waves
+from teethscape.dataset.mouth.gum_paint import gum_colour, looseness, waves
 from teethscape.dataset.mouth.interdigitation import interdigitated
 from teethscape.dataset.mouth.tissue import JawTissue, jaw_tissue
 from teethscape.dataset.mouth.tongue import tongue
@@ -29,6 +29,8 @@ from teethscape.parametric.camera import Camera
 from teethscape.parametric.prior import ToothPrior, load_prior
 
 Rng = np.random.Generator
+#: Pictures wider than this, px, get crowns that are subdivided once.
+_FINE_FROM = 800
 _OCCLUSAL = {Jaw.UPPER: View.MAXILLARY_OCCLUSAL, Jaw.LOWER: View.MANDIBULAR_OCCLUSAL}
 
 
@@ -72,7 +74,7 @@ def _views_of(jaw: Jaw) -> list[View]:
 
 def _teeth(mouth: Mouth, rng: Rng) -> list[Piece]:
     """One piece per tooth, painted."""
-    out = []
+    out, smooth = [], int(mouth.looks.clinic.width > _FINE_FROM)
     for fdi, crown in sorted(mouth.crowns.items()):
         kind = mouth.looks.fillings.get(fdi, Filling.NONE)
         values = {"colour": enamel_colour(crown, mouth.looks.shade, rng)}
@@ -81,7 +83,7 @@ def _teeth(mouth: Mouth, rng: Rng) -> list[Piece]:
         name = "enamel" if kind is Filling.NONE else f"enamel_{kind.value}"
         views = _views_of(crown.jaw)
         out.append(
-            Piece(f"tooth_{fdi}", name, Part.TOOTH, crown.vertices, crown.faces, views, fdi, 0, values)
+            Piece(f"tooth_{fdi}", name, Part.TOOTH, crown.vertices, crown.faces, views, fdi, smooth, values)
         )
     return out
 
@@ -105,7 +107,7 @@ def _soft(mouth: Mouth, rng: Rng) -> list[Piece]:
     for jaw, tissue in mouth.tissue.items():
         colour = gum_colour(tissue, list(mouth.crowns.values()), mouth.looks.gums, rng)
         part = Part.UPPER_GUM if jaw is Jaw.UPPER else Part.LOWER_GUM
-        values = {"colour": colour, "far": np.clip(np.abs(tissue.distance) / 10.0, 0.0, 1.0)}
+        values = {"colour": colour, "loose": looseness(tissue, mouth.looks.gums)}
         out.append(Piece(f"gum_{jaw}", "gum", part, tissue.vertices, tissue.faces, _views_of(jaw), values=values))
     vertices, faces = tongue(mouth.tissue[Jaw.LOWER].line, mouth.looks.tongue, rng)
     base = np.array(mouth.looks.gums.lip) * np.array([1.15, 1.0, 1.05])
@@ -139,6 +141,7 @@ def _view_record(view: View, mouth: Mouth, camera: Camera, rng: Rng) -> dict[str
     focal = exif_focal(camera, rng)
     return {
         "view": int(view),
+        "slug": view.slug,
         "mirrored": view.is_occlusal and mouth.looks.tools.flipped,
         "camera": camera_record(camera),
         "focus_mm": _focus(view, mouth, camera, rng),
@@ -147,6 +150,16 @@ def _view_record(view: View, mouth: Mouth, camera: Camera, rng: Rng) -> dict[str
         "distance_mm": float(np.median(camera.to_camera(np.vstack([c.centre for c in mouth.crowns.values()]))[:, 2])),
         "exposure_error": float(np.exp(rng.normal(0.0, 0.06))),
         "seed": int(rng.integers(2**31)),
+    }
+
+
+def _tooth_record(crown: Crown) -> dict[str, Any]:
+    """What the JSON says of a tooth."""
+    return {
+        "fdi": crown.fdi,
+        "centre": np.round(crown.centre, 3).tolist(),
+        "axes": np.round(crown.axes, 4).tolist(),
+        "width_mm": round(crown.width(), 3),
     }
 
 
@@ -190,7 +203,7 @@ def make_photo_patient(seed: int, options: PatientOptions | None = None) -> Phot
         views.append(_view_record(view, mouth, camera, streams[5]))
     record = {
         "seed": seed,
-        "teeth": sorted(mouth.crowns),
+        "teeth": [_tooth_record(crown) for _, crown in sorted(mouth.crowns.items())],
         "width": options.width,
         "height": options.height,
         "looks": _looks_record(looks),

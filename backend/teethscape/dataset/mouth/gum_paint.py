@@ -87,6 +87,13 @@ def gum_colour(tissue: JawTissue, crowns: Sequence[Crown], look: GumColours, rng
     return np.clip(colour, 0.005, 0.95)
 
 
+def looseness(tissue: JawTissue, look: GumColours) -> Array:
+    """(n,) 0 on firm gum and palate, 1 on the loose mucosa, where vessels shine through."""
+    beyond = smooth_step(tissue.above, look.line - 0.5, look.line + 2.0)
+    palate = smooth_step(-tissue.distance, 0.0, 2.0) if tissue.line.jaw is Jaw.UPPER else 0.0
+    return beyond * (1.0 - palate)
+
+
 def lining_colour(made: Lining, look: GumColours, rng: np.random.Generator) -> Array:
     """(n, 3) colour of cheeks and lips."""
     way, points = made.way, made.vertices

@@ -49,6 +49,7 @@ class Finger:
         length: mm.
         ahead: how far its axis lies before the ring, mm.
         into: how far its tip reaches into the opening, mm.
+        slide: how far its tip is pushed on beyond that place along the finger, mm.
         wrinkles: depth of the glove's folds, mm.
         seed: seed of the folds.
     """
@@ -59,6 +60,7 @@ class Finger:
     length: float = 60.0
     ahead: float = 5.0
     into: float = 2.0
+    slide: float = 0.0
     wrinkles: float = 0.8
     seed: int = 0
 
@@ -117,7 +119,7 @@ def finger(camera: Camera, ring: Ring, style: Finger) -> tuple[Array, Quads]:
     across /= np.linalg.norm(across)
     up = np.cross(axis, across)
     far = np.linspace(0.0, 1.0, _ALONG) ** 1.4 * style.length
-    tip = start[0] - style.into * outward[0] - np.array([0.0, 0.0, style.ahead])
+    tip = start[0] - style.into * outward[0] - np.array([0.0, 0.0, style.ahead]) - style.slide * axis
     round_tip = np.sqrt(1.0 - np.clip(1.0 - far / (1.1 * style.radius), 0.0, 1.0) ** 2)
     joint = 1.0 + 0.06 * np.sin(far / 9.0) + 0.10 * far / style.length
     radius = style.radius * np.maximum(round_tip, 0.02) * joint

@@ -52,7 +52,8 @@ def jaws(tmp_path_factory) -> Path:
 def _start(jaws: Path, output: Path, *more: str) -> subprocess.Popen[str]:
     command = [
         sys.executable, "-m", "teethscape", "dataset", "render", str(jaws), "--output", str(output),
-        "--image-size", "32", "--samples", "1", "--blender", str(PYTHON), "--workers", "1", "--threads", "1", "--json", *more,
+        "--image-size", "32", "--samples", "1", "--blender", str(PYTHON), "--workers", "1", "--threads",
+        "1", "--json", *more,
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "backend")}
     return subprocess.Popen(
