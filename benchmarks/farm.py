@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,8 @@ def run(meshes: Path, workers: int, options: argparse.Namespace) -> dict[str, An
     """Render everything once; wall time, processor time and bytes."""
     with tempfile.TemporaryDirectory(prefix="teethscape-farm-") as folder:
         command = [
-            sys.executable, "-m", "teethscape", "dataset", "render", str(meshes), "--output", folder, "--json",
-            "--kinds", options.kinds, "--image-size", str(options.image_size), "--workers", str(workers),
+            sys.executable, "-m", "teethscape", "dataset", "render", str(meshes), "--output", folder,
+            "--json", "--kinds", options.kinds, "--image-size", str(options.image_size), "--workers", str(workers),
             "--threads", "1",
         ]  # fmt: skip
         if options.blender:

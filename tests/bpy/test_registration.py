@@ -55,7 +55,16 @@ def test_registering_starts_no_engine_and_no_timer(part):
 
 
 def test_names_follow_the_convention(part):
-    for module in ("dataset", "engine", "missing", "photos", "photo_edits", "reconstruct", "result", "export"):
+    for module in (
+        "dataset",
+        "engine",
+        "missing",
+        "photos",
+        "photo_edits",
+        "reconstruct",
+        "result",
+        "export",
+    ):
         for cls in part(f"operators.{module}").classes:
             assert cls.__name__.startswith(("TEETH_OT_", "TEETH_FH_"))
             assert cls.__doc__
