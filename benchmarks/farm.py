@@ -52,8 +52,8 @@ def run(meshes: Path, workers: int, options: argparse.Namespace) -> dict[str, An
     with tempfile.TemporaryDirectory(prefix="teethscape-farm-") as folder:
         command = [
             sys.executable, "-m", "teethscape", "dataset", "render", str(meshes), "--output", folder,
-            "--json", "--kinds", options.kinds, "--image-size", str(options.image_size), "--workers", str(workers),
-            "--threads", "1",
+            "--json", "--kinds", options.kinds, "--image-size", str(options.image_size),
+            "--workers", str(workers), "--threads", "1",
         ]  # fmt: skip
         if options.blender:
             command += ["--blender", options.blender]
