@@ -62,7 +62,12 @@ def gum(name: str, looks: dict[str, Any]) -> Any:
     colour = tree.mixed(blotch, tree.colours(), (0.86, 0.62, 0.62), "MULTIPLY")
     vessel = tree.mapped(tree.noise(0.22, 6.0, 2.5), (0.49, 0.53), (1.0, 0.0))
     vessel = tree.sum(vessel, tree.mapped(tree.noise(0.22, 6.0, 2.5), (0.45, 0.49), (0.0, 1.0)), "MULTIPLY")
-    colour = tree.mixed(tree.sum(vessel, tree.mapped(tree.attribute("loose"), (0.0, 1.0), (0.06, 0.6)), "MULTIPLY"), colour, (0.70, 0.35, 0.38), "MULTIPLY")
+    colour = tree.mixed(
+        tree.sum(vessel, tree.mapped(tree.attribute("loose"), (0.0, 1.0), (0.06, 0.6)), "MULTIPLY"),
+        colour,
+        (0.70, 0.35, 0.38),
+        "MULTIPLY",
+    )
     tree.feed("Base Color", colour)
     return tree.material
 
