@@ -254,13 +254,13 @@ def random_tools(rng: Rng) -> Tools:
         (0.30, 0.26, 0.46),
         (0.32, 0.50, 0.44),
     )
-    plastics = ((0.72, 0.74, 0.76), (0.62, 0.60, 0.58), (0.55, 0.62, 0.75), (0.85, 0.85, 0.83))
+    plastics = ((0.50, 0.52, 0.54), (0.42, 0.40, 0.38), (0.36, 0.42, 0.52), (0.66, 0.66, 0.64))
     if kind == "glove":
         colour = gloves[int(rng.choice(5, p=[0.4, 0.25, 0.2, 0.08, 0.07]))]
     else:
         colour = (0.36, 0.355, 0.35) if kind == "metal" else plastics[int(rng.integers(4))]
     mirror = bool(rng.random() < 0.55)
-    clear = float(rng.choice([0.15, 0.5, 0.8]))
+    clear = float(rng.choice([0.25, 0.6, 0.85]))
     tint = _triple(np.array(colour) * rng.uniform(0.9, 1.1))
     return Tools(kind, tint, clear, mirror, mirror and bool(rng.random() < 0.25))
 

@@ -114,7 +114,7 @@ def _soft(mouth: Mouth, rng: Rng) -> list[Piece]:
     vertices, faces = tongue(mouth.tissue[Jaw.LOWER].line, mouth.looks.tongue, rng)
     base = np.array(mouth.looks.gums.lip) * np.array([1.15, 1.0, 1.05])
     colour = base * (1.0 + 0.08 * waves(vertices, 5.0, rng)[:, None])
-    views = [View.MANDIBULAR_OCCLUSAL]
+    views = _views_of(Jaw.LOWER)  # between closed teeth too: else one looks into the open
     return [*out, Piece("tongue", "tongue", Part.TONGUE, vertices, faces, views, values={"colour": colour})]
 
 
