@@ -65,9 +65,7 @@ def read_rgb(path: Path) -> np.ndarray:
     left, top, right, bottom = struct.unpack("<4i", header["dataWindow"])
     width, height = right - left + 1, bottom - top + 1
     channels = _channels(header["channels"])
-    line = np.dtype(
-        [("y", "<i4"), ("size", "<i4"), *((name, kind, (width,)) for name, kind in channels)]
-    )
+    line = np.dtype([("y", "<i4"), ("size", "<i4"), *((name, kind, (width,)) for name, kind in channels)])
     rows = np.frombuffer(data, line, height, at + 8 * height)
     order = np.argsort(rows["y"])
     names = {name.split(".")[-1]: name for name, _ in channels}

@@ -31,7 +31,9 @@ def shrunk_blur(picture: np.ndarray, sigma: float) -> np.ndarray:
     height, width, _ = picture.shape
     rows, columns = np.minimum(np.arange(height) // 4, height // 4 - 1), np.arange(width) // 4
     columns = np.minimum(columns, width // 4 - 1)
-    small = picture[: height // 4 * 4, : width // 4 * 4].reshape(height // 4, 4, width // 4, 4, 3).mean((1, 3))
+    small = (
+        picture[: height // 4 * 4, : width // 4 * 4].reshape(height // 4, 4, width // 4, 4, 3).mean((1, 3))
+    )
     return blurred(blurred(small, sigma / 4.0)[rows][:, columns], 2.0)
 
 
@@ -60,9 +62,7 @@ def _toned(light: np.ndarray, look: dict[str, Any]) -> np.ndarray:
     return grey + np.float32(look["saturation"]) * (shown - grey)
 
 
-def developed(
-    light: np.ndarray, teeth: np.ndarray, look: dict[str, Any], view: dict[str, Any]
-) -> np.ndarray:
+def developed(light: np.ndarray, teeth: np.ndarray, look: dict[str, Any], view: dict[str, Any]) -> np.ndarray:
     """A photo's pixels.
 
     Args:

@@ -33,7 +33,7 @@ def enamel(name: str, looks: dict[str, Any]) -> Any:
     tree.principled(Roughness=0.2, IOR=1.62)
     _subsurface(tree, 0.5, 0.9, (1.0, 0.8, 0.55))
     _film(tree, looks["wet"], 0.25)
-    blotch = tree.mapped(tree.noise(0.35, 4.0), (0.42, 0.68), (0.0, 0.35))
+    blotch = tree.mapped(tree.noise(0.35, 3.0), (0.42, 0.68), (0.0, 0.35))
     colour = tree.mixed(blotch, tree.colours(), (0.93, 0.88, 0.78), "MULTIPLY")
     filling = looks.get("filling")
     if filling in _METALS:
@@ -58,11 +58,16 @@ def gum(name: str, looks: dict[str, Any]) -> Any:
     tree.principled(Roughness=0.45, IOR=1.4)
     _subsurface(tree, 0.45, 1.3, (1.0, 0.4, 0.3))
     _film(tree, looks["wet"], 0.35)
-    blotch = tree.mapped(tree.noise(0.3, 5.0), (0.4, 0.7), (0.0, 0.7))
+    blotch = tree.mapped(tree.noise(0.3, 3.0), (0.4, 0.7), (0.0, 0.7))
     colour = tree.mixed(blotch, tree.colours(), (0.86, 0.62, 0.62), "MULTIPLY")
-    vessel = tree.mapped(tree.noise(0.22, 6.0, 2.5), (0.49, 0.53), (1.0, 0.0))
-    vessel = tree.sum(vessel, tree.mapped(tree.noise(0.22, 6.0, 2.5), (0.45, 0.49), (0.0, 1.0)), "MULTIPLY")
-    colour = tree.mixed(tree.sum(vessel, tree.mapped(tree.attribute("loose"), (0.0, 1.0), (0.06, 0.6)), "MULTIPLY"), colour, (0.70, 0.35, 0.38), "MULTIPLY")
+    net = tree.noise(0.22, 4.0, 2.5)
+    vessel = tree.sum(tree.mapped(net, (0.49, 0.53), (1.0, 0.0)), tree.mapped(net, (0.45, 0.49), (0.0, 1.0)), "MULTIPLY")
+    colour = tree.mixed(
+        tree.sum(vessel, tree.mapped(tree.attribute("loose"), (0.0, 1.0), (0.06, 0.6)), "MULTIPLY"),
+        colour,
+        (0.70, 0.35, 0.38),
+        "MULTIPLY",
+    )
     tree.feed("Base Color", colour)
     return tree.material
 
@@ -73,7 +78,7 @@ def tongue(name: str, looks: dict[str, Any]) -> Any:
     tree.principled(Roughness=0.5, IOR=1.4)
     _subsurface(tree, 0.45, 1.3, (1.0, 0.4, 0.3))
     _film(tree, looks["wet"], 0.5)
-    coat = tree.mapped(tree.noise(0.12, 5.0), (0.42, 0.7), (0.0, 0.45))
+    coat = tree.mapped(tree.noise(0.12, 3.0), (0.42, 0.7), (0.0, 0.45))
     colour = tree.mixed(coat, tree.colours(), (0.62, 0.36, 0.33))
     dots = tree.mapped(tree.cells(1.3), (0.1, 0.5), (0.25, 0.0))
     tree.feed("Base Color", tree.mixed(dots, colour, (0.65, 0.30, 0.28)))
@@ -88,10 +93,10 @@ def lining(name: str, looks: dict[str, Any]) -> Any:
     _subsurface(tree, 0.4, 1.5, (1.0, 0.4, 0.3))
     dry = tree.attribute("dry")
     tree.feed("Roughness", tree.mapped(dry, (0.0, 1.0), (0.40, 0.55)))
-    film = tree.mapped(tree.noise(0.3, 3.0), (0.35, 0.62), (0.05, 0.3 + 0.6 * looks["wet"]))
+    film = tree.mapped(tree.noise(0.3, 2.0), (0.35, 0.62), (0.05, 0.3 + 0.6 * looks["wet"]))
     tree.feed("Coat Weight", tree.sum(film, tree.mapped(dry, (0.0, 1.0), (1.0, 0.08)), "MULTIPLY"))
     tree.principled(Coat_Roughness=0.12, Coat_IOR=1.36)
-    blotch = tree.mapped(tree.noise(0.22, 6.0, 0.6), (0.4, 0.7), (0.0, 0.8))
+    blotch = tree.mapped(tree.noise(0.22, 4.0, 0.6), (0.4, 0.7), (0.0, 0.8))
     tree.feed("Base Color", tree.mixed(blotch, tree.colours(), (0.80, 0.55, 0.55), "MULTIPLY"))
     return tree.material
 

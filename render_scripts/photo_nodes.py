@@ -70,9 +70,7 @@ class Tree:
     def mapped(self, value: Any, source: tuple[float, float], target: tuple[float, float]) -> Any:
         """A value mapped from one range to another, clamped."""
         node = self.add("MapRange", clamp=True)
-        for key, number in zip(
-            ("From Min", "From Max", "To Min", "To Max"), (*source, *target), strict=True
-        ):
+        for key, number in zip(("From Min", "From Max", "To Min", "To Max"), (*source, *target), strict=True):
             node.inputs[key].default_value = number
         self.link(value, node.inputs["Value"])
         return node.outputs["Result"]

@@ -15,6 +15,7 @@ from photo_materials import make_materials
 _ENERGY = 6.0
 #: Value of ``Part.WIRE`` in a description.
 WIRE = 10
+_THROAT = (0.03, 0.006, 0.005, 1.0)
 #: Distance between the copies of the mouth, mm.
 _APART = 20000.0
 
@@ -50,9 +51,23 @@ def make_meshes(description: Description) -> list[Any]:
     out = []
     for record in description.record["pieces"]:
         mesh = _mesh(description, record)
+        mesh = _subdivided(mesh, record["smooth"]) if record["smooth"] else mesh
         mesh.materials.append(looks[record["material"]])
         out.append(mesh)
     return out
+
+
+def _subdivided(mesh: Any, levels: int) -> Any:
+    """The mesh after subdivision; a modifier on each copy would cost each copy its own mesh."""
+    thing = bpy.data.objects.new(mesh.name, mesh)
+    modifier = thing.modifiers.new("smooth", "SUBSURF")
+    modifier.levels = modifier.render_levels = levels
+    bpy.context.scene.collection.objects.link(thing)
+    graph = bpy.context.evaluated_depsgraph_get()
+    fine = bpy.data.meshes.new_from_object(thing.evaluated_get(graph), depsgraph=graph)
+    bpy.data.objects.remove(thing, do_unlink=True)
+    bpy.data.meshes.remove(mesh)
+    return fine
 
 
 def _add_piece(mesh: Any, record: dict[str, Any], number: int, place: Matrix) -> Any:
@@ -60,9 +75,6 @@ def _add_piece(mesh: Any, record: dict[str, Any], number: int, place: Matrix) ->
     thing = bpy.data.objects.new(record["name"], mesh)
     thing.pass_index = number
     thing.matrix_world = place
-    if record["smooth"]:
-        modifier = thing.modifiers.new("smooth", "SUBSURF")
-        modifier.levels = modifier.render_levels = record["smooth"]
     bpy.context.scene.collection.objects.link(thing)
     return thing
 
@@ -108,34 +120,46 @@ def _places(light: dict[str, Any]) -> list[tuple[float, float]]:
     return [(reach * math.cos(a), reach * math.sin(a)) for a in turns]
 
 
-def add_flash(pose: Matrix, light: dict[str, Any], distance: float) -> None:
-    """The flashes of a photo, aimed at the teeth."""
-    places = _places(light)
-    for x, y in places:
+def _add_flash(light: dict[str, Any]) -> list[Any]:
+    """The flashes round the lens."""
+    out = []
+    for _ in _places(light):
         lamp = bpy.data.lights.new("flash", "AREA")
         lamp.shape, lamp.size = "DISK", light["size"]
-        lamp.energy = _ENERGY * distance**2 * 2.0 / len(places)
         thing = bpy.data.objects.new("flash", lamp)
+        bpy.context.scene.collection.objects.link(thing)
+        out.append(thing)
+    return out
+
+
+def aim_flash(lamps: list[Any], pose: Matrix, light: dict[str, Any], distance: float) -> None:
+    """Move the flashes to a photo's camera and aim them at the teeth."""
+    for thing, (x, y) in zip(lamps, _places(light), strict=True):
+        thing.data.energy = _ENERGY * distance**2 * 2.0 / len(lamps)
         turn = Matrix.Rotation(math.atan2(x, distance), 4, "Y") @ Matrix.Rotation(
             -math.atan2(y, distance), 4, "X"
         )
         thing.matrix_world = pose @ Matrix.Translation((x, y, 5.0)) @ turn
-        bpy.context.scene.collection.objects.link(thing)
 
 
 def set_world(room: float) -> None:
-    """Dim light of the room from everywhere."""
+    """Dim light of the room from everywhere; where a camera looks past everything it is the throat."""
     world = bpy.data.worlds.new("room")
     bpy.context.scene.world = world
     world.use_nodes = True
-    world.node_tree.nodes["Background"].inputs[0].default_value = (room, room, room, 1.0)
+    tree = world.node_tree
+    mix, path = tree.nodes.new("ShaderNodeMix"), tree.nodes.new("ShaderNodeLightPath")
+    mix.data_type = "RGBA"
+    mix.inputs[6].default_value, mix.inputs[7].default_value = (room, room, room, 1.0), _THROAT
+    tree.links.new(path.outputs["Is Camera Ray"], mix.inputs[0])
+    tree.links.new(mix.outputs[2], tree.nodes["Background"].inputs[0])
 
 
 class Stage:
-    """Everything of a patient in one scene: per photo a copy of its pieces, a camera and flashes.
+    """Everything of a patient in one scene: per photo a copy of its pieces.
 
-    The copies share their meshes and stand so far apart that they do not light each other.  Thus
-    nothing but the camera changes from photo to photo, and Cycles reads the scene once for all.
+    The copies share their meshes and stand so far apart that they do not see each other.  Thus nothing
+    but camera and flash move from photo to photo, and Cycles reads the scene once for all.
 
     Args:
         description: the patient; the scene must be empty.
@@ -144,14 +168,14 @@ class Stage:
     def __init__(self, description: Description) -> None:
         self._camera, self._wires, self._defocus = _add_camera(), [], False
         self._records = {record["view"]: record for record in description.record["views"]}
-        meshes, light = make_meshes(description), description.record["looks"]["light"]
+        self._light = description.record["looks"]["light"]
+        self._lamps, meshes = _add_flash(self._light), make_meshes(description)
         for record in description.record["views"]:
             place = Matrix.Translation((_APART * record["view"], 0.0, 0.0))
             for number, piece in enumerate(description.record["pieces"], 1):
                 if record["view"] in piece["views"]:
                     thing = _add_piece(meshes[number - 1], piece, number, place)
                     self._wires += [thing] if piece["part"] == WIRE else []
-            add_flash(_pose(record), light, record["distance_mm"])
         render = bpy.context.scene.render
         render.resolution_percentage = 100
         render.resolution_x = description.record["width"]
@@ -165,4 +189,6 @@ class Stage:
 
     def show(self, view: int) -> None:
         """Look at one photo."""
-        aim(self._camera, self._records[view], self._defocus)
+        record = self._records[view]
+        aim(self._camera, record, self._defocus)
+        aim_flash(self._lamps, _pose(record), self._light, record["distance_mm"])

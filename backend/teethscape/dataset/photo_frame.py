@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from teethscape.dataset.mouth.gum_paint import lining_colour
-from teethscape.dataset.mouth.lining import LipStyle, bite_loop, fold_curve, lining, occlusal_loop
+from teethscape.dataset.mouth.lining import Lining, LipStyle, bite_loop, fold_curve, lining, occlusal_loop
 from teethscape.dataset.mouth.mirror import Plane, fitting_plane, grown, on_plane, rim
 from teethscape.dataset.mouth.opening import Opening, Ring, ring_of
 from teethscape.dataset.mouth.tissue import JawTissue
@@ -72,7 +72,8 @@ def random_opening(view: View, kind: str, rng: Rng) -> Opening:
 def _inner_loop(view: View, mouth: Mouth, camera: Camera, ring: Ring) -> np.ndarray:
     """(n, 3) inner end of the lining, camera mm."""
     folds = {
-        jaw: fold_curve(tissue.line, mouth.looks.tissue[jaw].vault.fold) for jaw, tissue in mouth.tissue.items()
+        jaw: fold_curve(tissue.line, mouth.looks.tissue[jaw].vault.fold)
+        for jaw, tissue in mouth.tissue.items()
     }
     if not view.is_occlusal:
         return bite_loop(camera, folds[Jaw.UPPER], folds[Jaw.LOWER], ring.angle)
@@ -83,21 +84,30 @@ def _inner_loop(view: View, mouth: Mouth, camera: Camera, ring: Ring) -> np.ndar
     return occlusal_loop(camera, folds[jaw], throat, ring)
 
 
-def lips_and_cheeks(
-    view: View, mouth: Mouth, camera: Camera, ring: Ring, rng: Rng, inner: np.ndarray | None = None
-) -> Piece:
-    """The lining of a view, from the vestibular fold or another loop (n, 3) in camera mm."""
-    style = LipStyle(
+def random_lips(rng: Rng) -> LipStyle:
+    """Thin or full lips, smooth or creased."""
+    return LipStyle(
         roll=float(rng.uniform(2.4, 4.2)),
         pouch=float(rng.uniform(3.0, 8.0)),
         rough=float(rng.uniform(0.5, 1.2)),
         seed=int(rng.integers(2**31)),
     )
-    made = lining(camera, ring, _inner_loop(view, mouth, camera, ring) if inner is None else inner, style)
+
+
+def _lining_piece(name: str, view: View, made: Lining, mouth: Mouth, rng: Rng) -> Piece:
+    """A lining, painted."""
     colour = lining_colour(made, mouth.looks.gums, rng)
     values = {"colour": colour, "dry": np.clip(made.way - 1.7, 0.0, 1.0)}
-    name = f"lining_{int(view)}" if inner is None else f"outside_{int(view)}"
-    return Piece(name, "lining", Part.LIPS_AND_CHEEKS, made.vertices, made.faces, [view], smooth=1, values=values)
+    part = Part.LIPS_AND_CHEEKS
+    return Piece(
+        f"{name}_{int(view)}", "lining", part, made.vertices, made.faces, [view], smooth=1, values=values
+    )
+
+
+def lips_and_cheeks(view: View, mouth: Mouth, camera: Camera, ring: Ring, rng: Rng) -> Piece:
+    """The lining of a view, from the vestibular fold to a ring."""
+    made = lining(camera, ring, _inner_loop(view, mouth, camera, ring), random_lips(rng))
+    return _lining_piece("lining", view, made, mouth, rng)
 
 
 def _band_places(view: View, rng: Rng) -> list[tuple[float, float]]:
@@ -233,7 +243,8 @@ def mirror_pieces(view: View, mouth: Mouth, camera: Camera, rng: Rng) -> list[Pi
     edge = Piece(f"rim_{int(view)}", "rim", Part.MIRROR_RIM, *rim(camera, window, wide, thick), [view])
     outer = ring_of(camera, random_opening(view, mouth.looks.tools.kind, rng), nearest)
     outer = grown(outer, float(rng.uniform(1.0, 1.15)), -float(rng.uniform(8.0, 20.0)))
-    outside = lips_and_cheeks(view, mouth, camera, outer, rng, window.points - np.array([0.0, 0.0, 0.3]))
+    around = lining(camera, outer, window.points - np.array([0.0, 0.0, 0.3]), random_lips(rng))
+    outside = _lining_piece("outside", view, around, mouth, rng)
     again = _seen_again(view, mouth, plane)
     return [inside, edge, outside, *again, *_tools(view, mouth, camera, outer, rng)]
 

@@ -143,7 +143,9 @@ def random_dentition(rng: Rng) -> Dentition:
         spacing=float(rng.uniform(0.15, 0.9)) if kind < 0.12 else 0.0,
         crowding=float(rng.uniform(0.05, 0.3)) if kind > 0.5 else 0.0,
         spread=float(rng.uniform(0.4, 0.9)),
-        shape=ShapeNoise(rms=float(rng.uniform(0.03, 0.09)), wear=float(rng.choice([0.06, 0.18, 0.5], p=[0.5, 0.35, 0.15]))),
+        shape=ShapeNoise(
+            rms=float(rng.uniform(0.03, 0.09)), wear=float(rng.choice([0.06, 0.18, 0.5], p=[0.5, 0.35, 0.15]))
+        ),
     )
 
 
@@ -167,7 +169,9 @@ def random_tissue(rng: Rng) -> dict[Jaw, TissueStyle]:
         frenum=float(rng.uniform(1.5, 4.5)),
     )
     lower = VaultStyle(
-        vault=float(rng.uniform(7.0, 11.0)), fold=float(rng.uniform(5.5, 8.5)), frenum=float(rng.uniform(0.5, 2.5))
+        vault=float(rng.uniform(7.0, 11.0)),
+        fold=float(rng.uniform(5.5, 8.5)),
+        frenum=float(rng.uniform(0.5, 2.5)),
     )
     return {Jaw.UPPER: TissueStyle(gingiva, upper), Jaw.LOWER: TissueStyle(gingiva, lower)}
 
@@ -243,14 +247,20 @@ def random_clinic(rng: Rng, width: int, height: int) -> Clinic:
 def random_tools(rng: Rng) -> Tools:
     """Retractors of plastic or metal, gloved fingers, or lips alone; a mirror or none."""
     kind = str(rng.choice(["plastic", "metal", "glove", "lips"], p=[0.45, 0.15, 0.3, 0.1]))
-    gloves = ((0.80, 0.76, 0.70), (0.80, 0.80, 0.80), (0.20, 0.30, 0.52), (0.30, 0.26, 0.46), (0.32, 0.50, 0.44))
-    plastics = ((0.72, 0.74, 0.76), (0.62, 0.60, 0.58), (0.55, 0.62, 0.75), (0.85, 0.85, 0.83))
+    gloves = (
+        (0.80, 0.76, 0.70),
+        (0.80, 0.80, 0.80),
+        (0.20, 0.30, 0.52),
+        (0.30, 0.26, 0.46),
+        (0.32, 0.50, 0.44),
+    )
+    plastics = ((0.50, 0.52, 0.54), (0.42, 0.40, 0.38), (0.36, 0.42, 0.52), (0.66, 0.66, 0.64))
     if kind == "glove":
         colour = gloves[int(rng.choice(5, p=[0.4, 0.25, 0.2, 0.08, 0.07]))]
     else:
         colour = (0.36, 0.355, 0.35) if kind == "metal" else plastics[int(rng.integers(4))]
     mirror = bool(rng.random() < 0.55)
-    clear = float(rng.choice([0.15, 0.5, 0.8]))
+    clear = float(rng.choice([0.25, 0.6, 0.85]))
     tint = _triple(np.array(colour) * rng.uniform(0.9, 1.1))
     return Tools(kind, tint, clear, mirror, mirror and bool(rng.random() < 0.25))
 
@@ -276,7 +286,9 @@ def random_light(rng: Rng) -> Light:
     """Ring, twin or single flash."""
     kind = str(rng.choice(["ring", "twin", "single"], p=[0.45, 0.4, 0.15]))
     reach = {"ring": (30.0, 45.0), "twin": (40.0, 70.0), "single": (25.0, 45.0)}[kind]
-    return Light(kind, float(rng.uniform(*reach)), float(rng.uniform(10.0, 24.0)), float(rng.uniform(0.005, 0.08)))
+    return Light(
+        kind, float(rng.uniform(*reach)), float(rng.uniform(10.0, 24.0)), float(rng.uniform(0.005, 0.08))
+    )
 
 
 def random_looks(rng: Rng, width: int = 640, height: int = 480) -> Looks:

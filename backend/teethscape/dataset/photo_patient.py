@@ -108,11 +108,13 @@ def _soft(mouth: Mouth, rng: Rng) -> list[Piece]:
         colour = gum_colour(tissue, list(mouth.crowns.values()), mouth.looks.gums, rng)
         part = Part.UPPER_GUM if jaw is Jaw.UPPER else Part.LOWER_GUM
         values = {"colour": colour, "loose": looseness(tissue, mouth.looks.gums)}
-        out.append(Piece(f"gum_{jaw}", "gum", part, tissue.vertices, tissue.faces, _views_of(jaw), values=values))
+        out.append(
+            Piece(f"gum_{jaw}", "gum", part, tissue.vertices, tissue.faces, _views_of(jaw), values=values)
+        )
     vertices, faces = tongue(mouth.tissue[Jaw.LOWER].line, mouth.looks.tongue, rng)
     base = np.array(mouth.looks.gums.lip) * np.array([1.15, 1.0, 1.05])
     colour = base * (1.0 + 0.08 * waves(vertices, 5.0, rng)[:, None])
-    views = [View.MANDIBULAR_OCCLUSAL]
+    views = _views_of(Jaw.LOWER)  # between closed teeth too: else one looks into the open
     return [*out, Piece("tongue", "tongue", Part.TONGUE, vertices, faces, views, values={"colour": colour})]
 
 
@@ -147,7 +149,9 @@ def _view_record(view: View, mouth: Mouth, camera: Camera, rng: Rng) -> dict[str
         "focus_mm": _focus(view, mouth, camera, rng),
         "fstop": mouth.looks.fstop,
         "focal_35mm": focal if mouth.looks.clinic.exif else None,
-        "distance_mm": float(np.median(camera.to_camera(np.vstack([c.centre for c in mouth.crowns.values()]))[:, 2])),
+        "distance_mm": float(
+            np.median(camera.to_camera(np.vstack([c.centre for c in mouth.crowns.values()]))[:, 2])
+        ),
         "exposure_error": float(np.exp(rng.normal(0.0, 0.06))),
         "seed": int(rng.integers(2**31)),
     }

@@ -94,5 +94,7 @@ def test_mirrored_photo_is_told(patient: PhotoPatient) -> None:
 def test_brackets_belong_to_their_tooth() -> None:
     made = make_photo_patient(2, PatientOptions(320, 240, Looks(braces=(Jaw.LOWER,))))
     brackets = [p for p in made.pieces if p.part is Part.BRACKET]
-    assert {p.fdi for p in brackets} == {f for f in made.mouth.crowns if jaw_of(f) is Jaw.LOWER and f % 10 <= 6}
+    assert {p.fdi for p in brackets} == {
+        f for f in made.mouth.crowns if jaw_of(f) is Jaw.LOWER and f % 10 <= 6
+    }
     assert made.record["width"] == 320

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         not PYTHON.exists(),
-        reason="Blender as a module is not installed: python3 examples/environment.py .venv-bpy --profile bpy",
+        reason="no Blender as a module: python3 examples/environment.py .venv-bpy --profile bpy",
     ),
 ]
 
@@ -122,7 +122,11 @@ def test_normals_are_those_of_the_meshes(made: tuple[Path, Path], view: View) ->
     normal = image[..., :3] / 127.5 - 1.0
     if record["mirrored"]:
         normal[..., 0] *= -1.0
-    teeth = (label(case, "parts", view, record["mirrored"]) == Part.TOOTH) & (buffer.owner > 0) & (buffer.owner < 100)
+    teeth = (
+        (label(case, "parts", view, record["mirrored"]) == Part.TOOTH)
+        & (buffer.owner > 0)
+        & (buffer.owner < 100)
+    )
     geometric = face_normals[buffer.face[teeth]] @ camera.rotation.T @ np.diag([1.0, -1.0, -1.0])
     cosine = (geometric * normal[teeth]).sum(axis=1)
     assert np.degrees(np.arccos(np.clip(np.median(cosine), -1.0, 1.0))) < 8.0  # smooth against flat

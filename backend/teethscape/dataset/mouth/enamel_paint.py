@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teethscape.dataset.mouth.fields import smooth_step
 from teethscape.dataset.mouth.nets import Array
@@ -53,7 +54,7 @@ def dentine(value: float, yellow: float) -> Array:
     return value * np.array([1.0, 0.93 - 0.17 * yellow, 0.80 - 0.46 * yellow])
 
 
-def concavity(vertices: Array, faces: Array) -> Array:
+def concavity(vertices: Array, faces: NDArray[np.int32]) -> Array:
     """(V,) mm by which the neighbours' mean lies outside a vertex: positive in fissures."""
     total, count = np.zeros_like(vertices), np.zeros(len(vertices))
     normal = np.zeros_like(vertices)
@@ -69,7 +70,7 @@ def concavity(vertices: Array, faces: Array) -> Array:
 
 
 def crown_places(crown: Crown) -> Array:
-    """(V, 3) mesial, buccal and occlusal place on the crown, -1 ... 1; the neck cap is left out of the range."""
+    """(V, 3) mesial, buccal and occlusal place on the crown, -1 ... 1 (neck cap left out)."""
     local = (crown.vertices - crown.centre) @ crown.axes
     low, high = np.percentile(local[~crown.cap], [1.0, 99.5], axis=0)
     return np.clip(2.0 * (local - low) / (high - low) - 1.0, -1.2, 1.2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from teethscape.dataset.gums import neck_ring
 from teethscape.dataset.mouth.nets import Array
@@ -67,7 +67,7 @@ def bumps(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> Ar
     return field / max(float(field.std()), 1e-9)
 
 
-def smooth_step(values: NDArray, low: float, high: float) -> NDArray:
+def smooth_step(values: NDArray, low: float | NDArray, high: float | NDArray) -> NDArray:
     """0 below ``low``, 1 above ``high``, smooth between."""
     t = np.clip((values - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
@@ -152,6 +152,6 @@ def _inside(line: Array, places: Array) -> NDArray[np.bool_]:
 
 def arch_map(line: ArchLine, places: Array) -> ArchMap:
     """The map at places (n, 2); rows of equal y are cheapest."""
-    distance, nearest = cKDTree(line.points[:, :2]).query(places)
+    distance, nearest = KDTree(line.points[:, :2]).query(places)
     sign = np.where(_inside(line.points[:, :2], places), -1.0, 1.0)
-    return ArchMap(sign * distance, line.points[nearest, 2], 0.3 * nearest)
+    return ArchMap(sign * distance, line.points[nearest, 2], np.asarray(0.3 * nearest))

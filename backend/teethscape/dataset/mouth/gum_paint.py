@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from teethscape.dataset.gums import neck_ring
 from teethscape.dataset.mouth.fields import smooth_step
@@ -59,11 +59,13 @@ def _mix(a: Array, b: Colour | Array, share: Array) -> Array:
     return a + (np.asarray(b) - a) * share[:, None]
 
 
-def gum_colour(tissue: JawTissue, crowns: Sequence[Crown], look: GumColours, rng: np.random.Generator) -> Array:
+def gum_colour(
+    tissue: JawTissue, crowns: Sequence[Crown], look: GumColours, rng: np.random.Generator
+) -> Array:
     """(n, 3) colour of a jaw's soft tissue."""
     points = tissue.vertices
     necks = np.vstack([neck_ring(c) for c in crowns if c.jaw is tissue.line.jaw])
-    near = cKDTree(necks).query(points, distance_upper_bound=12.0)[0]
+    near = KDTree(necks).query(points, distance_upper_bound=12.0)[0]
     near = np.minimum(near, 12.0) + 0.25 * waves(points, 2.5, rng)
     colour = np.tile(np.array(look.rim), (len(points), 1))
     colour = _mix(colour, look.firm, smooth_step(near, 0.4, 1.9))
@@ -82,7 +84,11 @@ def gum_colour(tissue: JawTissue, crowns: Sequence[Crown], look: GumColours, rng
     patches = smooth_step(waves(points, 3.0, rng) + 0.5 * waves(points, 1.2, rng), 0.1, 1.0)
     brown = look.pigment * patches * smooth_step(near, 0.6, 2.0) * (1.0 - smooth_step(near, line, line + 2.0))
     colour = _mix(colour, (0.17, 0.08, 0.075), 0.75 * brown)
-    red = look.inflamed * np.exp(-np.maximum(near, 0.0) / 1.1) * np.clip(0.7 + 0.6 * waves(points, 5.0, rng), 0, 1.5)
+    red = (
+        look.inflamed
+        * np.exp(-np.maximum(near, 0.0) / 1.1)
+        * np.clip(0.7 + 0.6 * waves(points, 5.0, rng), 0, 1.5)
+    )
     colour = colour * (1.0 - red[:, None] * np.array([0.08, 0.45, 0.42]))
     return np.clip(colour, 0.005, 0.95)
 

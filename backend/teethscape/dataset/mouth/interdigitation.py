@@ -57,13 +57,13 @@ def _gaps(crowns: Mapping[int, Crown]) -> dict[int, float]:
 def interdigitated(crowns: Mapping[int, Crown], most: float = 2.4) -> dict[int, Crown]:
     """Teeth of both jaws, each erupted or intruded by up to ``most`` mm until it meets the other jaw.
 
-    Incisors and canines move a third as far: lips and overbite hold them, not contact.
+    Incisors move a third as far: lips and overbite hold them, not contact.
     """
     out = dict(crowns)
     moved = dict.fromkeys(crowns, 0.0)
     for _ in range(_ROUNDS):
         for fdi, gap in _gaps(out).items():
-            limit = most if fdi % 10 > 3 else most / 3.0
+            limit = most if fdi % 10 > 2 else most / 3.0
             step = float(np.clip(moved[fdi] + 0.5 * gap, -limit, limit)) - moved[fdi]
             moved[fdi] += step
             sign = -1.0 if out[fdi].jaw is Jaw.UPPER else 1.0

@@ -166,7 +166,9 @@ def lining(camera: Camera, ring: Ring, inner: Array, style: LipStyle) -> Lining:
     profile = _lip_profile(style)[:, None, :]
     outside = ring.points + profile[..., :1] * aside - profile[..., 1:2] * deep
     rows = np.concatenate([curve[:-1], outside])
-    fold = wrapped_noise(rows.shape[:2], (3.5, 2.2), rng) + 0.5 * wrapped_noise(rows.shape[:2], (1.2, 5.0), rng)
+    fold = wrapped_noise(rows.shape[:2], (3.5, 2.2), rng) + 0.5 * wrapped_noise(
+        rows.shape[:2], (1.2, 5.0), rng
+    )
     strength = np.concatenate([np.linspace(0.2, 1.0, _ROWS - 1), np.linspace(0.5, 0.3, len(profile))])
     move = style.rough * strength[:, None] * fold
     wrinkle = wrapped_noise(rows.shape[:2], (2.5, 0.9), rng)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 Quads = NDArray[np.int32]
 
 
@@ -69,7 +70,7 @@ def surface_nets(field: NDArray, origin: Array, step: float) -> tuple[Array, Qua
         Vertices (n, 3) in mm and quads (m, 4), outward.
     """
     inside = field < 0
-    corners = [_corner(inside, o) for o in product((0, 1), repeat=3)]
+    corners = [_corner(inside, (i, j, k)) for i, j, k in product((0, 1), repeat=3)]
     count = np.sum(corners, axis=0, dtype=np.int8)
     active = (count > 0) & (count < 8)
     cells = np.argwhere(active)

@@ -68,7 +68,10 @@ def wrapped_noise(
     shape: tuple[int, int], smooth: tuple[float, float], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """(rows, columns) smooth noise of unit deviation, periodic along the columns."""
-    field = ndimage.gaussian_filter(rng.normal(size=shape), smooth, mode=("nearest", "wrap"))
+    field = rng.normal(size=shape)
+    for axis, (width, mode) in enumerate(zip(smooth, ("nearest", "wrap"), strict=True)):
+        if width > 0.0:
+            field = ndimage.gaussian_filter1d(field, width, axis=axis, mode=mode)
     return field / max(float(field.std()), 1e-9)
 
 

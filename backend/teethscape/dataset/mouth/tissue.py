@@ -86,7 +86,11 @@ def _map_of(grid: Grid, line: ArchLine) -> ArchMap:
 
 
 def _with_columns(
-    base: Array, above: Array, grid: Grid, teeth: Sequence[Crown], style: tuple[GingivaStyle, dict[int, float]]
+    base: Array,
+    above: Array,
+    grid: Grid,
+    teeth: Sequence[Crown],
+    style: tuple[GingivaStyle, dict[int, float]],
 ) -> Array:
     """The field with a column of gum round every tooth."""
     for crown in teeth:

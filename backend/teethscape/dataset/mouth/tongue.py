@@ -34,7 +34,9 @@ def tongue(line: ArchLine, style: TongueStyle, rng: np.random.Generator) -> tupl
         np.array([-style.half - 8.0, front - 3.0, line.level - 16.0]),
         np.array([style.half + 8.0, front + 52.0, line.level + style.height + 6.0]),
     )
-    x, y, z = (axis.reshape(s) for axis, s in zip(grid.axes(), ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True))
+    x, y, z = (
+        axis.reshape(s) for axis, s in zip(grid.axes(), ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True)
+    )
     wide = style.half * (0.82 + 0.18 * np.clip((y - front) / 30.0, 0.0, 1.2))
     rise = 0.10 * (y - front)  # the back of the tongue lies higher than its tip
     u, v, w = x / wide, (y - front - 30.0) / 30.0, (z - line.level - style.height + 10.0 - rise) / 10.0

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from teethscape.dataset.mouth.nets import Array, Quads
-from teethscape.dataset.mouth.opening import Ring, in_world, ring_grid
+from teethscape.dataset.mouth.opening import Ring, in_world, ring_grid, wrapped_noise
 from teethscape.parametric.camera import Camera
 
 _AROUND = 20
@@ -99,14 +99,11 @@ def band(camera: Camera, ring: Ring, style: Band) -> tuple[Array, Quads]:
 
 def _folds(shape: tuple[int, int], rng: np.random.Generator) -> Array:
     """(rows, columns) creases of a glove, mostly across the finger; about -1 ... 1."""
-    warp = ndimage.gaussian_filter(rng.normal(size=shape), (5.0, 2.5), mode=("nearest", "wrap"))
-    warp = warp / warp.std()
+    warp = wrapped_noise(shape, (5.0, 2.5), rng)
     row = np.arange(shape[0])[:, None] / 3.2
     ridge = 1.0 - np.abs(np.sin(row + 1.9 * warp)) ** 0.7
-    where = ndimage.gaussian_filter(rng.normal(size=shape), (7.0, 3.0), mode=("nearest", "wrap"))
-    gate = np.clip(0.4 + 0.8 * where / where.std(), 0.0, 1.5)
-    soft = ndimage.gaussian_filter(rng.normal(size=shape), (4.0, 2.0), mode=("nearest", "wrap"))
-    return ridge * gate + 0.5 * soft / soft.std()
+    gate = np.clip(0.4 + 0.8 * wrapped_noise(shape, (7.0, 3.0), rng), 0.0, 1.5)
+    return ridge * gate + 0.5 * wrapped_noise(shape, (4.0, 2.0), rng)
 
 
 def finger(camera: Camera, ring: Ring, style: Finger) -> tuple[Array, Quads]:

@@ -40,8 +40,8 @@ def _rugae(x: Array, y: Array, style: VaultStyle, rng: np.random.Generator) -> A
     crest = np.cos(2.0 * np.pi * sway / style.spacing + phase)
     folds = style.rugae * (np.maximum(crest, -0.35) ** 3 + 0.3 * crest)
     broken = np.clip(0.75 + 0.5 * bumps(u.shape, 2.2, rng), 0.0, 1.3)
-    zone = np.exp(-(np.maximum(np.abs(v - 14.0) - 4.5, 0.0) / 2.6) ** 2) * np.exp(
-        -(np.maximum(np.abs(u) - 11.0, 0.0) / 3.0) ** 2
+    zone = np.exp(-((np.maximum(np.abs(v - 14.0) - 4.5, 0.0) / 2.6) ** 2)) * np.exp(
+        -((np.maximum(np.abs(u) - 11.0, 0.0) / 3.0) ** 2)
     )
     folds = folds * broken * zone * (1.0 - np.exp(-((u / 1.6) ** 2)))
     raphe = 0.5 * np.exp(-((u / 0.7) ** 2)) * np.clip((v - 8.0) / 8.0, 0.0, 1.0)

@@ -72,7 +72,10 @@ def test_teeth_erupt_into_contact(crowns: dict[int, Crown]) -> None:
     grown = interdigitated(crowns)
     before, after = _gaps(crowns), _gaps(grown)
     back = [fdi for fdi in before if fdi % 10 >= 4 and fdi in after]
-    assert np.median(np.abs([after[f] for f in back])) < 0.35 * np.median(np.abs([before[f] for f in back])) + 0.05
+    assert (
+        np.median(np.abs([after[f] for f in back]))
+        < 0.35 * np.median(np.abs([before[f] for f in back])) + 0.05
+    )
     moved = [np.abs(grown[f].centre - crowns[f].centre) for f in crowns]
     assert np.max(moved) <= 2.4 + 1e-9
     assert np.max(np.array(moved)[:, :2]) == 0.0
@@ -116,7 +119,8 @@ def test_paint_is_a_colour_and_fillings_have_an_edge(crowns: dict[int, Crown]) -
         colour = enamel_colour(crowns[fdi], Shade(), rng)
         assert colour.min() > 0.0
         assert colour.max() < 1.0
-        assert (colour[:, 0].mean() > colour[:, 2].mean()) and colour.std(axis=0).min() > 0.005
+        assert colour[:, 0].mean() > colour[:, 2].mean()
+        assert colour.std(axis=0).min() > 0.005
     field = filling_field(crowns[46], Filling.AMALGAM, rng)
     assert 0.01 < (field > 0).mean() < 0.5
     assert (filling_field(crowns[46], Filling.GOLD, rng) > 0).all()
