@@ -46,7 +46,9 @@ def one_case(seed: int, folder: Path, arguments: argparse.Namespace) -> dict[str
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--blender-python", default="python", help="a Python that has bpy")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=4)

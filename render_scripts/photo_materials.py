@@ -61,7 +61,9 @@ def gum(name: str, looks: dict[str, Any]) -> Any:
     blotch = tree.mapped(tree.noise(0.3, 3.0), (0.4, 0.7), (0.0, 0.7))
     colour = tree.mixed(blotch, tree.colours(), (0.86, 0.62, 0.62), "MULTIPLY")
     net = tree.noise(0.22, 4.0, 2.5)
-    vessel = tree.sum(tree.mapped(net, (0.49, 0.53), (1.0, 0.0)), tree.mapped(net, (0.45, 0.49), (0.0, 1.0)), "MULTIPLY")
+    vessel = tree.sum(
+        tree.mapped(net, (0.49, 0.53), (1.0, 0.0)), tree.mapped(net, (0.45, 0.49), (0.0, 1.0)), "MULTIPLY"
+    )
     colour = tree.mixed(
         tree.sum(vessel, tree.mapped(tree.attribute("loose"), (0.0, 1.0), (0.06, 0.6)), "MULTIPLY"),
         colour,
