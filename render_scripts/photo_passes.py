@@ -29,7 +29,7 @@ def configure(samples: int, seed: int) -> None:
     cycles.use_light_tree = False  # a few lamps side by side: choosing among them is not worth its time
     cycles.filter_width = 1.2
     # Most of the denoiser's time goes into cleaning its guides, which changes nothing to see.
-    cycles.denoising_prefilter, cycles.denoising_quality = "NONE", "FAST"
+    cycles.denoising_prefilter, cycles.denoising_quality = "FAST", "FAST"
     scene.render.use_persistent_data = True
     scene.render.film_transparent = False
     scene.render.use_compositing = scene.render.use_sequencer = False
