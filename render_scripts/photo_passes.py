@@ -40,7 +40,9 @@ def configure(samples: int, seed: int) -> None:
 
 def has_denoiser() -> bool:
     """Whether this Blender was built with Open Image Denoise (Debian's is not)."""
-    return bool(getattr(bpy.app.build_options, "openimagedenoise", True))
+    import _cycles  # Blender's own; it is there only once bpy is
+
+    return bool(getattr(_cycles, "with_openimagedenoise", False))
 
 
 def render_array(path: Path) -> np.ndarray:
