@@ -20,7 +20,7 @@ from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import measure
 from teethscape.parametric.numbering.number import require_sure
 from teethscape.parametric.numbering.outline import believed, outlines
-from teethscape.parametric.numbering.read import Reader
+from teethscape.parametric.numbering.read import BiteScene, Reader
 from teethscape.parametric.numbering.rivals import renumbered, settle, weigh_rival
 from teethscape.parametric.numbering.search import Found
 from teethscape.parametric.prior import load_prior
@@ -207,10 +207,11 @@ def test_a_sliver_in_its_place_says_that_the_tooth_exists(settled):
     rest = columns > np.quantile(columns, 0.6)
     labels[rows[rest], columns[rest]] = 0
     reader = Reader(PRIOR, settled.guess.state)
-    seen = reader.overlaps(view, labels, settled.guess.views[view].camera, TEETH)
-    others = {int(i): int(i) for i in seen.ids if i != 16}
-    assert reader.peeping(seen, others) == {16}
-    assert reader.peeping(seen, {**others, 16: 16}) == frozenset()
+    scene = BiteScene(view, labels, settled.guess.views[view].camera, frozenset(TEETH))
+    others = {int(i): int(i) for i in np.unique(labels) if i not in (0, 16)}
+    assert reader.peeping(scene, others, frozenset({16})) == {16}
+    assert reader.peeping(scene, {**others, 16: 16}, frozenset({16})) == frozenset()
+    assert reader.peeping(scene, others, frozenset({26})) == frozenset()  # 16 explains its own sliver
 
 
 def test_a_refusal_names_the_two_teeth_of_which_one_is_missing(settled):

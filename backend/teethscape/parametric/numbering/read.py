@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
@@ -35,8 +36,10 @@ _CREDIBLE = 0.25
 _MOST_OF_TOOTH = 0.5
 #: Part of a tooth's place that scraps must cover to say that it exists.
 _HINT = 0.1
-#: The same for a sliver in a bite view.
-_PEEP = 0.3
+#: A sliver of a bite view that drawn teeth cover less than this is explained by none of them.
+_EXPLAINED = 0.3
+#: How far it may lie from a tooth that it shows, in sides of the median label, and its least area against it.
+_BESIDE, _LEAST_SLIVER = 0.25, 0.05
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,23 @@ class Overlaps:
         return self.shared / np.maximum(self.area[:, None] + self.shown - self.shared, 1)
 
 
+@dataclass(frozen=True)
+class BiteScene:
+    """A bite view and the teeth that it may show.
+
+    Attributes:
+        view: which view.
+        labels: (h, w) instance ids, 0 = none.
+        camera: in px of the labels, for teeth in occlusion.
+        drawn: FDI numbers of the teeth.
+    """
+
+    view: View
+    labels: NDArray[np.int32]
+    camera: Camera
+    drawn: frozenset[int]
+
+
 class Reader:
     """Reads numbers off a fitted arch.
 
@@ -83,15 +103,7 @@ class Reader:
             camera: in px of the labels, for teeth in occlusion.
             present: FDI numbers of the teeth to draw.
         """
-        factor = _COMPARED_SIZE / max(labels.shape)
-        size = round(labels.shape[1] * factor), round(labels.shape[0] * factor)
-        small = _shrunk(labels, size)
-        wanted = frozenset(present)
-        indices = np.array([i for i, f in enumerate(self.prior.fdi) if f in wanted])
-        teeth = visible_teeth(self.prior, indices, view)
-        sight = camera_in_view(self.arch, view, camera.resized(*size))
-        buffer = render_ids(build_soup(self.arch, teeth, view), sight)
-        painted = tooth_map(self.prior, buffer)
+        small, painted = self._painted(view, labels, camera, present)
         count = len(self.prior.fdi)
         ids = np.unique(small[small > 0])
         shown = np.bincount(painted[painted >= 0], minlength=count)
@@ -101,6 +113,19 @@ class Reader:
             shared[row] = np.bincount(own[own >= 0], minlength=count)
         area = np.array([(small == identity).sum() for identity in ids])
         return Overlaps(ids, area, shared, shown)
+
+    def _painted(
+        self, view: View, labels: NDArray[np.int32], camera: Camera, present: Iterable[int]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Labels and drawn teeth (indices into ``prior.fdi``, -1 none) at the compared size, both (h, w)."""
+        factor = _COMPARED_SIZE / max(labels.shape)
+        size = round(labels.shape[1] * factor), round(labels.shape[0] * factor)
+        wanted = frozenset(present)
+        indices = np.array([i for i, f in enumerate(self.prior.fdi) if f in wanted])
+        teeth = visible_teeth(self.prior, indices, view)
+        sight = camera_in_view(self.arch, view, camera.resized(*size))
+        buffer = render_ids(build_soup(self.arch, teeth, view), sight)
+        return _shrunk(labels, size), tooth_map(self.prior, buffer)
 
     def numbers(self, seen: Overlaps) -> dict[int, int]:
         """FDI number of each instance that one tooth clearly explains, by id."""
@@ -144,23 +169,46 @@ class Reader:
                 out[identity] = tooth
         return out
 
-    def hinted(self, seen: Overlaps, numbers: Mapping[int, int], part: float = _HINT) -> frozenset[int]:
-        """Teeth whose place holds scraps that no number was given to: they exist, unoutlined.
-
-        Args:
-            seen: how instances and teeth cover each other.
-            numbers: FDI number of each numbered instance.
-            part: share of a tooth's place that must be covered.
-        """
+    def hinted(self, seen: Overlaps, numbers: Mapping[int, int]) -> frozenset[int]:
+        """Teeth whose place holds scraps that no number was given to: they exist, unoutlined."""
         covered = seen.shared[~np.isin(seen.ids, list(numbers))].sum(axis=0)
         return frozenset(
-            self.prior.fdi[i] for i in np.flatnonzero(covered > part * np.maximum(seen.shown, 1))
+            self.prior.fdi[i] for i in np.flatnonzero(covered > _HINT * np.maximum(seen.shown, 1))
         )
 
-    def peeping(self, seen: Overlaps, numbers: Mapping[int, int]) -> frozenset[int]:
-        """Teeth of which a bite view shows a sliver that lies where the tooth is expected."""
-        mostly = seen.shared >= _COVERED * seen.area[:, None]
-        return self.hinted(replace(seen, shared=np.where(mostly, seen.shared, 0)), numbers, _PEEP)
+    def peeping(
+        self, scene: BiteScene, numbers: Mapping[int, int], doubtful: frozenset[int]
+    ) -> frozenset[int]:
+        """Doubtful teeth of which a bite view shows a sliver that no other tooth explains.
+
+        Args:
+            scene: the view, with the teeth that are not doubted.
+            numbers: FDI number of each numbered instance.
+            doubtful: teeth that may be missing.
+        """
+        small, painted = self._painted(scene.view, scene.labels, scene.camera, scene.drawn - doubtful)
+        ids, area = np.unique(small[small > 0], return_counts=True)
+        if not len(ids) or not doubtful:
+            return frozenset()
+        far = {fdi: self._distance(scene, fdi) for fdi in doubtful}
+        side, out = np.sqrt(np.median(area)), set()
+        for identity in ids[area >= _LEAST_SLIVER * np.median(area)]:
+            own = small == identity
+            if int(identity) in numbers or (painted[own] >= 0).mean() > _EXPLAINED:
+                continue
+            beside = {fdi: float(distance[own].mean()) for fdi, distance in far.items()}
+            nearest = min(beside, key=lambda fdi: beside[fdi])
+            if beside[nearest] < _BESIDE * side:
+                out.add(nearest)
+        return frozenset(out)
+
+    def _distance(self, scene: BiteScene, fdi: int) -> NDArray[np.float32]:
+        """(h, w) px from the whole silhouette of a tooth at the compared size; infinite if it is not seen."""
+        _, painted = self._painted(scene.view, scene.labels, scene.camera, {fdi})
+        if not (painted >= 0).any():
+            return np.full(painted.shape, np.inf, np.float32)
+        distance = cv2.distanceTransform((painted < 0).astype(np.uint8), cv2.DIST_L2, 3)
+        return np.asarray(distance, np.float32)
 
 
 def _shrunk(labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from teethscape.dental.fdi import Jaws, jaw_of
-from teethscape.dental.views import View
+from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.fit import MODES as FIT_MODES
+from teethscape.parametric.numbering.expect import expected_state
+from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.photo_set import SCRAP, PhotoSet
-from teethscape.parametric.numbering.read import Reader
+from teethscape.parametric.numbering.read import BiteScene, Reader
 from teethscape.parametric.numbering.search import Found
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.rims import camera_in_view
@@ -47,7 +49,7 @@ class Numbering:
 def build_numbering(photos: PhotoSet, found: Found, jaws: Jaws) -> Numbering:
     """Everything that the best numbering says, at the given photos' size."""
     guess = found.settled.guess
-    reader = Reader(guess.layout.prior, guess.state)
+    reader = Reader(guess.layout.prior, expected_state(guess))
     fdi = {view: photos.numbers(view, found.settled.believed(view)) for view in guess.views}
     known = frozenset(n for names in fdi.values() for n in names.values())
     shown: set[int] = set()
@@ -55,8 +57,9 @@ def build_numbering(photos: PhotoSet, found: Found, jaws: Jaws) -> Numbering:
         seen = reader.overlaps(view, photos.labels[view], numbered.camera, known | guess.layout.teeth)
         fdi[view] = reader.merged(seen, reader.credible(seen, fdi[view]), known)
         shown |= {n for n in fdi[view].values() if jaw_of(n) in view.jaws}
-        hints = reader.hinted if view.is_occlusal else reader.peeping
-        shown |= {n for n in hints(seen, fdi[view]) if n % 10 == _LAST_PLACE}
+        if view.is_occlusal:
+            shown |= {n for n in reader.hinted(seen, fdi[view]) if n % 10 == _LAST_PLACE}
+    shown |= _peeping(photos, guess, reader, fdi)
     cameras = {
         view: camera_in_view(reader.arch, view, numbered.camera).resized(
             photos.views[view].width, photos.views[view].height
@@ -66,6 +69,19 @@ def build_numbering(photos: PhotoSet, found: Found, jaws: Jaws) -> Numbering:
     present = frozenset(n for n in shown if jaw_of(n) in jaws.members)
     state = replace(guess.state, shape=guess.state.shape[:, :FIT_MODES])
     return Numbering(fdi, present, guess.layout.prior, cameras, state, found.margin, left_out(photos, fdi))
+
+
+def _peeping(
+    photos: PhotoSet, guess: Guess, reader: Reader, fdi: Mapping[View, Mapping[int, int]]
+) -> set[int]:
+    """Second molars that no label is said to be, but of which a bite view shows a sliver."""
+    known = frozenset(n for names in fdi.values() for n in names.values())
+    last = {n for n in reader.prior.fdi if n % 10 == _LAST_PLACE} - photos.absent
+    out: set[int] = set()
+    for view in BITE_VIEWS:
+        scene = BiteScene(view, photos.labels[view], guess.views[view].camera, known | guess.layout.teeth)
+        out |= reader.peeping(scene, fdi[view], frozenset(last - known))
+    return out
 
 
 def left_out(photos: PhotoSet, fdi: Mapping[View, Mapping[int, int]]) -> tuple[str, ...]:
