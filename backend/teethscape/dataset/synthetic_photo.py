@@ -32,11 +32,13 @@ class SyntheticPhoto:
         view: which photograph it is.
         pixels: (h, w, 3) uint8 RGB.
         labels: (h, w) uint8 FDI number, 0 none.
+        gum: (h, w) true where gum or palate is seen.
     """
 
     view: View
     pixels: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    gum: NDArray[np.bool_]
 
 
 def _expose(linear: FloatImage, teeth: NDArray[np.bool_], rng: Rng) -> FloatImage:
@@ -78,7 +80,7 @@ def draw_photo(prior: ToothPrior, view: View, rng: Rng) -> SyntheticPhoto:
     framed_picture, hidden = surround(lit, teeth, seen.label > 0, view.is_occlusal, rng)
     pixels = _develop(_expose(framed_picture, teeth & ~hidden, rng), seen, rng)
     labels = np.where(teeth & ~hidden, seen.label, 0).astype(np.uint8)
-    return SyntheticPhoto(view, pixels, labels)
+    return SyntheticPhoto(view, pixels, labels, (seen.label == GUM) & ~hidden)
 
 
 def _on_side(fdi: int, view: View) -> bool:

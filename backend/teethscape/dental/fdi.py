@@ -14,6 +14,17 @@ class Jaw(str, Enum):
     __str__ = str.__str__
 
 
+class ToothClass(str, Enum):
+    """What a permanent tooth is made for."""
+
+    INCISOR = "incisor"
+    CANINE = "canine"
+    PREMOLAR = "premolar"
+    MOLAR = "molar"
+
+    __str__ = str.__str__
+
+
 class Jaws(str, Enum):
     """Which jaws a job reconstructs."""
 
@@ -57,6 +68,14 @@ def is_left(fdi: int) -> bool:
 def is_permanent(fdi: int) -> bool:
     """True for the permanent teeth 11-18, 21-28, 31-38 and 41-48."""
     return fdi // 10 in (1, 2, 3, 4) and 1 <= fdi % 10 <= 8
+
+
+def tooth_class(fdi: int) -> ToothClass:
+    """Class of a permanent tooth."""
+    place = fdi % 10
+    if place <= 3:
+        return ToothClass.CANINE if place == 3 else ToothClass.INCISOR
+    return ToothClass.PREMOLAR if place <= 5 else ToothClass.MOLAR
 
 
 def mirrored(fdi: int) -> int:

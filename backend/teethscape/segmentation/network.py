@@ -30,6 +30,7 @@ class PixelMaps:
         energy: (h, w) distance to the tooth's border, 1 at its middle.
         upper: (h, w) tooth of the upper jaw, meaningful inside teeth.
         kind: (7, h, w) place in the quadrant (1 central incisor ... 7 second molar), meaningful inside teeth.
+        gum: (h, w) pixel belongs to a gum or the palate.
     """
 
     tooth: FloatImage
@@ -37,16 +38,18 @@ class PixelMaps:
     energy: FloatImage
     upper: FloatImage
     kind: FloatImage
+    gum: FloatImage
 
     @property
     def stacked(self) -> FloatImage:
-        """All maps as (11, h, w)."""
-        return np.concatenate([np.stack([self.tooth, self.boundary, self.energy, self.upper]), self.kind])
+        """All maps as (12, h, w)."""
+        first = np.stack([self.tooth, self.boundary, self.energy, self.upper])
+        return np.concatenate([first, self.kind, self.gum[None]])
 
     @classmethod
     def of(cls, maps: FloatImage) -> PixelMaps:
-        """From (11, h, w)."""
-        return cls(maps[0], maps[1], maps[2], maps[3], maps[4:])
+        """From (12, h, w)."""
+        return cls(maps[0], maps[1], maps[2], maps[3], maps[4 : 4 + KINDS], maps[4 + KINDS])
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class SegmentationRuntime:
     def average(self, pixels: NDArray[np.uint8], long_sides: tuple[int, ...], size: int) -> PixelMaps:
         """Maps averaged over scales, each once plain and once evenly lit, one of the two mirrored."""
         height, width = scaled(pixels, size).shape[:2]
-        total = np.zeros((4 + KINDS, height, width), np.float32)
+        total = np.zeros((4 + KINDS + 1, height, width), np.float32)
         for number, long_side in enumerate(long_sides):
             picture = scaled(pixels, long_side)
             mirrored, straight = picture, evenly_lit(picture)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from teethscape.dataset.noise import fractal_noise, smooth_noise
 from teethscape.dental.views import View
-from teethscape.segmentation.train_photos import NO_VIEW, TrainingPhoto
+from teethscape.segmentation.train_photos import NO_GUM, NO_VIEW, TrainingPhoto
 
 Rng = np.random.Generator
 #: Height and width of a training crop in px.
@@ -79,11 +79,12 @@ def crop_photo(photo: TrainingPhoto, place: Placement, rng: Rng) -> TrainingPhot
     border = [int(v) for v in rng.choice([0, 0, 128, 255]) * np.ones(3)]
     cropped = cv2.remap(pixels, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border)
     teeth = cv2.remap(photo.teeth, *maps, cv2.INTER_NEAREST)
+    gum = cv2.remap(photo.gum, *maps, cv2.INTER_NEAREST)
     ignore = cv2.remap(photo.ignore.astype(np.uint8), *maps, cv2.INTER_NEAREST) > 0
     view = photo.view
     if place.flipped and view != NO_VIEW:
         view = int(_MIRRORED_VIEW.get(View(view), View(view)))
-    return TrainingPhoto(cropped.astype(np.uint8), teeth.astype(np.uint8), ignore, view)
+    return TrainingPhoto(cropped.astype(np.uint8), teeth.astype(np.uint8), gum.astype(np.uint8), ignore, view)
 
 
 def _colour_matrix(strength: float, rng: Rng) -> NDArray[np.float32]:
@@ -161,15 +162,15 @@ def _optics(image: NDArray[np.floating], rng: Rng) -> NDArray[np.float32]:
 
 
 def _cut_out(photo: TrainingPhoto, rng: Rng) -> TrainingPhoto:
-    """Cover up to three boxes or discs with flat colour; what they hide is no tooth."""
-    pixels, teeth = photo.pixels.copy(), photo.teeth.copy()
+    """Cover up to three boxes or discs with flat colour; what they hide is neither tooth nor gum."""
+    pixels, teeth, gum = photo.pixels.copy(), photo.teeth.copy(), photo.gum.copy()
     for _ in range(int(rng.integers(1, 4))):
         spot = tuple(int(v) for v in rng.uniform(0, 1, 2) * CROP[::-1])
         half = [int(v) for v in rng.uniform(6, 45, 2)]
         colour = [int(v) for v in rng.uniform(0, 255, 3)]
-        for image, value in ((pixels, colour), (teeth, 0)):
+        for image, value in ((pixels, colour), (teeth, 0), (gum, NO_GUM)):
             cv2.ellipse(image, spot, half, float(rng.uniform(0, 1)), 0, 360, value, -1)
-    return replace(photo, pixels=pixels, teeth=teeth)
+    return replace(photo, pixels=pixels, teeth=teeth, gum=gum)
 
 
 def augment(photo: TrainingPhoto, place: Placement, rng: Rng) -> TrainingPhoto:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from teethscape.segmentation.train_network import SegmentationNetwork
+from teethscape.segmentation.train_network import KINDS, SegmentationNetwork
 
 
 class _Answer(nn.Module):
@@ -19,9 +19,12 @@ class _Answer(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixel probabilities (n, 11, h, w), views (n, 6) and "upside down" (n, 1)."""
+        """Pixel probabilities (n, 12, h, w), views (n, 6) and "upside down" (n, 1)."""
         pixels, views, turned = self.network(image)
-        maps = torch.cat([torch.sigmoid(pixels[:, :4]), torch.softmax(pixels[:, 4:], dim=1)], dim=1)
+        kinds, gum = pixels[:, 4 : 4 + KINDS], pixels[:, 4 + KINDS :]
+        maps = torch.cat(
+            [torch.sigmoid(pixels[:, :4]), torch.softmax(kinds, dim=1), torch.sigmoid(gum)], dim=1
+        )
         return maps, torch.softmax(views, dim=1), torch.sigmoid(turned)
 
 

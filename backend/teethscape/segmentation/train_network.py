@@ -11,9 +11,9 @@ from torch import Tensor, nn
 WIDTHS = (16, 32, 64, 128, 160)
 #: Residual blocks per level; the coarse levels are cheap and see the whole arch.
 DEPTHS = (1, 1, 2, 2, 1)
-#: Pixel outputs: tooth, boundary, energy, upper jaw, then tooth kinds 1-7 (FDI number modulo 10).
+#: Pixel outputs: tooth, boundary, energy, upper jaw, tooth kinds 1-7 (FDI number modulo 10), gum.
 KINDS = 7
-PIXEL_CHANNELS = 4 + KINDS
+PIXEL_CHANNELS = 4 + KINDS + 1
 #: Picture outputs: the five views and "not teeth".
 VIEW_CLASSES = 6
 
@@ -40,7 +40,7 @@ class Residual(nn.Module):
 class SegmentationNetwork(nn.Module):
     """U-Net with additive skips, a pixel-shuffle head and a head for the whole picture.
 
-    Input (n, 3, h, w), RGB in [0, 1], h and w multiples of 32.  Output: logits (n, 11, h, w) of the pixel
+    Input (n, 3, h, w), RGB in [0, 1], h and w multiples of 32.  Output: logits (n, 12, h, w) of the pixel
     channels, (n, 6) view classes and (n, 1) "upside down".
     """
 

@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 
 from teethscape.dataset.cut_masks import cut_teeth, read_cuts
 from teethscape.dataset.negatives import draw_negative
+from teethscape.dataset.surfaces import GUM
 from teethscape.dental.views import View
 
+#: What a photo's truth says of gum at a pixel.
+NO_GUM, GUM_SEEN, GUM_UNKNOWN = 0, 1, 2
+#: Part of a rendered case that is seen directly beside a mirror (``docs/synthetic-photos.md``).
+_BESIDE_MIRROR = 11
 #: Third value of a view target: a picture without teeth.
 NO_VIEW = len(View)
 #: Longer side in px to which real photos are reduced once.
@@ -26,12 +31,14 @@ class TrainingPhoto:
     Attributes:
         pixels: (h, w, 3) uint8 RGB.
         teeth: (h, w) uint8 FDI number, 0 none.
+        gum: (h, w) uint8 ``NO_GUM``, ``GUM_SEEN`` or ``GUM_UNKNOWN``.
         ignore: (h, w) true where teeth may be seen that nobody labelled.
         view: number of the view, ``NO_VIEW`` for a picture without teeth.
     """
 
     pixels: NDArray[np.uint8]
     teeth: NDArray[np.uint8]
+    gum: NDArray[np.uint8]
     ignore: NDArray[np.bool_]
     view: int
 
@@ -54,6 +61,7 @@ def _reduced(photo: TrainingPhoto) -> TrainingPhoto:
     return TrainingPhoto(
         cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8),
         cv2.resize(photo.teeth, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8),
+        cv2.resize(photo.gum, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8),
         cv2.resize(photo.ignore.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0,
         photo.view,
     )
@@ -96,19 +104,38 @@ def read_case(folder: Path) -> list[TrainingPhoto]:
             jaws = _read(folder / "labels" / "jaws" / f"{view.value}.png")
             teeth = cut_teeth(pixels, jaws, read_cuts()[view.value])
             ignore = np.zeros(teeth.shape, bool)
-        photos.append(_reduced(TrainingPhoto(pixels, teeth, ignore, int(view))))
+        gum = np.where(teeth > 0, NO_GUM, GUM_UNKNOWN).astype(np.uint8)
+        photos.append(_reduced(TrainingPhoto(pixels, teeth, gum, ignore, int(view))))
     return photos
 
 
 def bank_photo(picture: Path) -> TrainingPhoto:
     """One photo of a synthetic bank."""
     pixels = _read(picture, cv2.IMREAD_COLOR)[..., ::-1].copy()
-    teeth = _read(picture.with_suffix(".png"))
-    return TrainingPhoto(pixels, teeth, np.zeros(teeth.shape, bool), int(picture.stem) % len(View))
+    labels = _read(picture.with_suffix(".png"))
+    gum = np.where(labels == GUM, GUM_SEEN, NO_GUM).astype(np.uint8)
+    teeth = np.where(labels == GUM, 0, labels).astype(np.uint8)
+    return TrainingPhoto(pixels, teeth, gum, np.zeros(teeth.shape, bool), int(picture.stem) % len(View))
+
+
+def rendered_photos(folder: Path) -> list[Path]:
+    """The photos of all finished cases of ``photo_render.py`` below a folder."""
+    return sorted(p for p in folder.glob("*/photos/?.jpg") if (p.parents[1] / "labels" / "parts").is_dir())
+
+
+def rendered_photo(picture: Path) -> TrainingPhoto:
+    """One photo of a rendered case; what is seen beside a mirror as well as in it is ignored."""
+    pixels = _read(picture, cv2.IMREAD_COLOR)[..., ::-1].copy()
+    teeth, gum, parts = (
+        _read(picture.parents[1] / "labels" / kind / f"{picture.stem}.png")
+        for kind in ("fdi", "gums", "parts")
+    )
+    seen = np.where(gum > 0, GUM_SEEN, NO_GUM).astype(np.uint8)
+    return TrainingPhoto(pixels, teeth, seen, parts == _BESIDE_MIRROR, int(picture.stem))
 
 
 def negative_photo(rng: np.random.Generator) -> TrainingPhoto:
     """A picture that shows no teeth."""
     pixels = draw_negative(rng)
     nothing = np.zeros(pixels.shape[:2], np.uint8)
-    return TrainingPhoto(pixels, nothing, nothing > 0, NO_VIEW)
+    return TrainingPhoto(pixels, nothing, nothing, nothing > 0, NO_VIEW)

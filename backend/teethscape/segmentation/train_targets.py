@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from teethscape.segmentation.train_network import KINDS
-from teethscape.segmentation.train_photos import NO_VIEW, TrainingPhoto
+from teethscape.segmentation.train_photos import GUM_UNKNOWN, NO_VIEW, TrainingPhoto
 
 #: Kind of a pixel whose tooth number counts for nothing.
 NO_KIND = -1
@@ -23,6 +23,7 @@ class Target:
 
     Attributes:
         tooth, boundary, energy, upper, weight: (h, w) float32.
+        gum: (h, w) float32, -1 where unknown.
         kind: (h, w) int64, 0-6 or ``NO_KIND``.
         view: number of the view or ``NO_VIEW``, -1 when the crop shows too little to tell.
         turned: upside down.
@@ -33,6 +34,7 @@ class Target:
     energy: NDArray[np.float32]
     upper: NDArray[np.float32]
     weight: NDArray[np.float32]
+    gum: NDArray[np.float32]
     kind: NDArray[np.int64]
     view: int
     turned: bool
@@ -66,6 +68,7 @@ def make_target(crop: TrainingPhoto, turned: bool, whole: bool) -> Target:
         energy(teeth, border),
         (teeth < 30).astype(np.float32),
         weight.astype(np.float32),
+        np.where(crop.gum == GUM_UNKNOWN, -1.0, crop.gum).astype(np.float32),
         kind,
         crop.view if whole else -1,
         turned,
@@ -74,7 +77,10 @@ def make_target(crop: TrainingPhoto, turned: bool, whole: bool) -> Target:
 
 @dataclass(frozen=True)
 class TargetBatch:
-    """Targets of a batch as tensors; names as in :class:`Target`."""
+    """Targets of a batch as tensors; names as in :class:`Target`.
+
+    Maps and kinds are small types, so that loading processes have less to hand over.
+    """
 
     maps: Tensor
     kind: Tensor
@@ -83,14 +89,19 @@ class TargetBatch:
 
     @classmethod
     def stack(cls, targets: list[Target]) -> TargetBatch:
-        """Join the targets of a batch; ``maps`` is (n, 5, h, w)."""
-        maps = np.stack([[t.tooth, t.boundary, t.energy, t.upper, t.weight] for t in targets])
+        """Join the targets of a batch; ``maps`` is (n, 6, h, w) float16, ``kind`` int8."""
+        maps = np.stack([[t.tooth, t.boundary, t.energy, t.upper, t.weight, t.gum] for t in targets])
         return cls(
-            torch.from_numpy(maps),
-            torch.from_numpy(np.stack([t.kind for t in targets])),
+            torch.from_numpy(maps.astype(np.float16)),
+            torch.from_numpy(np.stack([t.kind for t in targets]).astype(np.int8)),
             torch.tensor([t.view for t in targets]),
             torch.tensor([float(t.turned) for t in targets]),
         )
+
+    def to(self, device: torch.device) -> TargetBatch:
+        """The same on another device."""
+        parts = (self.maps, self.kind, self.view, self.turned)
+        return TargetBatch(*(part.to(device) for part in parts))
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
@@ -101,7 +112,7 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
 def loss(outputs: tuple[Tensor, Tensor, Tensor], batch: TargetBatch) -> Tensor:
     """Sum of all losses of a batch; outputs are logits as the network gives them."""
     pixels, views, turned = (o.float() for o in outputs)
-    tooth, border, peak, upper, weight = batch.maps.unbind(1)
+    tooth, border, peak, upper, weight, gum = batch.maps.float().unbind(1)
     bce = nn.functional.binary_cross_entropy_with_logits
     total = _mean(bce(pixels[:, 0], tooth, reduction="none"), weight)
     chance = torch.sigmoid(pixels[:, 0]) * (weight > 0)
@@ -112,7 +123,10 @@ def loss(outputs: tuple[Tensor, Tensor, Tensor], batch: TargetBatch) -> Tensor:
     inside = tooth * 4 + 0.25
     total = total + 2.0 * _mean((torch.sigmoid(pixels[:, 2]) - peak).abs(), (weight > 0) * inside)
     total = total + 0.5 * _mean(bce(pixels[:, 3], upper, reduction="none"), tooth)
-    total = total + 0.7 * _kind_loss(pixels[:, 4:, 1::2, 1::2], batch.kind[:, 1::2, 1::2])
+    known = (weight > 0) * (gum >= 0)
+    total = total + 0.5 * _mean(bce(pixels[:, 4 + KINDS], gum.clamp(min=0), reduction="none"), known)
+    kinds = pixels[:, 4 : 4 + KINDS, 1::2, 1::2]
+    total = total + 0.7 * _kind_loss(kinds, batch.kind[:, 1::2, 1::2].long())
     return total + 0.3 * _picture_loss(views, turned[:, 0], batch)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.fdi import tooth_class
 from teethscape.dental.views import View
 from teethscape.parametric.arch import BITE_SIZE, ArchState
 from teethscape.parametric.numbering.aim import Aimed, aim
@@ -32,6 +33,8 @@ _LEFT_OVER, _NOISE_RANGE = 0.6, (0.4, 1.5)
 DISBELIEVED_COST = 0.5
 #: A rival that its view's outlines contradict by so much, the teeth as they are, is no rival, nats.
 _CONTRADICTED, _ALWAYS = 60.0, 2
+#: A label that misfits its tooth by more than this is drawn badly, whichever tooth it shows, nats.
+_DRAWN_BADLY = 15.0
 _FIRST, _THEN, _LAST = Effort(3, loose=8.0), Effort(5, loose=2.0), Effort()
 _NEAR = Effort(3, loose=4.0)
 
@@ -67,10 +70,18 @@ class Settled:
 
 @dataclass(frozen=True)
 class Rival:
-    """Another numbering, fitted, and the nats by which it explains the photos worse."""
+    """Another numbering, fitted.
+
+    Attributes:
+        guess: the numbering.
+        behind: nats by which it explains the photos worse than the best one.
+        excused: the same where a label that either calls the same kind of tooth counts for no more
+            than a badly drawn one: it hardly tells two molars apart.
+    """
 
     guess: Guess
     behind: float
+    excused: float
 
 
 def settle(start: Guess, outlines: Mapping[View, Outline]) -> Settled:
@@ -172,7 +183,19 @@ def weigh_rival(best: Settled, guess: Guess) -> Rival:
     found = fit_outlines(
         fit_outlines(guess, rows, replace(_NEAR, loose=_NEAR.loose * best.effort.loose)).guess, rows, effort
     )
-    return Rival(found.guess, found.cost - (best.weighed.cost - dropped))
+    behind = found.cost - (best.weighed.cost - dropped)
+    return Rival(found.guess, behind, behind - _excess(found, best.guess) + _excess(best.weighed, guess))
+
+
+def _excess(weighed: Weighed, other: Guess) -> float:
+    """What labels misfit beyond badly drawn ones, nats: those that another numbering calls a like tooth."""
+    fdi, total = other.layout.prior.fdi, 0.0
+    for view, misfit in weighed.misfit.items():
+        for k, energy in misfit.items():
+            one, two = weighed.guess.views[view].tooth[k], other.views[view].tooth[k]
+            if min(one, two) >= 0 and tooth_class(fdi[one]) is tooth_class(fdi[two]):
+                total += max(energy - _DRAWN_BADLY, 0.0)
+    return total
 
 
 def aimed_rivals(best: Settled, view: View, others: Iterable[NumberedView]) -> list[Guess]:
@@ -204,16 +227,17 @@ def _aimed(best: Settled, view: View, numbered: NumberedView, guess: Guess) -> A
     return aim(guess, view, own, (Effort(6, 16 * loose), Effort(4, 4 * loose), Effort(3, loose)))
 
 
-def duel(best: Settled, rival: Rival, outlines: Mapping[View, Outline]) -> tuple[Settled, float]:
+def duel(best: Settled, rival: Rival, outlines: Mapping[View, Outline]) -> tuple[Settled, Rival]:
     """Weigh two numberings by the extents that either chooses.
 
     Returns:
-        The rival at rest, and the nats by which it explains the photos worse.
+        The rival at rest, and how it fares against the best one.
     """
     settled = settle(rival.guess, outlines)
     back = weigh_rival(settled, renumbered(settled.guess, best.guess.layout, _teeth(best.guess)))
     forth = weigh_rival(best, settled.guess)
-    return settled, 0.5 * (min(rival.behind, forth.behind) - back.behind)
+    behind = 0.5 * (min(rival.behind, forth.behind) - back.behind)
+    return settled, Rival(settled.guess, behind, 0.5 * (min(rival.excused, forth.excused) - back.excused))
 
 
 def _teeth(guess: Guess) -> dict[View, NDArray[np.intp]]:

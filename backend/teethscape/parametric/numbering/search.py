@@ -44,8 +44,12 @@ _MOST_IN_ROW = 10
 _ROUNDS = 4
 #: Rivals of an arch's numbers within so many nats are weighed both ways.
 _CLOSE, _MOST_DUELS = 15.0, 2
-#: Which of two centrals is left tells only the form of one crown, and all photos show the same.
-_TWIN_WEIGHT = 0.25
+#: Cost in nats of a bite view's label that the best numbering explains and a rival does not, and
+#: the least area of such a label against the median: a lower incisor's may be small, a sliver is not meant.
+_UNEXPLAINED_COST, _UNEXPLAINED_AREA = 6.0, 0.15
+#: Which of two centrals is left tells only the form of one crown, and all photos show the same: a
+#: wrong one has led by 13 nats.
+_TWIN_WEIGHT = 0.1
 #: Votes for a tooth which its occlusal photo lacks: two photos, or one that shows much of it.
 _CONFIRMED = 2
 #: An instance above this share of the median area shows much of its tooth; enough between its neighbours.
@@ -122,11 +126,11 @@ class Search:
         kept = dict(self.margin), dict(self.rival)
         other = self._bites(self._at_rest(self._begun(start, extra)))
         rival = weigh_rival(settled, other.guess)
-        other, behind = duel(settled, rival, self.photos.outline)
-        if behind >= 0:
+        other, fared = duel(settled, rival, self.photos.outline)
+        if fared.behind >= 0:
             self.margin, self.rival = kept
-        self._doubted(settled.guess, other.guess, behind)
-        return self._at_rest(other) if behind < 0 else settled
+        self._doubted(settled.guess, fared)
+        return self._at_rest(other) if fared.behind < 0 else settled
 
     def _beside_closed(self, settled: Settled, tooth: int) -> Settled:
         """Weigh whether a tooth that its occlusal photo lacks is the neighbour held to be missing."""
@@ -141,19 +145,20 @@ class Search:
             table[tooth + 1] = other
             teeth = _renamed(guess, table)
             renamed = renumbered(guess, self.photos.layouts.get(layout.missing, closed), teeth)
-            found, behind = duel(settled, weigh_rival(settled, renamed), self.photos.outline)
-            self._doubted(guess, found.guess, behind)
-            if behind < 0:
+            found, fared = duel(settled, weigh_rival(settled, renamed), self.photos.outline)
+            self._doubted(guess, fared)
+            if fared.behind < 0:
                 return found
         return settled
 
-    def _doubted(self, guess: Guess, other: Guess, behind: float) -> None:
+    def _doubted(self, guess: Guess, rival: Rival) -> None:
         """Lower the margin of the views to which two numberings give other numbers, scraps aside."""
-        changed = {v: differ(seen.tooth, guess.views[v].tooth) for v, seen in other.views.items()}
+        changed = {v: differ(seen.tooth, guess.views[v].tooth) for v, seen in rival.guess.views.items()}
         if sum(changed.values()) > 1:
             for view in (view for view, count in changed.items() if count):
-                if abs(behind) < self.margin[view]:
-                    self.margin[view], self.rival[view] = abs(behind), _named(other.views[view].tooth)
+                if abs(rival.behind) < self.margin[view]:
+                    self.margin[view] = abs(rival.behind)
+                    self.rival[view] = _named(rival.guess.views[view].tooth)
 
     def _layout(self, choice: Mapping[Jaw, Candidate]) -> Layout:
         """The arch that numberings of the occlusal views mean."""
@@ -214,13 +219,16 @@ class Search:
         return out | {v: self.photos.teeth(v, self._sure(guess, names)) for v, names in numbers.items()}
 
     def _votes(self, view: View, names: Mapping[int, int]) -> dict[int, int]:
-        """For each named tooth, 2 where the view shows enough of it beside named neighbours, else 1."""
+        """For each named tooth, 2 where the view shows enough of it before a named neighbour, else 1.
+
+        A tooth behind a gap with nothing named behind it may be the next one.
+        """
         found, named = self.photos.found[view], set(names.values())
         area = dict(zip(map(int, found.ids), found.area / np.median(found.area), strict=True))
         out = {}
         for identity, fdi in names.items():
-            beside = (fdi + 1 in named) + (fdi - 1 in named)
-            out[fdi] = 2 if beside and area[identity] > (_AMPLE if beside == 2 else _LARGE) else 1
+            distal, mesial = fdi + 1 in named, fdi - 1 in named
+            out[fdi] = 2 if distal and area[identity] > (_AMPLE if mesial else _LARGE) else 1
         return out
 
     def _sure(self, guess: Guess, names: Mapping[int, int]) -> dict[int, int]:
@@ -260,7 +268,7 @@ class Search:
         best = min(rivals, key=lambda rival: rival.behind, default=None)
         if best is None or best.behind >= 0:
             if best is not None:
-                self._doubted(settled.guess, best.guess, best.behind)
+                self._doubted(settled.guess, best)
             return settled
         return self._at_rest(self._bites(self._at_rest(settle(best.guess, self.photos.outline))))
 
@@ -286,21 +294,40 @@ class Search:
         return settled, changed
 
     def _better_arch(self, settled: Settled, seen: ArchView) -> Settled | None:
-        """The photos at rest under a better numbering of an arch, if there is one."""
+        """The photos at rest under a better numbering of an arch, if there is one.
+
+        The best numbering must be ahead with all labels, and clearly so with them or with the
+        excess of badly drawn ones left out.
+        """
         rivals = self._arch_rivals(settled, seen)
-        leads = [rival.behind + known for rival, known, _ in rivals]
-        for k, (rival, known, candidate) in enumerate(rivals[:_MOST_DUELS]):
-            if leads[k] < _CLOSE:
-                other, behind = duel(settled, rival, self.photos.outline)
-                leads[k] = behind + known
-                if leads[k] < 0 and seen.open_to(candidate):
+        firm = []
+        for k, (rival, known, candidate) in enumerate(rivals):
+            fared = rival
+            if rival.behind + known < _CLOSE:
+                known += self._unexplained(settled.guess, rival.guess)
+            if k < _MOST_DUELS and rival.behind + known < _CLOSE:
+                other, fared = duel(settled, rival, self.photos.outline)
+                if fared.behind + known < 0 and seen.open_to(candidate):
                     seen.choose(candidate)
                     return self._at_rest(other)
-        weight = [_TWIN_WEIGHT if seen.renames_a_twin(candidate) else 1.0 for _, _, candidate in rivals]
-        leads = [lead * share for lead, share in zip(leads, weight, strict=True)]
-        self.margin[seen.view] = min(leads, default=float("inf"))
-        self.rival[seen.view] = _named(rivals[int(np.argmin(leads))][2].tooth) if rivals else frozenset()
+            lead = fared.behind + known
+            lead = max(lead, fared.excused + known) if lead > 0 else lead
+            twin = seen.renames_a_twin(candidate) and _explains_as_much(rival.guess, settled.guess)
+            firm.append(lead * (_TWIN_WEIGHT if twin else 1.0))
+        self.margin[seen.view] = min(firm, default=float("inf"))
+        self.rival[seen.view] = _named(rivals[int(np.argmin(firm))][2].tooth) if rivals else frozenset()
         return None
+
+    def _unexplained(self, guess: Guess, rival: Guess) -> float:
+        """What it costs that a rival, its numbers read anew, names fewer labels of the bite views, nats."""
+        read, count = self._read(rival), 0
+        for view in self.tasks:
+            area = self.photos.found[view].area
+            whole = area > _UNEXPLAINED_AREA * np.median(area)
+            count += int((whole & (guess.views[view].tooth >= 0)).sum()) - int(
+                (whole & (read[view] >= 0)).sum()
+            )
+        return _UNEXPLAINED_COST * max(count, 0)
 
     def _arch_rivals(self, settled: Settled, seen: ArchView) -> list[tuple[Rival, float, Candidate]]:
         """Other numberings of an arch, best first, with what was known against them before."""
@@ -321,6 +348,11 @@ class Search:
         teeth = _renamed(guess, table)
         teeth[seen.view] = new
         return renumbered(guess, self._layout({**self._choice(), seen.judge.jaw: candidate}), teeth)
+
+
+def _explains_as_much(one: Guess, other: Guess) -> bool:
+    """Whether two numberings number equally many labels."""
+    return sum(len(v.used) for v in one.views.values()) == sum(len(v.used) for v in other.views.values())
 
 
 def _named(tooth: NDArray[np.intp]) -> frozenset[int]:
