@@ -10,6 +10,7 @@ from typing import Any
 
 from teethscape.cli_dataset import add_dataset, dataset
 from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
+from teethscape.cli_train import add_train, run_train
 from teethscape.dental.fdi import Jaws
 
 Result = dict[str, Any] | None
@@ -24,12 +25,7 @@ def add_commands(commands: Any) -> None:
     segment.add_argument("--jaw", choices=[jaws.value for jaws in Jaws], default="both")
     segment.add_argument("--engine", choices=["net"], default="net")
     segment.add_argument("--json", action="store_true", help="print the result as JSON")
-    train = commands.add_parser("train", help="make a model that ships with the engine anew")
-    train.add_argument("model", choices=["prior", "segmenter"])
-    train.add_argument(
-        "--source", type=Path, metavar="PATH", help="the published model or the labelled photos"
-    )
-    train.add_argument("--output", type=Path, required=True, metavar="FILE")
+    add_train(commands)
     add_dataset(commands)
     evaluate = commands.add_parser("evaluate", help="score a case against reference crowns")
     evaluate.add_argument("prediction", type=Path, metavar="PRED", help="a case or a folder of tooth meshes")
@@ -78,9 +74,7 @@ def _segment(options: argparse.Namespace) -> Result:
 
 
 def _train(options: argparse.Namespace) -> Result:
-    from teethscape.cli_train import train
-
-    return train(options.model, options.source, options.output)
+    return run_train(options)
 
 
 def _evaluate(options: argparse.Namespace) -> Result:
