@@ -18,18 +18,20 @@ def fill_bank(folder: Path, prior: ToothPrior, count: int, seed: int) -> int:
     Photo ``n`` depends on ``seed`` and ``n`` alone, so a bank can be filled in pieces and in parallel.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    new = 0
-    for number in range(count):
-        picture = folder / f"{number:05d}.jpg"
-        if picture.exists():
-            continue
-        view = View(number % len(View))
-        photo = draw_photo(prior, view, np.random.default_rng((seed, number)))
-        cv2.imwrite(str(picture.with_suffix(".png")), photo.labels)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(70 + number % 26)]
-        cv2.imwrite(str(picture), photo.pixels[..., ::-1], quality)
-        new += 1
-    return new
+    return sum(draw_into(folder, prior, number, seed) for number in range(count))
+
+
+def draw_into(folder: Path, prior: ToothPrior, number: int, seed: int) -> bool:
+    """Draw one photo into a bank unless it is there; returns whether it is new."""
+    picture = folder / f"{number:05d}.jpg"
+    if picture.exists():
+        return False
+    view = View(number % len(View))
+    photo = draw_photo(prior, view, np.random.default_rng((seed, number)))
+    cv2.imwrite(str(picture.with_suffix(".png")), photo.labels)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(70 + number % 26)]
+    cv2.imwrite(str(picture), photo.pixels[..., ::-1], quality)
+    return True
 
 
 def read_bank(folder: Path) -> list[SyntheticPhoto]:

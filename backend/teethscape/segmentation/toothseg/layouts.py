@@ -135,15 +135,23 @@ def _folder_items(images: Path, masks: Path | None) -> Iterator[Item]:
             f"{images} would give every picture itself as its mask.",
             "Give --masks-dir another folder, or an index.",
         )
-    found = _without_masks(images, masks)
-    known: dict[Path, Path] = {}
-    if masks is not None:
-        if not masks.is_dir():
-            raise BadInputError("folder_missing", f"{masks} does not exist.", "Check --masks-dir.")
-        known = {p.relative_to(masks).with_suffix(""): p for p in _pictures(masks, recursive=True)}
+    found = [path.relative_to(images) for path in _without_masks(images, masks)]
+    known = {} if masks is None else _masks_of(found, masks)
     for path in found:
-        place = path.relative_to(images).with_suffix("")
-        yield Item(place.as_posix(), path, known.get(place))
+        yield Item(path.with_suffix("").as_posix(), images / path, known.get(path))
+
+
+def _masks_of(pictures: Sequence[Path], masks: Path) -> dict[Path, Path]:
+    """The mask of each picture: at the same place, or, where names are unique, of the same name."""
+    if not masks.is_dir():
+        raise BadInputError("folder_missing", f"{masks} does not exist.", "Check --masks-dir.")
+    files = _pictures(masks, recursive=True)
+    places = {file.relative_to(masks).with_suffix(""): file for file in files}
+    found = {p: places[p.with_suffix("")] for p in pictures if p.with_suffix("") in places}
+    names = {file.stem: file for file in files}
+    if found or len(names) < len(files) or len({p.stem for p in pictures}) < len(pictures):
+        return found
+    return {p: names[p.stem] for p in pictures if p.stem in names}
 
 
 def _without_masks(images: Path, masks: Path | None) -> Sequence[Path]:

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def draw_arch(seed: int, size: tuple[int, int] = (64, 96)) -> tuple[np.ndarray, np.ndarray]:
-    """A grey picture (h, w) and its FDI labels (h, w): two bent rows of bright teeth on a darker, uneven ground."""
+    """A grey picture (h, w) and its FDI labels (h, w): two bent rows of bright teeth on uneven ground."""
     rng = np.random.default_rng(seed)
     height, width = size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -20,7 +20,10 @@ def draw_arch(seed: int, size: tuple[int, int] = (64, 96)) -> tuple[np.ndarray, 
     for row, quadrants in ((-1, (1, 2)), (1, (4, 3))):
         for k in range(count):
             along = (k + 0.5) / count * 2 - 1
-            centre = (width / 2 + along * width * 0.42, middle + row * height * 0.13 + bend * (along**2 - 0.5))
+            centre = (
+                width / 2 + along * width * 0.42,
+                middle + row * height * 0.13 + bend * (along**2 - 0.5),
+            )
             half = (width * 0.36 / count, height * rng.uniform(0.09, 0.12))
             number = 10 * quadrants[along > 0] + 1 + int(abs(along) * 6.9)
             cv2.ellipse(labels, (centre, (2 * half[0], 2 * half[1]), rng.uniform(-8, 8)), number, -1)
@@ -61,7 +64,10 @@ def cases(root: Path, count: int = 3, photos: int = 2) -> Path:
     for case in range(count):
         for k in range(photos):
             picture, labels = draw_arch(100 * case + k)
-            _write(root / f"patient-{case}" / "photos" / f"{k}.png", np.dstack([picture // 2, picture // 2, picture]))
+            _write(
+                root / f"patient-{case}" / "photos" / f"{k}.png",
+                np.dstack([picture // 2, picture // 2, picture]),
+            )
             _write(root / f"patient-{case}" / "labels" / "fdi" / f"{k}.png", labels)
             gum = cv2.dilate((labels > 0).astype(np.uint8), np.ones((5, 5))) * (labels == 0)
             _write(root / f"patient-{case}" / "labels" / "gums" / f"{k}.png", gum)

@@ -88,7 +88,10 @@ def test_the_csv_holds_what_a_recount_finds(tmp_path):
         assert float(row["iou"]) == pytest.approx((both + 1e-6) / (p.sum() + t.sum() - both + 1e-6), abs=1e-6)
     summary = evaluated.summary(seed=0)
     assert summary["dice"] == pytest.approx(np.mean([float(row["dice"]) for row in rows]), abs=1e-6)
-    assert {name: group["pictures"] for name, group in summary["age_groups"].items()} == {"adult": 4, "children": 4}
+    assert {name: group["pictures"] for name, group in summary["age_groups"].items()} == {
+        "adult": 4,
+        "children": 4,
+    }
     json.dumps(summary, allow_nan=False)
 
 
@@ -119,7 +122,9 @@ def test_the_report_shows_models_side_by_side(tmp_path):
         write_report(tmp_path / "no.html", [models[0], other], 1, seed=0)
 
 
-@pytest.mark.parametrize("spec", [NetworkSpec(base=4), NetworkSpec(inputs=3, outputs=4, base=4, bilinear=False)])
+@pytest.mark.parametrize(
+    "spec", [NetworkSpec(base=4), NetworkSpec(inputs=3, outputs=4, base=4, bilinear=False)]
+)
 def test_the_export_answers_like_the_checkpoint(tmp_path, spec):
     pytest.importorskip("onnx")
     weights = tmp_path / "best_model.pth"

@@ -75,7 +75,9 @@ def test_losses_and_scores(core):
 def test_reconstruction_losses(core):
     predicted, target, mask = (torch.from_numpy(core[f"mim_{n}"]) for n in ("pred", "target", "mask"))
     assert np.allclose(reconstruction_loss(Method.MIM, predicted, target, mask), core["mim_loss"], **CLOSE)
-    assert np.allclose(reconstruction_loss(Method.FULL, predicted, target, mask), core["fullimage_l1"], **CLOSE)
+    assert np.allclose(
+        reconstruction_loss(Method.FULL, predicted, target, mask), core["fullimage_l1"], **CLOSE
+    )
     whole = masked_l1(predicted, target, torch.zeros_like(mask))
     assert np.allclose(whole, core["fullimage_l1"], **CLOSE)
 
