@@ -77,7 +77,7 @@ class ReconstructionData(Dataset[tuple[Tensor, Tensor, Tensor]]):
         load = lambda: (unlabelled_picture(item, settings.size, settings.channels),)  # noqa: E731 - used once
         rng = numpy_rng(settings.seed, place)
         (picture,) = moved(self._cache.get(place[1], load), PRETRAINING, rng)
-        whole = picture.astype(np.float32) / 255
+        whole = np.asarray(picture / 255, np.float32)
         shown = normalised(perturbed(whole, settings.ways, rng))
         mask = np.zeros(settings.size, np.float32)
         if Perturbation.BLOCKS in settings.ways:

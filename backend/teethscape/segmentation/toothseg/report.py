@@ -85,7 +85,7 @@ def panels(outcome: Outcome, network: nn.Module, classes: Classes) -> list[Figur
     """Input, truth, prediction, overlay and saliency of one picture."""
     picture = _rgb(outcome.picture)
     heat = (saliency(network, outcome.picture) * 255).astype(np.uint8)
-    hot = cv2.applyColorMap(heat, cv2.COLORMAP_HOT)[..., ::-1]
+    hot = np.asarray(cv2.applyColorMap(heat, cv2.COLORMAP_HOT)[..., ::-1], np.uint8)
     return [
         Figure("input", picture),
         Figure("truth", painted(outcome.truth, classes)),

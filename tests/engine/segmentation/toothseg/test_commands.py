@@ -135,7 +135,17 @@ def test_index_and_filter_do_without_torch(tmp_path, capsys, monkeypatch):
             "split",
         ),
         (
-            ["evaluate", "--images-dir", "data", "--masks-dir", "data/thyroid-mask", "--checkpoint", "no"],
+            [
+                "evaluate",
+                "--images-dir",
+                "data",
+                "--masks-dir",
+                "data/thyroid-mask",
+                "--split",
+                "all",
+                "--checkpoint",
+                "no",
+            ],
             3,
             "exist",
         ),
