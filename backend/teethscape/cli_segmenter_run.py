@@ -12,7 +12,7 @@ from typing import Any
 from teethscape.cli_progress import PlainProgress
 from teethscape.errors import BadInputError, MissingComponentError, UsageError
 from teethscape.segmentation.toothseg.index import Item, MaskKind, labelled, write_index
-from teethscape.segmentation.toothseg.layouts import find_items, layout_of, with_kind
+from teethscape.segmentation.toothseg.layouts import default_size, find_items, with_kind
 from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec
 from teethscape.segmentation.toothseg.splits import Part, Split, SplitRule, split
 
@@ -54,7 +54,7 @@ def _split(options: argparse.Namespace) -> Split:
 
 def _size(options: argparse.Namespace, known: tuple[int, int] | None) -> tuple[int, int]:
     """Height and width: the user's, else the starting checkpoint's, else what suits the layout."""
-    height, width = known or layout_of(options.images_dir).size
+    height, width = known or default_size(options.images_dir)
     size = options.img_height or height, options.img_width or width
     if min(size) < 16:
         raise UsageError(

@@ -59,6 +59,11 @@ def layout_of(images: Path) -> Layout:
     return Layout.CASES if _case_folders(images) else Layout.FOLDERS
 
 
+def default_size(images: Path) -> tuple[int, int]:
+    """Height and width that suit a data set; an index is judged by the folder that it lies in."""
+    return layout_of(images.parent if images.is_file() else images).size
+
+
 def find_items(images: Path, masks: Path | None = None) -> tuple[Item, ...]:
     """Everything that a data set holds, by its layout.
 

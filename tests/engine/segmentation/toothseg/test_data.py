@@ -14,7 +14,7 @@ from teethscape.segmentation.toothseg.augment import FINE_TUNING, PRETRAINING, M
 from teethscape.segmentation.toothseg.classes import class_sets
 from teethscape.segmentation.toothseg.fbf import Bilateral, fast_bilateral, filter_folder
 from teethscape.segmentation.toothseg.index import Item, checked, labelled, read_index, write_index
-from teethscape.segmentation.toothseg.layouts import Layout, find_items, layout_of
+from teethscape.segmentation.toothseg.layouts import Layout, default_size, find_items, layout_of
 from teethscape.segmentation.toothseg.pictures import labelled_picture, read_truth, unlabelled_picture
 from teethscape.segmentation.toothseg.splits import Part, SplitRule, split
 
@@ -48,6 +48,7 @@ def test_published_index_gives_the_same_pairs(tmp_path):
     with (root / "sts2d_index.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["rel_path", "age_group", "label_status", "is_mask", "pair_id"], *rows])
     assert read_index(root / "sts2d_index.csv") == find_items(root)
+    assert default_size(root / "sts2d_index.csv") == (256, 512)
 
 
 def test_frames_and_masks_in_two_folders(tmp_path):
