@@ -1,21 +1,24 @@
 """Does pre-training without labels help?  Dice of held-out photos against the number of labelled ones.
 
 python benchmarks/toothseg_pretraining.py                                             small networks, CPU
-python benchmarks/toothseg_pretraining.py --preset large --device cuda --jobs 16      a GPU, published size
+python benchmarks/toothseg_pretraining.py --preset large --device cuda --jobs 16 --name toothseg_large
 
 Synthetic photographs (drawn once into --bank), grey, teeth against the rest.  Every start sees the
 same labelled photos, takes the same number of steps and is chosen by the same validation photos;
 pre-training sees the photos of the training pool without their masks, never those of validation and test.
+Rows are kept in out/NAME-work, so the same command goes on after an interruption; delete that to start anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +66,7 @@ class Preset:
 
 PRESETS = {
     "small": Preset(144, 72, (64, 96), 8, (9, 28), 20, 240, (4, 16, 64)),
-    "large": Preset(1000, 300, (224, 320), 32, (32, 96), 60, 3000, (4, 16, 64, 256, 1000)),
+    "large": Preset(600, 150, (128, 192), 32, (18, 56), 40, 800, (4, 16, 64, 256)),
 }
 #: Pictures of one epoch of fine-tuning; few labelled ones are repeated, each time moved differently.
 _EPOCH = 64
@@ -102,15 +105,18 @@ class Experiment:
         return Optimising(epochs, _BATCH, self.rate, 1e-5, seed, device=self.device)
 
 
-def _pretrained(experiment: Experiment, method: Method, seed: int) -> tuple[Path, list[float]]:
+def _pretraining(experiment: Experiment, method: Method, seed: int) -> Pretraining:
     preset = experiment.preset
-    settings = Pretraining(
+    return Pretraining(
         _items(experiment.bank, range(preset.pool)), experiment.work / f"{method}-{seed}", method,
         experiment.network, preset.size, BlockMasking(0.55, *preset.blocks),
-        optimising=experiment.optimising(preset.pretrain_epochs, seed),
+        optimising=experiment.optimising(preset.pretrain_epochs, seed), resume=True,
     )  # fmt: skip
+
+
+def _pretrained(settings: Pretraining) -> dict[str, Any]:
     losses = pretrain(settings, lambda *_: None)["losses"]
-    return settings.latest, losses
+    return {"first": losses[0], "last": losses[-1]}
 
 
 def _tuned(experiment: Experiment, start: Path | None, labels: int, seed: int) -> dict[str, Any]:
@@ -131,26 +137,38 @@ def _tuned(experiment: Experiment, start: Path | None, labels: int, seed: int) -
     return {name: result[name] for name in ("test_dice", "test_iou", "best_val_dice", "epochs")}
 
 
-def _rows(experiment: Experiment, seeds: int) -> Iterator[dict[str, Any]]:
+class Rows:
+    """What has been measured, kept on disk row by row."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+        self.all: list[dict[str, Any]] = [json.loads(line) for line in lines]
+
+    def measure(self, key: dict[str, Any], work: Callable[[], dict[str, Any]]) -> None:
+        """Do some work and keep its row, unless there is one."""
+        if any(key.items() <= row.items() for row in self.all):
+            return
+        began, wall = time.process_time(), time.monotonic()
+        row = {**key, **work()}
+        row |= {"cpu_s": round(time.process_time() - began, 1), "wall_s": round(time.monotonic() - wall, 1)}
+        self.all.append(row)
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+        LOG.info("%s", row)
+
+
+def _run(experiment: Experiment, seeds: int, rows: Rows) -> None:
     for seed in range(seeds):
         starts: dict[str, Path | None] = {"scratch": None}
         for method in Method:
-            began = time.process_time()
-            starts[method.value], losses = _pretrained(experiment, method, seed)
-            spent = round(time.process_time() - began, 1)
-            yield {
-                "seed": seed,
-                "pretraining": method.value,
-                "first": losses[0],
-                "last": losses[-1],
-                "cpu_s": spent,
-            }
+            settings = _pretraining(experiment, method, seed)
+            rows.measure({"seed": seed, "pretraining": method.value}, partial(_pretrained, settings))
+            starts[method.value] = settings.latest
         for labels in experiment.preset.labels:
             for name, start in starts.items():
-                began = time.process_time()
-                scores = _tuned(experiment, start, labels, seed)
-                spent = round(time.process_time() - began, 1)
-                yield {"seed": seed, "labels": labels, "start": name, **scores, "cpu_s": spent}
+                key = {"seed": seed, "labels": labels, "start": name}
+                rows.measure(key, partial(_tuned, experiment, start, labels, seed))
 
 
 def summary_of(rows: list[dict[str, Any]], experiment: Experiment) -> dict[str, Any]:
@@ -202,14 +220,12 @@ def main() -> None:
     args.bank.mkdir(parents=True, exist_ok=True)
     drawn = in_parallel(_draw, [(args.bank, n) for n in range(preset.pool + preset.held_out)], args.jobs)
     LOG.info("%d photos in the bank", sum(1 for _ in drawn))
-    with tempfile.TemporaryDirectory() as work:
-        model = ModelType(args.model_type)
-        experiment = Experiment(preset, args.bank, Path(work), model, args.rate, args.device)
-        rows: list[dict[str, Any]] = []
-        for row in _rows(experiment, args.seeds):
-            rows.append(row)
-            LOG.info("%s", row)
-        write_result(args.name, summary_of(rows, experiment), rows)
+    work = args.bank.parent / f"{args.name}-work"
+    work.mkdir(parents=True, exist_ok=True)
+    experiment = Experiment(preset, args.bank, work, ModelType(args.model_type), args.rate, args.device)
+    rows = Rows(work / "rows.jsonl")
+    _run(experiment, args.seeds, rows)
+    write_result(args.name, summary_of(rows.all, experiment), rows.all)
 
 
 if __name__ == "__main__":

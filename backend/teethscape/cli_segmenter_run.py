@@ -214,12 +214,12 @@ def _finetune(options: argparse.Namespace) -> Result:
 
 def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> Any:
     """A checkpoint ready for scoring."""
-    from teethscape.segmentation.toothseg.checkpoints import load_network, read_card
+    from teethscape.segmentation.toothseg.checkpoints import load_trained
     from teethscape.segmentation.toothseg.evaluate import Evaluation
     from teethscape.segmentation.toothseg.report import Model
     from teethscape.segmentation.toothseg.training import choose_device
 
-    network = load_network(path)
+    network, card = load_trained(path)
     said = (options.model_type, options.base_channels, True if options.no_bilinear else None)
     real = (network.spec.model.value, network.spec.base, not network.spec.bilinear)
     if any(word is not None and word != fact for word, fact in zip(said, real, strict=True)):
@@ -229,7 +229,6 @@ def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> 
             "Leave --model-type, --base-channels and --no-bilinear out.",
         )
     network.to(choose_device("cpu" if options.cpu else options.device))
-    card = read_card(path, network.spec)
     name = path.parent.name + "/" + path.name if path.parent.name else path.name
     return Model(name, network, Evaluation(items, card, options.lambda_dice))
 

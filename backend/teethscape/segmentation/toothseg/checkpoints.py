@@ -15,11 +15,14 @@ from torch import Tensor, nn
 
 from teethscape.dental.files import write_json, write_with
 from teethscape.errors import BadInputError, MissingComponentError
+from teethscape.segmentation.toothseg.classes import class_sets
 from teethscape.segmentation.toothseg.networks import UNet2D, build
 from teethscape.segmentation.toothseg.spec import NetworkSpec, our_name, recognise
 
 #: Where published checkpoints keep the weights, in the order in which they are looked for.
 _WRAPPINGS = ("model_state_dict", "state_dict", "model")
+#: Classes of a foreign network by its number of planes.
+_PLANES = {len(classes.planes): name for name, classes in class_sets().items()}
 State = dict[str, Tensor]
 
 
@@ -192,19 +195,33 @@ class Card:
         write_json(weights.with_suffix(".json"), self.to_json())
 
 
-def read_card(weights: Path, network: NetworkSpec) -> Card:
-    """The card beside some weights; without one the published size, and one class per plane.
+def load_trained(path: Path) -> tuple[UNet2D, Card]:
+    """A trained network with its card: the one beside it, else what the checkpoint itself remembers.
+
+    Foreign checkpoints know neither; the published picture size is then assumed.
 
     Raises:
-        BadInputError: the card is damaged.
+        BadInputError: the checkpoint or its card cannot be used.
     """
-    path = weights.with_suffix(".json")
-    if not path.is_file():
-        return Card(network, (224, 320), {1: "teeth", 3: "jaws", 4: "mouth"}.get(network.outputs, "teeth"))
+    content = read_checkpoint(path)
+    network = network_from(weights_of(content), path.name)
+    beside, remembered = path.with_suffix(".json"), content.get("args")
     try:
-        card = Card.from_json(json.loads(path.read_text("utf-8")))
+        if beside.is_file():
+            card = Card.from_json(json.loads(beside.read_text("utf-8")))
+        elif isinstance(remembered, dict) and remembered.get("classes") in class_sets():
+            card = Card.from_json(remembered)
+        else:
+            card = Card(network.spec, (224, 320), _PLANES.get(network.spec.outputs, "teeth"))
+        known = class_sets()[card.classes]
     except (ValueError, KeyError, TypeError) as error:
         raise BadInputError(
-            "card_damaged", f"{path} is damaged ({error}).", "Delete it or train again."
+            "card_damaged", f"{beside} is damaged ({error}).", "Delete it or train again."
         ) from error
-    return replace(card, network=network)
+    if len(known.planes) != network.spec.outputs:
+        raise BadInputError(
+            "checkpoint_unknown",
+            f"{path.name} has {network.spec.outputs} planes, but '{known.name}' has {len(known.planes)}.",
+            "Give a network that was fine-tuned, with its .json.",
+        )
+    return network, replace(card, network=network.spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -74,7 +75,7 @@ class ReconstructionData(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __getitem__(self, place: Place) -> tuple[Tensor, Tensor, Tensor]:
         settings = self._settings
         item = self._items[place[1]]
-        load = lambda: (unlabelled_picture(item, settings.size, settings.channels),)  # noqa: E731 - used once
+        load = partial(_alone, item, settings)
         rng = numpy_rng(settings.seed, place)
         (picture,) = moved(self._cache.get(place[1], load), PRETRAINING, rng)
         whole = np.asarray(picture / 255, np.float32)
@@ -86,6 +87,10 @@ class ReconstructionData(Dataset[tuple[Tensor, Tensor, Tensor]]):
             )
         shown = shown * (1 - mask)  # hidden pixels become mid-grey
         return torch.from_numpy(shown), torch.from_numpy(normalised(whole)), torch.from_numpy(mask[None])
+
+
+def _alone(item: Item, settings: Reconstruction) -> tuple[NDArray]:
+    return (unlabelled_picture(item, settings.size, settings.channels),)
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class LabelledData(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, place: Place) -> tuple[Tensor, Tensor]:
         settings = self._settings
         item = self._items[place[1]]
-        load = lambda: labelled_picture(item, settings.size, settings.channels, settings.classes)  # noqa: E731
+        load = partial(labelled_picture, item, settings.size, settings.channels, settings.classes)
         images = self._cache.get(place[1], load)
         if settings.augment:
             images = moved(images, FINE_TUNING, numpy_rng(settings.seed, place))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from teethscape.dental.files import write_bytes
-from teethscape.segmentation.toothseg.checkpoints import load_network, read_card
+from teethscape.segmentation.toothseg.checkpoints import load_trained
 from teethscape.segmentation.toothseg.losses import probabilities
 from teethscape.segmentation.toothseg.predict import ONNX_CARD
 
@@ -36,8 +36,7 @@ def export_onnx(checkpoint: Path, output: Path) -> Path:
     """
     import onnx
 
-    network = load_network(checkpoint)
-    card = read_card(checkpoint, network.spec)
+    network, card = load_trained(checkpoint)
     output.parent.mkdir(parents=True, exist_ok=True)
     part = output.with_name(f".{output.name}.part")
     example = torch.zeros(1, network.spec.inputs, *card.size)

@@ -99,7 +99,7 @@ def _checkpoint(path: Path) -> Predictor:
     try:
         import torch
 
-        from teethscape.segmentation.toothseg.checkpoints import load_network, read_card
+        from teethscape.segmentation.toothseg.checkpoints import load_trained
         from teethscape.segmentation.toothseg.losses import probabilities
     except ImportError as error:
         raise MissingComponentError(
@@ -108,8 +108,7 @@ def _checkpoint(path: Path) -> Predictor:
             "Export it to ONNX where it was trained (teethscape train segmenter export), or: "
             "python -m pip install torch",
         ) from error
-    network = load_network(path)
-    card = read_card(path, network.spec)
+    network, card = load_trained(path)
 
     def run(image: FloatImage) -> FloatImage:
         with torch.no_grad():

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from teethscape.errors import BadInputError  # noqa: E402
 from teethscape.segmentation.toothseg.checkpoints import (  # noqa: E402
     load_network,
-    read_card,
+    load_trained,
     read_checkpoint,
     weights_of,
 )
@@ -167,9 +167,13 @@ def test_several_classes_in_colour_by_the_same_code(tmp_path):
     )  # fmt: skip
     result = fine_tune(settings, QUIET)
     assert 0 <= result["test_dice"] <= 1
-    network = load_network(settings.best)
-    assert network.spec == settings.network
-    assert read_card(settings.best, network.spec) == settings.card
+    for path in (settings.best, settings.last):  # a card beside it, or remembered
+        network, card = load_trained(path)
+        assert network.spec == settings.network
+        assert card == settings.card
+    settings.best.with_suffix(".json").write_text("{}")
+    with pytest.raises(BadInputError, match="damaged"):
+        load_trained(settings.best)
 
 
 def test_nothing_to_choose_with_is_told(tmp_path):
