@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import torch
@@ -40,10 +41,13 @@ def export_onnx(checkpoint: Path, output: Path) -> Path:
     output.parent.mkdir(parents=True, exist_ok=True)
     part = output.with_name(f".{output.name}.part")
     example = torch.zeros(1, network.spec.inputs, *card.size)
-    torch.onnx.export(
-        _Answer(network).eval(), (example,), str(part),
-        input_names=["image"], output_names=["chances"], opset_version=17, dynamo=False,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # The exporter remarks that sizes and planes become constants, which is what is wanted.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Answer(network).eval(), (example,), str(part),
+            input_names=["image"], output_names=["chances"], opset_version=17, dynamo=False,
+        )  # fmt: skip
     model = onnx.load(str(part))
     onnx.helper.set_model_props(model, {ONNX_CARD: json.dumps(card.to_json())})
     onnx.checker.check_model(model)

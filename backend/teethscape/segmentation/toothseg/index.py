@@ -125,8 +125,7 @@ def read_index(path: Path) -> tuple[Item, ...]:
     Raises:
         BadInputError: the file is missing, has other columns, or names files that do not exist.
     """
-    rows = _rows(path)
-    columns = set(rows[0]) if rows else set()
+    columns, rows = _rows(path)
     if set(_STS_COLUMNS) <= columns:
         items = _sts_items(rows, path.parent)
     elif {"pair_id", "image"} <= columns:
@@ -146,7 +145,8 @@ def read_index(path: Path) -> tuple[Item, ...]:
     return checked(items)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path) -> tuple[set[str], list[dict[str, str]]]:
+    """Names of the columns, and the lines below them."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             return [{key: value or "" for key, value in row.items() if key} for row in csv.DictReader(stream)]

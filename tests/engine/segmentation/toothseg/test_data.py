@@ -77,6 +77,24 @@ def test_an_index_survives_writing(tmp_path):
     assert "set/patient-0/photos/0.png" in (tmp_path / "index.csv").read_text()
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("a,b\n1,2\n", "index_columns"),
+        ("pair_id,image,mask_kind\nx,p.png,red\n", "index_columns"),
+        ("pair_id,image\nx,\n", "index_columns"),
+        ("pair_id,image\nx,nowhere.png\n", "file_missing"),
+        ("pair_id,image\n", "no_pictures"),
+        ("", "index_columns"),
+    ],
+)
+def test_damaged_indexes_are_told(tmp_path, text, code):
+    (tmp_path / "i.csv").write_text(text)
+    with pytest.raises(BadInputError) as caught:
+        read_index(tmp_path / "i.csv")
+    assert caught.value.code == code
+
+
 def test_a_folder_is_not_its_own_mask(tmp_path):
     images, _ = folders(tmp_path, 2)
     with pytest.raises(BadInputError, match="itself as its mask"):
@@ -185,3 +203,13 @@ def test_a_filtered_folder_keeps_names_and_masks(tmp_path):
 def test_deep_grey_levels_are_stretched():
     deep = np.linspace(0, 60000, 32 * 48).reshape(32, 48).astype(np.uint16)
     assert fast_bilateral(deep).max() > 220
+
+
+def test_real_cases_are_read_in_every_class_they_know(shared):
+    items = find_items(shared / "cases")
+    assert len(items) == len(labelled(items)) == 10
+    for item in items[::4]:
+        picture, labels = labelled_picture(item, (96, 144), 3, class_sets()["jaws"])
+        assert picture.shape == (96, 144, 3)
+        assert set(np.unique(labels)) <= {0, 1, 2}
+        assert (labels > 0).mean() > 0.05
