@@ -149,7 +149,9 @@ def _rows(path: Path) -> tuple[set[str], list[dict[str, str]]]:
     """Names of the columns, and the lines below them."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            return [{key: value or "" for key, value in row.items() if key} for row in csv.DictReader(stream)]
+            reader = csv.DictReader(stream)
+            rows = [{key: value or "" for key, value in row.items() if key} for row in reader]
+            return set(reader.fieldnames or ()), rows
     except FileNotFoundError:
         raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.") from None
     except (UnicodeDecodeError, csv.Error) as error:
