@@ -4,9 +4,11 @@ python benchmarks/toothseg_pretraining.py                                       
 python benchmarks/toothseg_pretraining.py --preset large --device cuda --jobs 16 --name toothseg_large
 
 Synthetic photographs (drawn once into --bank), grey, teeth against the rest.  Every start sees the
-same labelled photos, takes the same number of steps and is chosen by the same validation photos;
-pre-training sees the photos of the training pool without their masks, never those of validation and test.
-Rows are kept in out/NAME-work, so the same command goes on after an interruption; delete that to start anew.
+same labelled photos, takes the same number of steps and is chosen by the same validation photos.
+"longer" starts from scratch, too, and takes as many steps as pre-training and fine-tuning together,
+so that it shows what mere steps would have brought.  Pre-training sees the photos of the training
+pool without their masks, never those of validation and test.  Rows are kept in out/NAME-work, so the
+same command goes on after an interruption; delete that to start anew.
 """
 
 from __future__ import annotations
@@ -37,6 +39,9 @@ from teethscape.segmentation.toothseg.splits import Split
 from teethscape.segmentation.toothseg.training import Optimising
 
 HERE = Path(__file__).resolve().parent
+#: Pictures of one epoch of fine-tuning; few labelled ones are repeated, each time moved differently.
+_EPOCH = 64
+_BATCH = 4
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,16 @@ class Preset:
     steps: int
     labels: tuple[int, ...]
 
+    @property
+    def pretrain_steps(self) -> int:
+        """Steps of one pre-training."""
+        return self.pretrain_epochs * -(-self.pool // _BATCH)
+
 
 PRESETS = {
     "small": Preset(144, 72, (64, 96), 8, (9, 28), 20, 240, (4, 16, 64)),
     "large": Preset(600, 150, (128, 192), 32, (18, 56), 40, 800, (4, 16, 64, 256)),
 }
-#: Pictures of one epoch of fine-tuning; few labelled ones are repeated, each time moved differently.
-_EPOCH = 64
-_BATCH = 4
 
 
 def _draw(job: tuple[Path, int]) -> dict[str, Any]:
@@ -119,15 +126,17 @@ def _pretrained(settings: Pretraining) -> dict[str, Any]:
     return {"first": losses[0], "last": losses[-1]}
 
 
-def _tuned(experiment: Experiment, start: Path | None, labels: int, seed: int) -> dict[str, Any]:
-    """Fine-tune on ``labels`` photos drawn by the seed; returns the test scores."""
+def _tuned(
+    experiment: Experiment, start: Path | None, labels: int, seed: int, more: int = 0
+) -> dict[str, Any]:
+    """Fine-tune on ``labels`` photos drawn by the seed, with ``more`` steps; returns the test scores."""
     preset = experiment.preset
     chosen = np.random.default_rng((seed, labels)).choice(preset.pool, labels, replace=False)
     pool = _items(experiment.bank, range(preset.pool))
     train = tuple(pool[int(k)] for k in chosen) * max(1, _EPOCH // labels)
     held = _items(experiment.bank, range(preset.pool, preset.pool + preset.held_out))
     parts = Split(train, held[: len(held) // 3], held[len(held) // 3 :])
-    epochs = max(1, preset.steps // -(-len(train) // _BATCH))
+    epochs = max(1, (preset.steps + more) // -(-len(train) // _BATCH))
     with tempfile.TemporaryDirectory(dir=experiment.work) as folder:
         settings = FineTuning(
             parts, Path(folder), experiment.network, preset.size,
@@ -169,6 +178,8 @@ def _run(experiment: Experiment, seeds: int, rows: Rows) -> None:
             for name, start in starts.items():
                 key = {"seed": seed, "labels": labels, "start": name}
                 rows.measure(key, partial(_tuned, experiment, start, labels, seed))
+            key, more = {"seed": seed, "labels": labels, "start": "longer"}, experiment.preset.pretrain_steps
+            rows.measure(key, partial(_tuned, experiment, None, labels, seed, more))
 
 
 def summary_of(rows: list[dict[str, Any]], experiment: Experiment) -> dict[str, Any]:
