@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,6 @@ def _resume(options: argparse.Namespace, latest: Path) -> bool:
 
 
 def _pretrain(options: argparse.Namespace) -> Result:
-    from dataclasses import replace
-
     from teethscape.segmentation.toothseg.masking import BlockMasking
     from teethscape.segmentation.toothseg.pretrain import Method, Pretraining, pretrain
 
@@ -182,8 +181,6 @@ def _samples(settings: Any) -> Path:
 
 
 def _finetune(options: argparse.Namespace) -> Result:
-    from dataclasses import replace
-
     from teethscape.segmentation.toothseg.classes import class_sets
     from teethscape.segmentation.toothseg.finetune import FineTuning, fine_tune
 
