@@ -4,11 +4,11 @@ python benchmarks/toothseg_pretraining.py                                       
 python benchmarks/toothseg_pretraining.py --preset large --device cuda --jobs 16 --name toothseg_large
 
 Synthetic photographs (drawn once into --bank), grey, teeth against the rest.  Every start sees the
-same labelled photos, takes the same number of steps and is chosen by the same validation photos.
-"longer" starts from scratch, too, and takes as many steps as pre-training and fine-tuning together,
-so that it shows what mere steps would have brought.  Pre-training sees the photos of the training
-pool without their masks, never those of validation and test.  Rows are kept in out/NAME-work, so the
-same command goes on after an interruption; delete that to start anew.
+same labelled photos and is chosen by the same validation photos.  All starts take the same number of
+steps; those of --long are also given as many more as a pre-training takes ("-long"), which shows what
+mere steps bring and what remains once nothing is under-trained.  Pre-training sees the photos of the
+training pool without their masks, never those of validation and test.  Rows are kept in
+out/NAME-work, so the same command goes on after an interruption; delete that to start anew.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Preset:
 
 PRESETS = {
     "small": Preset(144, 72, (64, 96), 8, (9, 28), 20, 240, (4, 16, 64)),
-    "large": Preset(600, 150, (128, 192), 32, (18, 56), 40, 800, (4, 16, 64, 256)),
+    "large": Preset(600, 150, (128, 192), 32, (18, 56), 20, 1200, (4, 16, 64, 256)),
 }
 
 
@@ -167,19 +167,28 @@ class Rows:
         LOG.info("%s", row)
 
 
-def _run(experiment: Experiment, seeds: int, rows: Rows) -> None:
+@dataclass(frozen=True)
+class Long:
+    """Which starts are fine-tuned longer, too, and with how many of the seeds."""
+
+    starts: tuple[str, ...]
+    seeds: int
+
+
+def _run(experiment: Experiment, seeds: int, long: Long, rows: Rows) -> None:
     for seed in range(seeds):
         starts: dict[str, Path | None] = {"scratch": None}
         for method in Method:
             settings = _pretraining(experiment, method, seed)
             rows.measure({"seed": seed, "pretraining": method.value}, partial(_pretrained, settings))
             starts[method.value] = settings.latest
+        runs = [(name, start, 0) for name, start in starts.items()]
+        if seed < long.seeds:
+            runs += [(f"{name}-long", starts[name], experiment.preset.pretrain_steps) for name in long.starts]
         for labels in experiment.preset.labels:
-            for name, start in starts.items():
+            for name, start, more in runs:
                 key = {"seed": seed, "labels": labels, "start": name}
-                rows.measure(key, partial(_tuned, experiment, start, labels, seed))
-            key, more = {"seed": seed, "labels": labels, "start": "longer"}, experiment.preset.pretrain_steps
-            rows.measure(key, partial(_tuned, experiment, None, labels, seed, more))
+                rows.measure(key, partial(_tuned, experiment, start, labels, seed, more))
 
 
 def summary_of(rows: list[dict[str, Any]], experiment: Experiment) -> dict[str, Any]:
@@ -195,6 +204,7 @@ def summary_of(rows: list[dict[str, Any]], experiment: Experiment) -> dict[str, 
         "base_channels": experiment.preset.base,
         "unlabelled": experiment.preset.pool,
         "steps": experiment.preset.steps,
+        "long_steps": experiment.preset.steps + experiment.preset.pretrain_steps,
         "dice": {
             start: {
                 labels: {
@@ -217,6 +227,10 @@ def main() -> None:
     )
     parser.add_argument("--preset", choices=PRESETS, default="small")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--long", nargs="*", default=["scratch", "mim"], choices=("scratch", "mim", "fullimage")
+    )
+    parser.add_argument("--long-seeds", type=int, default=2)
     parser.add_argument("--model-type", choices=[m.value for m in ModelType], default="unet")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of every run")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -235,7 +249,7 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     experiment = Experiment(preset, args.bank, work, ModelType(args.model_type), args.rate, args.device)
     rows = Rows(work / "rows.jsonl")
-    _run(experiment, args.seeds, rows)
+    _run(experiment, args.seeds, Long(tuple(args.long), args.long_seeds), rows)
     write_result(args.name, summary_of(rows.all, experiment), rows.all)
 
 
