@@ -87,7 +87,8 @@ def _toothseg(s: Summary) -> str:
     for labels in s["dice"]["scratch"]:
         dice = [f"{start} {known[labels]['mean']:.3f}" for start, known in s["dice"].items()]
         parts.append(f"{labels} labelled: {', '.join(dice)}")
-    return f"test Dice · {' · '.join(parts)}"
+    seeds = {known["seeds"] for own in s["dice"].values() for known in own.values()}
+    return f"test Dice · {' · '.join(parts)} · seeds {max(seeds)}, long ones {min(seeds)}"
 
 
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
