@@ -130,6 +130,20 @@ class TEETH_PG_dataset(bpy.types.PropertyGroup):
     seed: IntProperty(name="Seed", description="Seed of every random choice", min=0)
 
 
+class TEETH_PG_xray(bpy.types.PropertyGroup):
+    """What the X-ray panel segments."""
+
+    picture: StringProperty(name="X-Ray", description="Panoramic X-ray, as a picture", subtype="FILE_PATH")
+    weights: StringProperty(
+        name="Network", description="Network that you trained: its ONNX export, or a checkpoint",
+        subtype="FILE_PATH",
+    )  # fmt: skip
+    output: StringProperty(
+        name="Output", description="Folder of masks and overlays; empty for one among your cases",
+        subtype="DIR_PATH",
+    )  # fmt: skip
+
+
 class TEETH_PG_scene(bpy.types.PropertyGroup):
     """Settings of a scene: photos, job, result."""
 
@@ -181,6 +195,7 @@ class TEETH_PG_scene(bpy.types.PropertyGroup):
     )  # fmt: skip
 
     dataset: PointerProperty(type=TEETH_PG_dataset)
+    xray: PointerProperty(type=TEETH_PG_xray)
 
     def slot(self, view: View) -> TEETH_PG_photo_slot:
         """The photo slot of a view."""
@@ -216,6 +231,7 @@ _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
         TEETH_PG_known_length,
         TEETH_PG_mesh_path,
         TEETH_PG_dataset,
+        TEETH_PG_xray,
         TEETH_PG_scene,
         TEETH_PG_object,
     )

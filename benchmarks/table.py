@@ -82,6 +82,15 @@ def _render(s: Summary) -> str:
     return " · ".join(parts)
 
 
+def _toothseg(s: Summary) -> str:
+    parts = []
+    for labels in s["dice"]["scratch"]:
+        dice = [f"{start} {known[labels]['mean']:.3f}" for start, known in s["dice"].items()]
+        parts.append(f"{labels} labelled: {', '.join(dice)}")
+    seeds = {known["seeds"] for own in s["dice"].values() for known in own.values()}
+    return f"test Dice · {' · '.join(parts)} · seeds {max(seeds)}, long ones {min(seeds)}"
+
+
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("case_a_photos", "case-a, photos only", _case_a),
@@ -90,6 +99,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("scale", "scale of case-a from known tooth widths", _scale),
     ("synthetic_patients", "random synthetic patients", _synthetic),
     ("render", "renders of case-a, bpy 5.0.1", _render),
+    ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),
     ("timing", "time and memory, case-a", _timing),
 )
 

@@ -18,6 +18,7 @@ from ..session.dataset import dataset_is_open
 from ..session.readiness import job_is_open
 from ..session.runtime import Task, runtime
 from ..session.view_state import state
+from ..session.xray import xray_is_open
 
 
 def _is_working() -> bool:
@@ -32,7 +33,7 @@ class _EngineOperator:
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         """The engine stands still."""
-        if _is_working() or job_is_open() or dataset_is_open():
+        if _is_working() or job_is_open() or dataset_is_open() or xray_is_open():
             cls.poll_message_set("The engine is busy: wait until it has finished, or cancel")
             return False
         return True
@@ -50,6 +51,7 @@ class TEETH_OT_install_engine(_EngineOperator, bpy.types.Operator):
         wheels = Path(bpy.path.abspath(chosen.wheels)) if chosen.wheels else None
         current.client.stop()
         current.farm.stop()
+        current.reader.stop()
         current.settle()
         try:
             plan = current.installer.plan(Source(chosen.source.lower()), wheels, bpy.app.online_access)
@@ -89,6 +91,7 @@ class TEETH_OT_remove_engine(_EngineOperator, bpy.types.Operator):
         current = runtime()
         current.client.shutdown(timeout_s=5.0)
         current.farm.shutdown(timeout_s=5.0)
+        current.reader.shutdown(timeout_s=5.0)
         current.settle()
         try:
             current.installer.remove()

@@ -44,7 +44,7 @@ def look_again() -> None:
     """Forget the engine that was known and look at the one that the preferences name."""
     runtime.end_runtime()
     state.engine, state.job, state.unfinished = None, None, ()
-    state.dataset, state.unfinished_sets = None, ()
+    state.dataset, state.unfinished_sets, state.xray = None, (), None
     if not bpy.app.background:
         wake()
 

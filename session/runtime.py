@@ -36,9 +36,11 @@ class Runtime:
         installer: makes, checks and removes the engine.
         client: runs reconstructions.
         farm: renders data sets, in an engine process of its own.
+        reader: segments X-rays, in an engine process of its own.
         task: what the installer was asked to do last.
         job: id of the job that the panel shows.
         dataset_job: id of the rendering that the Dataset panel shows.
+        xray_job: id of the job that the X-Ray panel shows.
         scene_name: the scene that gets the job's result; a name, for pointers
             die with every undo.
     """
@@ -47,9 +49,11 @@ class Runtime:
     installer: Installer
     client: EngineClient
     farm: EngineClient
+    reader: EngineClient
     task: Task = Task.NOTHING
     job: str | None = None
     dataset_job: str | None = None
+    xray_job: str | None = None
     scene_name: str = ""
 
     @property
@@ -63,9 +67,15 @@ class Runtime:
         return None if self.dataset_job is None else self.farm.job(self.dataset_job)
 
     @property
+    def xray_view(self) -> JobView | None:
+        """A snapshot of the job that the X-Ray panel shows."""
+        return None if self.xray_job is None else self.reader.job(self.xray_job)
+
+    @property
     def busy(self) -> bool:
         """True while something must be drained."""
-        return self.client.active or self.farm.active or self.installer.active
+        engines = (self.client, self.farm, self.reader)
+        return any(engine.active for engine in engines) or self.installer.active
 
     def measure(self) -> None:
         """Measure the disk usage of an engine in the background."""
@@ -97,7 +107,8 @@ def runtime() -> Runtime:
         installer = Installer(folder, _BACKEND, inbox, chosen_python())
         client = EngineClient(installer.launch, JobStore(folder.jobs), inbox)
         farm = EngineClient(installer.launch, JobStore(folder.jobs / "dataset"), inbox)
-        _runtime = Runtime(inbox, installer, client, farm)
+        reader = EngineClient(installer.launch, JobStore(folder.jobs / "xray"), inbox)
+        _runtime = Runtime(inbox, installer, client, farm, reader)
     return _runtime
 
 
@@ -112,6 +123,7 @@ def end_runtime() -> None:
     if _runtime is not None:
         _runtime.client.shutdown(timeout_s=3.0)
         _runtime.farm.shutdown(timeout_s=3.0)
+        _runtime.reader.shutdown(timeout_s=3.0)
         _runtime.installer.shutdown(timeout_s=3.0)
         _runtime = None
 

@@ -11,6 +11,7 @@ from ..backend.teethscape.errors import TeethscapeError
 from .result import show_case
 from .runtime import has_runtime, runtime, target_scene
 from .view_state import state
+from .xray import overlay_of, show_overlay
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def _visible() -> tuple[object, ...]:
     """What the panels show of the snapshots, to the second and the per mille."""
     engine = state.engine
     seen: tuple[object, ...] = ()
-    for job in (state.job, state.dataset):
+    for job in (state.job, state.dataset, state.xray):
         if job is not None:
             seen += (job.state, job.stage, job.message, round(job.overall, 3))
             seen += (int(job.elapsed_s), job.silent, len(job.warnings))
@@ -61,10 +62,20 @@ def refresh() -> None:
     before, now = state.job, current.job_view
     state.job = now
     state.dataset = current.dataset_view
+    _refresh_xray()
     state.engine = current.engine_view(state.engine)
     ended = now is not None and now.state is JobState.DONE
     if ended and (before is None or before.id != now.id or before.state is not JobState.DONE):
         _deliver()
+
+
+def _refresh_xray() -> None:
+    """Take a snapshot of the X-ray's job; one that has just ended is shown."""
+    before, now = state.xray, runtime().xray_view
+    state.xray = now
+    ended = now is not None and now.state is JobState.DONE
+    if ended and (before is None or before.id != now.id or before.state is not JobState.DONE):
+        show_overlay(overlay_of(now))
 
 
 def _deliver() -> None:

@@ -33,6 +33,7 @@ class ViewState:
         unfinished: jobs that a crash left behind.
         dataset: the running or last rendering of a data set in this Blender, if any.
         unfinished_sets: renderings of data sets that a crash left behind.
+        xray: the running or last segmentation of an X-ray in this Blender, if any.
         results: shown cases by their folder.
     """
 
@@ -41,6 +42,7 @@ class ViewState:
     unfinished: tuple[JobView, ...] = ()
     dataset: JobView | None = None
     unfinished_sets: tuple[JobView, ...] = ()
+    xray: JobView | None = None
     results: dict[Path, ResultView] = field(default_factory=dict)
 
 

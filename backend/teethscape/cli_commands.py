@@ -10,7 +10,9 @@ from typing import Any
 
 from teethscape.cli_dataset import add_dataset, dataset
 from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
+from teethscape.cli_train import add_train, run_train
 from teethscape.dental.fdi import Jaws
+from teethscape.errors import UsageError
 
 Result = dict[str, Any] | None
 
@@ -18,18 +20,18 @@ Result = dict[str, Any] | None
 def add_commands(commands: Any) -> None:
     """Declare every command on the parser."""
     add_reconstruct(commands)
-    segment = commands.add_parser("segment", help="find the teeth in photos and write FDI label images")
+    segment = commands.add_parser(
+        "segment", help="find the teeth in photos, or in X-rays by your own network"
+    )
     segment.add_argument("photos", type=Path, metavar="PHOTOS")
     segment.add_argument("--output", type=Path, required=True, metavar="DIR")
     segment.add_argument("--jaw", choices=[jaws.value for jaws in Jaws], default="both")
-    segment.add_argument("--engine", choices=["net"], default="net")
-    segment.add_argument("--json", action="store_true", help="print the result as JSON")
-    train = commands.add_parser("train", help="make a model that ships with the engine anew")
-    train.add_argument("model", choices=["prior", "segmenter"])
-    train.add_argument(
-        "--source", type=Path, metavar="PATH", help="the published model or the labelled photos"
+    segment.add_argument("--engine", choices=["net", "toothseg"], default="net")
+    segment.add_argument(
+        "--weights", type=Path, metavar="FILE", help="toothseg: the network that you trained (ONNX or .pth)"
     )
-    train.add_argument("--output", type=Path, required=True, metavar="FILE")
+    segment.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_train(commands)
     add_dataset(commands)
     evaluate = commands.add_parser("evaluate", help="score a case against reference crowns")
     evaluate.add_argument("prediction", type=Path, metavar="PRED", help="a case or a folder of tooth meshes")
@@ -71,16 +73,27 @@ def _reconstruct(options: argparse.Namespace) -> Result:
 
 
 def _segment(options: argparse.Namespace) -> Result:
+    if options.engine == "toothseg":
+        return _segment_xray(options)
     from teethscape.cli_progress import ConsoleProgress
     from teethscape.pipeline.segment_folder import segment_folder
 
     return segment_folder(options.photos, options.output, Jaws(options.jaw), ConsoleProgress())
 
 
-def _train(options: argparse.Namespace) -> Result:
-    from teethscape.cli_train import train
+def _segment_xray(options: argparse.Namespace) -> Result:
+    from teethscape.cli_progress import ConsoleProgress
+    from teethscape.segmentation.toothseg.xray import XrayRequest, segment_xray
 
-    return train(options.model, options.source, options.output)
+    if options.weights is None:
+        raise UsageError(
+            "usage", "--engine toothseg needs --weights.", "See: teethscape train segmenter --help"
+        )
+    return segment_xray(XrayRequest(options.photos, options.weights, options.output), ConsoleProgress())
+
+
+def _train(options: argparse.Namespace) -> Result:
+    return run_train(options)
 
 
 def _evaluate(options: argparse.Namespace) -> Result:

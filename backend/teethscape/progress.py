@@ -62,8 +62,23 @@ _DATASET_TITLES = {
     DatasetStage.PACK: "Packing shards",
     DatasetStage.CHECK: "Checking the data set",
 }
+
+
+class XrayStage(str, Enum):
+    """The one stage of segmenting X-rays, a job of its own."""
+
+    SEGMENT = "segment_xray"
+
+    __str__ = str.__str__
+
+    @property
+    def label(self) -> str:
+        """What the user interface shows while the stage runs."""
+        return "Finding teeth in the X-ray"
+
+
 #: Any stage that a job may be in.
-AnyStage = Stage | DatasetStage
+AnyStage = Stage | DatasetStage | XrayStage
 
 
 class Progress(Protocol):

@@ -55,6 +55,7 @@ class Command(Word):
 
     RECONSTRUCT = "reconstruct"
     RENDER_DATASET = "render_dataset"
+    SEGMENT_XRAY = "segment_xray"
 
 
 class Outcome(Word):
@@ -127,8 +128,8 @@ class Run(JobMessage, kind="run", to=Direction.TO_ENGINE):
     """Start a job; the engine runs one at a time and answers ``accepted``.
 
     Attributes:
-        request: arguments of the command as JSON (for ``reconstruct`` the fields
-            of ``ReconstructRequest``, for ``render_dataset`` those of ``RenderRequest``).
+        request: arguments of the command as JSON: the fields of ``ReconstructRequest``,
+            ``RenderRequest`` or ``XrayRequest``.
         command: what to do.
     """
 

@@ -64,6 +64,7 @@ def test_names_follow_the_convention(part):
         "reconstruct",
         "result",
         "export",
+        "xray",
     ):
         for cls in part(f"operators.{module}").classes:
             assert cls.__name__.startswith(("TEETH_OT_", "TEETH_FH_"))

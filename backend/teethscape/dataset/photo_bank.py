@@ -8,28 +8,29 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from teethscape.dataset.surfaces import GUM
 from teethscape.dataset.synthetic_photo import draw_photo
 from teethscape.dental.views import View
 from teethscape.parametric.prior import ToothPrior
 
 
 def fill_bank(folder: Path, prior: ToothPrior, numbers: Iterable[int], seed: int) -> int:
-    """Draw those photos of a bank that it lacks; returns how many are new.
+    """Draw those photos of a bank that it lacks; returns how many are new."""
+    return sum(draw_into(folder, prior, number, seed) for number in numbers)
 
-    Photo ``n`` depends on ``seed`` and ``n`` alone, so a bank can be filled in pieces and in parallel.
-    Its labels hold FDI numbers and ``GUM``.
+
+def draw_into(folder: Path, prior: ToothPrior, number: int, seed: int) -> bool:
+    """Draw one photo into a bank unless it is there; returns whether it is new.
+
+    It depends on ``seed`` and ``number`` alone, so a bank can be filled in pieces and in parallel.
+    Beside ``NNNNN.jpg`` lie its FDI numbers, ``NNNNN.png``, and its gums (255), ``NNNNN.gum.png``.
     """
+    picture = folder / f"{number:05d}.jpg"
+    if picture.exists():
+        return False
     folder.mkdir(parents=True, exist_ok=True)
-    new = 0
-    for number in numbers:
-        picture = folder / f"{number:05d}.jpg"
-        if picture.exists():
-            continue
-        view = View(number % len(View))
-        photo = draw_photo(prior, view, np.random.default_rng((seed, number)))
-        cv2.imwrite(str(picture.with_suffix(".png")), np.where(photo.gum, GUM, photo.labels).astype(np.uint8))
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(70 + number % 26)]
-        cv2.imwrite(str(picture), photo.pixels[..., ::-1], quality)
-        new += 1
-    return new
+    photo = draw_photo(prior, View(number % len(View)), np.random.default_rng((seed, number)))
+    cv2.imwrite(str(picture.with_suffix(".png")), photo.labels)
+    cv2.imwrite(str(picture.with_suffix(".gum.png")), photo.gum.astype(np.uint8) * 255)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(70 + number % 26)]
+    cv2.imwrite(str(picture), photo.pixels[..., ::-1], quality)
+    return True

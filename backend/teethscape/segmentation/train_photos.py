@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from teethscape.dataset.cut_masks import cut_teeth, read_cuts
 from teethscape.dataset.negatives import draw_negative
-from teethscape.dataset.surfaces import GUM
 from teethscape.dental.views import View
 
 #: What a photo's truth says of gum at a pixel.
@@ -112,9 +111,8 @@ def read_case(folder: Path) -> list[TrainingPhoto]:
 def bank_photo(picture: Path) -> TrainingPhoto:
     """One photo of a synthetic bank."""
     pixels = _read(picture, cv2.IMREAD_COLOR)[..., ::-1].copy()
-    labels = _read(picture.with_suffix(".png"))
-    gum = np.where(labels == GUM, GUM_SEEN, NO_GUM).astype(np.uint8)
-    teeth = np.where(labels == GUM, 0, labels).astype(np.uint8)
+    teeth = _read(picture.with_suffix(".png"))
+    gum = np.where(_read(picture.with_suffix(".gum.png")) > 0, GUM_SEEN, NO_GUM).astype(np.uint8)
     return TrainingPhoto(pixels, teeth, gum, np.zeros(teeth.shape, bool), int(picture.stem) % len(View))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from teethscape.dataset.cut_masks import cut_teeth, read_cuts
 from teethscape.dataset.negatives import draw_negative
-from teethscape.dataset.photo_bank import fill_bank, read_bank
+from teethscape.dataset.photo_bank import fill_bank
 from teethscape.dataset.synthetic_photo import draw_photo
 from teethscape.dental.fdi import TEETH, Jaw, jaw_of
 from teethscape.dental.views import View
@@ -47,13 +47,19 @@ def test_upper_incisors_stand_at_the_top_of_the_maxillary_photo(photos):
 
 
 def test_a_bank_is_filled_once(tmp_path):
-    assert fill_bank(tmp_path / "bank", load_prior(), 1, seed=2) == 1
-    assert fill_bank(tmp_path / "bank", load_prior(), 1, seed=2) == 0
-    (photo,) = read_bank(tmp_path / "bank")
+    pytest.importorskip("torch")
+    from teethscape.segmentation.train_photos import GUM_SEEN, bank_photo
+
+    assert fill_bank(tmp_path / "bank", load_prior(), range(1), seed=2) == 1
+    assert fill_bank(tmp_path / "bank", load_prior(), range(1), seed=2) == 0
+    photo = bank_photo(tmp_path / "bank" / "00000.jpg")
     again = draw_photo(load_prior(), View.ANTERIOR, np.random.default_rng((2, 0)))
-    assert photo.view is View.ANTERIOR
-    assert (photo.labels == again.labels).all()
-    assert photo.labels.max() > 10
+    assert photo.view == View.ANTERIOR
+    assert (photo.teeth == again.labels).all()
+    assert photo.teeth.max() > 10
+    assert ((photo.gum == GUM_SEEN) == again.gum).all()
+    assert again.gum.any()
+    assert not (again.gum & (again.labels > 0)).any()
 
 
 def test_negatives_vary():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,13 +15,18 @@ from teethscape.segmentation.train_augment import CROP, Placement, augment, crop
 from teethscape.segmentation.train_export import export_network  # noqa: E402
 from teethscape.segmentation.train_network import PIXEL_CHANNELS, SegmentationNetwork  # noqa: E402
 from teethscape.segmentation.train_photos import (  # noqa: E402
+    GUM_SEEN,
+    GUM_UNKNOWN,
     NO_VIEW,
     TrainingPhoto,
     negative_photo,
     read_case,
+    rendered_photo,
+    rendered_photos,
     unlabelled_teeth,
 )
-from teethscape.segmentation.train_segmenter import SegmenterTraining, learning_rate  # noqa: E402
+from teethscape.segmentation.train_recipe import SegmenterTraining, learning_rate  # noqa: E402
+from teethscape.segmentation.train_segmenter import train_segmenter  # noqa: E402
 from teethscape.segmentation.train_targets import NO_KIND, TargetBatch, loss, make_target  # noqa: E402
 
 STRAIGHT = Placement(480.0, turned=False, flipped=False)
@@ -32,7 +39,9 @@ def photo():
     teeth[180:230, 100:160] = 42
     pixels = np.full((360, 480, 3), (150, 60, 60), np.uint8)
     pixels[teeth > 0] = (230, 220, 200)
-    return TrainingPhoto(pixels, teeth, np.zeros((360, 480), bool), int(View.LEFT_BUCCAL))
+    gum = np.zeros((360, 480), np.uint8)
+    gum[80:120, 100:220], gum[240:, :] = GUM_SEEN, GUM_UNKNOWN
+    return TrainingPhoto(pixels, teeth, gum, np.zeros((360, 480), bool), int(View.LEFT_BUCCAL))
 
 
 def test_a_crop_moves_pixels_and_labels_together(photo):
@@ -73,10 +82,20 @@ def test_targets_mark_teeth_borders_jaws_and_kinds(photo):
     assert make_target(photo, turned=False, whole=False).view == -1
 
 
+def test_gums_count_only_where_they_are_known(photo):
+    target = make_target(photo, turned=False, whole=True)
+    assert (target.gum[100, 150], target.gum[150, 130], target.gum[300, 50]) == (1, 0, -1)
+    batch = TargetBatch.stack([target])
+    logits = [torch.zeros(1, PIXEL_CHANNELS, 360, 480) for _ in range(2)]
+    logits[1][0, 11, 240:] = 9.0
+    rest = torch.zeros(1, 6), torch.zeros(1, 1)
+    assert float(loss((logits[0], *rest), batch)) == float(loss((logits[1], *rest), batch))
+
+
 def test_ignored_pixels_weigh_nothing(photo):
     ignore = np.zeros((360, 480), bool)
     ignore[300:, :] = True
-    target = make_target(TrainingPhoto(photo.pixels, photo.teeth, ignore, 1), turned=False, whole=True)
+    target = make_target(replace(photo, ignore=ignore), turned=False, whole=True)
     assert (target.weight[300:] == 0).all()
     assert (target.weight[:300] >= 1).all()
 
@@ -86,9 +105,10 @@ def test_the_loss_prefers_the_truth(photo):
     batch = TargetBatch.stack([target])
     maps = batch.maps[0]
     good = torch.zeros(1, PIXEL_CHANNELS, 360, 480)
-    good[0, :4] = torch.logit(maps[:4].clamp(0.01, 0.99))
+    good[0, :4] = torch.logit(maps[:4].float().clamp(0.01, 0.99))
     for k in range(7):
         good[0, 4 + k] = 8.0 * torch.from_numpy((target.kind == k).astype(np.float32))
+    good[0, 11] = torch.logit(maps[5].float().clamp(0.01, 0.99))
     views = torch.zeros(1, 6)
     views[0, int(View.LEFT_BUCCAL)] = 8.0
     truth = loss((good, views, torch.full((1, 1), -8.0)), batch)
@@ -103,13 +123,47 @@ def test_negatives_have_no_teeth_and_no_view():
     assert not negative.teeth.any()
 
 
-def test_the_rate_warms_up_and_cools_down():
-    training = SegmenterTraining((), bank=None, output=None, steps=1000, rate=1.0, cooldown=0.5)
-    rates = [learning_rate(training, step) for step in (0, 300, 750, 1000)]
-    assert rates[0] < 0.01
-    assert rates[1] == 1.0
-    assert rates[2] == pytest.approx(0.5)
-    assert rates[3] == 0.0
+def test_the_rate_cools_down():
+    training = SegmenterTraining((), bank=None, output=None, rate=1.0, cooldown=0.5)
+    assert [learning_rate(training, done) for done in (0.0, 0.3, 0.75, 1.0)] == [1.0, 1.0, 0.5, 0.0]
+
+
+def test_rendered_cases_are_read(tmp_path, photo):
+    import cv2
+
+    labels = tmp_path / "case" / "labels"
+    for kind in ("fdi", "gums", "parts"):
+        (labels / kind).mkdir(parents=True)
+    (tmp_path / "case" / "photos").mkdir()
+    parts = np.zeros((360, 480), np.uint8)
+    parts[:, 400:] = 11
+    cv2.imwrite(str(labels / "fdi" / "1.png"), photo.teeth)
+    cv2.imwrite(str(labels / "gums" / "1.png"), (photo.gum == GUM_SEEN).astype(np.uint8))
+    cv2.imwrite(str(labels / "parts" / "1.png"), parts)
+    cv2.imwrite(str(tmp_path / "case" / "photos" / "1.jpg"), photo.pixels[..., ::-1])
+    (picture,) = rendered_photos(tmp_path)
+    read = rendered_photo(picture)
+    assert (read.teeth == photo.teeth).all()
+    assert (read.gum == np.where(photo.gum == GUM_SEEN, GUM_SEEN, 0)).all()
+    assert (read.ignore == (parts == 11)).all()
+    assert read.view == View.LEFT_BUCCAL
+
+
+def test_a_tiny_training_runs_with_loading_processes(tmp_path, shared):
+    pytest.importorskip("onnx")
+    training = SegmenterTraining(
+        (shared / "cases" / "case-c",),
+        tmp_path / "bank",
+        tmp_path / "net.onnx",
+        bank_size=1,
+        steps=2,
+        batch=1,
+        processes=1,
+        workers=1,
+    )
+    assert train_segmenter(training).is_file()
+    state = torch.load(tmp_path / "net.pt", weights_only=True)
+    assert state["step"] == 2
 
 
 def test_onnx_answers_like_the_network(tmp_path):

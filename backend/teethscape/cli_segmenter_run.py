@@ -1,0 +1,313 @@
+"""What ``teethscape train segmenter ACTION`` does: options to settings, one call, a summary."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from teethscape.cli_progress import PlainProgress
+from teethscape.errors import BadInputError, MissingComponentError, UsageError
+from teethscape.segmentation.toothseg.index import Item, MaskKind, labelled, write_index
+from teethscape.segmentation.toothseg.layouts import default_size, find_items, with_kind
+from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec
+from teethscape.segmentation.toothseg.splits import Part, Split, SplitRule, split
+
+Result = dict[str, Any]
+
+
+def run_action(options: argparse.Namespace) -> Result:
+    """Run one action.
+
+    Raises:
+        MissingComponentError: it needs PyTorch, which is not installed.
+    """
+    if options.action not in _LIGHT:
+        _require_torch()
+    return _ACTIONS[options.action](options)
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401 - asked for before any work begins
+    except ImportError as error:
+        raise MissingComponentError(
+            "torch_missing",
+            f"Training needs PyTorch ({error.name}).",
+            "Run in the engine's environment: python -m pip install torch onnx",
+        ) from error
+
+
+def _items(options: argparse.Namespace) -> tuple[Item, ...]:
+    kind = getattr(options, "mask_values", None)
+    return with_kind(find_items(options.images_dir, options.masks_dir), MaskKind(kind) if kind else None)
+
+
+def _split(options: argparse.Namespace) -> Split:
+    subset = getattr(options, "train_subset_size", 0)
+    rule = SplitRule(options.split_json, options.val_ratio, options.test_ratio, options.seed, subset)
+    return split(labelled(_items(options)), rule)
+
+
+def _size(options: argparse.Namespace, known: tuple[int, int] | None) -> tuple[int, int]:
+    """Height and width: the user's, else the starting checkpoint's, else what suits the layout."""
+    height, width = known or default_size(options.images_dir)
+    size = options.img_height or height, options.img_width or width
+    if min(size) < 16:
+        raise UsageError(
+            "image_size", f"Pictures of {size[1]} x {size[0]} px are too small.", "Give at least 16."
+        )
+    return size
+
+
+def _network(options: argparse.Namespace, start: NetworkSpec | None, outputs: int | None) -> NetworkSpec:
+    """The network that is asked for; what is not said is taken from the starting checkpoint."""
+    start = start or NetworkSpec()
+    inputs = options.in_channels or start.inputs
+    return NetworkSpec(
+        ModelType(options.model_type or start.model.value),
+        inputs,
+        outputs or inputs,
+        options.base_channels or start.base,
+        start.bilinear and not options.no_bilinear,
+        Gates(options.gates or start.gates.value),
+    )
+
+
+def _start(options: argparse.Namespace) -> tuple[NetworkSpec | None, tuple[int, int] | None]:
+    """Network and picture size of ``--init-from``, where it is given and tells them."""
+    if options.init_from is None:
+        return None, None
+    from teethscape.segmentation.toothseg.checkpoints import read_checkpoint, shapes_of, weights_of
+    from teethscape.segmentation.toothseg.spec import recognise
+
+    content = read_checkpoint(options.init_from)
+    known = content.get("args")
+    size = known.get("size") if isinstance(known, dict) else None
+    spec = recognise(shapes_of(weights_of(content)))
+    return spec, (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+
+
+def _optimising(options: argparse.Namespace, rate: float, decay: float) -> Any:
+    from teethscape.segmentation.toothseg.training import Optimising, choose_device
+
+    if min(options.epochs, options.batch_size, options.log_interval) < 1:
+        raise UsageError(
+            "usage", "Epochs, batch size and log interval are at least 1.", "Give larger numbers."
+        )
+    return Optimising(
+        options.epochs,
+        options.batch_size,
+        rate if options.lr is None else options.lr,
+        decay if options.weight_decay is None else options.weight_decay,
+        options.seed,
+        options.workers,
+        choose_device("cpu" if options.cpu else options.device).type,
+        options.log_interval,
+    )
+
+
+def _resume(options: argparse.Namespace, latest: Path) -> bool:
+    """Whether to resume; a checkpoint that is named becomes the latest one."""
+    if isinstance(options.resume, str):
+        source = Path(options.resume)
+        if not source.is_file():
+            raise BadInputError("file_missing", f"{source} does not exist.", "Check --resume.")
+        if source.resolve() != latest.resolve():
+            latest.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, latest)
+    return bool(options.resume)
+
+
+def _pretrain(options: argparse.Namespace) -> Result:
+    from teethscape.segmentation.toothseg.masking import BlockMasking
+    from teethscape.segmentation.toothseg.pretrain import Method, Pretraining, pretrain
+
+    method = Method(options.method)
+    spec, size = _start(options)
+    settings = Pretraining(
+        items=_items(options),
+        folder=options.checkpoint_dir or Path("toothseg") / f"checkpoints_{method}",
+        method=method,
+        network=_network(options, spec, None),
+        size=_size(options, size),
+        masking=BlockMasking(options.mask_ratio, options.min_block_size, options.max_block_size),
+        ways=_perturbations(options.perturb, method),
+        optimising=_optimising(options, *((1e-4, 5e-5) if method is Method.MIM else (1e-5, 1e-5))),
+        init_from=options.init_from,
+        log_dir=options.log_dir,
+    )
+    settings = replace(settings, resume=_resume(options, settings.latest))
+    result = pretrain(settings, PlainProgress("Pre-training"))
+    if options.visualize:
+        result["samples"] = str(_samples(settings))
+    print(
+        f"{result['pictures']} pictures, last loss {result['losses'][-1]:.4f}: {result['checkpoint']}",
+        file=sys.stderr,
+    )
+    return result
+
+
+def _perturbations(text: str, method: Any) -> tuple[Any, ...]:
+    from teethscape.segmentation.toothseg.masking import Perturbation
+    from teethscape.segmentation.toothseg.pretrain import Method
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    known = [way.value for way in Perturbation]
+    for name in names:
+        if name not in known:
+            raise UsageError("usage", f"'{name}' is no perturbation.", f"Choose from {', '.join(known)}.")
+    if not names or (method is Method.MIM and "blocks" not in names):
+        raise UsageError(
+            "usage", "Masked modelling needs blocks.", "Give --perturb blocks, or --method fullimage."
+        )
+    return tuple(Perturbation(name) for name in dict.fromkeys(names))
+
+
+def _samples(settings: Any) -> Path:
+    from teethscape.segmentation.toothseg.checkpoints import load_network
+    from teethscape.segmentation.toothseg.data import Reconstruction, ReconstructionData
+    from teethscape.segmentation.toothseg.report import write_reconstructions
+
+    shown = Reconstruction(settings.size, settings.network.inputs, settings.masking, settings.ways, 0)
+    path = settings.folder / "samples.html"
+    data = ReconstructionData(settings.items, shown)
+    write_reconstructions(path, load_network(settings.best), data, min(4, len(settings.items)))
+    return path
+
+
+def _finetune(options: argparse.Namespace) -> Result:
+    from teethscape.segmentation.toothseg.classes import class_sets
+    from teethscape.segmentation.toothseg.finetune import FineTuning, fine_tune
+
+    classes = class_sets()[options.classes]
+    spec, size = _start(options)
+    settings = FineTuning(
+        split=_split(options),
+        folder=options.save_dir,
+        network=_network(options, spec, len(classes.planes)),
+        size=_size(options, size),
+        classes=classes,
+        optimising=_optimising(options, 1e-5, 1e-5),
+        lambda_dice=options.lambda_dice,
+        patience=options.patience,
+        init_from=options.init_from,
+        log_dir=options.tensorboard_dir,
+    )
+    settings = replace(settings, resume=_resume(options, settings.last))
+    result = fine_tune(settings, PlainProgress("Fine-tuning"))
+    tested = f", test Dice {result['test_dice']:.4f}" if "test_dice" in result else ""
+    best = result["best_val_dice"]
+    print(
+        f"{result['epochs']} epochs, best val Dice {best:.4f}{tested}: {result['checkpoint']}",
+        file=sys.stderr,
+    )
+    return result
+
+
+def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> Any:
+    """A checkpoint ready for scoring."""
+    from teethscape.segmentation.toothseg.checkpoints import load_trained
+    from teethscape.segmentation.toothseg.evaluate import Evaluation
+    from teethscape.segmentation.toothseg.report import Model
+    from teethscape.segmentation.toothseg.training import choose_device
+
+    network, card = load_trained(path)
+    said = (options.model_type, options.base_channels, True if options.no_bilinear else None)
+    real = (network.spec.model.value, network.spec.base, not network.spec.bilinear)
+    if any(word is not None and word != fact for word, fact in zip(said, real, strict=True)):
+        raise BadInputError(
+            "checkpoint_other",
+            f"{path.name} is a {real[0]} of {real[1]} base channels{', transposed' if real[2] else ''}.",
+            "Leave --model-type, --base-channels and --no-bilinear out.",
+        )
+    network.to(choose_device("cpu" if options.cpu else options.device))
+    name = path.parent.name + "/" + path.name if path.parent.name else path.name
+    return Model(name, network, Evaluation(items, card, options.lambda_dice))
+
+
+def _part(options: argparse.Namespace) -> tuple[Item, ...]:
+    if options.split == "all":
+        return labelled(_items(options))
+    return _split(options).part(Part(options.split))
+
+
+def _evaluate(options: argparse.Namespace) -> Result:
+    from teethscape.dental.files import write_json
+    from teethscape.segmentation.toothseg.evaluate import evaluate_network, write_rows
+
+    model = _model(options, options.checkpoint, _part(options))
+    evaluated = evaluate_network(model.network, model.evaluation, options.predictions)
+    summary = {
+        "checkpoint": str(options.checkpoint),
+        "split": options.split,
+        **evaluated.summary(options.seed),
+    }
+    for title, rows in (("best", evaluated.best(options.top_k)), ("worst", evaluated.worst(options.top_k))):
+        summary[title] = [{"pair_id": row.item.pair_id, "loss": row.loss} for row in rows]
+    if options.output is not None:
+        write_rows(options.output / "scores.csv", evaluated)
+        write_json(options.output / "summary.json", summary)
+    low, high = summary["dice_95"]
+    print(
+        f"{summary['pictures']} pictures: loss {summary['loss']:.4f}, Dice {summary['dice']:.4f} "
+        f"(95 %: {low:.4f} to {high:.4f}), IoU {summary['iou']:.4f}",
+        file=sys.stderr,
+    )
+    return summary
+
+
+def _visualize(options: argparse.Namespace) -> Result:
+    from teethscape.segmentation.toothseg.report import write_report
+
+    items = _part(options)
+    models = [_model(options, path, items) for path in options.checkpoint]
+    if len({model.name for model in models}) < len(models):
+        raise UsageError("usage", "A checkpoint is named twice.", "Give each once.")
+    summaries = write_report(options.output, models, options.top_k, options.seed)
+    print(f"Report: {options.output}", file=sys.stderr)
+    return {"report": str(options.output), "models": summaries}
+
+
+def _export(options: argparse.Namespace) -> Result:
+    try:
+        from teethscape.segmentation.toothseg.export import export_onnx
+
+        return {"written": str(export_onnx(options.checkpoint, options.output))}
+    except ImportError as error:
+        raise MissingComponentError(
+            "torch_missing", f"The export needs {error.name}.", "python -m pip install torch onnx"
+        ) from error
+
+
+def _index(options: argparse.Namespace) -> Result:
+    items = _items(options)
+    write_index(options.output, items)
+    masks = sum(item.mask is not None for item in items)
+    print(f"{len(items)} pictures, {masks} with masks: {options.output}", file=sys.stderr)
+    return {"written": str(options.output), "pictures": len(items), "masks": masks}
+
+
+def _fbf(options: argparse.Namespace) -> Result:
+    from teethscape.segmentation.toothseg.fbf import Bilateral, filter_folder
+
+    settings = Bilateral(options.diameter, options.sigma_color, options.sigma_space)
+    counts = filter_folder(options.images_dir, options.output, settings, PlainProgress("Filtering"))
+    return {"output": str(options.output), **counts}
+
+
+_ACTIONS: dict[str, Callable[[argparse.Namespace], Result]] = {
+    "pretrain": _pretrain,
+    "finetune": _finetune,
+    "evaluate": _evaluate,
+    "visualize": _visualize,
+    "export": _export,
+    "index": _index,
+    "fbf": _fbf,
+}
+#: Actions that do without PyTorch.
+_LIGHT = {"index", "fbf"}

@@ -1,0 +1,1 @@
+"""ToothSeg: small U-Nets that learn from unlabelled pictures, then segment with few labels (seed 003)."""

@@ -1,0 +1,227 @@
+"""ToothSeg checkpoints: any known form read without running its code, our own written (needs torch)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from teethscape.dental.files import write_json, write_with
+from teethscape.errors import BadInputError, MissingComponentError
+from teethscape.segmentation.toothseg.classes import class_sets
+from teethscape.segmentation.toothseg.networks import UNet2D, build
+from teethscape.segmentation.toothseg.spec import NetworkSpec, our_name, recognise
+
+#: Where published checkpoints keep the weights, in the order in which they are looked for.
+_WRAPPINGS = ("model_state_dict", "state_dict", "model")
+#: Classes of a foreign network by its number of planes.
+_PLANES = {len(classes.planes): name for name, classes in class_sets().items()}
+State = dict[str, Tensor]
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Everything that a checkpoint holds; pickled code is never run.
+
+    Raises:
+        BadInputError: the file is missing, damaged, or needs code to be read.
+        MissingComponentError: it is a safetensors file and that library is missing.
+    """
+    if not path.is_file():
+        raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
+    if path.suffix == ".safetensors":
+        return dict(_safetensors(path))
+    try:
+        # Published checkpoints keep their command line; a namespace is data, not code.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BadInputError(
+            "checkpoint_unsafe",
+            f"{path.name} is damaged or holds more than weights, and could run code ({str(error)[:120]}).",
+            "Ask its author for plain weights (a state dict, or safetensors).",
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise BadInputError(
+            "checkpoint_damaged",
+            f"{path.name} is no readable checkpoint ({str(error)[:120]}).",
+            "Copy it again.",
+        ) from error
+    if not isinstance(content, Mapping):
+        raise BadInputError("checkpoint_unknown", f"{path.name} holds no weights by name.", "Check the file.")
+    return dict(content)
+
+
+def _safetensors(path: Path) -> State:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise MissingComponentError(
+            "safetensors_missing", f"{path.name} needs the library safetensors.",
+            "Run in the engine's environment: python -m pip install safetensors",
+        ) from error  # fmt: skip
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise BadInputError(
+            "checkpoint_damaged", f"{path.name} is no readable checkpoint ({error}).", "Copy it again."
+        ) from error
+
+
+def weights_of(content: Mapping[str, Any]) -> State:
+    """The tensors of a checkpoint, whatever it wraps them in."""
+    for key in _WRAPPINGS:
+        if isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Shape of each tensor."""
+    return {name: tuple(value.shape) for name, value in state.items()}
+
+
+def our_names(state: Mapping[str, Tensor]) -> State:
+    """The tensors under the names that our networks use."""
+    shapes = shapes_of(state)
+    return {our_name(name, shapes): value for name, value in state.items()}
+
+
+def load_network(path: Path) -> UNet2D:
+    """Build the network that a checkpoint describes and give it the weights, every one of them.
+
+    Raises:
+        BadInputError: the checkpoint is unreadable, of another network, or incomplete.
+    """
+    return network_from(weights_of(read_checkpoint(path)), path.name)
+
+
+def network_from(state: Mapping[str, Tensor], name: str = "The checkpoint") -> UNet2D:
+    """The network of a state dict, recognised by names and shapes.
+
+    Raises:
+        BadInputError: the tensors do not make up a ToothSeg network.
+    """
+    network = build(recognise(shapes_of(state)))
+    try:
+        network.load_state_dict(our_names(state))
+    except RuntimeError as error:
+        raise BadInputError(
+            "checkpoint_unknown",
+            f"{name} is not a whole ToothSeg network ({str(error)[:300]}).",
+            "Check the file.",
+        ) from error
+    return network.eval()
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What came over from a checkpoint.
+
+    Attributes:
+        loaded: tensors that had the same name and shape.
+        fresh: tensors of the network that keep their random start.
+    """
+
+    loaded: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+
+def transfer(network: nn.Module, state: Mapping[str, Tensor], keep_head: bool) -> Transfer:
+    """Load every tensor whose name and shape fit.
+
+    Args:
+        network: where to load into.
+        state: of any wrapping.
+        keep_head: also load the last layer; a reconstruction's head is no start for labels.
+
+    Raises:
+        BadInputError: nothing fits.
+    """
+    own = network.state_dict()
+    fitting = {
+        name: value
+        for name, value in our_names(state).items()
+        if name in own and own[name].shape == value.shape and (keep_head or not name.startswith("outc."))
+    }
+    if not fitting:
+        raise BadInputError(
+            "checkpoint_unknown", "No tensor of the checkpoint fits the network.",
+            "Give the --model-type and --base-channels of the checkpoint.",
+        )  # fmt: skip
+    network.load_state_dict(fitting, strict=False)
+    return Transfer(tuple(sorted(fitting)), tuple(sorted(set(own) - set(fitting))))
+
+
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint at once, so that an interruption leaves the old one whole."""
+    write_with(path, lambda stream: torch.save(dict(content), stream))
+
+
+@dataclass(frozen=True)
+class Card:
+    """What one must know to use a trained network; written beside it as JSON.
+
+    Attributes:
+        network: which network it is.
+        size: height and width at which it was trained, px.
+        classes: name of its set of classes.
+    """
+
+    network: NetworkSpec
+    size: tuple[int, int]
+    classes: str = "teeth"
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"network": self.network.to_json(), "size": list(self.size), "classes": self.classes}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Card:
+        """The inverse of `to_json`."""
+        height, width = values["size"]
+        return cls(NetworkSpec.from_json(values["network"]), (height, width), values["classes"])
+
+    def write(self, weights: Path) -> None:
+        """Write it beside the weights."""
+        write_json(weights.with_suffix(".json"), self.to_json())
+
+
+def load_trained(path: Path) -> tuple[UNet2D, Card]:
+    """A trained network with its card: the one beside it, else what the checkpoint itself remembers.
+
+    Foreign checkpoints know neither; the published picture size is then assumed.
+
+    Raises:
+        BadInputError: the checkpoint or its card cannot be used.
+    """
+    content = read_checkpoint(path)
+    network = network_from(weights_of(content), path.name)
+    beside, remembered = path.with_suffix(".json"), content.get("args")
+    try:
+        if beside.is_file():
+            card = Card.from_json(json.loads(beside.read_text("utf-8")))
+        elif isinstance(remembered, dict) and remembered.get("classes") in class_sets():
+            card = Card.from_json(remembered)
+        else:
+            card = Card(network.spec, (224, 320), _PLANES.get(network.spec.outputs, "teeth"))
+        known = class_sets()[card.classes]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInputError(
+            "card_damaged", f"{beside} is damaged ({error}).", "Delete it or train again."
+        ) from error
+    if len(known.planes) != network.spec.outputs:
+        raise BadInputError(
+            "checkpoint_unknown",
+            f"{path.name} has {network.spec.outputs} planes, but '{known.name}' has {len(known.planes)}.",
+            "Give a network that was fine-tuned, with its .json.",
+        )
+    return network, replace(card, network=network.spec)

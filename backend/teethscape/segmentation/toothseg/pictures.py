@@ -1,0 +1,118 @@
+"""Pictures and masks from files, at the network's size (numpy and OpenCV)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.masks import read_label_image
+from teethscape.errors import BadInputError
+from teethscape.segmentation.toothseg.classes import Classes, truth_labels
+from teethscape.segmentation.toothseg.index import Item
+
+Size = tuple[int, int]
+#: Grey levels of 0 to 1 become (x - 0.5) / 0.25 (spec, section 4).
+MEAN, SPREAD = 0.5, 0.25
+#: A picture with so few grey levels is a mask.
+_MASK_LEVELS = 3
+
+
+def decode_picture(path: Path, flags: int) -> NDArray:
+    """Decode a file as OpenCV's ``flags`` say, upright after its EXIF rotation.
+
+    Raises:
+        BadInputError: the file is missing, may not be read, or is no picture.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except FileNotFoundError:
+        raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.") from None
+    except OSError as error:
+        raise BadInputError(
+            "file_unreadable", f"{path} cannot be read ({error.strerror}).", "Check it."
+        ) from error
+    try:
+        image = cv2.imdecode(data, flags) if len(data) else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise BadInputError(
+            "not_an_image", f"{path} is no picture that can be read.", "Use PNG, JPEG or TIFF."
+        )
+    return image
+
+
+def read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
+    """A picture as (h, w, channels) uint8: grey, or RGB."""
+    if channels == 1:
+        return np.asarray(decode_picture(path, cv2.IMREAD_GRAYSCALE), np.uint8)[..., None]
+    return np.ascontiguousarray(decode_picture(path, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+
+
+def resized(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """(h, w, c) at another height and width."""
+    scaled = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(scaled, np.uint8).reshape(*size, image.shape[2])
+
+
+def unlabelled_picture(item: Item, size: Size, channels: int) -> NDArray[np.uint8]:
+    """A picture for pre-training, (h, w, channels).
+
+    Raises:
+        BadInputError: it is a mask by its looks; reconstructing masks would leak them.
+    """
+    picture = read_picture(item.image, channels)
+    if len(np.unique(picture)) <= _MASK_LEVELS:
+        raise BadInputError(
+            "mask_as_image",
+            f"{item.image} has at most {_MASK_LEVELS} grey levels: it is a mask, not a picture.",
+            "Take it out of the folder or the index.",
+        )
+    return resized(picture, size)
+
+
+def read_truth(item: Item, classes: Classes) -> NDArray[np.uint8]:
+    """Label image (h, w) of an item at its mask's own size.
+
+    Raises:
+        BadInputError: a mask is missing, damaged or does not know the classes.
+    """
+    if item.mask is None:
+        raise BadInputError("mask_missing", f"{item.pair_id} has no mask.", "Add one.")
+    gum = read_label_image(item.gum) if item.gum is not None and "gum" in classes.planes else None
+    return truth_labels(item, read_label_image(item.mask), gum, classes)
+
+
+def labelled_picture(item: Item, size: Size, channels: int, classes: Classes) -> tuple[NDArray, NDArray]:
+    """Picture (h, w, channels) and label image (h, w), both uint8 at the network's size.
+
+    Raises:
+        BadInputError: a file cannot be used, or picture and mask differ in shape.
+    """
+    picture, labels = read_picture(item.image, channels), read_truth(item, classes)
+    ratio = (picture.shape[0] * labels.shape[1]) / (picture.shape[1] * labels.shape[0])
+    if abs(ratio - 1) > 0.02:
+        raise BadInputError(
+            "mask_size",
+            f"The mask of {item.pair_id} is {labels.shape[1]} x {labels.shape[0]} pixels, "
+            f"its picture {picture.shape[1]} x {picture.shape[0]}.",
+            "Save the mask at the picture's size.",
+        )
+    small = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+    return resized(picture, size), np.asarray(small, np.uint8)
+
+
+def normalised(picture: NDArray) -> NDArray[np.float32]:
+    """(h, w, c) in [0, 1] to what the network sees, (c, h, w)."""
+    values = (picture.astype(np.float32) - MEAN) / SPREAD
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def planes_of(labels: NDArray[np.uint8], classes: Classes) -> NDArray[np.float32]:
+    """Label image (h, w) as planes (c, h, w) of 0 and 1."""
+    return np.stack([classes.mask_of(labels, plane) for plane in range(len(classes.planes))]).astype(
+        np.float32
+    )

@@ -1,0 +1,99 @@
+"""Checkpoints: every known form is read, none runs code, and the network is recognised."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from teethscape.errors import BadInputError  # noqa: E402
+from teethscape.segmentation.toothseg.checkpoints import (  # noqa: E402
+    load_network,
+    network_from,
+    read_checkpoint,
+    shapes_of,
+    transfer,
+    weights_of,
+)
+from teethscape.segmentation.toothseg.networks import build  # noqa: E402
+from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec, recognise  # noqa: E402
+
+SPECS = [
+    NetworkSpec(base=4),
+    NetworkSpec(base=4, inputs=3, outputs=4, bilinear=False),
+    NetworkSpec(ModelType.SCAG, base=16),
+    NetworkSpec(ModelType.SCAG, base=16, gates=Gates.OLD),
+    NetworkSpec(ModelType.NAC, base=16, bilinear=False),
+    NetworkSpec(ModelType.NAC, base=16, gates=Gates.OLD),
+]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_a_network_is_recognised_by_its_tensors(spec):
+    assert recognise(shapes_of(build(spec).state_dict())) == spec
+
+
+@pytest.mark.parametrize("key", ["model_state_dict", "state_dict", "model", None])
+def test_every_wrapping_is_read(tmp_path, key):
+    state = build(SPECS[0]).state_dict()
+    args = argparse.Namespace(lr=1e-4)  # as the published scripts keep it
+    torch.save(state if key is None else {key: state, "epoch": 3, "args": args}, tmp_path / "c.pth")
+    assert weights_of(read_checkpoint(tmp_path / "c.pth")).keys() == state.keys()
+
+
+def test_wrappers_and_other_names_of_the_same_tensors_are_understood(tmp_path):
+    torch.manual_seed(0)
+    network = build(SPECS[2]).eval()
+    published = {}
+    for name, value in network.state_dict().items():
+        if name.startswith("scAG"):
+            name = f"scAG{5 - int(name[4])}{name[5:]}"  # counted from the finest level
+        published["module." + name.replace("outc.conv.", "outc.")] = value
+    torch.save({"state_dict": published}, tmp_path / "c.pth")
+    again = load_network(tmp_path / "c.pth")
+    picture = torch.rand(1, 1, 32, 48)
+    assert torch.equal(again(picture), network(picture))
+
+
+def test_no_code_is_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"model": Trap()}, tmp_path / "trap.pth")
+    with pytest.raises(BadInputError) as caught:
+        read_checkpoint(tmp_path / "trap.pth")
+    assert caught.value.code == "checkpoint_unsafe"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"", "checkpoint_damaged"), (b"not a checkpoint", "checkpoint_unsafe"), (None, "file_missing")],
+)
+def test_unreadable_files_are_told(tmp_path, content, code):
+    if content is not None:
+        (tmp_path / "c.pth").write_bytes(content)
+    with pytest.raises(BadInputError) as caught:
+        read_checkpoint(tmp_path / "c.pth")
+    assert caught.value.code == code
+
+
+def test_foreign_and_incomplete_networks_are_refused():
+    with pytest.raises(BadInputError, match="ToothSeg"):
+        recognise({"conv1.weight": (64, 3, 7, 7)})
+    state = dict(build(SPECS[0]).state_dict())
+    del state["up2.conv.double_conv.0.weight"]
+    with pytest.raises(BadInputError, match="not a whole"):
+        network_from(state)
+
+
+def test_a_transfer_takes_what_fits_and_leaves_the_head():
+    network = build(NetworkSpec(ModelType.NAC, base=16, outputs=4))
+    moved = transfer(network, build(NetworkSpec(base=16)).state_dict(), keep_head=False)
+    assert len(moved.loaded) == 110 - 2
+    assert {"outc.conv.weight", "outc.conv.bias"} <= set(moved.fresh)
+    with pytest.raises(BadInputError, match="No tensor"):
+        transfer(network, {"a": torch.zeros(1)}, keep_head=True)

@@ -1,0 +1,189 @@
+"""``teethscape train segmenter ACTION``: the seed's flags from pictures to report, and mistakes in words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from teethscape import cli
+from teethscape.errors import ExitCode
+
+from .arches import cases, folders, sts
+
+SMALL = ["--base-channels", "4", "--img-height", "32", "--img-width", "48", "--cpu", "--json"]
+BLOCKS = ["--min-block-size", "4", "--max-block-size", "12"]
+
+
+def _run(capsys, *arguments):
+    code = cli.main(["train", "segmenter", *map(str, arguments)])
+    out = capsys.readouterr().out
+    return code, json.loads(out) if out else {}
+
+
+def test_the_workflow_of_the_seed(tmp_path, capsys, monkeypatch):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    root = sts(tmp_path / "processed_2d", 5, 2)
+    data = ["--images-dir", root, "--masks-dir", root, "--val-ratio", 0.2, "--test-ratio", 0.2]
+    code, found = _run(
+        capsys, "pretrain", "--images-dir", root, "--checkpoint-dir", "mim", "--model-type", "unet",
+        "--mask-ratio", 0.55, "--visualize", *SMALL, *BLOCKS,
+    )  # fmt: skip
+    assert (code, found["pictures"], found["epochs"]) == (0, 14, 1)
+    assert (tmp_path / "mim" / "samples.html").read_text("utf-8").count("<img") == 12
+    code, found = _run(
+        capsys, "pretrain", "--method", "fullimage", "--images-dir", root, "--checkpoint-dir", "full",
+        "--init-from", "mim/mim_best.pth", "--perturb", "blocks,noise", *SMALL, *BLOCKS,
+    )  # fmt: skip
+    assert (code, found["transferred"]) == (0, 110)
+    code, found = _run(
+        capsys, "finetune", *data, "--init-from", "mim/mim_best.pth", "--save-dir", "tuned", "--epochs", 2,
+        "--cpu", "--json", "--lr", 1e-3,
+    )  # fmt: skip
+    assert (code, found["transferred"], found["test_pictures"]) == (0, 108, 2)
+    card = json.loads((tmp_path / "tuned" / "best_model.json").read_text())
+    assert card["size"] == [32, 48]  # taken from the pre-trained checkpoint, like the width
+    assert card["network"]["base"] == 4
+    code, again = _run(
+        capsys, "finetune", *data, "--save-dir", "tuned", "--resume", "--epochs", 2, *SMALL, "--lr", 1e-3
+    )
+    assert again["history"] == found["history"]
+    best = "tuned/best_model.pth"
+    code, scores = _run(
+        capsys,
+        "evaluate",
+        *data,
+        "--checkpoint",
+        best,
+        "--split",
+        "test",
+        "--output",
+        "scores",
+        "--cpu",
+        "--json",
+    )
+    assert code == 0
+    assert scores["dice"] == pytest.approx(found["test_dice"], abs=1e-5)
+    assert len((tmp_path / "scores" / "scores.csv").read_text().splitlines()) == 3
+    code, shown = _run(
+        capsys,
+        "visualize",
+        *data,
+        "--checkpoint",
+        best,
+        "tuned/last.pth",
+        "--top-k",
+        1,
+        "--output",
+        "r.html",
+        "--json",
+    )
+    assert code == 0
+    assert set(shown["models"]) == {"tuned/best_model.pth", "tuned/last.pth"}
+    code, _ = _run(capsys, "export", "--checkpoint", best, "--output", "net.onnx", "--json")
+    assert code == 0
+    assert (tmp_path / "net.onnx").stat().st_size > 10_000
+
+
+def test_index_and_filter_do_without_torch(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    images, masks = folders(tmp_path / "in", 3)
+    code, found = _run(
+        capsys,
+        "index",
+        "--images-dir",
+        images,
+        "--masks-dir",
+        masks,
+        "--output",
+        tmp_path / "i.csv",
+        "--json",
+    )
+    assert (code, found["pictures"], found["masks"]) == (0, 3, 3)
+    code, found = _run(capsys, "fbf", "--images-dir", tmp_path / "in", "--output", tmp_path / "out", "--json")
+    assert (code, found["filtered"], found["copied"]) == (0, 3, 3)
+    code, _ = _run(capsys, "pretrain", "--images-dir", images)
+    assert code == ExitCode.MISSING_COMPONENT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["pretrain"], 2, "--images-dir"),
+        (["pretrain", "--images-dir", "nowhere"], 3, "does not exist"),
+        (
+            ["pretrain", "--images-dir", "data", "--model-type", "scag", "--base-channels", "8"],
+            2,
+            "at least 16",
+        ),
+        (["pretrain", "--images-dir", "data", "--mask-ratio", "1.5"], 2, "between 0 and 1"),
+        (["pretrain", "--images-dir", "data", "--perturb", "noise"], 2, "needs blocks"),
+        (["pretrain", "--images-dir", "data", "--perturb", "rain"], 2, "'rain'"),
+        (["pretrain", "--images-dir", "data", "--init-from", "no.pth"], 3, "does not exist"),
+        (["pretrain", "--images-dir", "data", "--epochs", "0"], 2, "at least 1"),
+        (
+            ["finetune", "--images-dir", "data/thyroid-image", "--masks-dir", "data/thyroid-image"],
+            3,
+            "itself",
+        ),
+        (["finetune", "--images-dir", "data/thyroid-image"], 3, "has a mask"),
+        (
+            ["finetune", "--images-dir", "data", "--masks-dir", "data/thyroid-mask", "--split-json", "no"],
+            3,
+            "split",
+        ),
+        (
+            [
+                "evaluate",
+                "--images-dir",
+                "data",
+                "--masks-dir",
+                "data/thyroid-mask",
+                "--split",
+                "all",
+                "--checkpoint",
+                "no",
+            ],
+            3,
+            "exist",
+        ),
+        (["frobnicate"], 2, "invalid choice"),
+    ],
+)
+def test_mistakes_are_told_in_words(tmp_path, capsys, monkeypatch, arguments, code, words):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    folders(tmp_path / "data", 3)
+    assert cli.main(["train", "segmenter", *arguments]) == code
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_the_shipped_network_is_still_trained_without_an_action(tmp_path, capsys):
+    assert (
+        cli.main(["train", "segmenter", "--source", str(tmp_path), "--output", str(tmp_path / "n.onnx")]) == 3
+    )
+    assert "no labelled cases" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_kind_is_told(tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    from teethscape.segmentation.toothseg.networks import build
+    from teethscape.segmentation.toothseg.spec import NetworkSpec
+
+    torch.save(build(NetworkSpec(base=4)).state_dict(), tmp_path / "c.pth")
+    arguments = [
+        "--images-dir",
+        cases(tmp_path / "set"),
+        "--checkpoint",
+        tmp_path / "c.pth",
+        "--split",
+        "all",
+    ]
+    code, _ = _run(capsys, "evaluate", *arguments, "--model-type", "nac")
+    assert code == ExitCode.BAD_INPUT
+    code, scores = _run(capsys, "evaluate", *arguments, "--model-type", "unet", "--cpu", "--json")
+    assert (code, scores["pictures"]) == (0, 6)

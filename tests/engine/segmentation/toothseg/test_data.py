@@ -1,0 +1,215 @@
+"""Which pictures, masks and patients a data set holds, and that neither leaks (spec, check C5)."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from teethscape.errors import BadInputError, UsageError
+from teethscape.segmentation.toothseg.augment import FINE_TUNING, PRETRAINING, Motion, moved
+from teethscape.segmentation.toothseg.classes import class_sets
+from teethscape.segmentation.toothseg.fbf import Bilateral, fast_bilateral, filter_folder
+from teethscape.segmentation.toothseg.index import Item, checked, labelled, read_index, write_index
+from teethscape.segmentation.toothseg.layouts import Layout, default_size, find_items, layout_of
+from teethscape.segmentation.toothseg.pictures import labelled_picture, read_truth, unlabelled_picture
+from teethscape.segmentation.toothseg.splits import Part, SplitRule, split
+
+from .arches import cases, draw_arch, folders, sts
+
+
+def test_sts_layout_pairs_masks_and_never_shows_them(tmp_path):
+    root = sts(tmp_path / "processed_2d")
+    items = find_items(root, root)  # the published command names one folder twice
+    assert layout_of(root) is Layout.STS
+    assert layout_of(root).size == (256, 512)
+    assert len(items) == 14
+    assert len(labelled(items)) == 8
+    assert not any("masks" in item.image.parts for item in items)
+    assert {item.age_group for item in items} == {"adult", "children"}
+    for item in labelled(items):
+        assert item.mask.parent.name == "masks"
+        assert item.mask.stem == item.image.stem
+
+
+def test_published_index_gives_the_same_pairs(tmp_path):
+    root = sts(tmp_path / "processed_2d")
+    rows = []
+    for item in find_items(root):
+        for path, is_mask in ((item.image, 0), (item.mask, 1)):
+            if path is not None:
+                status = "labeled" if item.mask else "unlabeled"
+                rows.append(
+                    [path.relative_to(root).as_posix(), item.age_group, status, is_mask, item.pair_id]
+                )
+    with (root / "sts2d_index.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["rel_path", "age_group", "label_status", "is_mask", "pair_id"], *rows])
+    assert read_index(root / "sts2d_index.csv") == find_items(root)
+    assert default_size(root / "sts2d_index.csv") == (256, 512)
+
+
+def test_frames_and_masks_in_two_folders(tmp_path):
+    images, masks = folders(tmp_path, 4)
+    assert [item.mask.stem for item in find_items(images, masks)] == ["0000", "0001", "0002", "0003"]
+    whole = find_items(tmp_path, masks)  # read from above both folders: the masks stay out
+    assert [(item.image.parent.name, item.mask.parent.name) for item in whole] == [
+        ("thyroid-image", "thyroid-mask")
+    ] * 4
+    assert len(find_items(tmp_path)) == 4
+
+
+def test_cases_keep_a_patient_together(tmp_path):
+    items = find_items(cases(tmp_path / "set"))
+    assert len(items) == 6
+    parts = split(items, SplitRule(val_ratio=0.34, test_ratio=0.34))
+    owners = [{item.patient for item in parts.part(part)} for part in Part]
+    assert [len(o) for o in owners] == [1, 1, 1]
+    assert len(owners[0] | owners[1] | owners[2]) == 3
+
+
+def test_an_index_survives_writing(tmp_path):
+    items = find_items(cases(tmp_path / "set"))
+    write_index(tmp_path / "index.csv", items)
+    assert read_index(tmp_path / "index.csv") == items
+    assert "set/patient-0/photos/0.png" in (tmp_path / "index.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("a,b\n1,2\n", "index_columns"),
+        ("pair_id,image,mask_kind\nx,p.png,red\n", "index_columns"),
+        ("pair_id,image\nx,\n", "index_columns"),
+        ("pair_id,image\nx,nowhere.png\n", "file_missing"),
+        ("pair_id,image\n", "no_pictures"),
+        ("", "index_columns"),
+    ],
+)
+def test_damaged_indexes_are_told(tmp_path, text, code):
+    (tmp_path / "i.csv").write_text(text)
+    with pytest.raises(BadInputError) as caught:
+        read_index(tmp_path / "i.csv")
+    assert caught.value.code == code
+
+
+def test_a_folder_is_not_its_own_mask(tmp_path):
+    images, _ = folders(tmp_path, 2)
+    with pytest.raises(BadInputError, match="itself as its mask"):
+        find_items(images, images)
+
+
+def test_a_mask_among_the_pictures_is_refused_by_its_looks(tmp_path):
+    folders(tmp_path, 2)
+    (tmp_path / "thyroid-mask").rename(tmp_path / "wrongly-named")
+    for item in find_items(tmp_path / "wrongly-named"):
+        with pytest.raises(BadInputError, match="it is a mask"):
+            unlabelled_picture(item, (64, 96), 1)
+
+
+@pytest.mark.parametrize(
+    ("items", "code"),
+    [
+        ([], "no_pictures"),
+        ([("a", "a.png", None), ("a", "b.png", None)], "pair_twice"),
+        ([("a", "a.png", "m.png"), ("b", "m.png", None)], "mask_as_image"),
+    ],
+)
+def test_impossible_indexes_are_refused(tmp_path, items, code):
+    with pytest.raises(BadInputError) as caught:
+        checked(
+            Item(name, tmp_path / image, tmp_path / mask if mask else None) for name, image, mask in items
+        )
+    assert caught.value.code == code
+
+
+def test_json_split_counts_in_four_digits(tmp_path):
+    images, masks = folders(tmp_path, 8)
+    (tmp_path / "split.json").write_text(json.dumps({"train": [0, 1, "0002", 3], "val": [4, 5, 6, 7]}))
+    parts = split(find_items(images, masks), SplitRule(json=tmp_path / "split.json"))
+    assert [len(p) for p in (parts.train, parts.val, parts.test)] == [4, 2, 2]
+    (tmp_path / "split.json").write_text(json.dumps({"train": [0, 4], "val": [4, 5]}))
+    with pytest.raises(BadInputError, match="two parts"):
+        split(find_items(images, masks), SplitRule(json=tmp_path / "split.json"))
+    (tmp_path / "split.json").write_text("[]")
+    with pytest.raises(BadInputError, match="'train' and 'val'"):
+        split(find_items(images, masks), SplitRule(json=tmp_path / "split.json"))
+
+
+def test_a_subset_is_part_of_the_training_pictures(tmp_path):
+    items = find_items(*folders(tmp_path, 20))
+    whole, some = split(items, SplitRule()), split(items, SplitRule(train_subset=5))
+    assert len(some.train) == 5
+    assert set(some.train) <= set(whole.train)
+    assert (some.val, some.test) == (whole.val, whole.test)
+    with pytest.raises(UsageError):
+        SplitRule(val_ratio=0.5, test_ratio=0.5)
+
+
+@pytest.mark.parametrize(("name", "planes"), [("teeth", 1), ("jaws", 3), ("mouth", 4)])
+def test_classes_come_from_the_labels(tmp_path, name, planes):
+    item = find_items(cases(tmp_path / "set", 1, 1))[0]
+    classes = class_sets()[name]
+    _, labels = draw_arch(0)
+    truth = read_truth(item, classes)
+    assert len(classes.planes) == planes
+    upper = (labels > 0) & (labels < 30)
+    first, second = {"teeth": (1, 1), "jaws": (1, 2), "mouth": (2, 3)}[name]
+    assert set(np.unique(truth[upper])) == {first}
+    assert set(np.unique(truth[labels >= 30])) == {second}
+    assert (truth == 1).any()
+
+
+def test_white_masks_do_not_tell_jaws(tmp_path):
+    images, masks = folders(tmp_path, 1)
+    with pytest.raises(BadInputError, match="jaws apart"):
+        read_truth(find_items(images, masks)[0], class_sets()["jaws"])
+
+
+def test_a_mask_of_another_shape_is_refused(tmp_path):
+    images, masks = folders(tmp_path, 1)
+    cv2.imwrite(str(masks / "0000.png"), np.zeros((96, 64), np.uint8))
+    with pytest.raises(BadInputError, match="64 x 96"):
+        labelled_picture(find_items(images, masks)[0], (64, 96), 1, class_sets()["teeth"])
+
+
+@pytest.mark.parametrize("motion", [PRETRAINING, FINE_TUNING])
+def test_picture_and_mask_move_together(motion):
+    picture = np.zeros((64, 96, 1), np.uint8)
+    picture[20:40, 10:50] = 255
+    for seed in range(12):
+        one, other = moved((picture, picture[..., 0] // 255), motion, np.random.default_rng(seed))
+        assert ((one[..., 0] > 127) == (other > 0)).mean() > 0.97
+    same = moved((picture,), Motion(10.0, chance=0.0, flip=0.0), np.random.default_rng(0))
+    assert np.array_equal(same[0], picture)
+
+
+def test_a_filtered_folder_keeps_names_and_masks(tmp_path):
+    images, masks = folders(tmp_path / "in", 3)
+    (tmp_path / "in" / "split.json").write_text("{}")
+    counts = filter_folder(tmp_path / "in", tmp_path / "out", Bilateral(), lambda *_: None)
+    assert counts == {"filtered": 3, "copied": 4}
+    out = tmp_path / "out"
+    assert (out / "thyroid-mask" / "0001.png").read_bytes() == (masks / "0001.png").read_bytes()
+    grey = cv2.imread(str(images / "0001.png"), cv2.IMREAD_GRAYSCALE)
+    made = cv2.imread(str(out / "thyroid-image" / "0001.png"), cv2.IMREAD_GRAYSCALE)
+    assert np.array_equal(made, fast_bilateral(grey))
+    with pytest.raises(UsageError, match="lies in"):
+        filter_folder(tmp_path / "in", tmp_path / "in" / "out", Bilateral(), lambda *_: None)
+
+
+def test_deep_grey_levels_are_stretched():
+    deep = np.linspace(0, 60000, 32 * 48).reshape(32, 48).astype(np.uint16)
+    assert fast_bilateral(deep).max() > 220
+
+
+def test_real_cases_are_read_in_every_class_they_know(shared):
+    items = find_items(shared / "cases")
+    assert len(items) == len(labelled(items)) == 10
+    for item in items[::4]:
+        picture, labels = labelled_picture(item, (96, 144), 3, class_sets()["jaws"])
+        assert picture.shape == (96, 144, 3)
+        assert set(np.unique(labels)) <= {0, 1, 2}
+        assert (labels > 0).mean() > 0.05
