@@ -10,6 +10,7 @@ from typing import Any
 
 from teethscape.cli_dataset import add_dataset, dataset
 from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
+from teethscape.cli_weights import add_weights, weights
 from teethscape.dental.fdi import Jaws
 
 Result = dict[str, Any] | None
@@ -40,6 +41,7 @@ def add_commands(commands: Any) -> None:
     measure = commands.add_parser("measure", help="tooth widths and arch widths of a case, with intervals")
     measure.add_argument("case", type=Path, metavar="CASE")
     measure.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_weights(commands)
     doctor = commands.add_parser("doctor", help="check the installed engine")
     doctor.add_argument("--json", action="store_true", help="print the result as JSON")
     commands.add_parser("worker", help="serve the Blender add-on over pipes", add_help=False)
@@ -106,6 +108,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "segment": _segment,
     "train": _train,
     "dataset": dataset,
+    "weights": weights,
     "evaluate": _evaluate,
     "measure": _measure,
     "doctor": _doctor,

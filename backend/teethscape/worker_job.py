@@ -14,7 +14,7 @@ from pathlib import Path
 
 from teethscape import protocol
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
-from teethscape.progress import AnyStage, DatasetStage, Stage
+from teethscape.progress import AnyStage, DatasetStage, Stage, ToolStage
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,11 @@ _SHARES = Path(__file__).parent / "data" / "stage_shares.json"
 def stage_spans() -> dict[AnyStage, tuple[float, float]]:
     """Where each stage begins and ends on the way from 0 to 1, by its measured share.
 
-    A data set's stage is a whole job.
+    A stage of a data set, of weights or of clicks is a whole job.
     """
     seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
     whole = sum(seconds.get(stage.value, 0.0) for stage in Stage)
-    spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys(DatasetStage, (0.0, 1.0))
+    spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys((*DatasetStage, *ToolStage), (0.0, 1.0))
     begin = 0.0
     for stage in Stage:
         end = min(begin + seconds.get(stage.value, 0.0) / whole, 1.0)
