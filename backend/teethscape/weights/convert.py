@@ -8,10 +8,10 @@ from pathlib import Path
 
 from teethscape.dental.files import atomic_writer
 from teethscape.errors import BadInputError
+from teethscape.weights.damage import damaged
 from teethscape.weights.open_file import open_weights
 from teethscape.weights.safetensors_file import write_safetensors
 from teethscape.weights.tensors import ITEM_BYTES, Contents, TensorInfo, WeightsFile
-from teethscape.weights.torch_file import damaged
 
 #: Called with the share (0..1) of the bytes that are written.
 Watch = Callable[[float], None]

@@ -9,7 +9,7 @@ from pathlib import Path
 from numpy.lib import format as npy
 
 from teethscape.weights.tensors import Contents, FileKind, TensorInfo, WeightsFile
-from teethscape.weights.torch_file import damaged
+from teethscape.weights.damage import damaged, reading
 
 _CHUNK = 8 << 20
 
@@ -19,16 +19,13 @@ class NpzFile(WeightsFile):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError) as error:
-            raise damaged(path, str(error)) from error
+        self._zip = zipfile.ZipFile(path)
         self._begins: dict[str, int] = {}
         try:
             infos = [self._info(n) for n in self._zip.namelist() if n.endswith(".npy")]
-        except (ValueError, zipfile.BadZipFile) as error:
+        except BaseException:
             self.close()
-            raise damaged(path, str(error)) from error
+            raise
         foreign = tuple(f"numpy objects in {info.name}" for info in infos if info.dtype == "object")
         self.contents = Contents(FileKind.NPZ, tuple(infos), foreign=foreign)
 
@@ -45,7 +42,7 @@ class NpzFile(WeightsFile):
         """The elements of an array."""
         if name not in self._begins:
             raise damaged(self.path, f"{name} is stored in a form that is not converted")
-        with self._zip.open(f"{name}.npy") as stream:
+        with reading(self.path), self._zip.open(f"{name}.npy") as stream:
             stream.seek(self._begins[name])
             while piece := stream.read(_CHUNK):
                 yield piece

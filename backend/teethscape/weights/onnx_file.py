@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from teethscape.weights.tensors import Contents, FileKind, TensorInfo, WeightsFile
-from teethscape.weights.torch_file import damaged
+from teethscape.weights.damage import damaged
 
 _TYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool",

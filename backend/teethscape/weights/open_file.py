@@ -6,10 +6,11 @@ import zipfile
 from pathlib import Path
 
 from teethscape.errors import BadInputError
+from teethscape.weights.damage import damaged, reading
 from teethscape.weights.onnx_file import OnnxFile
 from teethscape.weights.safetensors_file import SafetensorsFile
 from teethscape.weights.tensors import WeightsFile
-from teethscape.weights.torch_file import TorchArchive, TorchLegacy, damaged
+from teethscape.weights.torch_file import TorchArchive, TorchLegacy
 
 #: Endings of files that are looked at when a folder is given.
 SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".onnx", ".npz"})
@@ -23,14 +24,8 @@ def open_weights(path: Path) -> WeightsFile:
     """
     if not path.is_file():
         raise BadInputError("file_missing", f"{path} does not exist or is no file.", "Check the path.")
-    try:
+    with reading(path):
         return _open(path)
-    except PermissionError:
-        raise BadInputError(
-            "file_permission", f"{path} may not be read by this user.", "Give yourself permission to read it."
-        ) from None
-    except MemoryError:
-        raise damaged(path, "it asks for more memory than there is") from None
 
 
 def _open(path: Path) -> WeightsFile:

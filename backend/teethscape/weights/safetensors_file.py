@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from teethscape.weights.tensors import ITEM_BYTES, Contents, FileKind, TensorInfo, WeightsFile
-from teethscape.weights.torch_file import damaged
+from teethscape.weights.damage import damaged
 
 _TYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",

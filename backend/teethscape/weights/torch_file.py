@@ -7,7 +7,6 @@ storages behind them.
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import IO, Any
 
-from teethscape.errors import BadInputError
+from teethscape.weights.damage import damaged, reading
 from teethscape.weights.pickle_reader import (
     LARGEST_PICKLE,
     PickledTensor,
@@ -50,7 +49,7 @@ class TorchFile(WeightsFile):
         size = ITEM_BYTES[tensor.dtype]
         if prod(tensor.shape) == 0:
             return
-        with self._open(tensor.storage) as stream:
+        with reading(self.path), self._open(tensor.storage) as stream:
             begin = tensor.offset * size
             if begin:
                 stream.seek(begin, 1)
@@ -64,20 +63,14 @@ class TorchArchive(TorchFile):
     """An archive, plain or TorchScript."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError) as error:
-            raise damaged(path, str(error)) from error
+        self._zip = zipfile.ZipFile(path)
         try:
             name = next((n for n in self._zip.namelist() if n.endswith("data.pkl")), "")
             if not name or self._zip.getinfo(name).file_size > LARGEST_PICKLE:
                 raise damaged(path, "no data.pkl in the archive" if not name else "its pickle is too large")
             self._base = name.removesuffix("data.pkl")
             self._refuse_big_endian(path)
-            try:
-                value, foreign = read_pickle_bytes(self._zip.read(name))
-            except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
-                raise damaged(path, str(error)) from error
+            value, foreign = read_pickle_bytes(self._zip.read(name))
             script = f"{self._base}constants.pkl" in self._zip.namelist()
             super().__init__(path, FileKind.TORCH_SCRIPT if script else FileKind.TORCH_ZIP, value, foreign)
         except BaseException:
@@ -90,10 +83,7 @@ class TorchArchive(TorchFile):
             raise damaged(path, "it was written on a big-endian machine")
 
     def _open(self, storage: Storage) -> IO[bytes]:
-        try:
-            return self._zip.open(f"{self._base}data/{storage.key}")
-        except KeyError as error:
-            raise damaged(self.path, f"storage {storage.key} is missing") from error
+        return self._zip.open(f"{self._base}data/{storage.key}")
 
     def close(self) -> None:
         """Close the archive."""
@@ -113,18 +103,15 @@ class TorchLegacy(TorchFile):
     def __init__(self, path: Path) -> None:
         self._places: Mapping[str, _Place] = {}
         with path.open("rb") as stream:
-            try:
-                magic, _ = read_pickle(stream)
-                if magic != LEGACY_MAGIC:
-                    raise damaged(path, "it is no checkpoint of torch")
-                read_pickle(stream)  # version of the form
-                system, _ = read_pickle(stream)
-                if isinstance(system, Mapping) and not system.get("little_endian", True):
-                    raise damaged(path, "it was written on a big-endian machine")
-                value, foreign = read_pickle(stream)
-                keys, _ = read_pickle(stream)
-            except pickle.UnpicklingError as error:
-                raise damaged(path, str(error)) from error
+            magic, _ = read_pickle(stream)
+            if magic != LEGACY_MAGIC:
+                raise damaged(path, "it is no checkpoint of torch")
+            read_pickle(stream)  # version of the form
+            system, _ = read_pickle(stream)
+            if isinstance(system, Mapping) and not system.get("little_endian", True):
+                raise damaged(path, "it was written on a big-endian machine")
+            value, foreign = read_pickle(stream)
+            keys, _ = read_pickle(stream)
             super().__init__(path, FileKind.TORCH_LEGACY, value, foreign)
             sizes = {t.storage.key: ITEM_BYTES[t.storage.dtype] for t in all_tensors(value)}
             self._places = _places(stream, keys, sizes)
@@ -179,10 +166,3 @@ def _gathered(stream: IO[bytes], tensor: PickledTensor, size: int, path: Path) -
     items = np.frombuffer(data, np.dtype(f"V{size}"))
     strides = [stride * size for stride in tensor.strides]
     return np.lib.stride_tricks.as_strided(items, tensor.shape, strides, writeable=False).tobytes()
-
-
-def damaged(path: Path, reason: str) -> BadInputError:
-    """The refusal of a file that cannot be read."""
-    return BadInputError(
-        "weights_damaged", f"{path.name} cannot be read as weights ({reason}).", "Download or copy it again."
-    )
