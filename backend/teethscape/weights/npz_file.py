@@ -8,8 +8,8 @@ from pathlib import Path
 
 from numpy.lib import format as npy
 
-from teethscape.weights.tensors import Contents, FileKind, TensorInfo, WeightsFile
 from teethscape.weights.damage import damaged, reading
+from teethscape.weights.tensors import Contents, FileKind, TensorInfo, WeightsFile
 
 _CHUNK = 8 << 20
 

@@ -10,8 +10,8 @@ import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
-from teethscape.weights.tensors import Contents, FileKind, TensorInfo, WeightsFile
 from teethscape.weights.damage import damaged
+from teethscape.weights.tensors import Contents, FileKind, TensorInfo, WeightsFile
 
 _TYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool",

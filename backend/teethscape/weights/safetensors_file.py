@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from teethscape.weights.tensors import ITEM_BYTES, Contents, FileKind, TensorInfo, WeightsFile
 from teethscape.weights.damage import damaged
+from teethscape.weights.tensors import ITEM_BYTES, Contents, FileKind, TensorInfo, WeightsFile
 
 _TYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
