@@ -10,6 +10,7 @@ from typing import Any
 
 from teethscape.cli_dataset import add_dataset, dataset
 from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
+from teethscape.cli_segment import add_segment, segment
 from teethscape.cli_weights import add_weights, weights
 from teethscape.dental.fdi import Jaws
 
@@ -19,12 +20,7 @@ Result = dict[str, Any] | None
 def add_commands(commands: Any) -> None:
     """Declare every command on the parser."""
     add_reconstruct(commands)
-    segment = commands.add_parser("segment", help="find the teeth in photos and write FDI label images")
-    segment.add_argument("photos", type=Path, metavar="PHOTOS")
-    segment.add_argument("--output", type=Path, required=True, metavar="DIR")
-    segment.add_argument("--jaw", choices=[jaws.value for jaws in Jaws], default="both")
-    segment.add_argument("--engine", choices=["net"], default="net")
-    segment.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_segment(commands)
     train = commands.add_parser("train", help="make a model that ships with the engine anew")
     train.add_argument("model", choices=["prior", "segmenter"])
     train.add_argument(
@@ -72,13 +68,6 @@ def _reconstruct(options: argparse.Namespace) -> Result:
     return summary.to_json()
 
 
-def _segment(options: argparse.Namespace) -> Result:
-    from teethscape.cli_progress import ConsoleProgress
-    from teethscape.pipeline.segment_folder import segment_folder
-
-    return segment_folder(options.photos, options.output, Jaws(options.jaw), ConsoleProgress())
-
-
 def _train(options: argparse.Namespace) -> Result:
     from teethscape.cli_train import train
 
@@ -105,7 +94,7 @@ def _doctor(options: argparse.Namespace) -> Result:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "reconstruct": _reconstruct,
-    "segment": _segment,
+    "segment": segment,
     "train": _train,
     "dataset": dataset,
     "weights": weights,

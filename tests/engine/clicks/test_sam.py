@@ -103,9 +103,7 @@ def test_the_next_click_sees_the_mask_before(published, weights, photo):
     second = prepared.click(CLICKS[1][0], first)
     _, _, low = _predicted(published, photo, CLICKS[0][0], True)
     wanted, _, _ = _predicted(published, photo, CLICKS[1][0], False, low)
-    np.testing.assert_allclose(
-        np.log(second.probability / (1 - second.probability)), wanted, atol=5e-3
-    )
+    np.testing.assert_allclose(np.log(second.probability / (1 - second.probability)), wanted, atol=5e-3)
     single = SamEngine.load(weights, several=False).prepare(photo).click(CLICKS[1][0], first)
     plain, _, _ = _predicted(published, photo, CLICKS[1][0], False)
     assert np.array_equal(single.mask, plain > 0)  # as the published tool for TeethDreamer's masks

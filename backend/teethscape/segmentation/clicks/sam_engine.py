@@ -95,10 +95,14 @@ def load_model(weights: Path) -> Any:
         state = renamed(tensors)
     except (KeyError, IndexError, ValueError) as error:
         raise BadInputError(
-            "weights_differ", f"{weights.name} holds no SAM ({error}).", "Run: teethscape weights install sam-vit-b"
+            "weights_differ",
+            f"{weights.name} holds no SAM ({error}).",
+            "Run: teethscape weights install sam-vit-b",
         ) from error
     config = SamConfig(
-        vision_config=known["vision"], prompt_encoder_config=known["prompt"], mask_decoder_config=known["mask"]
+        vision_config=known["vision"],
+        prompt_encoder_config=known["prompt"],
+        mask_decoder_config=known["mask"],
     )
     with torch.device("meta"):
         model = SamModel(config)
@@ -132,7 +136,9 @@ class Frame:
 
     def network_input(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(3, size, size) normalised colours."""
-        inner = Image.fromarray(pixels).resize((self.inner_width, self.inner_height), Image.Resampling.BILINEAR)
+        inner = Image.fromarray(pixels).resize(
+            (self.inner_width, self.inner_height), Image.Resampling.BILINEAR
+        )
         square = np.zeros((self.size, self.size, 3), np.float32)
         square[: self.inner_height, : self.inner_width] = (np.asarray(inner, np.float32) - _MEAN) / _SPREAD
         return np.ascontiguousarray(square.transpose(2, 0, 1))
@@ -156,7 +162,9 @@ class SamPhoto:
         import torch
 
         if clicks.is_empty:
-            raise UsageError("no_click", "No click and no box says where the tooth is.", "Click on the tooth.")
+            raise UsageError(
+                "no_click", "No click and no box says where the tooth is.", "Click on the tooth."
+            )
         several = self._engine.several and len(clicks.points) <= 1 and clicks.box is None
         before = None if previous is None or not self._engine.several else previous.state
         with torch.inference_mode():
