@@ -27,7 +27,6 @@ from teethscape.segmentation.clicks.interface import ClickEngine, ClickEngineNam
 from teethscape.segmentation.clicks.pictures import Background
 from teethscape.segmentation.clicks.points_file import MarkedTooth, PointsFile, read_points
 
-
 #: Nothing known of the place in the quadrant.
 _ANY_KIND = (1 / 7,) * 7
 
