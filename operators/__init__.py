@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import dataset, engine, export, missing, photo_edits, photos, reconstruct, result
+from . import clicks, dataset, engine, export, missing, photo_edits, photos, reconstruct, result
 
 register, unregister = bpy.utils.register_classes_factory(
     (
@@ -16,5 +16,6 @@ register, unregister = bpy.utils.register_classes_factory(
         *result.classes,
         *export.classes,
         *dataset.classes,
+        *clicks.classes,
     )
 )

@@ -50,6 +50,7 @@ class TEETH_OT_install_engine(_EngineOperator, bpy.types.Operator):
         wheels = Path(bpy.path.abspath(chosen.wheels)) if chosen.wheels else None
         current.client.stop()
         current.farm.stop()
+        current.clicks.stop()
         current.settle()
         try:
             plan = current.installer.plan(Source(chosen.source.lower()), wheels, bpy.app.online_access)

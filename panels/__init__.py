@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import bpy
 
-from . import dataset, icons, photos, reconstruct, result, setup
+from . import clicks, dataset, icons, photos, reconstruct, result, setup
 
 _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
-    (*setup.classes, *photos.classes, *reconstruct.classes, *result.classes, *dataset.classes)
+    (
+        *setup.classes,
+        *photos.classes,
+        *reconstruct.classes,
+        *result.classes,
+        *dataset.classes,
+        *clicks.classes,
+    )
 )
 
 

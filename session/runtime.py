@@ -36,6 +36,7 @@ class Runtime:
         installer: makes, checks and removes the engine.
         client: runs reconstructions.
         farm: renders data sets, in an engine process of its own.
+        clicks: draws masks by clicks, in an engine process of its own that keeps photos prepared.
         task: what the installer was asked to do last.
         job: id of the job that the panel shows.
         dataset_job: id of the rendering that the Dataset panel shows.
@@ -47,6 +48,7 @@ class Runtime:
     installer: Installer
     client: EngineClient
     farm: EngineClient
+    clicks: EngineClient
     task: Task = Task.NOTHING
     job: str | None = None
     dataset_job: str | None = None
@@ -65,7 +67,7 @@ class Runtime:
     @property
     def busy(self) -> bool:
         """True while something must be drained."""
-        return self.client.active or self.farm.active or self.installer.active
+        return self.client.active or self.farm.active or self.clicks.active or self.installer.active
 
     def measure(self) -> None:
         """Measure the disk usage of an engine in the background."""
@@ -97,7 +99,8 @@ def runtime() -> Runtime:
         installer = Installer(folder, _BACKEND, inbox, chosen_python())
         client = EngineClient(installer.launch, JobStore(folder.jobs), inbox)
         farm = EngineClient(installer.launch, JobStore(folder.jobs / "dataset"), inbox)
-        _runtime = Runtime(inbox, installer, client, farm)
+        clicks = EngineClient(installer.launch, JobStore(folder.jobs / "clicks"), inbox)
+        _runtime = Runtime(inbox, installer, client, farm, clicks)
     return _runtime
 
 
@@ -112,6 +115,7 @@ def end_runtime() -> None:
     if _runtime is not None:
         _runtime.client.shutdown(timeout_s=3.0)
         _runtime.farm.shutdown(timeout_s=3.0)
+        _runtime.clicks.shutdown(timeout_s=3.0)
         _runtime.installer.shutdown(timeout_s=3.0)
         _runtime = None
 

@@ -55,6 +55,7 @@ class Command(Word):
 
     RECONSTRUCT = "reconstruct"
     RENDER_DATASET = "render_dataset"
+    CLICK = "click"
 
 
 class Outcome(Word):
@@ -128,7 +129,8 @@ class Run(JobMessage, kind="run", to=Direction.TO_ENGINE):
 
     Attributes:
         request: arguments of the command as JSON (for ``reconstruct`` the fields
-            of ``ReconstructRequest``, for ``render_dataset`` those of ``RenderRequest``).
+            of ``ReconstructRequest``, for ``render_dataset`` those of ``RenderRequest``,
+            for ``click`` those of ``CaseClick``).
         command: what to do.
     """
 

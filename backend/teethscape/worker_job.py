@@ -11,10 +11,14 @@ import traceback
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from teethscape import protocol
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
 from teethscape.progress import AnyStage, DatasetStage, Stage, ToolStage
+
+if TYPE_CHECKING:
+    from teethscape.pipeline.click_case import CaseClicker
 
 log = logging.getLogger(__name__)
 
@@ -117,9 +121,25 @@ def _render_dataset(run: protocol.Run, progress: JobProgress) -> dict[str, objec
     return render_dataset(RenderRequest.from_json(run.request), progress).to_json()
 
 
+def _click(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
+    """Draw a mask on a photo of a case; photos stay prepared for the next click."""
+    from teethscape.pipeline.click_case import CaseClick
+
+    return _clicker().answer(CaseClick.from_json(run.request), progress)
+
+
+@cache
+def _clicker() -> CaseClicker:
+    """The one of this process."""
+    from teethscape.pipeline.click_case import CaseClicker
+
+    return CaseClicker()
+
+
 _COMMANDS: dict[protocol.Command, Callable[[protocol.Run, JobProgress], dict[str, object]]] = {
     protocol.Command.RECONSTRUCT: _reconstruct,
     protocol.Command.RENDER_DATASET: _render_dataset,
+    protocol.Command.CLICK: _click,
 }
 
 

@@ -36,7 +36,7 @@ def _points(path, photos, **more):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A synthetic anterior photo, stored turned with its EXIF mark, its labels, and four that nobody looks at."""
+    """An anterior photo, stored turned with its EXIF mark, its labels, and four that nobody looks at."""
     place = tmp_path_factory.mktemp("Föto") / "Anna"
     place.mkdir()
     photo = draw_photo(load_prior(), View.ANTERIOR, np.random.default_rng([77, 0]))

@@ -1,0 +1,287 @@
+"""Clicks on the photos of a case, one request at a time: what Blender's Image Editor asks the worker.
+
+Photos stay prepared between requests, so that a click costs only its own arithmetic.
+Corrected label images lie in ``masks/corrected/{0..4}.png``, in the pose of the photos' own files; a
+reconstruction takes them as masks.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from teethscape.dental.case import CaseFolder
+from teethscape.dental.fdi import LOWER_ARCH, TEETH, UPPER_ARCH, is_permanent
+from teethscape.dental.files import write_with
+from teethscape.dental.masks import read_label_image
+from teethscape.dental.photos import Photo, turn
+from teethscape.dental.views import View
+from teethscape.errors import BadInputError, UsageError
+from teethscape.pipeline.photo_stage import load_photos
+from teethscape.pipeline.segment_output import as_given
+from teethscape.progress import Progress, ToolStage
+from teethscape.segmentation.clicks.engines import make_engine
+from teethscape.segmentation.clicks.interface import (
+    ClickEngine,
+    ClickEngineName,
+    ClickMask,
+    Clicks,
+    Mask,
+    PreparedPhoto,
+)
+
+#: Prepared photos that are kept: one patient.
+_KEPT = 5
+_OUTLINE_PX = 0.7
+
+
+class Action(str, Enum):
+    """What a request asks for."""
+
+    PREPARE = "prepare"
+    CLICK = "click"
+    ACCEPT = "accept"
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True)
+class CaseClick:
+    """One request.
+
+    Attributes:
+        case: the case folder.
+        view: which of its photos.
+        action: prepare the photo, draw a mask, or draw it and keep it.
+        clicks: pixels of the case's upright copy of the photo.
+        engine: who draws.
+        tooth: FDI number for ``accept``; 0 for the one that is proposed.
+    """
+
+    case: Path
+    view: View
+    action: Action
+    clicks: Clicks
+    engine: ClickEngineName
+    tooth: int = 0
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> CaseClick:
+        """Build a request from JSON values.
+
+        Raises:
+            UsageError: a value is missing, misspelt or of the wrong type.
+        """
+        try:
+            points = [(float(x), float(y), bool(adds)) for x, y, adds in values.get("points", ())]
+            box = values.get("box")
+            return CaseClick(
+                Path(values["output"]),
+                View(int(values["view"])),
+                Action(values["action"]),
+                Clicks(
+                    tuple((x, y) for x, y, _ in points),
+                    tuple(adds for *_, adds in points),
+                    None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+                ),
+                ClickEngineName(values.get("engine", "net")),
+                int(values.get("tooth", 0)),
+            )
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise UsageError(
+                "bad_request",
+                f"The request cannot be read ({type(error).__name__}: {error}).",
+                "Update the add-on and the engine to the same version.",
+            ) from error
+
+
+class CaseClicker:
+    """Answers requests; lives as long as the worker."""
+
+    def __init__(self) -> None:
+        self._engines: dict[ClickEngineName, ClickEngine] = {}
+        self._ready: OrderedDict[tuple[str, int, str], PreparedPhoto] = OrderedDict()
+        self._last: tuple[tuple[str, int, str], Clicks, ClickMask] | None = None
+
+    def answer(self, request: CaseClick, progress: Progress) -> dict[str, Any]:
+        """Do what is asked.
+
+        Returns:
+            JSON values: size of the photo, outlines of all teeth, and of the drawn mask with the
+            tooth that it seems to be.
+
+        Raises:
+            BadInputError: the case has no such photo or no masks.
+            MissingComponentError: the engine is not installed.
+        """
+        case = CaseFolder(request.case)
+        photos = _photos(case)
+        if request.view not in photos:
+            raise BadInputError(
+                "file_missing", f"The case has no {request.view.title} photo.", "Choose another."
+            )
+        photo = photos[request.view]
+        progress.stage(ToolStage.PREPARE, 0.0)
+        ready = self._prepared(request, photo)
+        progress.stage(ToolStage.CLICK, 0.0)
+        labels = current_labels(case, request.view, photo)
+        if request.action is Action.PREPARE:
+            return _described(photo, labels)
+        drawn = self._drawn(request, ready)
+        tooth = request.tooth or proposed_tooth(labels, drawn.mask)
+        if request.action is Action.ACCEPT:
+            labels = with_tooth(labels, drawn.mask, tooth)
+            _keep(case, photos, request, labels)
+        return {
+            **_described(photo, labels),
+            "tooth": tooth,
+            "score": round(drawn.score, 3),
+            "mask": outlines(drawn.mask),
+        }
+
+    def _prepared(self, request: CaseClick, photo: Photo) -> PreparedPhoto:
+        key = self._key(request, photo)
+        if key not in self._ready:
+            if request.engine not in self._engines:
+                self._engines[request.engine] = make_engine(request.engine)
+            self._ready[key] = self._engines[request.engine].prepare(photo.pixels)
+            while len(self._ready) > _KEPT:
+                self._ready.popitem(last=False)
+        self._ready.move_to_end(key)
+        return self._ready[key]
+
+    def _drawn(self, request: CaseClick, ready: PreparedPhoto) -> ClickMask:
+        """The mask; the last answer helps when these clicks continue the last ones."""
+        key = next(reversed(self._ready))
+        before = None
+        if self._last is not None and self._last[0] == key and _continues(request.clicks, self._last[1]):
+            before = self._last[2]
+        drawn = ready.click(request.clicks, before)
+        self._last = (key, request.clicks, drawn)
+        return drawn
+
+    @staticmethod
+    def _key(request: CaseClick, photo: Photo) -> tuple[str, int, str]:
+        return (
+            f"{photo.sha256}-{photo.quarter_turns}-{photo.mirrored}",
+            int(request.view),
+            request.engine.value,
+        )
+
+
+def _continues(clicks: Clicks, former: Clicks) -> bool:
+    """Whether clicks are the former ones and at least one more."""
+    count = len(former.points)
+    same = clicks.points[:count] == former.points and clicks.labels[:count] == former.labels
+    return same and clicks.box == former.box and len(clicks.points) > count
+
+
+def _photos(case: CaseFolder) -> Mapping[View, Photo]:
+    try:
+        return load_photos(case)
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInputError(
+            "not_a_case", f"{case.root} holds no photos to click on.", "Reconstruct the case first."
+        ) from error
+
+
+def corrected_folder(case: CaseFolder) -> Path:
+    """Where corrected label images lie."""
+    return case.root / "masks" / "corrected"
+
+
+def current_labels(case: CaseFolder, view: View, photo: Photo) -> NDArray[np.int32]:
+    """Labels on the upright copy (h, w): corrected ones, else FDI numbers, else nothing known yet.
+
+    A case whose teeth could not be numbered has instances alone; then nothing is numbered, and
+    the first accepted teeth begin an FDI mask of their own.
+    """
+    corrected = corrected_folder(case) / f"{view.value}.png"
+    if corrected.is_file():
+        return _upright(read_label_image(corrected), photo)
+    if case.mask(view).is_file():
+        return read_label_image(case.mask(view))
+    return np.zeros(photo.pixels.shape[:2], np.int32)
+
+
+def _upright(labels: NDArray[np.int32], photo: Photo) -> NDArray[np.int32]:
+    labels = turn(labels, photo.quarter_turns, photo.mirrored)
+    if labels.shape == photo.pixels.shape[:2]:
+        return labels
+    size = photo.size
+    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.int32)
+
+
+def proposed_tooth(labels: NDArray[np.int32], mask: Mask) -> int:
+    """FDI number of the labelled tooth under most of a mask, else of the gap that it fills; 0 unknown."""
+    counts = np.bincount(labels[mask], minlength=1)
+    counts[0] = 0
+    if counts.max() >= 0.2 * max(int(mask.sum()), 1):
+        return int(counts.argmax())
+    return _gap_tooth(labels, mask)
+
+
+def _gap_tooth(labels: NDArray[np.int32], mask: Mask) -> int:
+    """The one tooth that is missing between the two nearest labelled neighbours."""
+    if not mask.any():
+        return 0
+    far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    near = {int(n): float(far[labels == n].min()) for n in np.unique(labels) if n in TEETH}
+    closest = sorted(near, key=lambda number: near[number])[:2]
+    for arch in (UPPER_ARCH, LOWER_ARCH):
+        if len(closest) == 2 and all(number in arch for number in closest):
+            one, two = sorted(arch.index(number) for number in closest)
+            if two - one == 2 and arch[one + 1] not in near:
+                return arch[one + 1]
+    return 0
+
+
+def with_tooth(labels: NDArray[np.int32], mask: Mask, tooth: int) -> NDArray[np.int32]:
+    """Labels in which a tooth has a new mask.
+
+    Raises:
+        UsageError: the number is no permanent tooth.
+    """
+    if not is_permanent(tooth):
+        raise UsageError("tooth_unknown", "This mask has no tooth number yet.", "Type its two FDI digits.")
+    out = labels.copy()
+    out[out == tooth] = 0
+    out[mask] = tooth
+    return out
+
+
+def _keep(
+    case: CaseFolder, photos: Mapping[View, Photo], request: CaseClick, labels: NDArray[np.int32]
+) -> None:
+    """Write the corrected labels, and those of the other photos as they are when they are not there yet."""
+    folder = corrected_folder(case)
+    for view, photo in photos.items():
+        path = folder / f"{view.value}.png"
+        if view is not request.view and path.is_file():
+            continue
+        own = labels if view is request.view else current_labels(case, view, photo)
+        image = Image.fromarray(as_given(own.astype(np.uint8), photo))
+        write_with(path, lambda stream, image=image: image.save(stream, "PNG", compress_level=1))
+
+
+def _described(photo: Photo, labels: NDArray[np.int32]) -> dict[str, Any]:
+    width, height = photo.size
+    teeth = {str(int(n)): outlines(labels == n) for n in np.unique(labels) if n}
+    return {"width": width, "height": height, "teeth": teeth}
+
+
+def outlines(mask: Mask) -> list[list[list[int]]]:
+    """Outlines of a mask as closed polygons of (x, y) pixels, the largest first."""
+    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    largest = sorted(found, key=cv2.contourArea, reverse=True)[:8]
+    polygons = [cv2.approxPolyDP(contour, _OUTLINE_PX, True)[:, 0].tolist() for contour in largest]
+    return [polygon for polygon in polygons if len(polygon) > 2]
