@@ -26,8 +26,8 @@ from ..session.runtime import runtime
 _VIEW_ITEMS = [(view.name, view.title, f"The {view.title.lower()} photo", int(view)) for view in View]
 #: Seconds between two looks at the engine while clicking.
 _LOOK_S = 0.03
-_DIGITS = {name: str(n) for n, name in enumerate(("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN",
-                                                  "EIGHT", "NINE"))}  # fmt: skip
+_NAMES = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
+_DIGITS = {name: str(number) for number, name in enumerate(_NAMES)}
 _DIGITS |= {f"NUMPAD_{n}": str(n) for n in range(10)}
 
 
