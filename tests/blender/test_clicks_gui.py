@@ -57,7 +57,7 @@ def _wait(condition: str) -> str:
     return f"py {_BOARD}assert {condition}, (board, clicks_test['seen'][-1])"
 
 
-def test_a_tooth_is_clicked_numbered_and_kept(box):
+def test_a_tooth_is_clicked_numbered_and_kept(box, tmp_path):
     from case_factory import make_case
 
     make_case(box.folder / "case")
@@ -70,12 +70,12 @@ def test_a_tooth_is_clicked_numbered_and_kept(box):
         _wait("len(board.marks) == 1 and board.mask and board.tooth == 12"),
         "click 540 450 3", "sleep 1", _wait("[m.adds for m in board.marks] == [True, False]"),
         "drag 420 400 600 520", "sleep 1", _wait("len(board.marks) == 3 and board.marks[-1].is_box"),
-        "shot clicks.png",
+        f"shot {tmp_path}/clicks.png",
         "key BackSpace", "key ctrl+z", "sleep 1", _wait("len(board.marks) == 1"),
         "key 2", "key 4", "sleep 1", _wait("board.tooth == 24"),
         "key Return", "sleep 3", _wait("clicks_test['seen'][-1].accepted == (24,)"),
         "py import bpy; assert not bpy.context.window_manager.windows[0].modal_operators",
-        "shot kept.png",
+        f"shot {tmp_path}/kept.png",
     ]  # fmt: skip
     do = [part for action in actions for part in ("--do", action)]
     done = box.run("gui", "--size", "1400x900", "--script", "/w/ui.py", *do, timeout_s=600)

@@ -124,7 +124,7 @@ def _plain(given: Mapping[View, Photo], drawn: Mapping[View, Sequence[Drawn]]) -
     for view, photo in given.items():
         mask = np.zeros(photo.pixels.shape[:2], np.uint8)
         for one in drawn.get(view, ()):
-            mask[one.mask] = one.tooth
+            mask[one.mask] = one.tooth or 0
         found.append(SegmentedPhoto(view, photo, mask))
     return found
 

@@ -66,7 +66,7 @@ def plain_foreground(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _rembg() -> Method:
     """The package's removal, with its default network."""
     try:
-        from rembg import new_session, remove
+        from rembg import new_session, remove  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingComponentError(
             "rembg_missing",

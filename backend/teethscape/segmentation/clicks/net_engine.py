@@ -91,10 +91,10 @@ class NetEngine:
         maps = self._segmenter.runtime.average(pixels, SCALES, WORKING_SIZE)
         small = scaled(pixels, WORKING_SIZE)
         tooth = refine(small, maps.tooth, learn_colours([(small, maps.tooth)]))
-        lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1.0), cv2.COLOR_RGB2LAB).astype(np.float32) / 255
-        return NetPhoto(
-            Seen(lab, tooth, maps, cut_instances(maps, tooth)), (pixels.shape[0], pixels.shape[1])
-        )
+        lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
+        colours = np.asarray(lab, np.float32) / np.float32(255)
+        seen = Seen(colours, tooth, maps, cut_instances(maps, tooth))
+        return NetPhoto(seen, (pixels.shape[0], pixels.shape[1]))
 
 
 class NetPhoto:
