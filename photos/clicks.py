@@ -105,7 +105,8 @@ class ClickBoard:
 
     def hear(self, answer: Mapping[str, Any]) -> None:
         """Take the engine's answer."""
-        self.teeth = {int(fdi): outlines for fdi, outlines in answer["teeth"].items()}
+        if "teeth" in answer:
+            self.teeth = {int(fdi): outlines for fdi, outlines in answer["teeth"].items()}
         self.size = (int(answer["width"]), int(answer["height"]))
         if "mask" in answer and self.says_where:
             self.mask, self.proposed = answer["mask"], int(answer["tooth"])

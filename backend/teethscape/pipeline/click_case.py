@@ -110,21 +110,23 @@ class CaseClicker:
     def __init__(self) -> None:
         self._engines: dict[ClickEngineName, ClickEngine] = {}
         self._ready: OrderedDict[tuple[str, int, str], PreparedPhoto] = OrderedDict()
+        self._case: tuple[str, Mapping[View, Photo]] | None = None
+        self._known: tuple[str, NDArray[np.int32]] | None = None
         self._last: tuple[tuple[str, int, str], Clicks, ClickMask] | None = None
 
     def answer(self, request: CaseClick, progress: Progress) -> dict[str, Any]:
         """Do what is asked.
 
         Returns:
-            JSON values: size of the photo, outlines of all teeth, and of the drawn mask with the
-            tooth that it seems to be.
+            JSON values: size of the photo; for a click the outlines of the drawn mask with the tooth
+            that it seems to be; else the outlines of all teeth.
 
         Raises:
             BadInputError: the case has no such photo or no masks.
             MissingComponentError: the engine is not installed.
         """
         case = CaseFolder(request.case)
-        photos = _photos(case)
+        photos = self._photos(case)
         if request.view not in photos:
             raise BadInputError(
                 "file_missing", f"The case has no {request.view.title} photo.", "Choose another."
@@ -133,20 +135,31 @@ class CaseClicker:
         progress.stage(ToolStage.PREPARE, 0.0)
         ready = self._prepared(request, photo)
         progress.stage(ToolStage.CLICK, 0.0)
-        labels = current_labels(case, request.view, photo)
-        if request.action is Action.PREPARE:
-            return _described(photo, labels)
-        drawn = self._drawn(request, ready)
-        tooth = request.tooth or proposed_tooth(labels, drawn.mask)
-        if request.action is Action.ACCEPT:
+        labels = self._labels(case, request.view, photo)
+        answer: dict[str, Any] = {"width": photo.size[0], "height": photo.size[1]}
+        if request.action is not Action.PREPARE:
+            drawn = self._drawn(request, ready)
+            tooth = request.tooth or proposed_tooth(labels, drawn.mask)
+            answer |= {"tooth": tooth, "score": round(drawn.score, 3), "mask": outlines(drawn.mask)}
+            if request.action is Action.CLICK:
+                return answer  # the teeth are as they were
             labels = with_tooth(labels, drawn.mask, tooth)
             _keep(case, photos, request, labels)
-        return {
-            **_described(photo, labels),
-            "tooth": tooth,
-            "score": round(drawn.score, 3),
-            "mask": outlines(drawn.mask),
-        }
+        return {**answer, "teeth": {str(int(n)): outlines(labels == n) for n in np.unique(labels) if n}}
+
+    def _photos(self, case: CaseFolder) -> Mapping[View, Photo]:
+        """The case's photos, decoded once as long as they stay the same."""
+        key = _stamp(case.log / "photos.json")
+        if self._case is None or self._case[0] != key:
+            self._case = (key, _photos(case))
+        return self._case[1]
+
+    def _labels(self, case: CaseFolder, view: View, photo: Photo) -> NDArray[np.int32]:
+        """`current_labels`, read once as long as the files stay the same."""
+        key = _stamp(corrected_folder(case) / f"{view.value}.png") + _stamp(case.mask(view))
+        if self._known is None or self._known[0] != key:
+            self._known = (key, current_labels(case, view, photo))
+        return self._known[1]
 
     def _prepared(self, request: CaseClick, photo: Photo) -> PreparedPhoto:
         key = self._key(request, photo)
@@ -183,6 +196,11 @@ def _continues(clicks: Clicks, former: Clicks) -> bool:
     count = len(former.points)
     same = clicks.points[:count] == former.points and clicks.labels[:count] == former.labels
     return same and clicks.box == former.box and len(clicks.points) > count
+
+
+def _stamp(path: Path) -> str:
+    """Path and time of a file; another text when the file has changed."""
+    return f"{path} {path.stat().st_mtime_ns if path.is_file() else 0} "
 
 
 def _photos(case: CaseFolder) -> Mapping[View, Photo]:
@@ -271,12 +289,6 @@ def _keep(
         own = labels if view is request.view else current_labels(case, view, photo)
         image = Image.fromarray(as_given(own.astype(np.uint8), photo))
         write_with(path, lambda stream, image=image: image.save(stream, "PNG", compress_level=1))
-
-
-def _described(photo: Photo, labels: NDArray[np.int32]) -> dict[str, Any]:
-    width, height = photo.size
-    teeth = {str(int(n)): outlines(labels == n) for n in np.unique(labels) if n}
-    return {"width": width, "height": height, "teeth": teeth}
 
 
 def outlines(mask: Mask) -> list[list[list[int]]]:
