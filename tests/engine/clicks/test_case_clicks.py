@@ -18,7 +18,8 @@ from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
 from teethscape.errors import BadInputError, UsageError
 from teethscape.parametric.prior import load_prior
-from teethscape.pipeline.click_case import CaseClick, CaseClicker, proposed_tooth
+from teethscape.pipeline.click_case import CaseClick, CaseClicker
+from teethscape.pipeline.corrected_masks import proposed_tooth
 from teethscape.pipeline.photo_stage import save_photos
 from teethscape.progress import NoProgress
 from teethscape.worker_job import JobProgress, perform
