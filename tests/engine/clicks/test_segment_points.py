@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import cv2
@@ -89,26 +90,22 @@ def test_named_clicks_alone_make_masks_and_pictures(folder, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_clicks_correct_the_automatic_teeth(folder, tmp_path, capsys):
-    sample = cli.__file__.rsplit("backend", 1)[0] + "examples/sample"
-    points = _points(
-        tmp_path / "p.json",
-        [{"photo": 0, "teeth": [_tooth("auto", box=[10, 10, 60, 60])]}, {"photo": 3, "teeth": []}],
-    )
-    arguments = [
-        "segment",
-        f"{sample}/photos",
-        "--output",
-        str(tmp_path / "m"),
-        "--points",
-        str(points),
-        "--json",
-    ]
-    code = cli.main(arguments)
+def test_clicks_correct_the_automatic_teeth(tmp_path, capsys):
+    sample = Path(cli.__file__).resolve().parents[2] / "examples" / "sample" / "photos"
+    teeth = [_tooth("auto", points=[{"x": 406, "y": 391}]), _tooth(21, box=[489, 284, 672, 477])]
+    points = _points(tmp_path / "p.json", [{"photo": 0, "teeth": teeth}])
+    output = tmp_path / "masks"
+    arguments = ["segment", str(sample), "--output", str(output), "--points", str(points), "--json"]
+    assert cli.main(arguments) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert code in (0, ExitCode.REFUSED), answer
-    if code == 0:
-        assert len(answer["photos"]) == 5
+    assert {11, 12, 21, 22, 31, 41} <= set(answer["photos"][0]["teeth"])  # clicked and automatic ones
+    mask = np.asarray(Image.open(output / "0.png"))
+    assert mask[391, 406] == 11  # the clicked tooth was numbered with the others
+    rows, columns = np.nonzero(mask == 21)
+    assert columns.min() >= 487
+    assert columns.max() <= 674
+    assert rows.max() <= 480
+    assert len(answer["photos"]) == 5
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ class NetEngine:
         small = scaled(pixels, WORKING_SIZE)
         tooth = refine(small, maps.tooth, learn_colours([(small, maps.tooth)]))
         lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
-        colours = np.asarray(lab, np.float32) / np.float32(255)
+        colours = (lab / 255).astype(np.float32)
         seen = Seen(colours, tooth, maps, cut_instances(maps, tooth))
         return NetPhoto(seen, (pixels.shape[0], pixels.shape[1]))
 
