@@ -35,6 +35,10 @@ _DISPLAY_ITEMS = [
     ("BLEND", "Blend", "The photo half transparent over the teeth, to compare outlines"),
     ("HIDDEN", "Hidden", "No photo"),
 ]
+_CLICK_ITEMS = [
+    ("net", "Own Network", "The network that ships with the engine; nothing to download"),
+    ("sam", "Segment Anything", "SAM; install its weights with: teethscape weights install sam-vit-b"),
+]
 _KIND_ITEMS = [
     ("NONE", "None", "Not made by Teethscape"),
     ("TOOTH", "Tooth", "A reconstructed crown"),
@@ -193,6 +197,13 @@ class TEETH_PG_scene(bpy.types.PropertyGroup):
         name="Photo", description="Where the photo lies while you look through its camera",
         items=_DISPLAY_ITEMS, update=_update_photo_display,
     )  # fmt: skip
+
+    click_engine: EnumProperty(name="Engine", description="Who draws masks from clicks", items=_CLICK_ITEMS)
+    click_refit: BoolProperty(
+        name="Fit Again at Once",
+        description="Fit the teeth again as soon as a mask was accepted",
+        default=True,
+    )
 
     dataset: PointerProperty(type=TEETH_PG_dataset)
     xray: PointerProperty(type=TEETH_PG_xray)

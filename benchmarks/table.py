@@ -91,6 +91,17 @@ def _toothseg(s: Summary) -> str:
     return f"test Dice · {' · '.join(parts)} · seeds {max(seeds)}, long ones {min(seeds)}"
 
 
+def _clicks(s: Summary) -> str:
+    parts = []
+    for name in ("case-a", "case-c", "synthetic"):
+        ious = s[name]["iou_after_clicks"]
+        parts.append(
+            f"{name}: automatic {s[name]['automatic_iou']:.3f}, "
+            f"1 click {ious[0]:.3f}, {len(ious)} clicks {ious[-1]:.3f}"
+        )
+    return " · ".join([*parts, f"95 % of clicks under {s['synthetic']['click_ms_95']:.0f} ms"])
+
+
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("case_a_photos", "case-a, photos only", _case_a),
@@ -100,6 +111,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("synthetic_patients", "random synthetic patients", _synthetic),
     ("render", "renders of case-a, bpy 5.0.1", _render),
     ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),
+    ("clicks", "clicks without downloaded weights, mean IoU", _clicks),
     ("timing", "time and memory, case-a", _timing),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import dataset, engine, export, missing, photo_edits, photos, reconstruct, result, xray
+from . import clicks, dataset, engine, export, missing, photo_edits, photos, reconstruct, result, xray
 
 register, unregister = bpy.utils.register_classes_factory(
     (
@@ -17,5 +17,6 @@ register, unregister = bpy.utils.register_classes_factory(
         *export.classes,
         *dataset.classes,
         *xray.classes,
+        *clicks.classes,
     )
 )

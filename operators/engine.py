@@ -52,6 +52,7 @@ class TEETH_OT_install_engine(_EngineOperator, bpy.types.Operator):
         current.client.stop()
         current.farm.stop()
         current.reader.stop()
+        current.clicks.stop()
         current.settle()
         try:
             plan = current.installer.plan(Source(chosen.source.lower()), wheels, bpy.app.online_access)

@@ -54,10 +54,10 @@ class TEETH_OT_reconstruct(bpy.types.Operator):
         except ClientError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        return _follow(self)
+        return follow(self)
 
 
-def _follow(operator: bpy.types.Operator) -> set[str]:
+def follow(operator: bpy.types.Operator) -> set[str]:
     """Watch the job: by the timer, or here when there are no timers."""
     if not bpy.app.background:
         ticker.refresh()
@@ -124,7 +124,7 @@ class TEETH_OT_resume_job(bpy.types.Operator):
             return {"CANCELLED"}
         current.scene_name = context.scene.name
         state.unfinished = current.client.unfinished()
-        return _follow(self)
+        return follow(self)
 
 
 class TEETH_OT_discard_job(bpy.types.Operator):

@@ -37,6 +37,7 @@ class Runtime:
         client: runs reconstructions.
         farm: renders data sets, in an engine process of its own.
         reader: segments X-rays, in an engine process of its own.
+        clicks: draws masks by clicks, in an engine process of its own that keeps photos prepared.
         task: what the installer was asked to do last.
         job: id of the job that the panel shows.
         dataset_job: id of the rendering that the Dataset panel shows.
@@ -50,6 +51,7 @@ class Runtime:
     client: EngineClient
     farm: EngineClient
     reader: EngineClient
+    clicks: EngineClient
     task: Task = Task.NOTHING
     job: str | None = None
     dataset_job: str | None = None
@@ -74,7 +76,7 @@ class Runtime:
     @property
     def busy(self) -> bool:
         """True while something must be drained."""
-        engines = (self.client, self.farm, self.reader)
+        engines = (self.client, self.farm, self.reader, self.clicks)
         return any(engine.active for engine in engines) or self.installer.active
 
     def measure(self) -> None:
@@ -108,7 +110,8 @@ def runtime() -> Runtime:
         client = EngineClient(installer.launch, JobStore(folder.jobs), inbox)
         farm = EngineClient(installer.launch, JobStore(folder.jobs / "dataset"), inbox)
         reader = EngineClient(installer.launch, JobStore(folder.jobs / "xray"), inbox)
-        _runtime = Runtime(inbox, installer, client, farm, reader)
+        clicks = EngineClient(installer.launch, JobStore(folder.jobs / "clicks"), inbox)
+        _runtime = Runtime(inbox, installer, client, farm, reader, clicks)
     return _runtime
 
 
@@ -124,6 +127,7 @@ def end_runtime() -> None:
         _runtime.client.shutdown(timeout_s=3.0)
         _runtime.farm.shutdown(timeout_s=3.0)
         _runtime.reader.shutdown(timeout_s=3.0)
+        _runtime.clicks.shutdown(timeout_s=3.0)
         _runtime.installer.shutdown(timeout_s=3.0)
         _runtime = None
 

@@ -42,6 +42,7 @@ def child_environment(folder: EngineFolder, base: Mapping[str, str] | None = Non
         "PIP_NO_INPUT": "1",
         "HF_HOME": str(folder.cache / "huggingface"),
         "HF_HUB_OFFLINE": "1",
+        "TEETHSCAPE_MODELS": str(folder.models),
         "TORCH_HOME": str(folder.cache / "torch"),
         "XDG_CACHE_HOME": str(folder.cache),
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary),

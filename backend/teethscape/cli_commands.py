@@ -10,9 +10,10 @@ from typing import Any
 
 from teethscape.cli_dataset import add_dataset, dataset
 from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
+from teethscape.cli_segment import add_segment, segment
 from teethscape.cli_train import add_train, run_train
+from teethscape.cli_weights import add_weights, weights
 from teethscape.dental.fdi import Jaws
-from teethscape.errors import UsageError
 
 Result = dict[str, Any] | None
 
@@ -20,17 +21,7 @@ Result = dict[str, Any] | None
 def add_commands(commands: Any) -> None:
     """Declare every command on the parser."""
     add_reconstruct(commands)
-    segment = commands.add_parser(
-        "segment", help="find the teeth in photos, or in X-rays by your own network"
-    )
-    segment.add_argument("photos", type=Path, metavar="PHOTOS")
-    segment.add_argument("--output", type=Path, required=True, metavar="DIR")
-    segment.add_argument("--jaw", choices=[jaws.value for jaws in Jaws], default="both")
-    segment.add_argument("--engine", choices=["net", "toothseg"], default="net")
-    segment.add_argument(
-        "--weights", type=Path, metavar="FILE", help="toothseg: the network that you trained (ONNX or .pth)"
-    )
-    segment.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_segment(commands)
     add_train(commands)
     add_dataset(commands)
     evaluate = commands.add_parser("evaluate", help="score a case against reference crowns")
@@ -42,6 +33,7 @@ def add_commands(commands: Any) -> None:
     measure = commands.add_parser("measure", help="tooth widths and arch widths of a case, with intervals")
     measure.add_argument("case", type=Path, metavar="CASE")
     measure.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_weights(commands)
     doctor = commands.add_parser("doctor", help="check the installed engine")
     doctor.add_argument("--json", action="store_true", help="print the result as JSON")
     commands.add_parser("worker", help="serve the Blender add-on over pipes", add_help=False)
@@ -72,26 +64,6 @@ def _reconstruct(options: argparse.Namespace) -> Result:
     return summary.to_json()
 
 
-def _segment(options: argparse.Namespace) -> Result:
-    if options.engine == "toothseg":
-        return _segment_xray(options)
-    from teethscape.cli_progress import ConsoleProgress
-    from teethscape.pipeline.segment_folder import segment_folder
-
-    return segment_folder(options.photos, options.output, Jaws(options.jaw), ConsoleProgress())
-
-
-def _segment_xray(options: argparse.Namespace) -> Result:
-    from teethscape.cli_progress import ConsoleProgress
-    from teethscape.segmentation.toothseg.xray import XrayRequest, segment_xray
-
-    if options.weights is None:
-        raise UsageError(
-            "usage", "--engine toothseg needs --weights.", "See: teethscape train segmenter --help"
-        )
-    return segment_xray(XrayRequest(options.photos, options.weights, options.output), ConsoleProgress())
-
-
 def _train(options: argparse.Namespace) -> Result:
     return run_train(options)
 
@@ -116,9 +88,10 @@ def _doctor(options: argparse.Namespace) -> Result:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "reconstruct": _reconstruct,
-    "segment": _segment,
+    "segment": segment,
     "train": _train,
     "dataset": dataset,
+    "weights": weights,
     "evaluate": _evaluate,
     "measure": _measure,
     "doctor": _doctor,

@@ -19,6 +19,8 @@ _NEEDED = ("numpy", "scipy", "pillow", "opencv-python-headless", "onnxruntime", 
 _OPTIONAL = (
     ("pillow_heif", "pillow-heif", "HEIC photos"),
     ("torch", "torch", "training the networks"),
+    ("transformers", "transformers", "clicks with SAM"),
+    ("rembg", "rembg", "foreground of generated views"),
 )
 
 

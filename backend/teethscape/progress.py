@@ -77,8 +77,32 @@ class XrayStage(str, Enum):
         return "Finding teeth in the X-ray"
 
 
+class ToolStage(str, Enum):
+    """What weights and clicks consist of; each is a job of its own."""
+
+    DOWNLOAD = "download"
+    VERIFY = "verify"
+    CONVERT = "convert"
+    PREPARE = "prepare"
+    CLICK = "click"
+
+    __str__ = str.__str__
+
+    @property
+    def label(self) -> str:
+        """What the user interface shows while the stage runs."""
+        return _TOOL_TITLES[self]
+
+
+_TOOL_TITLES = {
+    ToolStage.DOWNLOAD: "Downloading weights",
+    ToolStage.VERIFY: "Checking weights",
+    ToolStage.CONVERT: "Converting weights",
+    ToolStage.PREPARE: "Preparing the photo",
+    ToolStage.CLICK: "Drawing the mask",
+}
 #: Any stage that a job may be in.
-AnyStage = Stage | DatasetStage | XrayStage
+AnyStage = Stage | DatasetStage | XrayStage | ToolStage
 
 
 class Progress(Protocol):

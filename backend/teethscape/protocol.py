@@ -1,10 +1,9 @@
 """Messages between Blender and the engine: JSON lines, versioned, typed.
 
-Both sides import this file, so it leans on the standard library alone. A message
-is a frozen dataclass; on the wire it is one UTF-8 line of JSON of at most
-`MAX_LINE_BYTES`, with ``v`` (protocol version) and ``t`` (kind) beside its
-fields. Big data never travels here: it lies in the case folder, and messages
-name its path. ``docs/protocol.md`` is generated from the classes below.
+Both sides import this file, so it leans on the standard library alone. A message is a frozen
+dataclass; on the wire it is one UTF-8 line of JSON of at most `MAX_LINE_BYTES`, with ``v`` (protocol
+version) and ``t`` (kind) beside its fields. Big data lies in the case folder, and messages name its
+path. ``docs/protocol.md`` is generated from the classes below.
 
 Rules of compatibility: unknown kinds and unknown fields are ignored, new fields
 have defaults, and anything else raises `PROTOCOL_VERSION`.
@@ -56,6 +55,7 @@ class Command(Word):
     RECONSTRUCT = "reconstruct"
     RENDER_DATASET = "render_dataset"
     SEGMENT_XRAY = "segment_xray"
+    CLICK = "click"
 
 
 class Outcome(Word):
@@ -129,7 +129,7 @@ class Run(JobMessage, kind="run", to=Direction.TO_ENGINE):
 
     Attributes:
         request: arguments of the command as JSON: the fields of ``ReconstructRequest``,
-            ``RenderRequest`` or ``XrayRequest``.
+            ``RenderRequest``, ``XrayRequest`` or ``CaseClick``.
         command: what to do.
     """
 

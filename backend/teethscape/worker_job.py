@@ -11,10 +11,14 @@ import traceback
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from teethscape import protocol
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
-from teethscape.progress import AnyStage, DatasetStage, Stage, XrayStage
+from teethscape.progress import AnyStage, DatasetStage, Stage, ToolStage, XrayStage
+
+if TYPE_CHECKING:
+    from teethscape.pipeline.click_case import CaseClicker
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +29,13 @@ _SHARES = Path(__file__).parent / "data" / "stage_shares.json"
 def stage_spans() -> dict[AnyStage, tuple[float, float]]:
     """Where each stage begins and ends on the way from 0 to 1, by its measured share.
 
-    The stage of a data set or of X-rays is a whole job.
+    A stage of a data set, of X-rays, of weights or of clicks is a whole job.
     """
     seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
     whole = sum(seconds.get(stage.value, 0.0) for stage in Stage)
-    spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys((*DatasetStage, *XrayStage), (0.0, 1.0))
+    spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys(
+        (*DatasetStage, *XrayStage, *ToolStage), (0.0, 1.0)
+    )
     begin = 0.0
     for stage in Stage:
         end = min(begin + seconds.get(stage.value, 0.0) / whole, 1.0)
@@ -124,10 +130,26 @@ def _segment_xray(run: protocol.Run, progress: JobProgress) -> dict[str, object]
     return segment_xray(XrayRequest.from_json(run.request), progress)
 
 
+def _click(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
+    """Draw a mask on a photo of a case; photos stay prepared for the next click."""
+    from teethscape.pipeline.click_case import CaseClick
+
+    return _clicker().answer(CaseClick.from_json(run.request), progress)
+
+
+@cache
+def _clicker() -> CaseClicker:
+    """The one of this process."""
+    from teethscape.pipeline.click_case import CaseClicker
+
+    return CaseClicker()
+
+
 _COMMANDS: dict[protocol.Command, Callable[[protocol.Run, JobProgress], dict[str, object]]] = {
     protocol.Command.RECONSTRUCT: _reconstruct,
     protocol.Command.RENDER_DATASET: _render_dataset,
     protocol.Command.SEGMENT_XRAY: _segment_xray,
+    protocol.Command.CLICK: _click,
 }
 
 

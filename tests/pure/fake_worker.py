@@ -58,7 +58,7 @@ class FakeWorker:
     def answer(self, message: protocol.Message | None) -> None:
         if isinstance(message, protocol.Run):
             self.cancelled.clear()
-            threading.Thread(target=self.run, args=(message.job,), daemon=True).start()
+            threading.Thread(target=self.run, args=(message,), daemon=True).start()
         elif isinstance(message, protocol.Cancel):
             self.cancelled.set()
         elif isinstance(message, protocol.Ping):
@@ -67,7 +67,8 @@ class FakeWorker:
             self.send(protocol.Bye())
             os._exit(0)
 
-    def run(self, job: str) -> None:
+    def run(self, order: protocol.Run) -> None:
+        job = order.job
         if self.mode == "leaves":
             self.send(protocol.Bye("idle"))
             os._exit(0)
@@ -89,7 +90,7 @@ class FakeWorker:
             self.send(protocol.Error("numbering_uncertain", "Which teeth?", "Give masks.", job, 5))
         else:
             self.send(protocol.Warning(job, "third_molar", "Tooth 18 was left out."))
-            self.send(protocol.Result(job, summary={"teeth": 28}, elapsed_s=0.1))
+            self.send(protocol.Result(job, summary=_summary(order), elapsed_s=0.1))
 
     def trouble(self, stage: str) -> None:
         """What the mode does in the middle of a job."""
@@ -120,6 +121,19 @@ class FakeWorker:
             return True
         self.memory.write_text("crashed", "utf-8")
         return False
+
+
+def _summary(order: protocol.Run) -> dict[str, object]:
+    """What the job found; a click gets a small square around its first point."""
+    if order.command is not protocol.Command.CLICK:
+        return {"teeth": 28}
+    found: dict[str, object] = {"width": 720, "height": 480, "teeth": {"11": [[[1, 1], [9, 1], [9, 9]]]}}
+    points = order.request.get("points")
+    if points:
+        x, y = int(points[0][0]), int(points[0][1])
+        square = [[x - 5, y - 5], [x + 5, y - 5], [x + 5, y + 5], [x - 5, y + 5]]
+        found |= {"tooth": order.request.get("tooth") or 12, "score": 0.9, "mask": [square]}
+    return found
 
 
 def main() -> None:

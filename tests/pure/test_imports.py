@@ -13,7 +13,17 @@ ROOT = Path(__file__).resolve().parents[2]
 BLENDER_FOLDERS = ("operators", "panels", "scene", "session", "photos", "render_scripts")
 BLENDER_FILES = ("__init__.py", "preferences.py", "properties.py", "cli.py")
 #: What Blender's own Python has besides the standard library.
-BLENDER_LIBRARIES = {"bpy", "bpy_extras", "mathutils", "numpy", "_cycles", "load_package"}
+BLENDER_LIBRARIES = {
+    "bpy",
+    "bpy_extras",
+    "mathutils",
+    "numpy",
+    "_cycles",
+    "load_package",
+    "gpu",
+    "gpu_extras",
+    "blf",
+}
 #: The engine's modules that both worlds read; they lean on the standard library alone.
 SHARED = {
     "teethscape", "teethscape.protocol", "teethscape.errors", "teethscape.progress",

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from teethscape.dental.fdi import Jaws
-from teethscape.dental.files import write_with
-from teethscape.dental.photos import Photo, read_photo_folder, turn
+from teethscape.dental.photos import Photo, read_photo_folder
 from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
 from teethscape.pipeline.evidence import find_labels
 from teethscape.pipeline.mesh_stage import renumbered
+from teethscape.pipeline.segment_output import SegmentedPhoto, write_masks, write_teethdreamer
+from teethscape.pipeline.segment_stage import Labels
 from teethscape.pipeline.view_order import order_photos
 from teethscape.progress import Progress, Stage
+from teethscape.segmentation.clicks.pictures import Background
 
 
-def segment_folder(folder: Path, output: Path, jaws: Jaws, progress: Progress) -> dict[str, Any]:
+def segment_folder(
+    folder: Path, output: Path, jaws: Jaws, progress: Progress, pictures: Background | None = None
+) -> dict[str, Any]:
     """Find and number the teeth of one patient.
 
     Args:
@@ -31,12 +31,11 @@ def segment_folder(folder: Path, output: Path, jaws: Jaws, progress: Progress) -
             so that ``--masks`` can take them back.
         jaws: which jaws count.
         progress: told of each stage.
+        pictures: also write TeethDreamer's masked pictures, with this background.
 
     Returns:
         JSON values: per file its view, source, and teeth.
     """
-    from teethscape.parametric.engine import number_labels
-
     given = read_photo_folder(folder, jaws)
     progress.stage(Stage.PHOTOS, 1.0)
     slots = {photo.source: view for view, photo in given.items()}
@@ -44,6 +43,28 @@ def segment_folder(folder: Path, output: Path, jaws: Jaws, progress: Progress) -
     progress.stage(Stage.RECOGNISE, 1.0)
     labels = find_labels(photos, None, progress)
     progress.stage(Stage.SEGMENT, 1.0)
+    numbering = numbers_of(photos, labels, jaws, progress)
+    found = [
+        SegmentedPhoto(slots[photo.source], photo, renumbered(labels.images[view], numbering[view]))
+        for view, photo in photos.items()
+    ]
+    return {
+        "output": str(output),
+        "photos": write_masks(output, found),
+        "pictures": write_teethdreamer(output, folder.resolve().name, found, pictures),
+    }
+
+
+def numbers_of(
+    photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, progress: Progress
+) -> Mapping[View, Mapping[int, int]]:
+    """FDI number of each instance.
+
+    Raises:
+        RefusedError: the teeth cannot be numbered with confidence.
+    """
+    from teethscape.parametric.engine import number_labels
+
     inputs = FitInputs(
         photos={view: PhotoGeometry(*photo.size, photo.focal_35mm) for view, photo in photos.items()},
         labels=labels.images,
@@ -54,32 +75,4 @@ def segment_folder(folder: Path, output: Path, jaws: Jaws, progress: Progress) -
     )
     numbering = number_labels(inputs, progress)
     progress.stage(Stage.NUMBER, 1.0)
-    return {
-        "output": str(output),
-        "photos": [
-            _write(output, slots[photo.source], photo, renumbered(labels.images[view], numbering[view]))
-            for view, photo in photos.items()
-        ],
-    }
-
-
-def _write(output: Path, slot: View, photo: Photo, mask: NDArray[np.uint8]) -> dict[str, Any]:
-    """One mask at the size and in the pose of the photo as it was given."""
-    image = Image.fromarray(as_given(mask, photo))
-    path = output / f"{slot.value}.png"
-    write_with(path, lambda stream: image.save(stream, "PNG"))
-    return {
-        "file": path.name,
-        "photo": photo.source.name,
-        "view": photo.view.slug,
-        "teeth": [int(value) for value in np.unique(mask) if value],
-        "notices": list(photo.notices),
-    }
-
-
-def as_given(mask: NDArray[np.uint8], photo: Photo) -> NDArray[np.uint8]:
-    """Undo the photo's turns and flips and its reduction to the working size."""
-    if photo.mirrored:
-        mask = mask[:, ::-1]
-    upright = turn(mask, -photo.quarter_turns, False)
-    return np.asarray(cv2.resize(upright, photo.original_size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    return numbering

@@ -9,7 +9,7 @@ import pytest
 
 from teethscape.dental.photos import Photo
 from teethscape.dental.views import View
-from teethscape.pipeline.segment_folder import as_given
+from teethscape.pipeline.segment_output import as_given
 
 
 @pytest.mark.parametrize("turns", range(4))

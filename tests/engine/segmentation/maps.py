@@ -30,4 +30,11 @@ def perfect_maps(labels: NDArray[np.int32]) -> PixelMaps:
     for k in np.unique(labels[labels > 0]):
         kind[(k - 1) % KINDS][labels == k] = 0.9
     tooth = cv2.GaussianBlur((labels > 0).astype(np.float32), (0, 0), 0.8)
-    return PixelMaps(tooth, border / max(border.max(), 1e-6), energy, (labels % 2).astype(np.float32), kind, np.zeros_like(tooth))
+    return PixelMaps(
+        tooth,
+        border / max(border.max(), 1e-6),
+        energy,
+        (labels % 2).astype(np.float32),
+        kind,
+        np.zeros_like(tooth),
+    )

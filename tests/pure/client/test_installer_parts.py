@@ -236,7 +236,7 @@ def test_children_inherit_settings_but_no_strangers(tmp_path: Path) -> None:
         assert child[name] == base[name]
     for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_USER", "PIP_TARGET"):
         assert name not in child
-    for name in ("TMPDIR", "HF_HOME", "XDG_CACHE_HOME"):
+    for name in ("TMPDIR", "HF_HOME", "XDG_CACHE_HOME", "TEETHSCAPE_MODELS"):
         assert folder.contains(Path(child[name]))
     offline = offline_environment(child)
     assert "PIP_INDEX_URL" not in offline

@@ -1,0 +1,105 @@
+"""``teethscape segment``: masks of photos, by the network or by clicks, of X-rays and of generated views."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from teethscape.dental.fdi import Jaws
+from teethscape.errors import UsageError
+
+Result = dict[str, Any] | None
+_ENGINES = ("net", "sam", "toothseg")
+_BACKGROUNDS = ("black", "white", "rgba")
+_FOREGROUNDS = ("plain", "rembg")
+
+
+def add_segment(commands: Any) -> None:
+    """Declare ``segment`` on the parser."""
+    parser = commands.add_parser(
+        "segment",
+        help="find the teeth in photos, or in X-rays by your own network",
+        description="Find the teeth of five photos, correct them by clicks, or cut out generated views.",
+    )
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder, or one strip of generated views")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder; for a strip a PNG")
+    parser.add_argument("--jaw", choices=[jaws.value for jaws in Jaws], default="both")
+    parser.add_argument(
+        "--engine",
+        choices=_ENGINES,
+        default="net",
+        help="who draws masks from clicks (net or sam); toothseg: X-rays",
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="toothseg: the network that you trained (ONNX or .pth)"
+    )
+    parser.add_argument("--points", type=Path, metavar="FILE", help="clicks and boxes (docs/clicks.md)")
+    parser.add_argument(
+        "--pictures", choices=_BACKGROUNDS, help="also write TeethDreamer's eight masked pictures"
+    )
+    parser.add_argument("--foreground", choices=_FOREGROUNDS, help="how a strip of views is cut out")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def segment(options: argparse.Namespace) -> Result:
+    """Run the command."""
+    from teethscape.cli_progress import ConsoleProgress
+
+    progress = ConsoleProgress()
+    if options.engine == "toothseg":
+        return _xray(options, progress)
+    if options.photos.is_file():
+        return _strip(options, progress)
+    if options.foreground:
+        raise UsageError("usage", "--foreground is for a strip of generated views.", "Give the picture.")
+    if options.points is not None:
+        return _clicks(options, progress)
+    if options.engine == "sam":
+        raise UsageError(
+            "usage", "SAM finds no teeth by itself: it needs --points.", "Give clicks, or --engine net."
+        )
+    from teethscape.pipeline.segment_folder import segment_folder
+
+    return segment_folder(options.photos, options.output, Jaws(options.jaw), progress, _pictures(options))
+
+
+def _xray(options: argparse.Namespace, progress: Any) -> Result:
+    from teethscape.segmentation.toothseg.xray import XrayRequest, segment_xray
+
+    if options.weights is None:
+        raise UsageError(
+            "usage", "--engine toothseg needs --weights.", "See: teethscape train segmenter --help"
+        )
+    return segment_xray(XrayRequest(options.photos, options.weights, options.output), progress)
+
+
+def _pictures(options: argparse.Namespace) -> Any:
+    from teethscape.segmentation.clicks.pictures import Background
+
+    return None if options.pictures is None else Background(options.pictures)
+
+
+def _clicks(options: argparse.Namespace, progress: Any) -> Result:
+    from teethscape.pipeline.click_folder import ClickRequest, click_folder
+    from teethscape.segmentation.clicks.interface import ClickEngineName
+
+    return click_folder(
+        ClickRequest(
+            options.photos, options.output, options.points, ClickEngineName(options.engine),
+            Jaws(options.jaw), _pictures(options),
+        ),
+        progress,
+    )  # fmt: skip
+
+
+def _strip(options: argparse.Namespace, progress: Any) -> Result:
+    from teethscape.pipeline.montage import foreground_by_clicks, foreground_by_method
+    from teethscape.segmentation.clicks.interface import ClickEngineName
+    from teethscape.segmentation.foreground import ForegroundName
+
+    if options.points is not None:
+        name = ClickEngineName(options.engine)
+        return foreground_by_clicks(options.photos, options.output, options.points, name, progress)
+    chosen = ForegroundName(options.foreground or ForegroundName.PLAIN.value)
+    return foreground_by_method(options.photos, options.output, chosen, progress)

@@ -1,0 +1,214 @@
+"""``teethscape segment --points``: clicks of a file become masks, alone or over the automatic ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.fdi import Jaw, Jaws, jaw_of
+from teethscape.dental.photos import Photo, read_photo_folder, turn
+from teethscape.dental.request import MaskValues, ReconstructRequest
+from teethscape.dental.views import View
+from teethscape.errors import BadInputError
+from teethscape.pipeline.evidence import find_labels
+from teethscape.pipeline.mesh_stage import renumbered
+from teethscape.pipeline.segment_folder import numbers_of
+from teethscape.pipeline.segment_output import SegmentedPhoto, write_masks, write_teethdreamer
+from teethscape.pipeline.segment_stage import Labels
+from teethscape.pipeline.view_order import order_photos
+from teethscape.progress import Progress, Stage
+from teethscape.segmentation.clicks.engines import make_engine
+from teethscape.segmentation.clicks.interface import ClickEngine, ClickEngineName, Clicks, Mask
+from teethscape.segmentation.clicks.pictures import Background
+from teethscape.segmentation.clicks.points_file import MarkedTooth, PointsFile, read_points
+
+#: Nothing known of the place in the quadrant.
+_ANY_KIND = (1 / 7,) * 7
+
+
+@dataclass(frozen=True)
+class ClickRequest:
+    """What is asked.
+
+    Attributes:
+        photos: folder of the photos.
+        output: where the masks go.
+        points: file with the clicks.
+        engine: who draws the masks.
+        jaws: which jaws count.
+        pictures: also write TeethDreamer's masked pictures, with this background.
+    """
+
+    photos: Path
+    output: Path
+    points: Path
+    engine: ClickEngineName = ClickEngineName.NET
+    jaws: Jaws = Jaws.BOTH
+    pictures: Background | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A mask that clicks drew, on the photo as it was given (working size)."""
+
+    tooth: int | None
+    mask: Mask
+
+
+def click_folder(request: ClickRequest, progress: Progress) -> dict[str, Any]:
+    """Draw masks by clicks and write FDI label images.
+
+    Returns:
+        JSON values as of ``segment_folder``.
+
+    Raises:
+        BadInputError: photos or clicks cannot be used.
+        MissingComponentError: the engine is not installed.
+        RefusedError: teeth without a number cannot be numbered with confidence.
+    """
+    given = read_photo_folder(request.photos, request.jaws)
+    progress.stage(Stage.PHOTOS, 1.0)
+    marks = read_points(request.points)
+    strange = sorted(set(marks.photos) - {int(view) for view in given})
+    if strange:
+        raise BadInputError(
+            "points_form",
+            f"{request.points.name} names photo {strange[0]}, which is not there.",
+            "Number 0 to 4.",
+        )
+    drawn = _draw(make_engine(request.engine), given, marks, progress)
+    found = _numbered(request, given, drawn, marks, progress) if marks.wants_numbers else _plain(given, drawn)
+    name = request.photos.resolve().name
+    return {
+        "output": str(request.output),
+        "photos": write_masks(request.output, found),
+        "pictures": write_teethdreamer(request.output, name, found, request.pictures),
+    }
+
+
+def _draw(
+    engine: ClickEngine, photos: Mapping[View, Photo], marks: PointsFile, progress: Progress
+) -> dict[View, list[Drawn]]:
+    """All masks of all photos."""
+    out: dict[View, list[Drawn]] = {}
+    for done, (number, teeth) in enumerate(marks.photos.items()):
+        progress.stage(Stage.SEGMENT, done / len(marks.photos), "drawing masks")
+        photo = photos[View(number)]
+        prepared = engine.prepare(photo.pixels)
+        out[photo.view] = [
+            Drawn(mark.tooth, prepared.click(on_working_copy(mark, photo)).mask) for mark in teeth
+        ]
+    return out
+
+
+def on_working_copy(mark: MarkedTooth, photo: Photo) -> Clicks:
+    """Clicks in pixels of the working copy; the file counts those of the original photo."""
+    fx, fy = photo.size[0] / photo.original_size[0], photo.size[1] / photo.original_size[1]
+    box = mark.clicks.box
+
+    def moved(x: float, y: float) -> tuple[float, float]:
+        return (x + 0.5) * fx - 0.5, (y + 0.5) * fy - 0.5
+
+    corners = None if box is None else (*moved(box[0], box[1]), *moved(box[2], box[3]))
+    return Clicks(tuple(moved(*p) for p in mark.clicks.points), mark.clicks.labels, corners)
+
+
+def _plain(given: Mapping[View, Photo], drawn: Mapping[View, Sequence[Drawn]]) -> list[SegmentedPhoto]:
+    """Every tooth has its number and nothing else counts: the photos stay as they are."""
+    found = []
+    for view, photo in given.items():
+        mask = np.zeros(photo.pixels.shape[:2], np.uint8)
+        for one in drawn.get(view, ()):
+            mask[one.mask] = one.tooth or 0
+        found.append(SegmentedPhoto(view, photo, mask))
+    return found
+
+
+def _numbered(
+    request: ClickRequest,
+    given: Mapping[View, Photo],
+    drawn: Mapping[View, Sequence[Drawn]],
+    marks: PointsFile,
+    progress: Progress,
+) -> list[SegmentedPhoto]:
+    """Automatic teeth corrected by the clicks; all but named teeth are numbered together."""
+    slots = {photo.source: view for view, photo in given.items()}
+    wish = ReconstructRequest(request.photos, request.output, jaws=request.jaws)
+    photos = order_photos(wish, given, progress)
+    labels = find_labels(photos, None, progress)
+    turned = {
+        view: [
+            Drawn(d.tooth, turn(d.mask, p.quarter_turns, p.mirrored)) for d in drawn.get(slots[p.source], ())
+        ]
+        for view, p in photos.items()
+    }
+    labels = corrected(labels, turned, marks.keeps_automatic)
+    numbering = numbers_of(photos, labels, request.jaws, progress)
+    return [
+        SegmentedPhoto(
+            slots[photo.source],
+            photo,
+            with_named_teeth(renumbered(labels.images[view], numbering.get(view, {})), turned[view]),
+        )
+        for view, photo in photos.items()
+    ]
+
+
+def corrected(labels: Labels, drawn: Mapping[View, Sequence[Drawn]], keeps: bool) -> Labels:
+    """Instances with those that were drawn in place of what lies under them.
+
+    Args:
+        labels: the automatic instances.
+        drawn: masks on the upright photos.
+        keeps: automatic instances that nobody clicked stay.
+    """
+    images: dict[View, NDArray[np.int32]] = {}
+    jaws = {view: dict(own) for view, own in (labels.jaw_of or {}).items()}
+    kinds = {view: dict(own) for view, own in (labels.kind_of or {}).items()}
+    for view, image in labels.images.items():
+        out = image.copy() if keeps else np.zeros_like(image)
+        for number, one in enumerate(drawn.get(view, ()), int(image.max()) + 1):
+            under = _most_covered(image, one.mask)
+            out[one.mask] = number
+            if keeps and under:
+                out[_rest_of(out, under, one.mask, image)] = 0
+            jaws.setdefault(view, {})[number] = _jaw(one.tooth, jaws.get(view, {}), under, view)
+            kinds.setdefault(view, {})[number] = kinds.get(view, {}).get(under, _ANY_KIND)
+        images[view] = out
+    return replace(labels, images=images, kind=MaskValues.INSTANCES, jaw_of=jaws, kind_of=kinds)
+
+
+def _most_covered(image: NDArray[np.int32], mask: Mask) -> int:
+    """The automatic instance under most of a mask; 0 when none covers a quarter of it."""
+    counts = np.bincount(image[mask], minlength=1)
+    counts[0] = 0
+    best = int(counts.argmax())
+    return best if 4 * counts[best] >= max(int(mask.sum()), 1) else 0
+
+
+def _rest_of(out: NDArray[np.int32], under: int, mask: Mask, image: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """What is left of the instance under a mask, when the mask takes most of it: a scrap, no tooth."""
+    whole = image == under
+    taken = (whole & mask).sum() >= 0.5 * whole.sum()
+    return (out == under) if taken else np.zeros(out.shape, bool)
+
+
+def _jaw(tooth: int | None, known: Mapping[int, Jaw], under: int, view: View) -> Jaw:
+    if tooth is not None:
+        return jaw_of(tooth)
+    return known.get(under, view.jaws[0])
+
+
+def with_named_teeth(mask: NDArray[np.uint8], drawn: Sequence[Drawn]) -> NDArray[np.uint8]:
+    """FDI labels in which every tooth that the user named has the user's number and mask."""
+    out = mask.copy()
+    for one in drawn:
+        if one.tooth is not None:
+            out[out == one.tooth] = 0
+            out[one.mask] = one.tooth
+    return out

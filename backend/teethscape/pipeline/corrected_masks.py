@@ -1,0 +1,121 @@
+"""Label images that clicks correct: read, changed, and kept for a refit.
+
+They lie in ``masks/corrected/{0..4}.png`` of the case, in the pose of the photos' own files, as a
+reconstruction takes masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from teethscape.dental.case import CaseFolder
+from teethscape.dental.fdi import LOWER_ARCH, TEETH, UPPER_ARCH, is_permanent
+from teethscape.dental.files import write_with
+from teethscape.dental.masks import read_label_image
+from teethscape.dental.photos import Photo, turn
+from teethscape.dental.views import View
+from teethscape.errors import UsageError
+from teethscape.pipeline.segment_output import as_given
+from teethscape.segmentation.clicks.interface import Mask
+
+_OUTLINE_PX = 0.7
+
+
+def corrected_folder(case: CaseFolder) -> Path:
+    """Where corrected label images lie."""
+    return case.root / "masks" / "corrected"
+
+
+def current_labels(case: CaseFolder, view: View, photo: Photo) -> NDArray[np.int32]:
+    """Labels on the upright copy (h, w): corrected ones, else FDI numbers, else nothing known yet.
+
+    A case whose teeth could not be numbered has instances alone; then nothing is numbered, and
+    the first accepted teeth begin an FDI mask of their own.
+    """
+    corrected = corrected_folder(case) / f"{view.value}.png"
+    if corrected.is_file():
+        return _upright(read_label_image(corrected), photo)
+    if case.mask(view).is_file():
+        return read_label_image(case.mask(view))
+    return np.zeros(photo.pixels.shape[:2], np.int32)
+
+
+def _upright(labels: NDArray[np.int32], photo: Photo) -> NDArray[np.int32]:
+    labels = turn(labels, photo.quarter_turns, photo.mirrored)
+    if labels.shape == photo.pixels.shape[:2]:
+        return labels
+    size = photo.size
+    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.int32)
+
+
+def proposed_tooth(labels: NDArray[np.int32], mask: Mask) -> int:
+    """FDI number of the labelled tooth under most of a mask, else of the gap that it fills; 0 unknown."""
+    counts = np.bincount(labels[mask], minlength=1)
+    counts[0] = 0
+    if counts.max() >= 0.2 * max(int(mask.sum()), 1):
+        return int(counts.argmax())
+    return _gap_tooth(labels, mask)
+
+
+def _gap_tooth(labels: NDArray[np.int32], mask: Mask) -> int:
+    """The one tooth that is missing between the two nearest labelled neighbours."""
+    if not mask.any():
+        return 0
+    far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    near = {int(n): float(far[labels == n].min()) for n in np.unique(labels) if n in TEETH}
+    closest = sorted(near, key=lambda number: near[number])[:2]
+    for arch in (UPPER_ARCH, LOWER_ARCH):
+        if len(closest) == 2 and all(number in arch for number in closest):
+            one, two = sorted(arch.index(number) for number in closest)
+            if two - one == 2 and arch[one + 1] not in near:
+                return arch[one + 1]
+    return 0
+
+
+def with_tooth(labels: NDArray[np.int32], mask: Mask, tooth: int) -> NDArray[np.int32]:
+    """Labels in which a tooth has a new mask.
+
+    Raises:
+        UsageError: the number is no permanent tooth.
+    """
+    if not is_permanent(tooth):
+        raise UsageError("tooth_unknown", "This mask has no tooth number yet.", "Type its two FDI digits.")
+    out = labels.copy()
+    out[out == tooth] = 0
+    out[mask] = tooth
+    return out
+
+
+def outlines(mask: Mask) -> list[list[list[int]]]:
+    """Outlines of a mask as closed polygons of (x, y) pixels, the largest first."""
+    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    largest = sorted(found, key=cv2.contourArea, reverse=True)[:8]
+    polygons = [cv2.approxPolyDP(contour, _OUTLINE_PX, True)[:, 0].tolist() for contour in largest]
+    return [polygon for polygon in polygons if len(polygon) > 2]
+
+
+def keep_labels(
+    case: CaseFolder, photos: Mapping[View, Photo], view: View, labels: NDArray[np.int32]
+) -> None:
+    """Write the corrected labels of a view, and those of the other photos where none are there yet.
+
+    Args:
+        case: the case folder.
+        photos: all of its photos.
+        view: the corrected one.
+        labels: (h, w) FDI numbers on its upright copy.
+    """
+    folder = corrected_folder(case)
+    for other, photo in photos.items():
+        path = folder / f"{other.value}.png"
+        if other is not view and path.is_file():
+            continue
+        own = labels if other is view else current_labels(case, other, photo)
+        image = Image.fromarray(as_given(own.astype(np.uint8), photo))
+        write_with(path, lambda stream, image=image: image.save(stream, "PNG", compress_level=1))

@@ -1,0 +1,71 @@
+"""What ``teethscape segment`` writes: masks on the photos as given, and TeethDreamer's pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from teethscape.dental.files import write_with
+from teethscape.dental.photos import Photo, turn
+from teethscape.dental.views import View
+from teethscape.segmentation.clicks.pictures import Background, write_pictures
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedPhoto:
+    """A photo and its teeth.
+
+    Attributes:
+        slot: the number under which it was given.
+        photo: in its true view, upright.
+        mask: (h, w) FDI numbers on the upright photo.
+    """
+
+    slot: View
+    photo: Photo
+    mask: NDArray[np.uint8]
+
+
+def write_masks(output: Path, found: Sequence[SegmentedPhoto]) -> list[dict[str, Any]]:
+    """Write ``{0..4}.png``; returns JSON values per file."""
+    return [_write(output, one) for one in found]
+
+
+def _write(output: Path, one: SegmentedPhoto) -> dict[str, Any]:
+    """One mask at the size and in the pose of the photo as it was given."""
+    image = Image.fromarray(as_given(one.mask, one.photo))
+    path = output / f"{one.slot.value}.png"
+    write_with(path, lambda stream: image.save(stream, "PNG"))
+    return {
+        "file": path.name,
+        "photo": one.photo.source.name,
+        "view": one.photo.view.slug,
+        "teeth": [int(value) for value in np.unique(one.mask) if value],
+        "notices": list(one.photo.notices),
+    }
+
+
+def write_teethdreamer(
+    output: Path, name: str, found: Sequence[SegmentedPhoto], background: Background | None
+) -> list[str]:
+    """Write the eight masked pictures; returns their paths below ``output``."""
+    if background is None:
+        return []
+    photos = {one.photo.view: (one.photo.pixels, one.mask.astype(np.int32)) for one in found}
+    written = write_pictures(output, name, photos, background)
+    return [path.relative_to(output).as_posix() for path in written]
+
+
+def as_given(mask: NDArray[np.uint8], photo: Photo) -> NDArray[np.uint8]:
+    """Undo the photo's turns and flips and its reduction to the working size."""
+    if photo.mirrored:
+        mask = mask[:, ::-1]
+    upright = turn(mask, -photo.quarter_turns, False)
+    return np.asarray(cv2.resize(upright, photo.original_size, interpolation=cv2.INTER_NEAREST), np.uint8)

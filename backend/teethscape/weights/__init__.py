@@ -1,0 +1,1 @@
+"""Published networks: known files, their licences, downloads, checks and safe conversion."""

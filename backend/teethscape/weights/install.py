@@ -1,0 +1,242 @@
+"""Install, import and verify known models; each ends as one safetensors file with a record."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from teethscape.dental.files import nearest_existing, storage_errors
+from teethscape.dental.lock import exclusive
+from teethscape.errors import BadInputError, MissingComponentError, ResourceError, UsageError
+from teethscape.progress import Progress, ToolStage
+from teethscape.weights.catalogue import KnownModel, known_model, known_models
+from teethscape.weights.convert import convert
+from teethscape.weights.download import Wanted, download
+from teethscape.weights.layout import differences, layouts, recognise
+from teethscape.weights.open_file import SUFFIXES, open_weights
+from teethscape.weights.store import (
+    Installed,
+    file_sha256,
+    installed,
+    models_folder,
+    record_path,
+    remember,
+    weights_path,
+)
+from teethscape.weights.tensors import FileKind
+
+#: The download and its conversion lie on the disk at the same time.
+_COPIES = 2.1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the check of an installed model.
+
+    Attributes:
+        model: its id.
+        ok: it is as it was installed.
+        message: in words.
+    """
+
+    model: str
+    ok: bool
+    message: str
+
+
+def install(model: KnownModel, accepted: bool, progress: Progress) -> Installed:
+    """Download, check and convert a model; nothing is done when it is there already.
+
+    Args:
+        model: which one.
+        accepted: the user has seen and accepted the licence.
+        progress: told of every step.
+
+    Raises:
+        UsageError: the licence was not accepted.
+        MissingComponentError: the model has no direct address.
+        ResourceError: the network or the disk fails.
+    """
+    present = installed(model.id)
+    if present is not None:
+        return present
+    if not model.urls:
+        raise MissingComponentError(
+            "weights_by_hand",
+            f"{model.title} has no direct address.",
+            f"Download it by hand ({model.page}), then run: teethscape weights import FILE",
+        )
+    if not accepted:
+        raise UsageError(
+            "licence_not_accepted",
+            f"The licence of {model.title} ({model.licence}) was not accepted.",
+            "Read it and run the command again with --accept-licence.",
+        )
+    with _alone(model):
+        source = models_folder() / model.id / model.file
+        _require_space(model, source)
+        wanted = Wanted(model.addresses, model.sha256, source)
+        if not source.is_file():
+            progress.stage(ToolStage.DOWNLOAD, 0.0, model.file)
+            download(wanted, lambda done, total: _tell_download(progress, model, done, total))
+        record = _adopt(model, source, progress)
+        source.unlink()
+        return record
+
+
+def import_path(path: Path, wanted: str | None, progress: Progress) -> list[Installed]:
+    """Import a file, or every known model in a folder.
+
+    Args:
+        path: the file or folder; it stays as it is.
+        wanted: id of the model that the file must be; None to recognise it.
+        progress: told of every step.
+
+    Raises:
+        BadInputError: no known model is there, or a file is damaged.
+    """
+    if path.is_dir():
+        files = sorted(f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+        found = [(file, name) for file in files if (name := _model_in(file)) and wanted in (None, name)]
+    else:
+        name = wanted or _model_in(path)
+        found = [(path, name)] if name else []
+    if not found:
+        raise BadInputError(
+            "weights_unknown",
+            f"{path} holds none of the known models.",
+            "Look into it with: teethscape weights inspect FILE; see teethscape weights list.",
+        )
+    records = []
+    for file, name in found:
+        model = known_model(name)
+        with _alone(model):
+            records.append(_adopt(model, file, progress))
+    return records
+
+
+def verify(names: list[str], progress: Progress) -> list[Verdict]:
+    """Check installed models by their checksums and their tensors' names and shapes.
+
+    Args:
+        names: ids; empty for all that are installed.
+        progress: told of every step.
+
+    Raises:
+        MissingComponentError: a model that was named is not installed.
+    """
+    for name in names:
+        if installed(known_model(name).id) is None:
+            raise MissingComponentError(
+                "weights_missing", f"{name} is not installed.", f"Run: teethscape weights install {name}"
+            )
+    chosen = names or [name for name in known_models() if record_path(name).is_file()]
+    return [_verdict(name, progress) for name in chosen]
+
+
+def _model_in(path: Path) -> str | None:
+    """The id of the model that a file is: by its tensors, else by its published name."""
+    try:
+        with open_weights(path) as weights:
+            found = recognise(weights.contents.tensors)
+    except BadInputError:
+        found = None
+    return found or next((m.id for m in known_models().values() if m.file == path.name), None)
+
+
+def _adopt(model: KnownModel, source: Path, progress: Progress) -> Installed:
+    """Check a source file, convert it and remember it."""
+    size = max(source.stat().st_size, 1)
+    digest = file_sha256(source, lambda done: progress.stage(ToolStage.VERIFY, done / size, source.name))
+    checked = _checked(model, source, digest)
+    target = weights_path(model.id)
+    notes = {"teethscape_model": model.id, "source": source.name, "source_sha256": digest}
+    progress.stage(ToolStage.CONVERT, 0.0, model.title)
+    convert(source, target, notes, False, lambda share: progress.stage(ToolStage.CONVERT, share, model.title))
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    record = Installed(
+        model.id,
+        target.stat().st_size,
+        file_sha256(target),
+        source.name,
+        digest,
+        checked,
+        model.licence,
+        stamp,
+    )
+    remember(record)
+    return record
+
+
+def _checked(model: KnownModel, source: Path, digest: str) -> str:
+    """How a source file proved to be the model.
+
+    Raises:
+        BadInputError: it is another file, or a damaged one.
+    """
+    if model.sha256 is not None and digest == model.sha256:
+        return "checksum"
+    with open_weights(source) as weights:
+        contents = weights.contents
+    if model.sha256 is not None and contents.kind is not FileKind.SAFETENSORS:
+        raise BadInputError(
+            "weights_checksum",
+            f"{source.name} is not the published {model.file}: its checksum differs.",
+            "Download it again; it may be cut short or altered.",
+        )
+    wrong = differences(contents.tensors, layouts()[model.id])
+    if wrong:
+        raise BadInputError(
+            "weights_differ",
+            f"{source.name} is not {model.title}: {'; '.join(wrong[:3])}.",
+            "Look into it with: teethscape weights inspect FILE",
+        )
+    return "keys and shapes"
+
+
+def _verdict(name: str, progress: Progress) -> Verdict:
+    try:
+        record = installed(name)
+        if record is None:
+            return Verdict(name, False, "the file is missing; install or import it again")
+        path, size = weights_path(name), max(record.bytes, 1)
+        digest = file_sha256(path, lambda done: progress.stage(ToolStage.VERIFY, min(done / size, 1.0), name))
+        if digest != record.sha256:
+            return Verdict(name, False, "the file has changed; install or import it again")
+        with open_weights(path) as weights:
+            wrong = differences(weights.contents.tensors, layouts()[name])
+    except BadInputError as error:
+        return Verdict(name, False, error.message)
+    return Verdict(name, not wrong, "; ".join(wrong) or f"whole; the source was checked by {record.checked}")
+
+
+def _tell_download(progress: Progress, model: KnownModel, done: int, total: int) -> None:
+    progress.check_cancelled()
+    whole = total or model.bytes
+    words = f"{model.file} {done / 1e6:.0f} of {whole / 1e6:.0f} MB"
+    progress.stage(ToolStage.DOWNLOAD, min(done / whole, 1.0), words)
+
+
+def _require_space(model: KnownModel, source: Path) -> None:
+    part = source.with_name(source.name + ".part")
+    there = part.stat().st_size if part.is_file() else 0
+    needed = int(model.bytes * _COPIES) - there
+    free = shutil.disk_usage(nearest_existing(models_folder())).free
+    if free < needed:
+        raise ResourceError(
+            "disk_full",
+            f"{model.title} needs {needed / 1e9:.1f} GB of free space in {models_folder()}, "
+            f"there are {free / 1e9:.1f} GB.",
+            "Free some space, or name another folder in the variable TEETHSCAPE_MODELS.",
+        )
+
+
+@contextmanager
+def _alone(model: KnownModel) -> Iterator[None]:
+    """One installation of a model at a time."""
+    with storage_errors(models_folder()), exclusive(models_folder() / model.id / "lock"):
+        yield

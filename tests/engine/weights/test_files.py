@@ -1,0 +1,200 @@
+"""Every form of a file of weights, read without running what is in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from teethscape import cli
+from teethscape.errors import BadInputError, ExitCode
+from teethscape.weights.convert import convert
+from teethscape.weights.inspect_file import inspect_file
+from teethscape.weights.layout import differences, groups_of, layouts, recognise
+from teethscape.weights.open_file import open_weights
+from teethscape.weights.tensors import FileKind, TensorInfo
+
+DATA = Path(__file__).resolve().parents[3] / "backend" / "teethscape"
+
+
+def _arrays(path):
+    """Name to bytes of all tensors."""
+    with open_weights(path) as weights:
+        return {
+            t.name: (t.shape, t.dtype, b"".join(weights.chunks(t.name))) for t in weights.contents.tensors
+        }
+
+
+@pytest.fixture
+def state():
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    torch.manual_seed(1)
+    base = torch.randn(6, 4)
+    return OrderedDict(
+        weight=base, transposed=base.t(), part=base[1:3, 1:], half=base.half(), brain=base.bfloat16(),
+        number=torch.tensor(3), empty=torch.zeros(0, 4), flags=torch.tensor([True, False]),
+        parameter=torch.nn.Parameter(base[0]),
+    )  # fmt: skip
+
+
+def _expected(state):
+    torch = pytest.importorskip("torch")
+    out = {}
+    for name, tensor in state.items():
+        flat = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+        out[name] = (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), flat.numpy().tobytes())
+    return out
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("nested", [True, False])
+def test_checkpoints_of_torch_are_read_without_torch(tmp_path, state, zipped, nested):
+    torch = pytest.importorskip("torch")
+    content = {"state_dict": state, "epoch": 3, "optimizer": {"m": torch.ones(2)}} if nested else state
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    assert _arrays(tmp_path / "a.pth") == _expected(state)
+    found = inspect_file(tmp_path / "a.pth")
+    assert found["form"] == (FileKind.TORCH_ZIP if zipped else FileKind.TORCH_LEGACY).value
+    assert found["foreign_objects"] == []
+    assert found["other_tensors"] == (1 if nested else 0)
+    assert found["notes"].get("epoch") == (3 if nested else None)
+
+
+def test_conversion_gives_what_the_official_library_reads(tmp_path, state):
+    torch = pytest.importorskip("torch")
+    library = pytest.importorskip("safetensors.torch", reason="needs safetensors")
+    torch.save(state, tmp_path / "a.pth")
+    convert(tmp_path / "a.pth", tmp_path / "a.safetensors", {"who": "me"}, False, lambda share: None)
+    loaded = library.load_file(tmp_path / "a.safetensors")
+    assert set(loaded) == set(state)
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
+    assert _arrays(tmp_path / "a.safetensors") == _expected(state)
+    with open_weights(tmp_path / "a.safetensors") as weights:
+        assert weights.contents.notes["who"] == "me"
+    convert(tmp_path / "a.pth", tmp_path / "h.safetensors", {}, True, lambda share: None)
+    halved = library.load_file(tmp_path / "h.safetensors")
+    assert torch.equal(halved["transposed"], state["transposed"].half())
+    assert halved["number"].dtype is torch.int64
+
+
+def test_torchscript_and_whole_modules_keep_their_names(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2)).eval()
+    torch.jit.save(torch.jit.trace(net, torch.zeros(1, 3)), tmp_path / "s.pt")
+    torch.save(net, tmp_path / "m.pt")
+    for name in ("s.pt", "m.pt"):
+        assert set(_arrays(tmp_path / name)) == set(net.state_dict())
+    assert inspect_file(tmp_path / "s.pt")["foreign_objects"] == []
+    assert "torch.nn.modules.container.Sequential" in inspect_file(tmp_path / "m.pt")["foreign_objects"]
+
+
+class _Harm:
+    """Would make a file if its pickle were run."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_in_a_checkpoint_is_named_and_never_run(tmp_path, capsys, zipped):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    trap = tmp_path / "trapped"
+    content = {"state_dict": {"w": torch.ones(2)}, "x": _Harm(trap)}
+    torch.save(content, tmp_path / "a.ckpt", _use_new_zipfile_serialization=zipped)
+    assert cli.main(["weights", "inspect", str(tmp_path / "a.ckpt"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["foreign_objects"] == [f"{os.mkdir.__module__}.mkdir"]
+    assert "nothing was run" in err
+    target = tmp_path / "a.safetensors"
+    assert cli.main(["weights", "convert", str(tmp_path / "a.ckpt"), "--output", str(target)]) == 0
+    assert not trap.exists()
+    assert list(_arrays(target)) == ["w"]
+
+
+def test_a_pickle_cannot_alter_the_reader(tmp_path):
+    tampering = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nN}U\x0c__defaults__)s\x86b."
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", tampering)
+    with pytest.raises(BadInputError, match="alters"):
+        open_weights(tmp_path / "a.pt")
+
+
+def test_onnx_and_npz(tmp_path):
+    found = inspect_file(DATA / "segmentation" / "data" / "segmenter.onnx")
+    assert found["form"] == "onnx"
+    assert 1.9e6 < found["parameters"] < 2.1e6
+    arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([1, 2], np.int64)}
+    np.savez_compressed(tmp_path / "a.npz", **arrays)
+    assert _arrays(tmp_path / "a.npz") == {k: (v.shape, v.dtype.name, v.tobytes()) for k, v in arrays.items()}
+    np.savez(tmp_path / "o.npz", o=np.array([{}], object))
+    assert inspect_file(tmp_path / "o.npz")["foreign_objects"] == ["numpy objects in o"]
+
+
+def test_onnx_agrees_with_the_official_library():
+    onnx = pytest.importorskip("onnx", reason="needs onnx")
+    path = DATA / "segmentation" / "data" / "segmenter.onnx"
+    model = onnx.load(str(path))
+    wanted = {i.name: tuple(i.dims) for i in model.graph.initializer}
+    assert {t["name"]: tuple(t["shape"]) for t in inspect_file(path)["tensors"]} == wanted
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04 no archive", b"\x80\x04N.", b"\x80\x02garbage",
+     b"\x10" + bytes(7) + b"{not json at all",
+     b"\xff" * 40, b"<html>404</html>"],
+)  # fmt: skip
+def test_damaged_files_are_refused_in_words(tmp_path, capsys, content):
+    path = tmp_path / "schlecht.pth"
+    path.write_bytes(content)
+    assert cli.main(["weights", "inspect", str(path), "--json"]) == ExitCode.BAD_INPUT
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["code"] == "weights_damaged"
+    assert "Traceback" not in err
+
+
+def test_every_cut_of_a_checkpoint_is_refused(tmp_path, state):
+    torch = pytest.importorskip("torch")
+    for zipped, source in ((True, "a.pth"), (False, "b.pth")):
+        torch.save({"state_dict": state}, tmp_path / source, _use_new_zipfile_serialization=zipped)
+        whole = (tmp_path / source).read_bytes()
+        for share in np.linspace(0, 0.98, 23):
+            (tmp_path / "cut.pth").write_bytes(whole[: int(share * len(whole))])
+            with pytest.raises(BadInputError):
+                _arrays(tmp_path / "cut.pth")
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(BadInputError, match="does not exist"):
+        open_weights(tmp_path / "none.pth")
+
+
+def test_the_layout_of_teethdreamer_is_that_of_the_specification(shared):
+    content = json.loads((shared / "specs" / "statedict-teethdreamer.json").read_text())["state_dict"]
+    tensors = [TensorInfo(n, tuple(v["shape"]), v["dtype"]) for n, v in content.items()]
+    assert recognise(tensors) == "teethdreamer"
+    assert len(tensors) == sum(group.tensors for group in layouts()["teethdreamer"].groups.values())
+    wrong = [t for t in tensors if t.name != "time_embed.0.weight"]
+    assert recognise(wrong) != "teethdreamer"
+    assert "time_embed.0" in differences(wrong, layouts()["teethdreamer"])[0]
+
+
+def test_groups_do_not_depend_on_the_order():
+    tensors = [TensorInfo("a.b.c", (2, 3), "float32"), TensorInfo("a.b.d", (), "float16")]
+    assert groups_of(tensors) == groups_of(reversed(tensors))
+    assert groups_of(tensors)["a.b"].elements == 7
+
+
+def test_a_plain_pickle_is_no_checkpoint(tmp_path):
+    (tmp_path / "a.bin").write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(BadInputError, match="no checkpoint of torch"):
+        open_weights(tmp_path / "a.bin")
