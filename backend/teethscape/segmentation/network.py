@@ -30,7 +30,7 @@ class PixelMaps:
         energy: (h, w) distance to the tooth's border, 1 at its middle.
         upper: (h, w) tooth of the upper jaw, meaningful inside teeth.
         kind: (7, h, w) place in the quadrant (1 central incisor ... 7 second molar), meaningful inside teeth.
-        gum: (h, w) pixel belongs to a gum or the palate.
+        gum: (h, w) pixel belongs to a gum or the palate; 0 from a network that was not taught gums.
     """
 
     tooth: FloatImage
@@ -48,8 +48,9 @@ class PixelMaps:
 
     @classmethod
     def of(cls, maps: FloatImage) -> PixelMaps:
-        """From (12, h, w)."""
-        return cls(maps[0], maps[1], maps[2], maps[3], maps[4 : 4 + KINDS], maps[4 + KINDS])
+        """From (12, h, w), or (11, h, w) of a network that was not taught gums."""
+        gum = maps[4 + KINDS] if len(maps) > 4 + KINDS else np.zeros_like(maps[0])
+        return cls(maps[0], maps[1], maps[2], maps[3], maps[4 : 4 + KINDS], gum)
 
 
 @dataclass(frozen=True)

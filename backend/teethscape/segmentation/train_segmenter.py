@@ -91,7 +91,10 @@ def _average_weights(average: torch.nn.Module, network: torch.nn.Module, step: i
 def _steps(state: _State, training: SegmenterTraining) -> Iterator[float]:
     """Train step by step, yielding each loss."""
     device, began = torch.device(training.device), time.monotonic()
-    batches = iter(DataLoader(Batches(training, state.step), batch_size=None, num_workers=training.workers))
+    loading = (
+        {"num_workers": training.workers, "multiprocessing_context": "spawn"} if training.workers else {}
+    )
+    batches = iter(DataLoader(Batches(training, state.step), batch_size=None, **loading))
     state.network.train()
     done = state.step / training.steps
     while done < 1:

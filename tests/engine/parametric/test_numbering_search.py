@@ -50,7 +50,7 @@ def test_one_photo_confirms_a_tooth_that_it_shows_well_beside_a_neighbour():
     seen = search({1: 100.0, 2: 90.0, 3: 20.0, 4: 50.0})
     assert Search._votes(seen, View.ANTERIOR, {1: 14, 2: 15, 3: 16}) == {14: 2, 15: 2, 16: 1}
     assert Search._votes(seen, View.ANTERIOR, {1: 14, 3: 16}) == {14: 1, 16: 1}
-    assert Search._votes(seen, View.ANTERIOR, {1: 14, 4: 15, 2: 16}) == {14: 2, 15: 2, 16: 2}
+    assert Search._votes(seen, View.ANTERIOR, {1: 14, 4: 15, 2: 16}) == {14: 2, 15: 2, 16: 1}
     assert Search._votes(seen, View.ANTERIOR, {1: 14, 4: 15}) == {14: 2, 15: 1}
 
 
