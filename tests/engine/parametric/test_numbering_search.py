@@ -11,6 +11,7 @@ from teethscape.parametric.numbering.arch_view import ArchView
 from teethscape.parametric.numbering.bite_search import moved_sides
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layouts, jaw_rows
+from teethscape.parametric.numbering.rivals import _excess
 from teethscape.parametric.numbering.search import Search
 from teethscape.parametric.prior import load_prior
 
@@ -85,3 +86,31 @@ def test_a_tooth_that_becomes_its_twin_is_told(before, after, twin):
     view = arch_view((14, before, 24))
     assert ArchView.renames_a_twin(view, candidate((14, after, 24))) == twin
     assert not ArchView.renames_a_twin(view, candidate((14, before, 24)))
+
+
+def guess_of(numbers: dict[View, tuple[int, ...]]) -> SimpleNamespace:
+    """A numbering of some views; 0 is no number."""
+    views = {
+        view: SimpleNamespace(tooth=np.array([PRIOR.fdi.index(n) if n else -1 for n in row]))
+        for view, row in numbers.items()
+    }
+    return SimpleNamespace(views=views, layout=SimpleNamespace(prior=PRIOR))
+
+
+def test_a_badly_drawn_label_hardly_tells_two_molars_apart():
+    now = guess_of({View.MAXILLARY_OCCLUSAL: (25, 26, 27)})
+    weighed = SimpleNamespace(guess=now, misfit={View.MAXILLARY_OCCLUSAL: {0: 5.0, 1: 30.0, 2: 4.0}})
+    molar = guess_of({View.MAXILLARY_OCCLUSAL: (25, 27, 0)})
+    premolar = guess_of({View.MAXILLARY_OCCLUSAL: (24, 25, 0)})
+    assert _excess(weighed, molar) == 15.0
+    assert _excess(weighed, premolar) == 0.0
+
+
+def test_a_rival_pays_for_whole_labels_that_it_cannot_name():
+    now = guess_of({View.ANTERIOR: (11, 21, 22, 23)})
+    read = {View.ANTERIOR: np.array([0, 1, -1, -1])}
+    seen = search({1: 100.0, 2: 90.0, 3: 60.0, 4: 5.0})
+    seen.tasks, seen._read = {View.ANTERIOR: None}, lambda rival: read
+    assert Search._unexplained(seen, now, None) == 6.0  # the last one is a sliver
+    read[View.ANTERIOR] = np.array([0, 1, 2, -1])
+    assert Search._unexplained(seen, now, None) == 0.0
