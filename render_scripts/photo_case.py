@@ -32,10 +32,12 @@ class Quality:
     Attributes:
         samples: Cycles samples per pixel.
         denoise: whether to denoise, where this Blender can.
+        threads: of the render, 0 for one per core.
     """
 
     samples: int
     denoise: bool
+    threads: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class CaseRenderer:
     def __init__(self, description: Description, folder: Path, quality: Quality) -> None:
         self.description, self.folder, self.quality = description, folder, quality
         bpy.ops.wm.read_factory_settings(use_empty=True)
-        photo_passes.configure(quality.samples, description.record["seed"] % 2**31)
+        photo_passes.configure(quality.samples, description.record["seed"] % 2**31, quality.threads)
         photo_scene.set_world(description.record["looks"]["light"]["room"])
         self.stage = photo_scene.Stage(description)
         self.scratch = folder / "scratch.exr"

@@ -15,10 +15,12 @@ from exr_lines import read_rgb
 _STEPS, _HALF = 4096.0, 2047.0
 
 
-def configure(samples: int, seed: int) -> None:
-    """Cycles on the processor; scenes stay in memory between photos."""
+def configure(samples: int, seed: int, threads: int = 0) -> None:
+    """Cycles on the processor, with one thread per core or so many; scenes stay in memory between photos."""
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
+    if threads:
+        scene.render.threads_mode, scene.render.threads = "FIXED", threads
     cycles = scene.cycles
     cycles.device, cycles.samples, cycles.seed = "CPU", samples, seed
     cycles.use_adaptive_sampling = False

@@ -34,6 +34,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="folder that gets one folder per patient")
     parser.add_argument("--samples", type=int, default=3, help="Cycles samples per pixel (default 3)")
     parser.add_argument("--no-denoise", action="store_true", help="leave the render's own noise in")
+    parser.add_argument("--threads", type=int, default=0, help="threads of a render; 0: one per core")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--overwrite", action="store_true", help="render finished patients again")
     again.add_argument("--resume", action="store_true", help="leave finished patients as they are")
@@ -53,7 +54,8 @@ def _render_one(path: Path, arguments: argparse.Namespace) -> int:
         log.error("%s exists. Give --resume to keep it, or --overwrite.", arguments.output / description.uid)
         return 2
     try:
-        render_case(description, arguments.output, Quality(arguments.samples, not arguments.no_denoise))
+        quality = Quality(arguments.samples, not arguments.no_denoise, arguments.threads)
+        render_case(description, arguments.output, quality)
     except MemoryError:
         log.error("Out of memory while rendering %s. Render fewer patients at a time.", path)
         return 6

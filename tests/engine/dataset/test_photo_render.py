@@ -50,7 +50,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     looks = Looks(braces=(Jaw.LOWER,), tools=Tools("glove", (0.7, 0.7, 0.7), mirror=True, flipped=True))
     looks = replace(looks, clinic=replace(looks.clinic, focal=2.4))
     write_patient(6, folder / "small.npz", PatientOptions(*SIZE, looks))
-    done = render("--patient", folder / "small.npz", "--output", folder / "out", "--samples", "1")
+    done = render(
+        "--patient", folder / "small.npz", "--output", folder / "out", "--samples", "1", "--threads", "1"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "small.npz", folder / "out" / "small"
 

@@ -156,7 +156,8 @@ def script_arguments(kind: Kind, source: Path, stage: Stage, look: Look, threads
     folder = stage.folder
     if kind is Kind.PHOTO:  # size and seed are in the patient's description
         samples = () if look.photo_samples is None else ("--samples", str(look.photo_samples))
-        return ("--patient", str(source), "--output", str(folder / PHOTO), *samples, "--resume")
+        target = "--output", str(folder / PHOTO), "--threads", str(threads)
+        return ("--patient", str(source), *target, *samples, "--resume")
     own = ("--normal-encoding", look.normal_encoding) if kind is Kind.NORMAL else ()
     if kind is Kind.COLOR and look.samples is not None:
         own = ("--samples", str(look.samples))
