@@ -14,9 +14,10 @@ from teethscape.dataset.photo_patient import PatientOptions, write_patient
 pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
-def test_a_case_renders_and_errors_have_codes(box):
+def test_a_case_renders_and_errors_have_codes(render_box):
     from box import ROOT
 
+    box = render_box
     shutil.copytree(ROOT / "render_scripts", box.folder / "scripts", dirs_exist_ok=True)
     write_patient(4, box.folder / "p4.npz", PatientOptions(160, 120, Looks()))
     script = ("--python-exit-code", "1", "--python", "/w/scripts/photo_render.py", "--")
