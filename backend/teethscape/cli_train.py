@@ -26,7 +26,24 @@ def add_train(commands: Any) -> None:
         words = "the published model or the labelled photos"
         one.add_argument("--source", type=Path, metavar="PATH", help=words)
         one.add_argument("--output", type=Path, metavar="FILE")
+    _add_recipe(segmenter)
     add_segmenter_actions(segmenter)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    """How the network that ships is trained; what is not given keeps its default."""
+    recipe = parser.add_argument_group("the network that ships")
+    recipe.add_argument("--renders", type=Path, metavar="DIR", help="cases of photo_render.py")
+    recipe.add_argument("--bank-size", type=int, metavar="N", help="photos to draw before")
+    recipe.add_argument("--steps", type=int, metavar="N")
+    recipe.add_argument("--minutes", type=float, metavar="M", help="end after this time even so")
+    recipe.add_argument("--batch", type=int, metavar="N", help="crops per step")
+    recipe.add_argument("--seed", type=int, metavar="N")
+    recipe.add_argument("--device", choices=["auto", "cpu", "cuda"], help="cpu trains in two processes")
+    recipe.add_argument("--workers", type=int, metavar="N", help="processes that draw crops for a GPU")
+
+
+_RECIPE = ("renders", "bank_size", "steps", "minutes", "batch", "seed", "device", "workers")
 
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
@@ -37,22 +54,16 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
         return run_action(options)
     if options.output is None:
         raise UsageError("usage", f"train {options.model} needs --output.", "See: teethscape train --help")
-    return train(options.model, options.source, options.output)
-
-
-def train(model: str, source: Path | None, output: Path) -> dict[str, Any]:
-    """Train one model.
-
-    Args:
-        model: ``prior`` or ``segmenter``.
-        source: the published tooth prior, or a folder of labelled cases.
-        output: file to write.
-    """
-    if source is None:
-        raise UsageError("usage", f"train {model} needs --source.", "See: teethscape train --help")
-    if not source.exists():
-        raise BadInputError("file_missing", f"{source} does not exist.", "Check the path.")
-    return {"written": str(_prior(source, output) if model == "prior" else _segmenter(source, output))}
+    if options.source is None:
+        raise UsageError("usage", f"train {options.model} needs --source.", "See: teethscape train --help")
+    for path in (options.source, getattr(options, "renders", None)):
+        if path is not None and not path.exists():
+            raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
+    if options.model == "prior":
+        return {"written": str(_prior(options.source, options.output))}
+    recipe = {name: getattr(options, name) for name in _RECIPE}
+    given = {name: value for name, value in recipe.items() if value is not None}
+    return {"written": str(_segmenter(options.source, options.output, given))}
 
 
 def _prior(source: Path, output: Path) -> Path:
@@ -61,9 +72,11 @@ def _prior(source: Path, output: Path) -> Path:
     return train_prior(source, output, PlainProgress("Training the tooth prior"))
 
 
-def _segmenter(source: Path, output: Path) -> Path:
+def _segmenter(source: Path, output: Path, recipe: dict[str, Any]) -> Path:
     try:
-        from teethscape.segmentation.train_segmenter import SegmenterTraining, train_segmenter
+        from teethscape.segmentation.toothseg.training import choose_device
+        from teethscape.segmentation.train_recipe import SegmenterTraining
+        from teethscape.segmentation.train_segmenter import train_segmenter
     except ImportError as error:
         raise MissingComponentError(
             "torch_missing",
@@ -77,4 +90,6 @@ def _segmenter(source: Path, output: Path) -> Path:
             f"{source} holds no labelled cases.",
             "Each case is a folder with photos/ and labels/.",
         )
-    return train_segmenter(SegmenterTraining(cases, output.parent / "bank", output))
+    if "device" in recipe:
+        recipe = {**recipe, "device": choose_device(recipe["device"]).type}
+    return train_segmenter(SegmenterTraining(cases, output.parent / "bank", output, **recipe))

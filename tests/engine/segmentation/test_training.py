@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from teethscape.cli import main  # noqa: E402
 from teethscape.dental.views import View  # noqa: E402
 from teethscape.segmentation.network import SegmentationRuntime  # noqa: E402
 from teethscape.segmentation.train_augment import CROP, Placement, augment, crop_photo  # noqa: E402
@@ -192,3 +193,12 @@ def test_unlabelled_teeth_of_case_a_are_set_aside(shared):
 
 def test_a_fully_labelled_picture_ignores_little(photo):
     assert unlabelled_teeth(photo.pixels, photo.teeth).mean() < 0.01
+
+
+def test_a_graphics_processor_that_is_not_there_is_told(tmp_path, shared):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    words = ["train", "segmenter", "--source", str(shared / "cases"), "--output", str(tmp_path / "x.onnx")]
+    assert main([*words, "--device", "cuda"]) == 4
+    assert main([*words, "--renders", str(tmp_path / "nowhere")]) == 3
+    assert not list(tmp_path.iterdir())
