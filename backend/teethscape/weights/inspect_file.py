@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from teethscape.errors import BadInputError
+from teethscape.segmentation.toothseg.spec import recognise as recognise_network
 from teethscape.weights.catalogue import known_models
 from teethscape.weights.layout import groups_of, recognise
 from teethscape.weights.open_file import open_weights
+from teethscape.weights.tensors import TensorInfo
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
@@ -18,8 +21,9 @@ def inspect_file(path: Path) -> dict[str, Any]:
         path: a checkpoint (.pth .ckpt .pt .bin), .safetensors, .onnx or .npz file.
 
     Returns:
-        JSON values: form, known model, tensors with shape, type and bytes, plain values
-        beside them, and the names of Python objects that only running the file would make.
+        JSON values: form, known model, ToothSeg network if it is one, tensors with shape, type and
+        bytes, plain values beside them, and the names of Python objects that only running the
+        file would make.
 
     Raises:
         BadInputError: the file cannot be read.
@@ -31,6 +35,7 @@ def inspect_file(path: Path) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "form": contents.kind.value,
         "model": recognise(contents.tensors),
+        "toothseg": _toothseg(contents.tensors),
         "parameters": sum(t.elements for t in contents.tensors),
         "other_tensors": contents.others,
         "foreign_objects": list(contents.foreign),
@@ -43,6 +48,14 @@ def inspect_file(path: Path) -> dict[str, Any]:
     }
 
 
+def _toothseg(tensors: Iterable[TensorInfo]) -> dict[str, Any] | None:
+    """Which ToothSeg network the tensors are of, as JSON values."""
+    try:
+        return recognise_network({t.name: t.shape for t in tensors}).to_json()
+    except BadInputError:
+        return None
+
+
 def describe(found: dict[str, Any], every_tensor: bool) -> Iterator[str]:
     """The same as lines of text.
 
@@ -53,6 +66,8 @@ def describe(found: dict[str, Any], every_tensor: bool) -> Iterator[str]:
     model = found["model"]
     yield f"{found['file']}: {found['form']}, {found['bytes'] / 1e6:.1f} MB"
     yield f"known model: {known_models()[model].title if model else 'none'}"
+    if found["toothseg"]:
+        yield "ToothSeg network: " + ", ".join(f"{name} {value}" for name, value in found["toothseg"].items())
     yield f"{len(found['tensors'])} tensors, {found['parameters']:,} numbers ({_types(found)})"
     if found["other_tensors"]:
         yield f"{found['other_tensors']} tensors beside the weights, such as an optimiser's"

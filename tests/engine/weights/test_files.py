@@ -198,3 +198,17 @@ def test_a_plain_pickle_is_no_checkpoint(tmp_path):
     (tmp_path / "a.bin").write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(BadInputError, match="no checkpoint of torch"):
         open_weights(tmp_path / "a.bin")
+
+
+def test_a_toothseg_network_is_told(tmp_path, capsys):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    from teethscape.segmentation.toothseg.networks import build
+    from teethscape.segmentation.toothseg.spec import ModelType, NetworkSpec
+
+    spec = NetworkSpec(ModelType.NAC, base=16, outputs=4)
+    torch.save({"model_state_dict": build(spec).state_dict()}, tmp_path / "nac.pth")
+    assert inspect_file(tmp_path / "nac.pth")["toothseg"] == spec.to_json()
+    assert cli.main(["weights", "inspect", str(tmp_path / "nac.pth")]) == 0
+    assert "ToothSeg network: model nac" in capsys.readouterr().err
+    torch.save({"other": torch.zeros(2)}, tmp_path / "other.pth")
+    assert inspect_file(tmp_path / "other.pth")["toothseg"] is None
