@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.cli_progress import PlainProgress
+from teethscape.cli_segmenter import require_torch
 from teethscape.errors import BadInputError, MissingComponentError, UsageError
 from teethscape.segmentation.toothseg.index import Item, MaskKind, labelled, write_index
 from teethscape.segmentation.toothseg.layouts import default_size, find_items, with_kind
@@ -27,19 +28,8 @@ def run_action(options: argparse.Namespace) -> Result:
         MissingComponentError: it needs PyTorch, which is not installed.
     """
     if options.action not in _LIGHT:
-        _require_torch()
+        require_torch()
     return _ACTIONS[options.action](options)
-
-
-def _require_torch() -> None:
-    try:
-        import torch  # noqa: F401 - asked for before any work begins
-    except ImportError as error:
-        raise MissingComponentError(
-            "torch_missing",
-            f"Training needs PyTorch ({error.name}).",
-            "Run in the engine's environment: python -m pip install torch onnx",
-        ) from error
 
 
 def _items(options: argparse.Namespace) -> tuple[Item, ...]:

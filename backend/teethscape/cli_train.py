@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.cli_progress import PlainProgress
-from teethscape.cli_segmenter import add_segmenter_actions
-from teethscape.errors import BadInputError, MissingComponentError, UsageError
+from teethscape.cli_segmenter import add_segmenter_actions, require_torch
+from teethscape.errors import BadInputError, UsageError
 
 
 def add_train(commands: Any) -> None:
@@ -52,10 +52,10 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
         from teethscape.cli_segmenter_run import run_action
 
         return run_action(options)
-    if options.output is None:
-        raise UsageError("usage", f"train {options.model} needs --output.", "See: teethscape train --help")
-    if options.source is None:
-        raise UsageError("usage", f"train {options.model} needs --source.", "See: teethscape train --help")
+    for name in ("output", "source"):
+        if getattr(options, name) is None:
+            words = f"train {options.model} needs --{name}."
+            raise UsageError("usage", words, "See: teethscape train --help")
     for path in (options.source, getattr(options, "renders", None)):
         if path is not None and not path.exists():
             raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
@@ -73,16 +73,11 @@ def _prior(source: Path, output: Path) -> Path:
 
 
 def _segmenter(source: Path, output: Path, recipe: dict[str, Any]) -> Path:
-    try:
-        from teethscape.segmentation.toothseg.training import choose_device
-        from teethscape.segmentation.train_recipe import SegmenterTraining
-        from teethscape.segmentation.train_segmenter import train_segmenter
-    except ImportError as error:
-        raise MissingComponentError(
-            "torch_missing",
-            f"Training needs PyTorch ({error.name}).",
-            "Run in the engine's environment: python -m pip install torch onnx",
-        ) from error
+    require_torch()
+    from teethscape.segmentation.toothseg.training import choose_device
+    from teethscape.segmentation.train_recipe import SegmenterTraining
+    from teethscape.segmentation.train_segmenter import train_segmenter
+
     cases = tuple(sorted(p.parent for p in source.glob("*/labels") if (p.parent / "photos").is_dir()))
     if not cases:
         raise BadInputError(

@@ -26,6 +26,15 @@ def average_gradients(network: torch.nn.Module) -> None:
         start += gradient.numel()
 
 
+def largest(value: float) -> float:
+    """The largest of all processes' values, so that they take the same decision."""
+    if not dist.is_initialized():
+        return value
+    shared = torch.tensor(value, dtype=torch.float64)
+    dist.all_reduce(shared, dist.ReduceOp.MAX)
+    return float(shared)
+
+
 def rank() -> int:
     """Number of this process, 0 for the one that writes files."""
     return dist.get_rank() if dist.is_initialized() else 0

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from teethscape.dataset.photo_bank import fill_bank
+from teethscape.dataset.photo_bank import fill_bank, in_bank
 from teethscape.parametric.prior import load_prior
 from teethscape.segmentation.train_export import export_network
 from teethscape.segmentation.train_network import SegmentationNetwork
-from teethscape.segmentation.train_parallel import average_gradients, in_processes, rank
+from teethscape.segmentation.train_parallel import average_gradients, in_processes, largest, rank
 from teethscape.segmentation.train_recipe import SegmenterTraining, learning_rate
 from teethscape.segmentation.train_sampler import Batches
 from teethscape.segmentation.train_targets import loss
@@ -113,7 +113,7 @@ def _steps(state: _State, training: SegmenterTraining) -> Iterator[float]:
         state.step += 1
         done = state.step / training.steps
         if training.minutes is not None:
-            done = max(done, (time.monotonic() - began) / (60 * training.minutes))
+            done = max(done, largest((time.monotonic() - began) / (60 * training.minutes)))
         yield float(value.detach())
 
 
@@ -134,8 +134,10 @@ def _train(training: SegmenterTraining) -> None:
 
 
 def draw_bank(training: SegmenterTraining, processes: int) -> None:
-    """Fill the bank of synthetic photos in several processes."""
-    numbers = range(training.bank_size)
+    """Fill the bank of synthetic photos in several processes, if it lacks any."""
+    numbers = [n for n in range(training.bank_size) if not in_bank(training.bank, n)]
+    if not numbers:
+        return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         parts = [
             pool.submit(fill_bank, training.bank, load_prior(), numbers[k::processes], training.seed)
