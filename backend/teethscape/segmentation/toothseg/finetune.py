@@ -5,40 +5,24 @@ Spec, section 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 
-from teethscape.segmentation.toothseg.checkpoints import (
-    Card,
-    read_checkpoint,
-    save,
-    transfer,
-    weights_of,
-)
+from teethscape.segmentation.toothseg.checkpoints import Card, read_checkpoint, save, weights_of
 from teethscape.segmentation.toothseg.classes import Classes, class_sets
 from teethscape.segmentation.toothseg.data import LabelledData, Labelling
 from teethscape.segmentation.toothseg.evaluate import Evaluation, evaluate_network
 from teethscape.segmentation.toothseg.losses import segmentation_loss
 from teethscape.segmentation.toothseg.networks import UNet2D, build
 from teethscape.segmentation.toothseg.pictures import Size
-from teethscape.segmentation.toothseg.pretrain import take_step
+from teethscape.segmentation.toothseg.running import Report, Running, Start, begin
 from teethscape.segmentation.toothseg.spec import NetworkSpec
 from teethscape.segmentation.toothseg.splits import Part, Split
-from teethscape.segmentation.toothseg.training import (
-    Journal,
-    Optimising,
-    Progress,
-    batches,
-    choose_device,
-    optimiser_of,
-    seed_everything,
-)
-
-Report = Callable[[float, str], None]
+from teethscape.segmentation.toothseg.training import Journal, Optimising, batches, choose_device
 
 
 @dataclass(frozen=True)
@@ -87,32 +71,6 @@ class FineTuning:
         return Card(self.network, self.size, self.classes.name)
 
 
-@dataclass
-class _Run:
-    """A fine-tuning under way."""
-
-    settings: FineTuning
-    network: UNet2D
-    optimiser: torch.optim.Adam
-    device: torch.device
-    progress: Progress = field(default_factory=Progress)
-    transferred: tuple[str, ...] = ()
-
-    @property
-    def over(self) -> bool:
-        """All epochs done, or patience lost."""
-        settings = self.settings
-        return self.progress.epoch >= settings.optimising.epochs or self.progress.stale >= settings.patience
-
-    def save(self) -> None:
-        """Write what a resumed run needs."""
-        content = {
-            "model_state_dict": self.network.state_dict(),
-            "optimizer_state_dict": self.optimiser.state_dict(),
-        }
-        save(self.settings.last, {**content, **self.progress.to_json(), "args": self.settings.card.to_json()})
-
-
 def fine_tune(settings: FineTuning, report: Report) -> dict[str, Any]:
     """Train, keep the best, and test it; returns what was reached.
 
@@ -120,17 +78,20 @@ def fine_tune(settings: FineTuning, report: Report) -> dict[str, Any]:
         BadInputError: pictures, masks or checkpoints cannot be used.
     """
     train, val = settings.split.part(Part.TRAIN), settings.split.part(Part.VAL)
-    run = _start(settings)
+    resume = settings.last if settings.resume else None
+    run = begin(settings.network, settings.optimising, Start(resume, settings.init_from, keep_head=False))
     data = LabelledData(train, _labelling(settings, augment=True))
     choosing = Evaluation(val, settings.card, settings.lambda_dice)
     journal = Journal(settings.log_dir or settings.folder / "runs")
-    while not run.over:
-        loss = _epoch(run, data, journal, report)
+    while not _over(run, settings):
+        loader = batches(data, len(data), settings.optimising, run.progress.epoch)
+        told = partial(_told, report, run.progress.best)
+        loss = run.epoch(loader, partial(_loss, settings.lambda_dice, run.network), journal, told)
         dice = evaluate_network(run.network, choosing).dice
-        _finish_epoch(run, loss, dice)
+        _finish_epoch(run, settings, loss, dice)
         journal.write(run.progress.epoch, {"train/epoch_loss": loss, "val/dice": dice})
     journal.close()
-    return {**_test(settings, report), "transferred": len(run.transferred), **_story(run)}
+    return {**_test(settings, report), "transferred": len(run.transferred), **_story(run, settings)}
 
 
 def _labelling(settings: FineTuning, augment: bool) -> Labelling:
@@ -139,54 +100,33 @@ def _labelling(settings: FineTuning, augment: bool) -> Labelling:
     )
 
 
-def _start(settings: FineTuning) -> _Run:
-    """Fresh, initialised or resumed."""
-    seed_everything(settings.optimising.seed)
-    device = choose_device(settings.optimising.device)
-    network = build(settings.network).to(device)
-    run = _Run(settings, network, optimiser_of(network, settings.optimising), device)
-    if settings.resume and settings.last.is_file():
-        content = read_checkpoint(settings.last)
-        network.load_state_dict(weights_of(content))
-        run.optimiser.load_state_dict(content["optimizer_state_dict"])
-        run.progress = Progress.from_json(content)
-    elif settings.init_from is not None:
-        run.transferred = transfer(
-            network, weights_of(read_checkpoint(settings.init_from)), keep_head=False
-        ).loaded
-    return run
+def _over(run: Running, settings: FineTuning) -> bool:
+    """All epochs done, or patience lost."""
+    return run.progress.epoch >= settings.optimising.epochs or run.progress.stale >= settings.patience
 
 
-def _epoch(run: _Run, data: LabelledData, journal: Journal, report: Report) -> float:
-    """One pass; returns the mean loss of its steps."""
-    settings, epoch = run.settings, run.progress.epoch
-    loader = batches(data, len(data), settings.optimising, epoch)
-    run.network.train()
-    losses: list[float] = []
-    for step, batch in enumerate(loader):
-        picture, truth = (tensor.to(run.device) for tensor in batch)
-        loss = segmentation_loss(run.network(picture), truth, settings.lambda_dice)
-        take_step(run.optimiser, loss)
-        losses.append(float(loss.detach()))
-        best = "" if run.progress.best is None else f", best Dice {run.progress.best:.4f}"
-        share = (epoch + (step + 1) / len(loader)) / settings.optimising.epochs
-        report(share, f"epoch {epoch + 1}, loss {losses[-1]:.4f}{best}")
-        if (step + 1) % settings.optimising.log_interval == 0:
-            journal.write(epoch * len(loader) + step + 1, {"train/loss": losses[-1]})
-    return sum(losses) / len(losses)
+def _loss(lambda_dice: float, network: UNet2D, batch: list[Tensor]) -> Tensor:
+    """Loss of a batch: pictures and their truth."""
+    picture, truth = batch
+    return segmentation_loss(network(picture), truth, lambda_dice)
 
 
-def _finish_epoch(run: _Run, loss: float, dice: float) -> None:
+def _told(report: Report, best: float | None, share: float, words: str) -> None:
+    """Report with the best Dice until now."""
+    report(share, words if best is None else f"{words}, best Dice {best:.4f}")
+
+
+def _finish_epoch(run: Running, settings: FineTuning, loss: float, dice: float) -> None:
     progress = run.progress
     progress.epoch += 1
     progress.history.append({"loss": loss, "val_dice": dice})
     if progress.best is None or dice > progress.best:
         progress.best, progress.stale = dice, 0
-        save(run.settings.best, run.network.state_dict())
-        run.settings.card.write(run.settings.best)
+        save(settings.best, run.network.state_dict())
+        settings.card.write(settings.best)
     else:
         progress.stale += 1
-    run.save()
+    save(settings.last, run.checkpoint(settings.card.to_json()))
 
 
 def _test(settings: FineTuning, report: Report) -> dict[str, Any]:
@@ -203,9 +143,9 @@ def _test(settings: FineTuning, report: Report) -> dict[str, Any]:
     return scores
 
 
-def _story(run: _Run) -> dict[str, Any]:
+def _story(run: Running, settings: FineTuning) -> dict[str, Any]:
     progress = run.progress
-    stopped = progress.stale >= run.settings.patience
+    stopped = progress.stale >= settings.patience
     return {
         "epochs": progress.epoch,
         "stopped_early": stopped,

@@ -6,40 +6,26 @@ alone, full-image reconstruction all of them, and may spoil pictures in other wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from teethscape.segmentation.toothseg.checkpoints import (
-    Card,
-    read_checkpoint,
-    save,
-    transfer,
-    weights_of,
-)
+from teethscape.segmentation.toothseg.checkpoints import Card, save
 from teethscape.segmentation.toothseg.data import Reconstruction, ReconstructionData
 from teethscape.segmentation.toothseg.index import Item, checked
 from teethscape.segmentation.toothseg.losses import masked_l1
 from teethscape.segmentation.toothseg.masking import BlockMasking, Perturbation
-from teethscape.segmentation.toothseg.networks import UNet2D, build
+from teethscape.segmentation.toothseg.networks import UNet2D
 from teethscape.segmentation.toothseg.pictures import Size
+from teethscape.segmentation.toothseg.running import Report, Running, Start, begin
 from teethscape.segmentation.toothseg.spec import NetworkSpec
-from teethscape.segmentation.toothseg.training import (
-    Journal,
-    Optimising,
-    Progress,
-    batches,
-    choose_device,
-    optimiser_of,
-    seed_everything,
-)
-
-Report = Callable[[float, str], None]
+from teethscape.segmentation.toothseg.training import Journal, Optimising, batches
 
 
 class Method(str, Enum):
@@ -103,26 +89,6 @@ class Pretraining:
         }
 
 
-@dataclass
-class _Run:
-    """A pre-training under way."""
-
-    settings: Pretraining
-    network: UNet2D
-    optimiser: torch.optim.Adam
-    device: torch.device
-    progress: Progress = field(default_factory=Progress)
-    transferred: int = 0
-
-    def save(self, path: Path) -> None:
-        """Write a checkpoint in the published form; ours holds more."""
-        content = {
-            "model_state_dict": self.network.state_dict(),
-            "optimizer_state_dict": self.optimiser.state_dict(),
-        }
-        save(path, {**content, **self.progress.to_json(), "args": self.settings.describe()})
-
-
 def pretrain(settings: Pretraining, report: Report) -> dict[str, Any]:
     """Pre-train and return what was reached: checkpoint, epochs, losses.
 
@@ -130,7 +96,8 @@ def pretrain(settings: Pretraining, report: Report) -> dict[str, Any]:
         BadInputError: pictures or checkpoints cannot be used; a mask is among the pictures.
     """
     items = checked(settings.items)
-    run = _start(settings)
+    resume = settings.latest if settings.resume else None
+    run = begin(settings.network, settings.optimising, Start(resume, settings.init_from, keep_head=True))
     data = ReconstructionData(
         items,
         Reconstruction(
@@ -139,34 +106,18 @@ def pretrain(settings: Pretraining, report: Report) -> dict[str, Any]:
     )
     journal = Journal(settings.log_dir or settings.folder / "runs")
     while run.progress.epoch < settings.optimising.epochs:
-        loss = _epoch(run, data, len(items), journal, report)
-        _finish_epoch(run, loss)
+        loader = batches(data, len(items), settings.optimising, run.progress.epoch)
+        loss = run.epoch(loader, partial(_loss, settings.method, run.network), journal, report)
+        _finish_epoch(run, settings, loss)
         journal.write(run.progress.epoch, {"train/epoch_loss": loss})
     journal.close()
     return {
         "checkpoint": str(settings.best),
         "epochs": run.progress.epoch,
         "pictures": len(items),
-        "transferred": run.transferred,
+        "transferred": len(run.transferred),
         "losses": [record["loss"] for record in run.progress.history],
     }
-
-
-def _start(settings: Pretraining) -> _Run:
-    """Fresh, initialised or resumed."""
-    seed_everything(settings.optimising.seed)
-    device = choose_device(settings.optimising.device)
-    network = build(settings.network).to(device)
-    run = _Run(settings, network, optimiser_of(network, settings.optimising), device)
-    if settings.resume and settings.latest.is_file():
-        content = read_checkpoint(settings.latest)
-        network.load_state_dict(weights_of(content))
-        run.optimiser.load_state_dict(content["optimizer_state_dict"])
-        run.progress = Progress.from_json(content)
-    elif settings.init_from is not None:
-        state = weights_of(read_checkpoint(settings.init_from))
-        run.transferred = len(transfer(network, state, keep_head=True).loaded)
-    return run
 
 
 def reconstruction_loss(method: Method, predicted: Tensor, whole: Tensor, mask: Tensor) -> Tensor:
@@ -174,40 +125,22 @@ def reconstruction_loss(method: Method, predicted: Tensor, whole: Tensor, mask: 
     return masked_l1(predicted, whole, mask) if method is Method.MIM else (predicted - whole).abs().mean()
 
 
-def _epoch(run: _Run, data: ReconstructionData, count: int, journal: Journal, report: Report) -> float:
-    """One pass; returns the mean loss of its steps."""
-    settings, epoch = run.settings, run.progress.epoch
-    loader = batches(data, count, settings.optimising, epoch)
-    run.network.train()
-    losses: list[float] = []
-    for step, batch in enumerate(loader):
-        shown, whole, mask = (tensor.to(run.device) for tensor in batch)
-        loss = reconstruction_loss(settings.method, run.network(shown), whole, mask)
-        take_step(run.optimiser, loss)
-        losses.append(float(loss.detach()))
-        share = (epoch + (step + 1) / len(loader)) / settings.optimising.epochs
-        report(share, f"epoch {epoch + 1}, loss {losses[-1]:.4f}")
-        if (step + 1) % settings.optimising.log_interval == 0:
-            journal.write(epoch * len(loader) + step + 1, {"train/loss": losses[-1]})
-    return sum(losses) / len(losses)
+def _loss(method: Method, network: UNet2D, batch: list[Tensor]) -> Tensor:
+    """Loss of a batch: shown and whole pictures, and what is hidden."""
+    shown, whole, mask = batch
+    return reconstruction_loss(method, network(shown), whole, mask)
 
 
-def take_step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step down the gradient."""
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-
-
-def _finish_epoch(run: _Run, loss: float) -> None:
+def _finish_epoch(run: Running, settings: Pretraining, loss: float) -> None:
     progress = run.progress
     progress.epoch += 1
     progress.history.append({"loss": loss})
     better = progress.best is None or loss < progress.best
     progress.best = loss if better else progress.best
+    content = run.checkpoint(settings.describe())
     if better:
-        run.save(run.settings.best)
-    run.save(run.settings.latest)
+        save(settings.best, content)
+    save(settings.latest, content)
 
 
 def reconstruct(
