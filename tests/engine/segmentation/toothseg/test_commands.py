@@ -27,64 +27,62 @@ def test_the_workflow_of_the_seed(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     root = sts(tmp_path / "processed_2d", 5, 2)
     data = ["--images-dir", root, "--masks-dir", root, "--val-ratio", 0.2, "--test-ratio", 0.2]
+    _pretrains(tmp_path, capsys, root)
+    found = _fine_tunes(tmp_path, capsys, data)
+    _judges(tmp_path, capsys, data, found)
+
+
+def _pretrains(folder, capsys, root):
+    """Masked modelling, then full-image reconstruction from it."""
     code, found = _run(
         capsys, "pretrain", "--images-dir", root, "--checkpoint-dir", "mim", "--model-type", "unet",
         "--mask-ratio", 0.55, "--visualize", *SMALL, *BLOCKS,
     )  # fmt: skip
     assert (code, found["pictures"], found["epochs"]) == (0, 14, 1)
-    assert (tmp_path / "mim" / "samples.html").read_text("utf-8").count("<img") == 12
+    assert (folder / "mim" / "samples.html").read_text("utf-8").count("<img") == 12
     code, found = _run(
         capsys, "pretrain", "--method", "fullimage", "--images-dir", root, "--checkpoint-dir", "full",
         "--init-from", "mim/mim_best.pth", "--perturb", "blocks,noise", *SMALL, *BLOCKS,
     )  # fmt: skip
     assert (code, found["transferred"]) == (0, 110)
+
+
+def _fine_tunes(folder, capsys, data):
+    """From the pre-trained checkpoint; a finished training resumes to itself."""
     code, found = _run(
         capsys, "finetune", *data, "--init-from", "mim/mim_best.pth", "--save-dir", "tuned", "--epochs", 2,
         "--cpu", "--json", "--lr", 1e-3,
     )  # fmt: skip
     assert (code, found["transferred"], found["test_pictures"]) == (0, 108, 2)
-    card = json.loads((tmp_path / "tuned" / "best_model.json").read_text())
+    card = json.loads((folder / "tuned" / "best_model.json").read_text())
     assert card["size"] == [32, 48]  # taken from the pre-trained checkpoint, like the width
     assert card["network"]["base"] == 4
     code, again = _run(
         capsys, "finetune", *data, "--save-dir", "tuned", "--resume", "--epochs", 2, *SMALL, "--lr", 1e-3
     )
     assert again["history"] == found["history"]
+    return found
+
+
+def _judges(folder, capsys, data, found):
+    """Evaluation, report and export of the fine-tuned network."""
     best = "tuned/best_model.pth"
     code, scores = _run(
-        capsys,
-        "evaluate",
-        *data,
-        "--checkpoint",
-        best,
-        "--split",
-        "test",
-        "--output",
-        "scores",
-        "--cpu",
+        capsys, "evaluate", *data, "--checkpoint", best, "--split", "test", "--output", "scores", "--cpu",
         "--json",
-    )
+    )  # fmt: skip
     assert code == 0
     assert scores["dice"] == pytest.approx(found["test_dice"], abs=1e-5)
-    assert len((tmp_path / "scores" / "scores.csv").read_text().splitlines()) == 3
+    assert len((folder / "scores" / "scores.csv").read_text().splitlines()) == 3
     code, shown = _run(
-        capsys,
-        "visualize",
-        *data,
-        "--checkpoint",
-        best,
-        "tuned/last.pth",
-        "--top-k",
-        1,
-        "--output",
-        "r.html",
-        "--json",
-    )
+        capsys, "visualize", *data, "--checkpoint", best, "tuned/last.pth", "--top-k", 1, "--output",
+        "r.html", "--json",
+    )  # fmt: skip
     assert code == 0
     assert set(shown["models"]) == {"tuned/best_model.pth", "tuned/last.pth"}
     code, _ = _run(capsys, "export", "--checkpoint", best, "--output", "net.onnx", "--json")
     assert code == 0
-    assert (tmp_path / "net.onnx").stat().st_size > 10_000
+    assert (folder / "net.onnx").stat().st_size > 10_000
 
 
 def test_index_and_filter_do_without_torch(tmp_path, capsys, monkeypatch):
