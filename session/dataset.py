@@ -11,8 +11,8 @@ from typing import Any
 
 import bpy
 
-from ..backend.client.installer import EngineStatus
 from ..properties import TEETH_PG_dataset
+from .readiness import why_no_current_engine
 from .view_state import state
 
 #: The scripts that this extension brings along; the installed engine has none of its own.
@@ -28,8 +28,8 @@ def dataset_is_open() -> bool:
 
 def why_not(settings: TEETH_PG_dataset) -> str:
     """Why no data set can be rendered now, with the remedy; empty when it can."""
-    if not bpy.app.background and (state.engine is None or state.engine.status is not EngineStatus.READY):
-        return "The engine is not ready: look at Setup"
+    if engine := why_no_current_engine():
+        return engine
     if dataset_is_open():
         return "A data set is being rendered: wait for it or cancel it"
     if not settings.meshes and not settings.synthetic:

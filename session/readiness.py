@@ -47,6 +47,13 @@ def _why_no_engine() -> str:
     return ""
 
 
+def why_no_current_engine() -> str:
+    """Why no engine of this version can be asked, with the remedy: an older one may not know the job."""
+    if bpy.app.background or (state.engine is not None and state.engine.status is EngineStatus.READY):
+        return ""
+    return "The engine is not ready: look at Setup"
+
+
 def _is_bad(view: View) -> bool:
     check = shelf.checks.get(view)
     return check is not None and check.severity is Severity.ERROR

@@ -9,9 +9,9 @@ from typing import Any
 import bpy
 
 from ..backend.client import JobView
-from ..backend.client.installer import EngineStatus
 from ..preferences import cases_root
 from ..properties import TEETH_PG_xray
+from .readiness import why_no_current_engine
 from .view_state import state
 
 #: Name of the picture that shows the last overlay.
@@ -25,8 +25,8 @@ def xray_is_open() -> bool:
 
 def why_not(settings: TEETH_PG_xray) -> str:
     """Why no X-ray can be segmented now, with the remedy; empty when it can."""
-    if not bpy.app.background and (state.engine is None or state.engine.status is not EngineStatus.READY):
-        return "The engine is not ready: look at Setup"
+    if engine := why_no_current_engine():
+        return engine
     if xray_is_open():
         return "An X-ray is being segmented: wait for it or cancel it"
     if not settings.picture:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -37,6 +37,19 @@ def scene(part: Callable[[str], ModuleType]) -> object:
     """An empty scene."""
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     return bpy.context.scene
+
+
+@pytest.fixture
+def own_runtime(part: Callable[[str], ModuleType], tmp_path: Path) -> Iterator[ModuleType]:
+    """A fresh runtime in folders of its own; what panels read is empty again afterwards."""
+    addon, runtime = part("preferences").preferences(), part("session.runtime")
+    addon.engine_folder, addon.cases_folder = str(tmp_path / "Motor ü"), str(tmp_path / "Fälle")
+    runtime.end_runtime()
+    yield runtime
+    runtime.end_runtime()
+    view_state = part("session.view_state")
+    view_state.state.__dict__.update(view_state.ViewState().__dict__)
+    addon.engine_folder = addon.cases_folder = ""
 
 
 @pytest.fixture(scope="session")

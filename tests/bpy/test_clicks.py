@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
 import pytest
-
-FAKE_WORKER = Path(__file__).resolve().parents[1] / "pure" / "fake_worker.py"
+from stage import speak
 
 
 @pytest.fixture
-def shown(part, scene, case_folder, tmp_path):
+def shown(part, own_runtime, scene, case_folder, tmp_path):
     """A case that is shown, its first photo in an editor, and an engine that only speaks."""
     copy = shutil.copytree(case_folder, tmp_path / "case")
     document = json.loads((copy / "case.json").read_text())
@@ -24,21 +21,11 @@ def shown(part, scene, case_folder, tmp_path):
         photo |= {"source_name": f"{key}.png", "quarter_turns": 0, "mirrored": False}
     (copy / "case.json").write_text(json.dumps(document))
     bpy.ops.teeth.load_photos(directory=str(case_folder / "photos"))
-    addon = part("preferences").preferences()
-    addon.engine_folder = str(tmp_path / "engine")
-    part("session.runtime").end_runtime()
-    command = (sys.executable, "-X", "utf8", "-u", str(FAKE_WORKER), "--mode", "ok")
-    launch = part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
-    current = part("session.runtime").runtime()
-    current.clicks._launch = current.client._launch = lambda: launch
+    speak(part, tmp_path, "ok", "clicks", "client")
     bpy.ops.teeth.open_case(directory=str(copy))
     image = bpy.data.images.load(str(copy / "photos" / "0.png"))
     space = SimpleNamespace(image=image, type="IMAGE_EDITOR")
-    yield SimpleNamespace(scene=scene, space_data=space, case=copy)
-    part("session.runtime").end_runtime()
-    state, fresh = part("session.view_state").state, part("session.view_state").ViewState()
-    state.__dict__.update(fresh.__dict__)
-    addon.engine_folder = ""
+    return SimpleNamespace(scene=scene, space_data=space, case=copy)
 
 
 def test_without_a_case_the_reason_is_told(part, scene):

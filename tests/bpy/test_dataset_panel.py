@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,31 +9,22 @@ from types import SimpleNamespace
 import bpy
 import pytest
 from fake_layout import draw
+from stage import speak
 
 ROOT = Path(__file__).resolve().parents[2]
-FAKE_WORKER = ROOT / "tests" / "pure" / "fake_worker.py"
 
 
 @pytest.fixture
-def dataset(part, scene, tmp_path):
+def dataset(own_runtime, scene, tmp_path):
     """Settings of a small job, and a runtime in a folder of its own."""
-    addon = part("preferences").preferences()
-    addon.engine_folder = str(tmp_path / "Motor ü")
-    part("session.runtime").end_runtime()
     settings = scene.teethscape.dataset
     bpy.ops.teeth.choose_meshes(directory=str(tmp_path / "Zähne"))
     settings.output = str(tmp_path / "Satz")
-    yield settings
-    part("session.runtime").end_runtime()
-    state, fresh = part("session.view_state").state, part("session.view_state").ViewState()
-    state.__dict__.update(fresh.__dict__)
-    addon.engine_folder = ""
+    return settings
 
 
 def _speak(part, tmp_path, mode):
-    command = (sys.executable, "-X", "utf8", "-u", str(FAKE_WORKER), "--mode", mode)
-    launch = part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
-    part("session.runtime").runtime().farm._launch = lambda: launch
+    speak(part, tmp_path, mode, "farm")
 
 
 def test_the_button_renders_and_the_panel_tells_the_end(part, dataset, scene, tmp_path):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import bpy
 import pytest
 from fake_layout import draw
+from stage import speak
 
-FAKE_WORKER = Path(__file__).resolve().parents[1] / "pure" / "fake_worker.py"
 SECTION = "TEETH_PT_reconstruct_missing"
 QUESTION = "If teeth are missing, mark them"
 
@@ -21,20 +19,12 @@ def panel(part):
 
 
 @pytest.fixture
-def refused(part, scene, case_folder, tmp_path):
+def refused(part, own_runtime, scene, case_folder, tmp_path):
     """A runtime whose engine has just been unable to number the teeth."""
-    addon, runtime = part("preferences").preferences(), part("session.runtime")
-    addon.engine_folder, addon.cases_folder = str(tmp_path / "engine"), str(tmp_path / "cases")
-    runtime.end_runtime()
-    client = runtime.runtime().client
-    command = (sys.executable, "-X", "utf8", "-u", str(FAKE_WORKER), "--mode", "uncertain")
-    client._launch = lambda: part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
+    speak(part, tmp_path, "uncertain", "client")
     bpy.ops.teeth.load_photos(directory=str(case_folder / "photos"))
     _press()
-    yield client
-    runtime.end_runtime()
-    part("session.view_state").state.__dict__.update(part("session.view_state").ViewState().__dict__)
-    addon.engine_folder = addon.cases_folder = ""
+    return own_runtime.runtime().client
 
 
 def _press():

@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
 
 import bpy
 import pytest
+from stage import speak
 
 ROOT = Path(__file__).resolve().parents[2]
-FAKE_WORKER = ROOT / "tests" / "pure" / "fake_worker.py"
 
 
 @pytest.fixture
-def ready(part, scene, case_folder, tmp_path):
+def ready(own_runtime, scene, case_folder):
     """Slots that point to the case's photos, and a runtime in a folder of its own."""
     bpy.ops.teeth.load_photos(directory=str(case_folder / "photos"))
-    addon = part("preferences").preferences()
-    addon.engine_folder, addon.cases_folder = str(tmp_path / "Motor ü"), str(tmp_path / "Fälle")
-    part("session.runtime").end_runtime()
-    yield scene.teethscape
-    part("session.runtime").end_runtime()
-    state, fresh = part("session.view_state").state, part("session.view_state").ViewState()
-    state.__dict__.update(fresh.__dict__)
-    addon.engine_folder = addon.cases_folder = ""
+    return scene.teethscape
 
 
 def _speak(part, tmp_path, mode):
-    """Let the runtime start the fake worker."""
-    command = (sys.executable, "-X", "utf8", "-u", str(FAKE_WORKER), "--mode", mode)
-    launch = part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
-    part("session.runtime").runtime().client._launch = lambda: launch
+    speak(part, tmp_path, mode, "client")
 
 
 def test_the_button_fills_the_scene(part, ready, scene, case_folder, tmp_path):

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
 import bpy
 import case_factory
 import pytest
-
-FAKE_WORKER = Path(__file__).resolve().parents[1] / "pure" / "fake_worker.py"
+from stage import speak
 
 
 def _teeth():
@@ -65,21 +60,14 @@ def test_a_file_whose_case_folder_is_gone_still_opens(part, scene, case_folder, 
 
 
 @pytest.fixture
-def crashing(part, scene, case_folder, tmp_path):
+def crashing(part, own_runtime, scene, case_folder, tmp_path):
     """A runtime whose engine dies with every job."""
-    addon, runtime = part("preferences").preferences(), part("session.runtime")
-    addon.engine_folder = str(tmp_path / "engine")
-    runtime.end_runtime()
-    client = runtime.runtime().client
-    command = (sys.executable, "-X", "utf8", "-u", str(FAKE_WORKER), "--mode", "crash")
-    client._launch = lambda: part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
+    speak(part, tmp_path, "crash", "client")
+    client = own_runtime.runtime().client
     client._patience = part("backend.client").Patience(restart_s=0.01)
     bpy.ops.teeth.load_photos(directory=str(case_folder / "photos"))
     scene.teethscape.case_folder = str(tmp_path / "case")
-    yield client
-    runtime.end_runtime()
-    part("session.view_state").state.__dict__.update(part("session.view_state").ViewState().__dict__)
-    addon.engine_folder = ""
+    return client
 
 
 def test_a_crashed_job_can_be_discarded(part, crashing):
@@ -100,8 +88,7 @@ def test_a_crashed_job_can_be_continued(part, crashing, case_folder, tmp_path):
     import shutil
 
     shutil.copytree(case_folder, tmp_path / "case")  # what the engine would write
-    command = (sys.executable, "-X", "utf8", "-u", str(FAKE_WORKER), "--mode", "ok")
-    crashing._launch = lambda: part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
+    speak(part, tmp_path, "ok", "client")
     assert bpy.ops.teeth.resume_job(job=job.id) == {"FINISHED"}
     assert len(_teeth()) == 28
 

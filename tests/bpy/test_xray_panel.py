@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 from fake_layout import draw
+from stage import speak
 
 ROOT = Path(__file__).resolve().parents[2]
-FAKE_WORKER = ROOT / "tests" / "pure" / "fake_worker.py"
 
 
 def _picture(path: Path, level: float) -> Path:
@@ -26,25 +24,16 @@ def _picture(path: Path, level: float) -> Path:
 
 
 @pytest.fixture
-def xray(part, scene, tmp_path):
+def xray(own_runtime, scene, tmp_path):
     """A picture and a network that is never opened, and a runtime in a folder of its own."""
-    addon = part("preferences").preferences()
-    addon.engine_folder, addon.cases_folder = str(tmp_path / "Motor ü"), str(tmp_path / "Fälle")
-    part("session.runtime").end_runtime()
     settings = scene.teethscape.xray
     bpy.ops.teeth.choose_xray(filepath=str(_picture(tmp_path / "röntgen.png", 0.5)))
     settings.weights = str(tmp_path / "net.onnx")
-    yield settings
-    part("session.runtime").end_runtime()
-    state, fresh = part("session.view_state").state, part("session.view_state").ViewState()
-    state.__dict__.update(fresh.__dict__)
-    addon.engine_folder = addon.cases_folder = ""
+    return settings
 
 
 def _speak(part, tmp_path, mode):
-    command = (sys.executable, "-X", "utf8", "-u", str(FAKE_WORKER), "--mode", mode)
-    launch = part("backend.client").EngineLaunch(command, dict(os.environ), tmp_path)
-    part("session.runtime").runtime().reader._launch = lambda: launch
+    speak(part, tmp_path, mode, "reader")
 
 
 def test_the_button_asks_the_engine_and_leaves_the_other_panels_alone(part, xray, tmp_path):
