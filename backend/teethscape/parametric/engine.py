@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
 from teethscape.parametric.start_cameras import start_from_fdi
+from teethscape.parametric.synthesis import STEPS, synthesised
 from teethscape.progress import Progress, Stage
 
 
@@ -69,13 +71,29 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
 
     def on_step(share: float) -> None:
         progress.check_cancelled()
-        progress.stage(Stage.FIT, 0.95 * share)
+        progress.stage(Stage.FIT, (0.95 if inputs.sight is None else 0.6) * share)
 
     numbered = start.numbered
     exif = {view: focal_px(inputs.photos[view]) for view in numbered.labels}
     evidence = Evidence(numbered.labels, numbered.present, exif)
     fit = fit_arches(evidence, start.rough, on_step)
-    return build_result(inputs, fit, numbered)
+    if inputs.sight is None:
+        return build_result(inputs, fit, numbered)
+    steps = itertools.count(1)
+    fit, numbered, drawn = synthesised(
+        (fit, numbered),
+        inputs.sight,
+        exif,
+        inputs.photos,
+        lambda: _on_round(progress, next(steps)),
+    )
+    return replace(build_result(inputs, fit, numbered), drawn=drawn)
+
+
+def _on_round(progress: Progress, step: int) -> None:
+    """Tell of a step of fitting redrawn labels."""
+    progress.check_cancelled()
+    progress.stage(Stage.FIT, 0.6 + 0.35 * step / STEPS, "comparing with the photos")
 
 
 def _start(inputs: FitInputs, prior: ToothPrior, progress: Progress) -> _Start:
