@@ -82,6 +82,13 @@ def _render(s: Summary) -> str:
     return " · ".join(parts)
 
 
+def _photo_cases(s: Summary) -> str:
+    used = f"{s['mean_cpu_s']:.0f} CPU-s a case, worst {s['worst_cpu_s']:.0f}"
+    made = f"{s['mean_draw_cpu_s']:.0f} of them to draw the patient"
+    size = f"{s['mean_mb']:.0f} MB · {s['cases']} cases, {s['width']} x {s['height']}"
+    return f"{used}, {made} · {size}"
+
+
 def _toothseg(s: Summary) -> str:
     parts = []
     for labels in s["dice"]["scratch"]:
@@ -110,6 +117,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("scale", "scale of case-a from known tooth widths", _scale),
     ("synthetic_patients", "random synthetic patients", _synthetic),
     ("render", "renders of case-a, bpy 5.0.1", _render),
+    ("photo_cases", "synthetic photo cases, five photos with labels", _photo_cases),
     ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),
     ("clicks", "clicks without downloaded weights, mean IoU", _clicks),
     ("timing", "time and memory, case-a", _timing),
