@@ -89,6 +89,17 @@ def _photo_cases(s: Summary) -> str:
     return f"{used}, {made} · {size}"
 
 
+def _photo_colours(s: Summary) -> str:
+    parts = []
+    for name in ("front", "occlusal"):
+        for region in ("teeth", "borders", "gum", "beyond"):
+            real, made = (
+                " ".join(f"{v:.0f}" for v in s[kind][name][region]) for kind in ("real", "synthetic")
+            )
+            parts.append(f"{name} {region} {real} / {made}")
+    return f"L\\*a\\*b\\* of {s['real']['patients']} real / {s['synthetic']['patients']} synthetic: {', '.join(parts)}"
+
+
 def _toothseg(s: Summary) -> str:
     parts = []
     for labels in s["dice"]["scratch"]:
@@ -118,6 +129,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("synthetic_patients", "random synthetic patients", _synthetic),
     ("render", "renders of case-a, bpy 5.0.1", _render),
     ("photo_cases", "synthetic photo cases, five photos with labels", _photo_cases),
+    ("photo_colours", "colours of real and synthetic photos", _photo_colours),
     ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),
     ("clicks", "clicks without downloaded weights, mean IoU", _clicks),
     ("timing", "time and memory, case-a", _timing),

@@ -103,7 +103,8 @@ def test_colours_of_a_glb_are_those_of_the_same_stl(render_box):
         write(body, render_box.folder / "both" / f"{suffix}_upper.{suffix}")
         done = run(
             render_box, "color_render", "--object_path", f"/w/both/{suffix}_upper.{suffix}",
-            "--only", "target", "--target_dir", "/w/both/out", "--image_size", SIZE, "--num_images", 1, "--samples", 4,
+            "--only", "target", "--target_dir", "/w/both/out", "--image_size", SIZE, "--num_images", 1,
+            "--samples", 4,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         pictures.append(picture(render_box.folder / f"both/out/both_{suffix}_upper_left" / "000.png"))
