@@ -97,7 +97,8 @@ def _photo_colours(s: Summary) -> str:
                 " ".join(f"{v:.0f}" for v in s[kind][name][region]) for kind in ("real", "synthetic")
             )
             parts.append(f"{name} {region} {real} / {made}")
-    return f"L\\*a\\*b\\* of {s['real']['patients']} real / {s['synthetic']['patients']} synthetic: {', '.join(parts)}"
+    counts = f"{s['real']['patients']} real / {s['synthetic']['patients']} synthetic patients"
+    return f"L a b of {counts}: {', '.join(parts)}"
 
 
 def _toothseg(s: Summary) -> str:
