@@ -82,6 +82,25 @@ def _render(s: Summary) -> str:
     return " · ".join(parts)
 
 
+def _photo_cases(s: Summary) -> str:
+    used = f"{s['mean_cpu_s']:.0f} CPU-s a case, worst {s['worst_cpu_s']:.0f}"
+    made = f"{s['mean_draw_cpu_s']:.0f} of them to draw the patient"
+    size = f"{s['mean_mb']:.0f} MB · {s['cases']} cases, {s['width']} x {s['height']}"
+    return f"{used}, {made} · {size}"
+
+
+def _photo_colours(s: Summary) -> str:
+    parts = []
+    for name in ("front", "occlusal"):
+        for region in ("teeth", "borders", "gum", "beyond"):
+            real, made = (
+                " ".join(f"{v:.0f}" for v in s[kind][name][region]) for kind in ("real", "synthetic")
+            )
+            parts.append(f"{name} {region} {real} / {made}")
+    counts = f"{s['real']['patients']} real / {s['synthetic']['patients']} synthetic patients"
+    return f"L a b of {counts}: {', '.join(parts)}"
+
+
 def _toothseg(s: Summary) -> str:
     parts = []
     for labels in s["dice"]["scratch"]:
@@ -110,6 +129,8 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("scale", "scale of case-a from known tooth widths", _scale),
     ("synthetic_patients", "random synthetic patients", _synthetic),
     ("render", "renders of case-a, bpy 5.0.1", _render),
+    ("photo_cases", "synthetic photo cases, five photos with labels", _photo_cases),
+    ("photo_colours", "colours of real and synthetic photos", _photo_colours),
     ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),
     ("clicks", "clicks without downloaded weights, mean IoU", _clicks),
     ("timing", "time and memory, case-a", _timing),
