@@ -30,7 +30,7 @@ _FINE = (
     Stage(14, (5.0, 3.0), focal=True, principal=True, pose=True, shape=True, bite_contact=True),
 )
 #: Fitting again when labels have been drawn anew: the last stage, shortened, for little has changed.
-AGAIN = replace(_FINE[-1], iterations=8)
+AGAIN = replace(_FINE[-1], iterations=6)
 
 
 @dataclass(frozen=True)

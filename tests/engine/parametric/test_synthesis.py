@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,13 +10,18 @@ import pytest
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric import synthesis
+from teethscape.parametric.arch import Arch
 from teethscape.parametric.fit import Evidence, Fit, problem_of
-from teethscape.parametric.interface import PhotoGeometry
 from teethscape.parametric.result import Numbered
 from teethscape.parametric.solver import FitState
-from teethscape.parametric.synthesis import expected_teeth, require_explained, synthesised
+from teethscape.parametric.synthesis import (
+    drawn_by_numbering,
+    expected_teeth,
+    require_explained,
+    synthesised,
+)
 
-from .test_fit import SIZE, patient  # noqa: F401 - the fixture
+from .test_fit import patient  # noqa: F401 - the fixture
 
 
 @dataclass
@@ -41,6 +46,14 @@ class Eyes:
         return float((expected == self.truth)[self.truth > 0].mean())
 
 
+class Whole(Eyes):
+    """Draws those pixels of the truth that are expected under their number."""
+
+    def redrawn(self, expected):
+        known = np.isin(self.truth, np.unique(expected[expected > 0]))
+        return np.where(known & (expected > 0) & (expected == self.truth), self.truth, 0).astype(np.int32)
+
+
 @pytest.fixture(scope="module")
 def exact(patient):  # noqa: F811 - the fixture
     """A fit at the truth, and its labels."""
@@ -55,10 +68,13 @@ def exact(patient):  # noqa: F811 - the fixture
 
 def test_the_model_expects_what_its_cameras_show(exact):
     fit, numbered = exact
-    for shot, (view, labels) in enumerate(numbered.labels.items()):
-        found = expected_teeth(fit, shot, SIZE)
+    arch = Arch(fit.problem.prior, fit.state.arch)
+    for camera, (view, labels) in zip(fit.state.cameras, numbered.labels.items(), strict=True):
+        found = expected_teeth(arch, numbered.present, view, camera)
         assert (found == labels).mean() > 0.999, view
-        assert expected_teeth(fit, shot, (960, 720)).shape == (720, 960)
+        large = expected_teeth(arch, numbered.present - {11}, view, camera.resized(960, 720))
+        assert large.shape == (720, 960)
+        assert 11 not in large
 
 
 def run(exact, monkeypatch, fits):
@@ -67,9 +83,7 @@ def run(exact, monkeypatch, fits):
     sight = {view: Eyes(labels) for view, labels in numbered.labels.items()}
     queue = iter(fits)
     monkeypatch.setattr(synthesis, "fit_again", lambda _evidence, _fit, _step: next(queue))
-    photos = {view: PhotoGeometry(*SIZE) for view in numbered.labels}
-    exif = dict.fromkeys(numbered.labels)
-    found = synthesised((fit, numbered), sight, exif, photos, lambda: None)
+    found = synthesised((fit, numbered), sight, dict.fromkeys(numbered.labels), lambda: None)
     return found, sight
 
 
@@ -106,3 +120,19 @@ def test_a_model_without_the_teeth_that_a_photo_shows_is_refused(exact):
     with pytest.raises(RefusedError, match="Mandibular Occlusal") as refusal:
         require_explained(lost, sight)
     assert refusal.value.code == "teeth_unexplained"
+
+
+def test_before_the_first_fit_pieces_are_joined_and_teeth_without_a_label_come_back(exact, patient):  # noqa: F811
+    arch, cameras, labels = patient
+    view = View.MANDIBULAR_OCCLUSAL
+    truth = labels[view]
+    cut = truth.copy()
+    columns = np.nonzero((truth == 37).any(axis=0))[0]
+    cut[:, : int(np.median(columns))][truth[:, : int(np.median(columns))] == 37] = 0
+    cut[truth == 44] = 0
+    numbered = replace(exact[1], labels={**labels, view: cut})
+    eyes = {v: Whole(image) for v, image in labels.items()}
+    drawn = drawn_by_numbering(numbered, arch, cameras, eyes).labels[view]
+    for tooth in (37, 44, 36):
+        assert ((drawn == tooth) & (truth == tooth)).sum() > 0.95 * (truth == tooth).sum(), tooth
+    assert (cut == 37).sum() < 0.6 * (truth == 37).sum()
