@@ -108,6 +108,12 @@ class SegmentationRuntime:
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.path = path
+
+    @property
+    def knows_gum(self) -> bool:
+        """Whether the network was taught gums; else their map is 0 and says nothing."""
+        return self._session.get_outputs()[0].shape[1] == 4 + KINDS + 1
 
     def run(self, pixels: NDArray[np.uint8]) -> tuple[PixelMaps, PictureGuess]:
         """Maps and guess for an RGB picture (h, w, 3) at its own size."""

@@ -1,17 +1,18 @@
-"""Which photo shows which view, whether one stands on its head, and whether it shows teeth at all."""
+"""Which photo shows which view, whether one stands on its head, shows teeth, and is good enough."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.views import View
-from teethscape.segmentation.network import PictureGuess, PixelMaps, scaled
+from teethscape.segmentation.network import FloatImage, PictureGuess, PixelMaps, scaled
+from teethscape.segmentation.quality import PhotoQuality, measure_quality
 from teethscape.segmentation.segmenter import Segmenter
 
 _LONG_SIDE = 448
@@ -20,6 +21,9 @@ _LEAST_TEETH = 0.02
 _NONE_ABOVE = 0.5
 #: Below this probability the view is named with a warning.
 _SURE = 0.8
+#: Two photos show the same side when each by itself looks like it with at least this probability.
+_SAME_SIDE = 0.9
+_SIDES = (View.LEFT_BUCCAL, View.RIGHT_BUCCAL)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class PhotoRecognition:
         mirrored: none, because a mirrored dentition looks like another one; the fit tests it.
         teeth_share: share of the picture that teeth cover.
         problems: sentences for the user; empty when all is well.
+        quality: what was measured on the picture.
+        looks_like: the view that the picture alone is likeliest to show, and its probability.
     """
 
     view: View | None
@@ -41,6 +47,8 @@ class PhotoRecognition:
     mirrored: bool | None
     teeth_share: float
     problems: tuple[str, ...]
+    quality: PhotoQuality = field(default_factory=PhotoQuality)
+    looks_like: tuple[View, float] | None = None
 
     @property
     def shows_teeth(self) -> bool:
@@ -60,6 +68,22 @@ class ViewRecognition:
         return {p.view: i for i, p in enumerate(self.photos) if p.view is not None}
 
     @property
+    def same_side(self) -> tuple[int, int] | None:
+        """Indices of two photos that show the same side, so that one is mirrored or one too many."""
+        for side in _SIDES:
+            alike = [
+                i
+                for i, p in enumerate(self.photos)
+                if p.view in _SIDES
+                and p.looks_like
+                and p.looks_like[0] is side
+                and p.looks_like[1] >= _SAME_SIDE
+            ]
+            if len(alike) > 1:
+                return alike[0], alike[1]
+        return None
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """All problems, each with the number of its photo (counted from 1)."""
         return tuple(f"Photo {i}: {text}" for i, p in enumerate(self.photos, 1) for text in p.problems)
@@ -67,11 +91,19 @@ class ViewRecognition:
 
 @dataclass(frozen=True)
 class _Look:
-    """Log-probabilities (5, 2) of view and upright/turned for one photo, and signs of a wrong subject."""
+    """One photo as the network sees it.
+
+    Attributes:
+        log_chance: (5, 2) log-probabilities of view and upright/turned.
+        none: chance that it shows no teeth.
+        teeth_share: share of the picture that teeth cover.
+        tooth: (h, w) probability of teeth on the reduced picture.
+    """
 
     log_chance: NDArray[np.float64]
     none: float
     teeth_share: float
+    tooth: FloatImage
 
 
 def _teeth_share(maps: PixelMaps) -> float:
@@ -89,7 +121,8 @@ def _look(pixels: NDArray[np.uint8], segmenter: Segmenter) -> _Look:
     turned_maps, turned = segmenter.runtime.run(np.ascontiguousarray(small[::-1, ::-1]))
     jaws = (_jaw_chances(maps) * _jaw_chances(turned_maps)) ** 0.25
     chance = np.stack([_joint(straight, turned) * jaws, _joint(turned, straight) * jaws], axis=1)
-    return _Look(np.log(chance + 1e-6), (straight.none + turned.none) / 2, _teeth_share(maps))
+    tooth = (maps.tooth + turned_maps.tooth[::-1, ::-1]) / 2
+    return _Look(np.log(chance + 1e-6), (straight.none + turned.none) / 2, _teeth_share(maps), tooth)
 
 
 def _jaw_chances(maps: PixelMaps) -> NDArray[np.float64]:
@@ -124,22 +157,28 @@ def _shows_none(look: _Look) -> bool:
     return look.none > _NONE_ABOVE or look.teeth_share < _LEAST_TEETH
 
 
-def _describe(look: _Look, view: View | None) -> PhotoRecognition:
+def _describe(look: _Look, view: View | None, pixels: NDArray[np.uint8]) -> PhotoRecognition:
     """Findings in numbers and words."""
     if view is None:
-        return PhotoRecognition(None, 1 - look.none, 0, None, look.teeth_share, ("it shows no teeth.",))
+        wrong = PhotoQuality(none=look.none, shows_teeth=False)
+        return PhotoRecognition(
+            None, 1 - look.none, 0, None, look.teeth_share, ("it shows no teeth.",), wrong
+        )
     chance = np.exp(look.log_chance)
     chance /= chance.sum()
     confidence = float(chance[view].sum())
     rotation = 180 if chance[view, 1] > chance[view, 0] else 0
+    likeliest = View(int(np.argmax(chance.sum(axis=1))))
     problems = []
     if rotation:
         problems.append("it stands on its head and is turned by 180 degrees.")
     if confidence < _SURE:
-        likeliest = View(int(np.argmax(chance.sum(axis=1))))
         hint = "" if likeliest is view else f"; by itself it looks like {likeliest.title}"
         problems.append(f"taken as {view.title}, but this is not certain{hint}.")
-    return PhotoRecognition(view, confidence, rotation, None, look.teeth_share, tuple(problems))
+    way = -1 if rotation else 1
+    quality = measure_quality(np.ascontiguousarray(pixels[::way, ::way]), look.tooth[::way, ::way], view)
+    own = likeliest, float(chance[likeliest].sum())
+    return PhotoRecognition(view, confidence, rotation, None, look.teeth_share, tuple(problems), quality, own)
 
 
 def recognise_views(photos: Sequence[NDArray[np.uint8]], segmenter: Segmenter) -> ViewRecognition:
@@ -154,4 +193,9 @@ def recognise_views(photos: Sequence[NDArray[np.uint8]], segmenter: Segmenter) -
     """
     looks = [_look(pixels, segmenter) for pixels in photos]
     views = _assign(looks)
-    return ViewRecognition(tuple(_describe(look, views.get(i)) for i, look in enumerate(looks)))
+    return ViewRecognition(
+        tuple(
+            _describe(look, views.get(i), pixels)
+            for i, (look, pixels) in enumerate(zip(looks, photos, strict=True))
+        )
+    )

@@ -33,6 +33,7 @@ class Segmentation:
         confidence: 0-1 per id.
         tooth_probability: (h, w) photo pixels.
         kind_of: probability of each place in the quadrant (7,), central incisor to second molar, per id.
+        gum: (h, w) photo pixels, true on gums and palate; None from a network that was not taught gums.
     """
 
     view: View
@@ -41,6 +42,7 @@ class Segmentation:
     confidence: dict[int, float]
     tooth_probability: NDArray[np.float16]
     kind_of: dict[int, NDArray[np.float32]]
+    gum: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,12 @@ def _to_photo(instances: NDArray[np.int32], chance: FloatImage, size: tuple[int,
     grown = np.where(instances == 0, spread, ids).astype(np.float32)
     large = cv2.resize(grown, (width, height), interpolation=cv2.INTER_NEAREST)
     return np.where(inside, large, 0).astype(np.int32)
+
+
+def _gum(gum: FloatImage, tooth: FloatImage) -> NDArray[np.bool_]:
+    """(h, w) gum at the size of ``tooth``, the photo's, where no tooth is likelier."""
+    large = cv2.resize(gum, (tooth.shape[1], tooth.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return (large > 0.5) & (tooth <= 0.5)
 
 
 class Segmenter:
@@ -131,4 +139,5 @@ class Segmenter:
             {i: _confidence(maps, chance, masks[i]) for i in ids},
             enlarged.astype(np.float16),
             {i: maps.kind[:, masks[i]].mean(axis=1) for i in ids},
+            _gum(maps.gum, enlarged) if self.runtime.knows_gum else None,
         )
