@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from teethscape.dataset.negatives import draw_negative
 from teethscape.dental.views import View
 from teethscape.segmentation.quality import PhotoQuality, QualityReason
-from teethscape.segmentation.recognition import recognise_views
+from teethscape.segmentation.recognition import Look, look_at, recognise_looks
 from teethscape.segmentation.segmenter import Segmenter
 
 #: Standard deviations of the blur, px at a longer side of 800 px.
@@ -109,9 +109,9 @@ def rendered(folder: Path) -> Iterator[Sample]:
             yield Sample(spotted, view, f"glare {share:.0%}", QualityReason.GLARE)
 
 
-def real(cases: Path) -> Iterator[Sample]:
-    """Real photos, which are good, and blurred ones."""
-    for picture in sorted(cases.glob("*/photos/?.jpg")):
+def real(case: Path) -> Iterator[Sample]:
+    """A case's real photos, which are good, and blurred ones."""
+    for picture in sorted(case.glob("photos/?.jpg")):
         pixels = _read(picture, cv2.IMREAD_COLOR)[..., ::-1].copy()
         yield Sample(pixels, View(int(picture.stem)), "real", None)
         yield Sample(blurred(pixels, 3.0), View(int(picture.stem)), "real, blur 3 px", QualityReason.BLUR)
@@ -131,9 +131,27 @@ def _read(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> Pixels:
     return image.astype(np.uint8)
 
 
-def judged(sample: Sample, segmenter: Segmenter) -> dict[str, Any]:
-    """What was found in one photo and whether that is right."""
-    quality: PhotoQuality = recognise_views([sample.pixels], segmenter).photos[0].quality
+@dataclass(frozen=True)
+class Seen:
+    """A good photo that the network has looked at."""
+
+    view: View
+    pixels: Pixels
+    look: Look
+
+
+def judged_set(samples: Sequence[Sample], segmenter: Segmenter) -> list[dict[str, Any]]:
+    """All photos of one patient; each is judged beside the good ones of the other views."""
+    good = {s.view: s for s in samples if s.reason is None and s.kind in ("as rendered", "real")}
+    seen = [Seen(v, s.pixels, look_at(s.pixels, segmenter)) for v, s in good.items()]
+    return [judged(s, segmenter, [one for one in seen if one.view is not s.view]) for s in samples]
+
+
+def judged(sample: Sample, segmenter: Segmenter, others: Sequence[Seen] = ()) -> dict[str, Any]:
+    """What was found in one photo among the others of its patient, and whether that is right."""
+    looks = [look_at(sample.pixels, segmenter), *(seen.look for seen in others)]
+    pictures = [sample.pixels, *(seen.pixels for seen in others)]
+    quality: PhotoQuality = recognise_looks(looks, pictures).photos[0].quality
     found = [finding.reason for finding in quality.findings]
     right = sample.reason in found if sample.reason else not found
     return {
@@ -174,9 +192,10 @@ def main() -> None:
     folders = sorted(path.parent for path in args.renders.glob("*/photos"))
     rows: list[dict[str, Any]] = []
     for folder in folders[len(folders) // 2 :]:
-        rows += [judged(sample, segmenter) for sample in rendered(folder)]
+        rows += judged_set(list(rendered(folder)), segmenter)
         LOG.info("%s %s", folder.name, summary_of(rows))
-    rows += [judged(sample, segmenter) for sample in real(args.cases)]
+    for case in sorted(path.parent for path in args.cases.glob("*/photos")):
+        rows += judged_set(list(real(case)), segmenter)
     rows += [judged(sample, segmenter) for sample in without_teeth(args.negatives)]
     write_result("photo_quality", summary_of(rows), rows)
 

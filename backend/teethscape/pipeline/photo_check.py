@@ -53,7 +53,7 @@ def checked(given: Mapping[View, Photo], progress: Progress) -> dict[str, Any]:
     for number, (slot, photo) in enumerate(given.items()):
         finding = seen.photos[number]
         placed = moved(photo, finding.view or slot)
-        entries[slot] = finding_record(placed, finding, mirroring_of(placed, number in pair, False))
+        entries[slot] = finding_record(placed, finding, mirroring_of(placed, number in pair))
     photos = list(given.values())
     words = tuple(
         f"{photos[i].source.name}: {text}" for i, p in enumerate(seen.photos) for text in p.problems

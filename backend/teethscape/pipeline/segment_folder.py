@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo, read_photo_folder
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
+from teethscape.parametric.chirality import flip_gains
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
+from teethscape.parametric.prior import load_prior
 from teethscape.pipeline.evidence import labels_of, run_network
 from teethscape.pipeline.mesh_stage import renumbered
 from teethscape.pipeline.segment_output import (
@@ -74,7 +78,7 @@ def segment_folder(
     try:
         numbering = numbers_of(found.photos, labels, jaws, progress)
     except RefusedError as refused:
-        write_record(output, segmentation_record(found.entries(False), segmenter().runtime, (), refused))
+        write_record(output, segmentation_record(found.entries({}), segmenter().runtime, (), refused))
         raise
     teeth = [
         SegmentedPhoto(found.slot(photo), photo, renumbered(labels.images[view], numbering[view]))
@@ -101,13 +105,17 @@ class _Found:
         """The number under which a photo was given."""
         return next(view for view, given in self.given.items() if given.source == photo.source)
 
-    def entries(self, numbered: bool) -> dict[View, dict[str, Any]]:
-        """What is known of each photo besides its teeth, by the number under which it was given."""
+    def entries(self, gains: Mapping[View, float]) -> dict[View, dict[str, Any]]:
+        """What is known of each photo besides its teeth, by the number under which it was given.
+
+        Args:
+            gains: per view, how much better the photos fit when it is flipped, nats.
+        """
         return {
             self.slot(photo): finding_record(
-                photo, self.findings[self.slot(photo)], mirroring_of(photo, False, numbered)
+                photo, self.findings[self.slot(photo)], mirroring_of(photo, gain=gains.get(view))
             )
-            for photo in self.photos.values()
+            for view, photo in self.photos.items()
         }
 
 
@@ -115,7 +123,7 @@ def _written(
     output: Path, found: _Found, teeth: Sequence[SegmentedPhoto], segmented: Mapping[View, Segmentation]
 ) -> dict[str, Any]:
     """Write masks, gums and the record; returns the record."""
-    entries = found.entries(True)
+    entries = found.entries(_gains(teeth))
     masks = {
         one.slot: written["file"] for one, written in zip(teeth, write_masks(output, teeth), strict=True)
     }
@@ -129,6 +137,14 @@ def _written(
     record = segmentation_record(entries, segmenter().runtime)
     write_record(output, record)
     return record
+
+
+def _gains(teeth: Sequence[SegmentedPhoto]) -> dict[View, float]:
+    """How much better the photos fit when one of them is flipped, nats."""
+    from teethscape.parametric.engine import focal_px
+
+    focal = {one.photo.view: focal_px(PhotoGeometry(*one.photo.size, one.photo.focal_35mm)) for one in teeth}
+    return flip_gains({one.photo.view: one.mask.astype(np.int32) for one in teeth}, load_prior(), focal)
 
 
 def numbers_of(

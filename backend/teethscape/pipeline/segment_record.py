@@ -18,6 +18,7 @@ from teethscape.dental.photos import Photo
 from teethscape.dental.schema import problems
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
+from teethscape.parametric.chirality import SURE
 from teethscape.segmentation.network import SegmentationRuntime
 
 if TYPE_CHECKING:
@@ -48,22 +49,29 @@ _UNKNOWN = Mirroring(None, "One photo alone does not tell; the fit with the othe
 _FLIPPED = Mirroring(True, "Flipped back as the user asked.")
 _BOTH_SIDES = Mirroring(False, "The two sides are seen once each.")
 _SAME_SIDE = Mirroring(None, "Two photos show this side: one of them is mirrored, or one too many.")
-_FITTED = Mirroring(False, "Tested: the other photos fit better as it is than flipped.")
+_AS_IT_IS = Mirroring(False, "The teeth fit the other photos better as they are than flipped.")
+_BETTER_FLIPPED = Mirroring(True, "The teeth fit the other photos better flipped: taken through a mirror?")
+_CLOSE = Mirroring(None, "The teeth fit the other photos about as well flipped.")
 
 
-def mirroring_of(photo: Photo, same_side: bool, numbered: bool) -> Mirroring:
+def mirroring_of(photo: Photo, same_side: bool = False, gain: float | None = None) -> Mirroring:
     """What is known about the mirroring of a photo in its view.
 
     Args:
         photo: in its view.
         same_side: another photo shows the same side.
-        numbered: the numbering was accepted, which tests the occlusal photos against the others.
+        gain: nats by which all photos fit better when this one is flipped
+            (`parametric.chirality.flip_gains`); None when that was not tested.
     """
     if photo.mirrored:
         return _FLIPPED
+    if same_side:
+        return _SAME_SIDE
+    if gain is not None and abs(gain) > SURE:
+        return _BETTER_FLIPPED if gain > 0 else _AS_IT_IS
     if photo.view in _SIDES:
-        return _SAME_SIDE if same_side else _BOTH_SIDES
-    return _FITTED if photo.view.is_occlusal and numbered else _UNKNOWN
+        return _BOTH_SIDES
+    return _UNKNOWN if gain is None else _CLOSE
 
 
 def finding_record(photo: Photo, finding: PhotoRecognition, mirroring: Mirroring) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Verdict(str, Enum):
 
 
 #: What from which a photo is doubtful: chosen on degraded synthetic photos (benchmarks/photo_quality.py).
-LIMITS = {QualityReason.BLUR: 2.4, QualityReason.CUT_OFF: 0.8, QualityReason.GLARE: 0.10}
+LIMITS = {QualityReason.BLUR: 2.4, QualityReason.CUT_OFF: 0.8, QualityReason.GLARE: 0.085}
 _WORDS = {
     QualityReason.BLUR: "Blurred: the edges of the teeth are unsharp ({value:.1f} px of 800). "
     "Take it again in focus.",
@@ -105,10 +105,12 @@ class PhotoQuality:
     @property
     def findings(self) -> tuple[QualityFinding, ...]:
         """What is wrong; empty when the photo is good."""
+        blur = QualityFinding(QualityReason.BLUR, self.blur_px or 0.0)
         if not self.shows_teeth:
-            return (QualityFinding(QualityReason.WRONG_SUBJECT, self.none),)
+            wrong = QualityFinding(QualityReason.WRONG_SUBJECT, self.none)
+            return (wrong, blur) if blur.value > LIMITS[blur.reason] else (wrong,)
         measured = (
-            QualityFinding(QualityReason.BLUR, self.blur_px or 0.0),
+            blur,
             QualityFinding(QualityReason.CUT_OFF, self.cut_off, self.cut_side),
             QualityFinding(QualityReason.GLARE, self.glare),
         )
@@ -164,6 +166,12 @@ def blur_of(pixels: NDArray[np.uint8], teeth: NDArray[np.bool_]) -> float | None
     ratio = np.clip(fine[strong] / np.maximum(coarse[strong], 1e-6), 1.02, _COARSE / _FINE)
     variance = (_COARSE**2 - ratio**2 * _FINE**2) / (ratio**2 - 1)
     return float(np.median(np.sqrt(np.maximum(variance, 0.0))))
+
+
+def blur_of_picture(pixels: NDArray[np.uint8]) -> float | None:
+    """The same for a picture in which no teeth were recognised: perhaps because of its blur."""
+    small = scaled(pixels, _LONG_SIDE)
+    return blur_of(small, np.ones(small.shape[:2], np.bool_))
 
 
 def _slope(grey: FloatImage, spread: float) -> FloatImage:

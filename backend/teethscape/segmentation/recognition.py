@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from teethscape.dental.views import View
 from teethscape.segmentation.network import FloatImage, PictureGuess, PixelMaps, scaled
-from teethscape.segmentation.quality import PhotoQuality, measure_quality
+from teethscape.segmentation.quality import PhotoQuality, blur_of_picture, measure_quality
 from teethscape.segmentation.segmenter import Segmenter
 
 _LONG_SIDE = 448
@@ -90,7 +90,7 @@ class ViewRecognition:
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """One photo as the network sees it.
 
     Attributes:
@@ -114,7 +114,7 @@ def _teeth_share(maps: PixelMaps) -> float:
     return float(mask.mean()) * min(1.0, 2.0 * bordered)
 
 
-def _look(pixels: NDArray[np.uint8], segmenter: Segmenter) -> _Look:
+def look_at(pixels: NDArray[np.uint8], segmenter: Segmenter) -> Look:
     """Ask the network about the photo as it is and on its head."""
     small = scaled(pixels, _LONG_SIDE)
     maps, straight = segmenter.runtime.run(small)
@@ -122,7 +122,7 @@ def _look(pixels: NDArray[np.uint8], segmenter: Segmenter) -> _Look:
     jaws = (_jaw_chances(maps) * _jaw_chances(turned_maps)) ** 0.25
     chance = np.stack([_joint(straight, turned) * jaws, _joint(turned, straight) * jaws], axis=1)
     tooth = (maps.tooth + turned_maps.tooth[::-1, ::-1]) / 2
-    return _Look(np.log(chance + 1e-6), (straight.none + turned.none) / 2, _teeth_share(maps), tooth)
+    return Look(np.log(chance + 1e-6), (straight.none + turned.none) / 2, _teeth_share(maps), tooth)
 
 
 def _jaw_chances(maps: PixelMaps) -> NDArray[np.float64]:
@@ -141,7 +141,7 @@ def _joint(upright: PictureGuess, reverse: PictureGuess) -> NDArray[np.float64]:
     return view * np.sqrt(max(standing, 1e-6))
 
 
-def _assign(looks: Sequence[_Look]) -> dict[int, View]:
+def _assign(looks: Sequence[Look]) -> dict[int, View]:
     """The likeliest one-to-one assignment of usable photos to views."""
     usable = [i for i, look in enumerate(looks) if not _shows_none(look)][: len(View)]
     best, best_score = {}, -np.inf
@@ -152,15 +152,15 @@ def _assign(looks: Sequence[_Look]) -> dict[int, View]:
     return best
 
 
-def _shows_none(look: _Look) -> bool:
+def _shows_none(look: Look) -> bool:
     """Whether the picture is no intra-oral photograph."""
     return look.none > _NONE_ABOVE or look.teeth_share < _LEAST_TEETH
 
 
-def _describe(look: _Look, view: View | None, pixels: NDArray[np.uint8]) -> PhotoRecognition:
+def _describe(look: Look, view: View | None, pixels: NDArray[np.uint8]) -> PhotoRecognition:
     """Findings in numbers and words."""
     if view is None:
-        wrong = PhotoQuality(none=look.none, shows_teeth=False)
+        wrong = PhotoQuality(blur_px=blur_of_picture(pixels), none=look.none, shows_teeth=False)
         return PhotoRecognition(
             None, 1 - look.none, 0, None, look.teeth_share, ("it shows no teeth.",), wrong
         )
@@ -191,7 +191,11 @@ def recognise_views(photos: Sequence[NDArray[np.uint8]], segmenter: Segmenter) -
     Returns:
         One finding per photo, in the order given.  Each view is given out at most once.
     """
-    looks = [_look(pixels, segmenter) for pixels in photos]
+    return recognise_looks([look_at(pixels, segmenter) for pixels in photos], photos)
+
+
+def recognise_looks(looks: Sequence[Look], photos: Sequence[NDArray[np.uint8]]) -> ViewRecognition:
+    """The same for photos that the network has looked at already."""
     views = _assign(looks)
     return ViewRecognition(
         tuple(
