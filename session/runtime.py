@@ -11,7 +11,7 @@ import bpy
 from ..backend.client import EngineClient, Inbox, JobStore, JobView
 from ..backend.client.folders import EngineFolder
 from ..backend.client.installer import EngineStatus, Installer, InstallerView
-from ..preferences import chosen_python, engine_root
+from ..preferences import chosen_profile, chosen_python, engine_root
 
 #: How long measuring the disk usage may keep another task waiting, seconds.
 _MEASURE_S = 5.0
@@ -126,7 +126,7 @@ def runtime() -> Runtime:
     if _runtime is None:
         folder = EngineFolder(engine_root())
         inbox = Inbox()
-        installer = Installer(folder, _BACKEND, inbox, chosen_python())
+        installer = Installer(folder, _BACKEND, inbox, chosen_python(), chosen_profile())
         client = EngineClient(installer.launch, JobStore(folder.jobs), inbox)
         farm = EngineClient(installer.launch, JobStore(folder.jobs / "dataset"), inbox)
         reader = EngineClient(installer.launch, JobStore(folder.jobs / "xray"), inbox)
