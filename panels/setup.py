@@ -16,7 +16,7 @@ from .base import TeethPanel, clock, size_text, wrapped
 _PARTS = {"envs": "Engine", "models": "Models", "cache": "Caches", "jobs": "Jobs", "logs": "Logs"}
 _REASONS = {
     EngineStatus.ABSENT: "The engine that reconstructs teeth is not installed yet.",
-    EngineStatus.OUTDATED: "The engine is of another version or lacks parts of this profile. Install it again.",
+    EngineStatus.OUTDATED: "The engine is of another version or lacks this profile. Install it again.",
     EngineStatus.BROKEN: "The engine does not run any more. Install it again.",
 }
 

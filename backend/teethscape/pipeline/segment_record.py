@@ -166,12 +166,13 @@ def segmentation_record(
         ValueError: the record breaks its schema, a mistake of ours.
     """
     gum = runtime.knows_gum
+    lacks_gum = not gum and any(photo["mask"] for photo in photos.values())
     record = {
         "format": "teethscape-segmentation",
         "schema_version": 1,
         "network": {"file": runtime.path.name, "gum": gum},
         "photos": {str(int(slot)): dict(photo) for slot, photo in sorted(photos.items())},
-        "problems": [*set_problems, *(() if gum else (_NO_GUM,))],
+        "problems": [*set_problems, *([_NO_GUM] if lacks_gum else [])],
         "refused": None
         if refused is None
         else {"code": refused.code, "message": refused.message, "advice": refused.advice},

@@ -21,8 +21,8 @@ _LEAST_TEETH = 0.02
 _NONE_ABOVE = 0.5
 #: Below this probability the view is named with a warning.
 _SURE = 0.8
-#: Two photos show the same side when each by itself looks like it with at least this probability.
-_SAME_SIDE = 0.9
+#: Two photos show the same side when one looks like the other's side by these log odds (4.5 to 1).
+_SAME_SIDE = 1.5
 _SIDES = (View.LEFT_BUCCAL, View.RIGHT_BUCCAL)
 
 
@@ -38,7 +38,7 @@ class PhotoRecognition:
         teeth_share: share of the picture that teeth cover.
         problems: sentences for the user; empty when all is well.
         quality: what was measured on the picture.
-        looks_like: the view that the picture alone is likeliest to show, and its probability.
+        other_side: of a buccal photo, the log odds that it shows the other side than ``view``.
     """
 
     view: View | None
@@ -48,7 +48,7 @@ class PhotoRecognition:
     teeth_share: float
     problems: tuple[str, ...]
     quality: PhotoQuality = field(default_factory=PhotoQuality)
-    looks_like: tuple[View, float] | None = None
+    other_side: float = 0.0
 
     @property
     def shows_teeth(self) -> bool:
@@ -70,18 +70,10 @@ class ViewRecognition:
     @property
     def same_side(self) -> tuple[int, int] | None:
         """Indices of two photos that show the same side, so that one is mirrored or one too many."""
-        for side in _SIDES:
-            alike = [
-                i
-                for i, p in enumerate(self.photos)
-                if p.view in _SIDES
-                and p.looks_like
-                and p.looks_like[0] is side
-                and p.looks_like[1] >= _SAME_SIDE
-            ]
-            if len(alike) > 1:
-                return alike[0], alike[1]
-        return None
+        sides = [i for i, photo in enumerate(self.photos) if photo.view in _SIDES]
+        if len(sides) < 2 or max(self.photos[i].other_side for i in sides) < _SAME_SIDE:
+            return None
+        return sides[0], sides[1]
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -157,6 +149,14 @@ def _shows_none(look: Look) -> bool:
     return look.none > _NONE_ABOVE or look.teeth_share < _LEAST_TEETH
 
 
+def _other_side(chance: NDArray[np.float64], view: View) -> float:
+    """Log odds that a photo shows the other side than the view it is taken for; 0 when that has no side."""
+    if view not in _SIDES:
+        return 0.0
+    other = _SIDES[view is View.LEFT_BUCCAL]
+    return float(np.log(chance[other].sum() / chance[view].sum()))
+
+
 def _describe(look: Look, view: View | None, pixels: NDArray[np.uint8]) -> PhotoRecognition:
     """Findings in numbers and words."""
     if view is None:
@@ -177,8 +177,16 @@ def _describe(look: Look, view: View | None, pixels: NDArray[np.uint8]) -> Photo
         problems.append(f"taken as {view.title}, but this is not certain{hint}.")
     way = -1 if rotation else 1
     quality = measure_quality(np.ascontiguousarray(pixels[::way, ::way]), look.tooth[::way, ::way], view)
-    own = likeliest, float(chance[likeliest].sum())
-    return PhotoRecognition(view, confidence, rotation, None, look.teeth_share, tuple(problems), quality, own)
+    return PhotoRecognition(
+        view,
+        confidence,
+        rotation,
+        None,
+        look.teeth_share,
+        tuple(problems),
+        quality,
+        _other_side(chance, view),
+    )
 
 
 def recognise_views(photos: Sequence[NDArray[np.uint8]], segmenter: Segmenter) -> ViewRecognition:

@@ -1,0 +1,46 @@
+"""A flipped photo of numbered teeth fits the other photos worse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from teethscape.dataset.patient_case import make_patient
+from teethscape.dental.fdi import TEETH, mirrored
+from teethscape.dental.views import View
+from teethscape.parametric.chirality import SURE, flip_gains
+from teethscape.parametric.prior import load_prior
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def labels():
+    patient = make_patient(load_prior(), 0)
+    return {
+        v: np.where(np.isin(image, TEETH), image, 0).astype(np.int32) for v, image in patient.drawn.items()
+    }
+
+
+def _flipped(image):
+    twins = np.arange(100, dtype=np.int32)
+    twins[list(TEETH)] = [mirrored(fdi) for fdi in TEETH]
+    return twins[image[:, ::-1]]
+
+
+def test_photos_as_they_are_fit_best(labels):
+    gains = flip_gains(labels, load_prior(), {})
+    assert set(gains) == set(View)
+    assert all(gain < -SURE for gain in gains.values())
+    assert gains[View.LEFT_BUCCAL] == gains[View.RIGHT_BUCCAL]
+
+
+@pytest.mark.parametrize("view", [View.ANTERIOR, View.MAXILLARY_OCCLUSAL])
+def test_a_flipped_photo_is_named(labels, view):
+    gains = flip_gains({**labels, view: _flipped(labels[view])}, load_prior(), {})
+    assert [v for v, gain in gains.items() if gain > SURE] == [view]
+
+
+def test_one_jaw_alone_can_be_tested_too(labels):
+    some = {v: image for v, image in labels.items() if v is not View.MANDIBULAR_OCCLUSAL}
+    assert View.MANDIBULAR_OCCLUSAL not in flip_gains(some, load_prior(), {})
