@@ -107,6 +107,9 @@ class SegmentationRuntime:
         options.intra_op_num_threads = _THREADS
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "0"
+        )  # waiting costs processor time
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.path = path
 
