@@ -82,7 +82,9 @@ class TEETH_OT_install_weights(_WeightsOperator, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Show the licence."""
-        return context.window_manager.invoke_props_dialog(self, width=_DIALOG_PX)
+        return context.window_manager.invoke_props_dialog(
+            self, width=_DIALOG_PX, confirm_text="Download and Install"
+        )
 
     def draw(self, _context: bpy.types.Context) -> None:
         """The licence and what is asked."""

@@ -27,6 +27,8 @@ class TEETH_PT_weights(TeethPanel, bpy.types.Panel):
         if view is not None and not view.state.is_over:
             _draw_running(self.layout, view)
             return
+        if view is not None:
+            _draw_end(self.layout, context, view)
         if state.models is None:
             words = "Teethscape needs none of them; clicks with SAM and the TeethDreamer engine do."
             wrapped(self.layout, context, words, "INFO")
@@ -36,19 +38,20 @@ class TEETH_PT_weights(TeethPanel, bpy.types.Panel):
         self.layout.operator("teeth.import_weights", text="Import from File…", icon="FILE_FOLDER")
         if reason := why_not():
             wrapped(self.layout, context, reason + ".", "INFO")
-        if view is not None:
-            _draw_end(self.layout, context, view)
+        elif state.models is not None and not bpy.app.online_access:
+            wrapped(self.layout, context, "To install, Blender must be allowed to use the network.", "INFO")
+            self.layout.operator("screen.userpref_show", text="Allow Online Access…").section = "SYSTEM"
 
 
 def _draw_model(layout: bpy.types.UILayout, context: bpy.types.Context, model: Mapping[str, Any]) -> None:
     box = layout.box()
+    box.label(text=model["title"])
+    wrapped(box, context, model["purpose"][:1].upper() + model["purpose"][1:] + ".")
+    wrapped(box, context, f"Licence: {model['licence']}")
     row = box.row()
-    row.label(text=model["title"], icon="CHECKMARK" if model["installed"] else "BLANK1")
-    wrapped(box, context, model["purpose"].capitalize() + ".")
-    row = box.row()
-    row.label(text=f"{size_text(model['bytes'])}, {model['licence']}")
+    row.label(text=size_text(model["bytes"]))
     if model["installed"]:
-        row.label(text="Installed")
+        row.label(text="Installed", icon="CHECKMARK")
     elif model["downloadable"]:
         row.operator("teeth.install_weights", text="Install…", icon="IMPORT").model = model["id"]
     else:
