@@ -99,6 +99,9 @@ def _clicks(s: Summary) -> str:
             f"{name}: automatic {s[name]['automatic_iou']:.3f}, "
             f"1 click {ious[0]:.3f}, {len(ious)} clicks {ious[-1]:.3f}"
         )
+    jaws = s["case-c jaws at Dice 0.95"]
+    seen = "that was trained on it" if jaws.get("network_saw_case_c", True) else "that never saw it"
+    parts.append(f"case-c's eight official masks at Dice 0.95: {jaws['clicks']} clicks by a network {seen}")
     return " · ".join([*parts, f"95 % of clicks under {s['synthetic']['click_ms_95']:.0f} ms"])
 
 

@@ -94,7 +94,7 @@ def _draw_absent(layout: bpy.types.UILayout, context: bpy.types.Context, view: I
         wrapped(layout, context, "Cancelled." if view.cancelled else _REASONS[view.status], "INFO")
     _draw_problem(layout, context, view)
     _draw_source(layout, context)
-    layout.label(text=_need(preferences().profile.lower()), icon="DISK_DRIVE")
+    wrapped(layout, context, _need(preferences().profile.lower()), "DISK_DRIVE")
     row = layout.row()
     row.scale_y = 1.5
     row.operator("teeth.install_engine", icon="IMPORT")
