@@ -30,7 +30,7 @@ from teethscape.dataset.patient_case import SyntheticPatient
 from teethscape.dataset.synthetic_photo import draw_photo
 from teethscape.dental.fdi import TEETH, mirrored
 from teethscape.dental.views import View
-from teethscape.parametric.chirality import SURE, TESTED, flip_gains
+from teethscape.parametric.chirality import TESTED, flip_gains, verdicts
 from teethscape.parametric.prior import load_prior
 from teethscape.segmentation.network import scaled
 from teethscape.segmentation.recognition import Look, look_at, recognise_looks
@@ -126,17 +126,15 @@ def flip_rows(patient: SyntheticPatient, name: str) -> list[dict[str, Any]]:
     for group in (None, *TESTED):
         labels = {v: twins[image[:, ::-1]] if v in (group or ()) else image for v, image in plain.items()}
         gains = flip_gains(labels, prior, {})
-        told = {v for v, gain in gains.items() if gain > SURE}
-        unsure = {v for v, gain in gains.items() if abs(gain) <= SURE}
-        right = told == set(group or ())
+        said = verdicts(gains)
+        told, truth = {v for v, flipped in said.items() if flipped}, set(group or ())
+        wrong = told - truth or {v for v, flipped in said.items() if flipped is False and v in truth}
         rows.append(
             {
                 "patient": name,
                 "flipped": None if group is None else [view.slug for view in group],
                 "gains": {view.slug: round(gain, 1) for view, gain in gains.items()},
-                "told": "right"
-                if right
-                else ("unsure" if not told - set(group or ()) and unsure else "wrong"),
+                "told": "wrong" if wrong else ("right" if told == truth else "unsure"),
             }
         )
     return rows

@@ -85,8 +85,8 @@ def _draw_slot(
     check = shelf.checks.get(view)
     for message in check.messages if check else ():
         wrapped(box, context, message, _SEVERITY_ICONS[check.severity])
-    for line in found.lines if found else ():
-        wrapped(box, context, line, _SEVERITY_ICONS[found.severity])
+    for severity, line in found.lines if found else ():
+        wrapped(box, context, line, _SEVERITY_ICONS[severity])
     twin = shelf.twins.get(view)
     if twin is not None:
         wrapped(box, context, f"The same picture as {twin.title}: choose another.", "ERROR")

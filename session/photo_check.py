@@ -23,12 +23,10 @@ class SlotFinding:
     """What the engine says of the photo in a slot.
 
     Attributes:
-        severity: of the worst thing.
-        lines: one sentence each.
+        lines: severity and sentence of each thing.
     """
 
-    severity: Severity
-    lines: tuple[str, ...]
+    lines: tuple[tuple[Severity, str], ...]
 
 
 def check_is_open() -> bool:
@@ -78,17 +76,16 @@ def finding_of(slot: View, photo: Mapping[str, Any]) -> SlotFinding:
         slot: the slot that it is in.
         photo: its entry in the engine's record.
     """
-    severity, lines = _SEVERITIES[photo["quality"]["verdict"]], []
-    lines += [finding["text"] for finding in photo["quality"]["findings"]]
+    lines: list[tuple[Severity, str]] = []
     if photo["view"] is not None:
         shown = View[photo["view"].upper()]
         sure = f"{100 * photo['view_confidence']:.0f} % sure"
         if shown is slot:
-            lines.insert(0, f"Recognised ({sure}).")
+            lines.append((Severity.GOOD, f"Recognised ({sure})."))
         else:
-            severity = max(severity, Severity.NOTE)
-            lines.insert(0, f"Shows the {shown.title} view ({sure}): it will be moved there.")
+            lines.append((Severity.NOTE, f"Shows the {shown.title} view ({sure}): it will be moved there."))
     if photo["rotation"]:
-        severity = max(severity, Severity.NOTE)
-        lines.append("Stands on its head: it will be turned.")
-    return SlotFinding(severity, tuple(lines))
+        lines.append((Severity.NOTE, "Stands on its head: it will be turned."))
+    severity = _SEVERITIES[photo["quality"]["verdict"]]
+    lines += [(severity, finding["text"]) for finding in photo["quality"]["findings"]]
+    return SlotFinding(tuple(lines))

@@ -23,7 +23,7 @@ from teethscape.parametric.start_cameras import focal_prior, start_from_fdi
 
 Labels = NDArray[np.int32]
 _FLIP = np.array([-1.0, 1.0, 1.0])
-_ROUNDS = 4
+_ROUNDS = 8
 #: What is tested: each photo, and the two buccal ones together, for one of them flipped is the other side.
 TESTED: tuple[tuple[View, ...], ...] = (
     (View.ANTERIOR,),
@@ -69,6 +69,22 @@ def flip_gains(
         gain = base - fit_joint(tried, belief, _ROUNDS).cost
         gains |= dict.fromkeys(group, float(gain))
     return gains
+
+
+def verdicts(gains: Mapping[View, float]) -> dict[View, bool | None]:
+    """Which photos are mirrored; None where that is too close to tell.
+
+    One flipped photo disturbs the fit of all others, so only the one that gains most is named, and
+    nothing is said of the others then unless they clearly fit as they are.
+
+    Args:
+        gains: of `flip_gains`.
+    """
+    most = max(gains.values(), default=0.0)
+    return {
+        view: True if gain > SURE and gain == most else (False if gain < -SURE else None)
+        for view, gain in gains.items()
+    }
 
 
 def _missing(images: Mapping[View, Labels], prior: ToothPrior) -> frozenset[int]:

@@ -13,7 +13,7 @@ from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo, read_photo_folder
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric.chirality import flip_gains
+from teethscape.parametric.chirality import flip_gains, verdicts
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
 from teethscape.parametric.prior import load_prior
 from teethscape.pipeline.evidence import labels_of, run_network
@@ -27,6 +27,7 @@ from teethscape.pipeline.segment_output import (
 )
 from teethscape.pipeline.segment_record import (
     RECORD,
+    FlipVerdict,
     finding_record,
     mirroring_of,
     segmentation_record,
@@ -105,15 +106,17 @@ class _Found:
         """The number under which a photo was given."""
         return next(view for view, given in self.given.items() if given.source == photo.source)
 
-    def entries(self, gains: Mapping[View, float]) -> dict[View, dict[str, Any]]:
+    def entries(self, tested: Mapping[View, FlipVerdict]) -> dict[View, dict[str, Any]]:
         """What is known of each photo besides its teeth, by the number under which it was given.
 
         Args:
-            gains: per view, how much better the photos fit when it is flipped, nats.
+            tested: per view, what the fit of all photos says of its mirroring.
         """
         return {
             self.slot(photo): finding_record(
-                photo, self.findings[self.slot(photo)], mirroring_of(photo, gain=gains.get(view))
+                photo,
+                self.findings[self.slot(photo)],
+                mirroring_of(photo, tested=tested.get(view, FlipVerdict.NOT)),
             )
             for view, photo in self.photos.items()
         }
@@ -123,7 +126,7 @@ def _written(
     output: Path, found: _Found, teeth: Sequence[SegmentedPhoto], segmented: Mapping[View, Segmentation]
 ) -> dict[str, Any]:
     """Write masks, gums and the record; returns the record."""
-    entries = found.entries(_gains(teeth))
+    entries = found.entries(_tested(teeth))
     masks = {
         one.slot: written["file"] for one, written in zip(teeth, write_masks(output, teeth), strict=True)
     }
@@ -139,12 +142,13 @@ def _written(
     return record
 
 
-def _gains(teeth: Sequence[SegmentedPhoto]) -> dict[View, float]:
-    """How much better the photos fit when one of them is flipped, nats."""
+def _tested(teeth: Sequence[SegmentedPhoto]) -> dict[View, FlipVerdict]:
+    """What the fit of all numbered teeth says of each photo's mirroring."""
     from teethscape.parametric.engine import focal_px
 
     focal = {one.photo.view: focal_px(PhotoGeometry(*one.photo.size, one.photo.focal_35mm)) for one in teeth}
-    return flip_gains({one.photo.view: one.mask.astype(np.int32) for one in teeth}, load_prior(), focal)
+    gains = flip_gains({one.photo.view: one.mask.astype(np.int32) for one in teeth}, load_prior(), focal)
+    return {view: FlipVerdict.of(verdict) for view, verdict in verdicts(gains).items()}
 
 
 def numbers_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ from teethscape.dental.photos import Photo
 from teethscape.dental.schema import problems
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric.chirality import SURE
 from teethscape.segmentation.network import SegmentationRuntime
 
 if TYPE_CHECKING:
@@ -30,6 +30,20 @@ RECORD = "segmentation.json"
 _SCHEMA = Path(__file__).parent / "data" / "segmentation_schema.json"
 _SIDES = {View.LEFT_BUCCAL: "left", View.RIGHT_BUCCAL: "right"}
 _NO_GUM = "The network was not taught gums: no gum is given."
+
+
+class FlipVerdict(Enum):
+    """What the fit of all photos says of one photo's mirroring."""
+
+    NOT = "not tested"
+    CLOSE = "too close to tell"
+    RIGHT = "fits as it is"
+    FLIPPED = "fits better flipped"
+
+    @classmethod
+    def of(cls, verdict: bool | None) -> FlipVerdict:
+        """From a verdict of `parametric.chirality.verdicts`."""
+        return cls.CLOSE if verdict is None else (cls.FLIPPED if verdict else cls.RIGHT)
 
 
 @dataclass(frozen=True)
@@ -54,24 +68,23 @@ _BETTER_FLIPPED = Mirroring(True, "The teeth fit the other photos better flipped
 _CLOSE = Mirroring(None, "The teeth fit the other photos about as well flipped.")
 
 
-def mirroring_of(photo: Photo, same_side: bool = False, gain: float | None = None) -> Mirroring:
+def mirroring_of(photo: Photo, same_side: bool = False, tested: FlipVerdict = FlipVerdict.NOT) -> Mirroring:
     """What is known about the mirroring of a photo in its view.
 
     Args:
         photo: in its view.
         same_side: another photo shows the same side.
-        gain: nats by which all photos fit better when this one is flipped
-            (`parametric.chirality.flip_gains`); None when that was not tested.
+        tested: what the fit of all numbered teeth says (`parametric.chirality.verdicts`).
     """
     if photo.mirrored:
         return _FLIPPED
     if same_side:
         return _SAME_SIDE
-    if gain is not None and abs(gain) > SURE:
-        return _BETTER_FLIPPED if gain > 0 else _AS_IT_IS
+    if tested in (FlipVerdict.FLIPPED, FlipVerdict.RIGHT):
+        return _BETTER_FLIPPED if tested is FlipVerdict.FLIPPED else _AS_IT_IS
     if photo.view in _SIDES:
         return _BOTH_SIDES
-    return _UNKNOWN if gain is None else _CLOSE
+    return _UNKNOWN if tested is FlipVerdict.NOT else _CLOSE
 
 
 def finding_record(photo: Photo, finding: PhotoRecognition, mirroring: Mirroring) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Verdict(str, Enum):
 
 
 #: What from which a photo is doubtful: chosen on degraded synthetic photos (benchmarks/photo_quality.py).
-LIMITS = {QualityReason.BLUR: 2.4, QualityReason.CUT_OFF: 0.8, QualityReason.GLARE: 0.085}
+LIMITS = {QualityReason.BLUR: 2.4, QualityReason.CUT_OFF: 0.4, QualityReason.GLARE: 0.085}
 _WORDS = {
     QualityReason.BLUR: "Blurred: the edges of the teeth are unsharp ({value:.1f} px of 800). "
     "Take it again in focus.",

@@ -8,7 +8,7 @@ import pytest
 from teethscape.dataset.patient_case import make_patient
 from teethscape.dental.fdi import TEETH, mirrored
 from teethscape.dental.views import View
-from teethscape.parametric.chirality import SURE, flip_gains
+from teethscape.parametric.chirality import SURE, flip_gains, verdicts
 from teethscape.parametric.prior import load_prior
 
 pytestmark = pytest.mark.slow
@@ -36,9 +36,19 @@ def test_photos_as_they_are_fit_best(labels):
 
 
 @pytest.mark.parametrize("view", [View.ANTERIOR, View.MAXILLARY_OCCLUSAL])
-def test_a_flipped_photo_is_named(labels, view):
+def test_a_flipped_photo_fits_worse_and_no_other_is_named(labels, view):
+    plain = flip_gains(labels, load_prior(), {})
     gains = flip_gains({**labels, view: _flipped(labels[view])}, load_prior(), {})
-    assert [v for v, gain in gains.items() if gain > SURE] == [view]
+    assert gains[view] > plain[view] + 20
+    assert max(gains, key=gains.__getitem__) is view
+    assert {v for v, flipped in verdicts(gains).items() if flipped} <= {view}
+
+
+def test_only_the_photo_that_gains_most_is_named():
+    gains = {View.ANTERIOR: 41.0, View.LEFT_BUCCAL: 15.0, View.MAXILLARY_OCCLUSAL: -11.0}
+    assert verdicts(gains) == {View.ANTERIOR: True, View.LEFT_BUCCAL: None, View.MAXILLARY_OCCLUSAL: False}
+    assert verdicts({View.ANTERIOR: 3.0}) == {View.ANTERIOR: None}
+    assert verdicts({}) == {}
 
 
 def test_one_jaw_alone_can_be_tested_too(labels):

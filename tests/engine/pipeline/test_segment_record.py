@@ -16,6 +16,7 @@ from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.pipeline.segment_output import SegmentedPhoto, write_gum
 from teethscape.pipeline.segment_record import (
+    FlipVerdict,
     finding_record,
     mirroring_of,
     segmentation_record,
@@ -99,19 +100,19 @@ def test_a_tooth_has_jaw_confidence_and_place():
 
 
 @pytest.mark.parametrize(
-    ("view", "same_side", "gain", "mirrored"),
+    ("view", "same_side", "tested", "mirrored"),
     [
-        (View.ANTERIOR, False, None, None),
-        (View.ANTERIOR, False, -20.0, False),
-        (View.ANTERIOR, False, 20.0, True),
-        (View.MAXILLARY_OCCLUSAL, False, 2.0, None),
-        (View.LEFT_BUCCAL, False, None, False),
-        (View.LEFT_BUCCAL, False, 30.0, True),
-        (View.LEFT_BUCCAL, True, None, None),
+        (View.ANTERIOR, False, FlipVerdict.NOT, None),
+        (View.ANTERIOR, False, FlipVerdict.of(False), False),
+        (View.ANTERIOR, False, FlipVerdict.of(True), True),
+        (View.MAXILLARY_OCCLUSAL, False, FlipVerdict.of(None), None),
+        (View.LEFT_BUCCAL, False, FlipVerdict.NOT, False),
+        (View.LEFT_BUCCAL, False, FlipVerdict.of(True), True),
+        (View.LEFT_BUCCAL, True, FlipVerdict.NOT, None),
     ],
 )
-def test_mirroring_is_said_only_as_far_as_it_is_known(view, same_side, gain, mirrored):
-    found = mirroring_of(_photo(view), same_side, gain)
+def test_mirroring_is_said_only_as_far_as_it_is_known(view, same_side, tested, mirrored):
+    found = mirroring_of(_photo(view), same_side, tested)
     assert found.mirrored is mirrored
     assert found.words
 
