@@ -114,7 +114,7 @@ def look_at(pixels: NDArray[np.uint8], segmenter: Segmenter) -> Look:
     turned_maps, turned = segmenter.runtime.run(np.ascontiguousarray(small[::-1, ::-1]))
     jaws = (_jaw_chances(maps) * _jaw_chances(turned_maps)) ** 0.25
     chance = np.stack([_joint(straight, turned) * jaws, _joint(turned, straight) * jaws], axis=1)
-    tooth = (maps.tooth + turned_maps.tooth[::-1, ::-1]) / 2
+    tooth = ((maps.tooth + turned_maps.tooth[::-1, ::-1]) / 2).astype(np.float32)
     return Look(np.log(chance + 1e-6), (straight.none + turned.none) / 2, _teeth_share(maps), tooth)
 
 

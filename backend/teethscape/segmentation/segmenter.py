@@ -139,5 +139,5 @@ class Segmenter:
             {i: _confidence(maps, chance, masks[i]) for i in ids},
             enlarged.astype(np.float16),
             {i: maps.kind[:, masks[i]].mean(axis=1) for i in ids},
-            _gum(maps.gum, enlarged) if self.runtime.knows_gum else None,
+            _gum(maps.gum, enlarged.astype(np.float32)) if self.runtime.knows_gum else None,
         )
