@@ -118,7 +118,26 @@ def _clicks(s: Summary) -> str:
             f"{name}: automatic {s[name]['automatic_iou']:.3f}, "
             f"1 click {ious[0]:.3f}, {len(ious)} clicks {ious[-1]:.3f}"
         )
+    jaws = s["case-c jaws at Dice 0.95"]
+    seen = "that was trained on it" if jaws.get("network_saw_case_c", True) else "that never saw it"
+    parts.append(f"case-c's eight official masks at Dice 0.95: {jaws['clicks']} clicks by a network {seen}")
     return " · ".join([*parts, f"95 % of clicks under {s['synthetic']['click_ms_95']:.0f} ms"])
+
+
+def _views(s: Summary) -> str:
+    parts = []
+    for name, own in s.items():
+        if "sets" in own:
+            seen = f"views {own['views_right']} and upside-down {own['ways_right']} of {own['photos']} photos"
+            sides = f"mirrored sides {own['mirrored_sides_told']} of {own['mirrored_sides']}"
+            parts.append(f"{name}: {own['sets']} sets, {seen}, {sides}, falsely {own['falsely_told']}")
+    flips = s["flips told by the fit"]
+    told = ", ".join(f"{count} {word}" for word, count in flips.items() if word != "tested")
+    return " · ".join([*parts, f"flips told by the fit of numbered labels: {told} of {flips['tested']}"])
+
+
+def _quality(s: Summary) -> str:
+    return " · ".join(f"{kind}: {own['right']} of {own['photos']}" for kind, own in s.items())
 
 
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
@@ -134,6 +153,9 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),
     ("clicks", "clicks without downloaded weights, mean IoU", _clicks),
     ("timing", "time and memory, case-a", _timing),
+    ("timing_segmentation", "finding the teeth in five photos alone", _timing),
+    ("views", "views, sides and mirroring of sets in random order and flips", _views),
+    ("photo_quality", "photos judged right: degraded and good ones", _quality),
 )
 
 

@@ -52,23 +52,14 @@ def weights(options: argparse.Namespace) -> Result:
 
 
 def _list(_: argparse.Namespace) -> Result:
-    from teethscape.weights.catalogue import known_models
-    from teethscape.weights.store import models_folder, record_path
+    from teethscape.weights.job import listed
+    from teethscape.weights.store import models_folder
 
-    rows = []
-    for model in known_models().values():
-        there = record_path(model.id).is_file()
-        how = "installed" if there else ("install" if model.urls else "import only")
-        print(f"{model.id:<15} {model.bytes / 1e9:5.1f} GB  {how:<12} {model.licence}", file=sys.stderr)
-        print(f"{'':<15} {model.purpose}", file=sys.stderr)
-        rows.append(
-            {
-                "id": model.id, "title": model.title, "purpose": model.purpose, "file": model.file,
-                "bytes": model.bytes, "sha256": model.sha256, "licence": model.licence, "terms": model.terms,
-                "commercial_use": model.commercial_use.value, "page": model.page,
-                "installed": there, "downloadable": bool(model.urls),
-            }
-        )  # fmt: skip
+    rows = listed()
+    for row in rows:
+        how = "installed" if row["installed"] else ("install" if row["downloadable"] else "import only")
+        print(f"{row['id']:<15} {row['bytes'] / 1e9:5.1f} GB  {how:<12} {row['licence']}", file=sys.stderr)
+        print(f"{'':<15} {row['purpose']}", file=sys.stderr)
     print(f"Folder: {models_folder()}", file=sys.stderr)
     return {"folder": str(models_folder()), "models": rows}
 

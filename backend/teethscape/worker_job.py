@@ -137,6 +137,21 @@ def _click(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
     return _clicker().answer(CaseClick.from_json(run.request), progress)
 
 
+def _check_photos(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
+    """Tell views and quality of photos."""
+    from teethscape.dental.request import ReconstructRequest
+    from teethscape.pipeline.photo_check import check_photos
+
+    return check_photos(ReconstructRequest.from_json(run.request), progress)
+
+
+def _weights(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
+    """List, install or import weights."""
+    from teethscape.weights.job import WeightsRequest, weights_job
+
+    return weights_job(WeightsRequest.from_json(run.request), progress)
+
+
 @cache
 def _clicker() -> CaseClicker:
     """The one of this process."""
@@ -150,6 +165,8 @@ _COMMANDS: dict[protocol.Command, Callable[[protocol.Run, JobProgress], dict[str
     protocol.Command.RENDER_DATASET: _render_dataset,
     protocol.Command.SEGMENT_XRAY: _segment_xray,
     protocol.Command.CLICK: _click,
+    protocol.Command.CHECK_PHOTOS: _check_photos,
+    protocol.Command.WEIGHTS: _weights,
 }
 
 

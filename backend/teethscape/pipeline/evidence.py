@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -22,6 +23,9 @@ from teethscape.progress import Progress, Stage
 from teethscape.segmentation.double_teeth import parted_by_length
 from teethscape.segmentation.redraw import ToothMaps
 from teethscape.segmentation.waist import Parted, parted
+
+if TYPE_CHECKING:
+    from teethscape.segmentation.segmenter import Segmentation
 
 
 def labels_from_masks(
@@ -62,8 +66,17 @@ def find_labels(photos: Mapping[View, Photo], jaws: Labels | None, progress: Pro
         jaws: the user's jaw masks, which have the last word on teeth and jaws.
         progress: told when the network starts.
     """
+    return labels_of(run_network(photos, progress), jaws)
+
+
+def run_network(photos: Mapping[View, Photo], progress: Progress) -> dict[View, Segmentation]:
+    """What the network finds in photos that are in their true views, upright."""
     progress.stage(Stage.SEGMENT, 0.05, "running the network")
-    found = segmenter().segment_all({view: photo.pixels for view, photo in photos.items()})
+    return segmenter().segment_all({view: photo.pixels for view, photo in photos.items()})
+
+
+def labels_of(found: Mapping[View, Segmentation], jaws: Labels | None) -> Labels:
+    """The network's instances as labels, within the user's jaw masks if there are any."""
     images = {view: one.instances for view, one in found.items()}
     jaw_of = {view: dict(one.jaw_of) for view, one in found.items()}
     if jaws is not None:

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo, read_photo_folder
-from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.views import View
+from teethscape.errors import RefusedError
+from teethscape.parametric.chirality import flip_gains, verdicts
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
-from teethscape.pipeline.evidence import find_labels
+from teethscape.parametric.prior import load_prior
+from teethscape.pipeline.evidence import labels_of, run_network
 from teethscape.pipeline.mesh_stage import renumbered
-from teethscape.pipeline.segment_output import SegmentedPhoto, write_masks, write_teethdreamer
+from teethscape.pipeline.segment_output import (
+    SegmentedPhoto,
+    as_given,
+    write_gum,
+    write_masks,
+    write_teethdreamer,
+)
+from teethscape.pipeline.segment_record import (
+    RECORD,
+    FlipVerdict,
+    finding_record,
+    mirroring_of,
+    segmentation_record,
+    tooth_records,
+    write_record,
+)
 from teethscape.pipeline.segment_stage import Labels
-from teethscape.pipeline.view_order import order_photos
+from teethscape.pipeline.view_order import arranged, recognise, segmenter
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.clicks.pictures import Background
+
+if TYPE_CHECKING:
+    from teethscape.segmentation.recognition import PhotoRecognition
+    from teethscape.segmentation.segmenter import Segmentation
 
 
 def segment_folder(
@@ -28,31 +52,103 @@ def segment_folder(
     Args:
         folder: the photos.
         output: where ``{0..4}.png`` are written, numbered as the photos were given,
-            so that ``--masks`` can take them back.
+            so that ``--masks`` can take them back, with ``segmentation.json`` and,
+            from a network that was taught them, ``gum/{0..4}.png``.
         jaws: which jaws count.
         progress: told of each stage.
         pictures: also write TeethDreamer's masked pictures, with this background.
 
     Returns:
-        JSON values: per file its view, source, and teeth.
+        JSON values: the record, and what else was written.
+
+    Raises:
+        BadInputError: photos cannot be used.
+        RefusedError: the teeth cannot be numbered with confidence; the record is written all the same.
     """
     given = read_photo_folder(folder, jaws)
     progress.stage(Stage.PHOTOS, 1.0)
-    slots = {photo.source: view for view, photo in given.items()}
-    photos = order_photos(ReconstructRequest(folder, output, jaws=jaws), given, progress)
+    seen = recognise(given, progress)
+    found = _Found(given, dict(zip(given, seen.photos, strict=True)), arranged(given, seen))
+    for photo in found.photos.values():
+        for notice in photo.notices:
+            progress.warn("photo", f"{photo.source.name}: {notice}")
     progress.stage(Stage.RECOGNISE, 1.0)
-    labels = find_labels(photos, None, progress)
+    segmented = run_network(found.photos, progress)
+    labels = labels_of(segmented, None)
     progress.stage(Stage.SEGMENT, 1.0)
-    numbering = numbers_of(photos, labels, jaws, progress)
-    found = [
-        SegmentedPhoto(slots[photo.source], photo, renumbered(labels.images[view], numbering[view]))
-        for view, photo in photos.items()
+    try:
+        numbering = numbers_of(found.photos, labels, jaws, progress)
+    except RefusedError as refused:
+        write_record(output, segmentation_record(found.entries({}), segmenter().runtime, (), refused))
+        raise
+    teeth = [
+        SegmentedPhoto(found.slot(photo), photo, renumbered(labels.images[view], numbering[view]))
+        for view, photo in found.photos.items()
     ]
+    record = _written(output, found, teeth, segmented)
     return {
         "output": str(output),
-        "photos": write_masks(output, found),
-        "pictures": write_teethdreamer(output, folder.resolve().name, found, pictures),
+        "record": RECORD,
+        **record,
+        "pictures": write_teethdreamer(output, folder.resolve().name, teeth, pictures),
     }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Photos as given, what was recognised of each, and all in their views."""
+
+    given: Mapping[View, Photo]
+    findings: Mapping[View, PhotoRecognition]
+    photos: Mapping[View, Photo]
+
+    def slot(self, photo: Photo) -> View:
+        """The number under which a photo was given."""
+        return next(view for view, given in self.given.items() if given.source == photo.source)
+
+    def entries(self, tested: Mapping[View, FlipVerdict]) -> dict[View, dict[str, Any]]:
+        """What is known of each photo besides its teeth, by the number under which it was given.
+
+        Args:
+            tested: per view, what the fit of all photos says of its mirroring.
+        """
+        return {
+            self.slot(photo): finding_record(
+                photo,
+                self.findings[self.slot(photo)],
+                mirroring_of(photo, tested=tested.get(view, FlipVerdict.NOT)),
+            )
+            for view, photo in self.photos.items()
+        }
+
+
+def _written(
+    output: Path, found: _Found, teeth: Sequence[SegmentedPhoto], segmented: Mapping[View, Segmentation]
+) -> dict[str, Any]:
+    """Write masks, gums and the record; returns the record."""
+    entries = found.entries(_tested(teeth))
+    masks = {
+        one.slot: written["file"] for one, written in zip(teeth, write_masks(output, teeth), strict=True)
+    }
+    for one in teeth:
+        seen = segmented[one.photo.view]
+        entries[one.slot] |= {
+            "mask": masks[one.slot],
+            "gum": write_gum(output, one, seen.gum),
+            "teeth": tooth_records(as_given(one.mask, one.photo), one.mask, seen),
+        }
+    record = segmentation_record(entries, segmenter().runtime)
+    write_record(output, record)
+    return record
+
+
+def _tested(teeth: Sequence[SegmentedPhoto]) -> dict[View, FlipVerdict]:
+    """What the fit of all numbered teeth says of each photo's mirroring."""
+    from teethscape.parametric.engine import focal_px
+
+    focal = {one.photo.view: focal_px(PhotoGeometry(*one.photo.size, one.photo.focal_35mm)) for one in teeth}
+    gains = flip_gains({one.photo.view: one.mask.astype(np.int32) for one in teeth}, load_prior(), focal)
+    return {view: FlipVerdict.of(verdict) for view, verdict in verdicts(gains).items()}
 
 
 def numbers_of(

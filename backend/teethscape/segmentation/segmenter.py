@@ -35,6 +35,7 @@ class Segmentation:
         tooth_probability: (h, w) photo pixels.
         kind_of: probability of each place in the quadrant (7,), central incisor to second molar, per id.
         maps: what the network saw, at the working size.
+        gum: (h, w) photo pixels, true on gums and palate; None from a network that was not taught gums.
     """
 
     view: View
@@ -44,6 +45,7 @@ class Segmentation:
     tooth_probability: NDArray[np.float16]
     kind_of: dict[int, NDArray[np.float32]]
     maps: ToothMaps
+    gum: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,12 @@ def _confidence(maps: PixelMaps, chance: FloatImage, mask: NDArray[np.bool_]) ->
     rim = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
     outline = float(cv2.dilate(maps.boundary, np.ones((5, 5), np.uint8))[rim].mean())
     return float(np.clip(float(chance[mask].mean()) * np.sqrt(max(outline, 0.0)), 0.0, 1.0))
+
+
+def _gum(gum: FloatImage, tooth: FloatImage) -> NDArray[np.bool_]:
+    """(h, w) gum at the size of ``tooth``, the photo's, where no tooth is likelier."""
+    large = cv2.resize(gum, (tooth.shape[1], tooth.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return (large > 0.5) & (tooth <= 0.5)
 
 
 class Segmenter:
@@ -123,4 +131,5 @@ class Segmenter:
             enlarged.astype(np.float16),
             {i: maps.kind[:, masks[i]].mean(axis=1) for i in ids},
             ToothMaps.of(maps, chance),
+            _gum(maps.gum, enlarged.astype(np.float32)) if self.runtime.knows_gum else None,
         )

@@ -49,7 +49,7 @@ class SamEngine:
             MissingComponentError: transformers or the weights are not installed.
             BadInputError: the file holds no SAM.
         """
-        return cls(load_model(weights or _smallest()), several)
+        return cls(load_model(weights or smallest_installed()), several)
 
     def prepare(self, pixels: NDArray[np.uint8]) -> SamPhoto:
         """Encode one upright photo (h, w, 3) RGB; seconds on a CPU."""
@@ -63,8 +63,12 @@ class SamEngine:
         return SamPhoto(self, frame, embedding)
 
 
-def _smallest() -> Path:
-    """The first installed model."""
+def smallest_installed() -> Path:
+    """The weights of the smallest installed model.
+
+    Raises:
+        MissingComponentError: none is installed.
+    """
     for model in MODELS:
         if installed(model) is not None:
             return required_weights(model)
