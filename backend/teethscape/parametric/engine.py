@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from teethscape.dental.exif import focal_in_pixels
 from teethscape.dental.fdi import THIRD_MOLARS, jaw_of
 from teethscape.dental.request import MaskValues
-from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.fit import MODES, Evidence, RoughFit, fit_arches
@@ -47,14 +46,14 @@ class _Start:
     rough: RoughFit
 
 
-def number_labels(inputs: FitInputs, progress: Progress) -> Mapping[View, Mapping[int, int]]:
-    """FDI number of each label value per view, without the fit.
+def number_labels(inputs: FitInputs, progress: Progress) -> Numbered:
+    """Labels in FDI numbers, without the fit; drawn with the rough model where there is a sight.
 
     Raises:
         RefusedError: the teeth cannot be numbered with confidence.
     """
     progress.stage(Stage.NUMBER, 0.0)
-    return _start(inputs, load_prior(), progress).numbered.numbering
+    return _start(inputs, load_prior(), progress).numbered
 
 
 def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo, read_photo_folder
@@ -17,7 +18,6 @@ from teethscape.parametric.chirality import flip_gains, verdicts
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
 from teethscape.parametric.prior import load_prior
 from teethscape.pipeline.evidence import labels_of, run_network
-from teethscape.pipeline.mesh_stage import renumbered
 from teethscape.pipeline.segment_output import (
     SegmentedPhoto,
     as_given,
@@ -40,6 +40,7 @@ from teethscape.progress import Progress, Stage
 from teethscape.segmentation.clicks.pictures import Background
 
 if TYPE_CHECKING:
+    from teethscape.parametric.result import Numbered
     from teethscape.segmentation.recognition import PhotoRecognition
     from teethscape.segmentation.segmenter import Segmentation
 
@@ -77,14 +78,11 @@ def segment_folder(
     labels = labels_of(segmented, None)
     progress.stage(Stage.SEGMENT, 1.0)
     try:
-        numbering = numbers_of(found.photos, labels, jaws, progress)
+        masks = _masks(found.photos, labels, _numbered(found.photos, labels, jaws, progress))
     except RefusedError as refused:
         write_record(output, segmentation_record(found.entries({}), segmenter().runtime, (), refused))
         raise
-    teeth = [
-        SegmentedPhoto(found.slot(photo), photo, renumbered(labels.images[view], numbering[view]))
-        for view, photo in found.photos.items()
-    ]
+    teeth = [SegmentedPhoto(found.slot(photo), photo, masks[view]) for view, photo in found.photos.items()]
     record = _written(output, found, teeth, segmented)
     return {
         "output": str(output),
@@ -154,11 +152,16 @@ def _tested(teeth: Sequence[SegmentedPhoto]) -> dict[View, FlipVerdict]:
 def numbers_of(
     photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, progress: Progress
 ) -> Mapping[View, Mapping[int, int]]:
-    """FDI number of each instance.
+    """FDI number of each instance, whose outlines stay as they are.
 
     Raises:
         RefusedError: the teeth cannot be numbered with confidence.
     """
+    return _numbered(photos, replace(labels, maps=None), jaws, progress).numbering
+
+
+def _numbered(photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, progress: Progress) -> Numbered:
+    """Labels with FDI numbers, drawn with the numbering's rough teeth where the network's maps are known."""
     from teethscape.parametric.engine import number_labels
 
     inputs = FitInputs(
@@ -168,7 +171,18 @@ def numbers_of(
         jaw_hint=labels.jaw_of,
         kind_hint=labels.kind_of,
         jaws=jaws,
+        sight=labels.maps,
     )
-    numbering = number_labels(inputs, progress)
+    numbered = number_labels(inputs, progress)
     progress.stage(Stage.NUMBER, 1.0)
-    return numbering
+    return numbered
+
+
+def _masks(photos: Mapping[View, Photo], labels: Labels, numbered: Numbered) -> dict[View, NDArray[np.uint8]]:
+    """(h, w) FDI numbers per photo, of its size."""
+    if labels.maps is None:
+        return {view: image.astype(np.uint8) for view, image in numbered.labels.items()}
+    return {
+        view: labels.maps[view].at_photo(image, photos[view].size).astype(np.uint8)
+        for view, image in numbered.labels.items()
+    }
