@@ -130,7 +130,8 @@ def _views(s: Summary) -> str:
         if "sets" in own:
             seen = f"views {own['views_right']} and upside-down {own['ways_right']} of {own['photos']} photos"
             sides = f"mirrored sides {own['mirrored_sides_told']} of {own['mirrored_sides']}"
-            parts.append(f"{name}: {own['sets']} sets, {seen}, {sides}, falsely {own['falsely_told']}")
+            shown = f"{name}, trained on" if name == "case-c" else name
+            parts.append(f"{shown}: {own['sets']} sets, {seen}, {sides}, falsely {own['falsely_told']}")
     flips = s["flips told by the fit"]
     told = ", ".join(f"{count} {word}" for word, count in flips.items() if word != "tested")
     return " · ".join([*parts, f"flips told by the fit of numbered labels: {told} of {flips['tested']}"])
