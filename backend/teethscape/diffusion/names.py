@@ -12,20 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
-#: Tables of the noise schedule; we compute them.
-SCHEDULE = frozenset({
-    "betas", "alphas", "alphas_cumprod", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod",
-    "posterior_variance", "posterior_log_variance_clipped",
-})  # fmt: skip
+from teethscape.weights.tensor_table import SCHEDULE, TEXT
+
 _CLIP = "clip_image_encoder.model."
-#: What is left of CLIP's text side; nothing uses it.
-TEXT = frozenset(
-    _CLIP + name
-    for name in (
-        "positional_embedding", "text_projection", "logit_scale", "token_embedding.weight",
-        "ln_final.weight", "ln_final.bias",
-    )
-)  # fmt: skip
 #: Names that a checkpoint may lack and that are not loaded.
 UNUSED = SCHEDULE | TEXT
 
