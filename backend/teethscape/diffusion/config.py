@@ -86,8 +86,9 @@ class NetworkConfig:
 
 #: The published sizes.
 OFFICIAL = NetworkConfig()
-#: Sizes for tests and for trying the training on a CPU; it draws nothing of use.
+#: Sizes to try sampling and training with on a CPU; such a network draws nothing of use.
 TINY = NetworkConfig(
-    image_size=128, volume_channels=(8, 16, 24, 32), unet_channels=(32, 32, 64, 64), heads=4,
-    vae_channels=(32, 32, 64, 64), clip_width=64, clip_layers=2, clip_heads=1,
+    image_size=64, grid=8, depth_samples=8, volume_channels=(8, 8, 16, 16), unet_channels=(32, 32, 64, 64),
+    heads=2, vae_channels=(32, 32, 32, 32), token_width=32, time_width=32, clip_width=32, clip_layers=1,
+    clip_heads=1,
 )  # fmt: skip

@@ -12,24 +12,12 @@ from teethscape.diffusion.condition import LATENTS, Condition, view_tokens
 from teethscape.diffusion.config import LATENT_SCALE
 from teethscape.diffusion.embeddings import sinusoid
 from teethscape.diffusion.geometry import frustum_points, gathered, sampled
+from teethscape.diffusion.memory import Chunking
 from teethscape.diffusion.networks import TeethDreamer
 from teethscape.diffusion.volumes import DomainVolume, by_width, stacked
 
 #: Published strength of the condition.
 GUIDANCE = 2.0
-
-
-@dataclass(frozen=True)
-class Chunking:
-    """How much is worked on at once.
-
-    Attributes:
-        views: pictures (a view in one domain) per call of the UNet.
-        together: both halves of the guidance in one call.
-    """
-
-    views: int = 4
-    together: bool = True
 
 
 class Denoiser:

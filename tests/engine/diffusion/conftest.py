@@ -55,10 +55,11 @@ def tiny(tiny_file):
     """The tiny network in float32."""
     from safetensors.torch import load_file
 
-    from teethscape.diffusion.config import TINY
     from teethscape.diffusion.networks import TeethDreamer, load
 
-    network = TeethDreamer.empty(TINY)
+    from .sizes import FIXTURE
+
+    network = TeethDreamer.empty(FIXTURE)
     state = {name: tensor.float() for name, tensor in load_file(tiny_file).items()}
     report = load(network, state)
     assert not report.missing
@@ -74,3 +75,21 @@ def agree():
         torch.testing.assert_close(found.float(), wanted.float(), atol=tolerance, rtol=0)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def small_file(tmp_path_factory) -> Path:
+    """Random weights of the smallest sizes, as a file of ours; every layer does something."""
+    from teethscape.diffusion.config import TINY
+    from teethscape.diffusion.start import fresh
+    from teethscape.diffusion.weights_file import write_network
+
+    torch.manual_seed(5)
+    network = fresh(TINY)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.05)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    write_network(path, TINY, network.state_dict(), half=False)
+    return path

@@ -13,9 +13,11 @@ from teethscape.diffusion.condition import (
     photo_tokens,
     view_tokens,
 )  # fmt: skip
-from teethscape.diffusion.config import LATENT_SCALE, TINY
+from teethscape.diffusion.config import LATENT_SCALE
 from teethscape.diffusion.denoiser import GUIDANCE, Denoiser
 from teethscape.diffusion.geometry import ViewCameras, frustum_points, gathered, sampled
+
+from .sizes import FIXTURE
 
 _CAPTURES = {
     "cap_unet_time_embed": "time_embedding",
@@ -92,8 +94,8 @@ def test_parity_f03_volumes(tiny, denoiser, f03, agree):
     colours = f03["x_noisy"][:, :8]
     features = denoiser.encoded_views(tiny.spatial_volume, colours, time, f03["v_embed"][:, :8])
     agree(features[:2][None], f03["encoder_out_views01"])
-    projections = ViewCameras(f03["poses"], f03["Ks"]).of_latents(TINY)
-    voxels = gathered(features, projections[0], TINY).reshape(1, 128, 32, 32, 32)
+    projections = ViewCameras(f03["poses"], f03["Ks"]).of_latents(FIXTURE)
+    voxels = gathered(features, projections[0], FIXTURE).reshape(1, 128, 32, 32, 32)
     agree(voxels[:, :32, ::4, ::4, ::4], f03["unproj_feats_sub4"])
     for domain, name in enumerate(("spatial", "normal")):
         volume = denoiser.domain_volume(f03["x_noisy"][:, 8 * domain :][:, :8], time, domain)
@@ -108,9 +110,9 @@ def test_parity_f03_frustums_and_tokens(tiny, denoiser, f03, agree):
     time = denoiser.embedded_time(f03["t"]).repeat(2, 1)
     volume = denoiser.volume(f03["x_noisy"], denoiser.embedded_time(f03["t"])).repeat(2, 1, 1, 1, 1)
     index = f03["target_index"][0]
-    projections = ViewCameras(f03["poses"], f03["Ks"]).of_latents(TINY)[0, index]
-    points, _ = frustum_points(projections, TINY)
-    agree(sampled(volume, points, TINY)[:, :, ::8, ::2, ::2], f03["frustum_in_sub"])
+    projections = ViewCameras(f03["poses"], f03["Ks"]).of_latents(FIXTURE)[0, index]
+    points, _ = frustum_points(projections, FIXTURE)
+    agree(sampled(volume, points, FIXTURE)[:, :, ::8, ::2, ::2], f03["frustum_in_sub"])
     case = torch.zeros_like(index)
     for domain, name in enumerate(("colour", "normal")):
         places = torch.stack([case, index + 8 * domain], 1)

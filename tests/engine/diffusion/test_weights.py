@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from teethscape.diffusion.condition import photos_matter
-from teethscape.diffusion.config import OFFICIAL, TINY, NetworkConfig
+from teethscape.diffusion.config import OFFICIAL, NetworkConfig
 from teethscape.diffusion.names import UNUSED, place_of
 from teethscape.diffusion.networks import TeethDreamer, load
 from teethscape.diffusion.start import adapted, clip_tensors, fresh, from_zero123
@@ -17,6 +17,8 @@ from teethscape.diffusion.weights_file import CONFIG_NOTE, read_network, state_o
 from teethscape.errors import BadInputError, MissingComponentError
 from teethscape.weights import store
 from teethscape.weights.tensor_table import SCHEDULE, clip, teethdreamer
+
+from .sizes import FIXTURE
 
 
 def test_all_1817_published_names_load_at_full_size():
@@ -32,20 +34,20 @@ def test_all_1817_published_names_load_at_full_size():
 
 
 def test_what_is_written_is_what_was_read(tiny, tiny_file, tmp_path):
-    write_network(tmp_path / "a.safetensors", TINY, tiny.state_dict(), half=True)
+    write_network(tmp_path / "a.safetensors", FIXTURE, tiny.state_dict(), half=True)
     found, wanted = load_file(tmp_path / "a.safetensors"), load_file(tiny_file)
     names = [name for name in wanted if name not in UNUSED]
     assert set(found) == {*names, *SCHEDULE}
     assert all(torch.equal(found[name], wanted[name]) for name in names)
     again = read_network(tmp_path / "a.safetensors")
-    assert again.config == TINY
+    assert again.config == FIXTURE
     assert torch.equal(again.cc_projection.weight, wanted["cc_projection.weight"])
 
 
 def test_a_network_with_a_tensor_too_few_is_refused(tiny, tmp_path):
     state = state_of(tiny.state_dict())
     del state["time_embed.0.weight"]
-    save_file(state, tmp_path / "a.safetensors", {CONFIG_NOTE: json.dumps(TINY.to_json())})
+    save_file(state, tmp_path / "a.safetensors", {CONFIG_NOTE: json.dumps(FIXTURE.to_json())})
     with pytest.raises(BadInputError, match=r"1 missing \(time_embed.0.weight\)"):
         read_network(tmp_path / "a.safetensors")
     save_file(state, tmp_path / "b.safetensors")  # without a note it must be the published network
@@ -65,7 +67,7 @@ def test_weights_that_are_not_there(monkeypatch, tmp_path):
 
 
 def test_sizes_survive_the_notes():
-    assert NetworkConfig.from_json(json.loads(json.dumps(TINY.to_json()))) == TINY
+    assert NetworkConfig.from_json(json.loads(json.dumps(FIXTURE.to_json()))) == FIXTURE
     with pytest.raises(BadInputError):
         NetworkConfig.from_json({"unknown": 3})
 
@@ -94,7 +96,7 @@ def test_zero123_starts_a_training_with_its_channels_fitted(tiny, zero123_state,
     save_file(zero123_state, tmp_path / "z.safetensors")
     save_file({n: t.contiguous() for n, t in _clip_state(tiny).items()}, tmp_path / "c.safetensors")
     torch.manual_seed(0)
-    network = from_zero123(TINY, tmp_path / "z.safetensors", tmp_path / "c.safetensors")
+    network = from_zero123(FIXTURE, tmp_path / "z.safetensors", tmp_path / "c.safetensors")
     weight = network.unet.body.conv_in.weight
     assert torch.equal(weight[:, :4], tiny.unet.body.conv_in.weight[:, :4])
     assert not weight[:, 4:].any()
@@ -126,11 +128,11 @@ def test_a_foreign_start_is_refused(tiny, zero123_state, tmp_path):
     save_file(zero123_state, tmp_path / "z.safetensors")
     save_file({n: t.contiguous() for n, t in _clip_state(tiny).items()}, tmp_path / "c.safetensors")
     with pytest.raises(BadInputError, match="fit nowhere"):
-        from_zero123(TINY, tmp_path / "z.safetensors", tmp_path / "c.safetensors")
+        from_zero123(FIXTURE, tmp_path / "z.safetensors", tmp_path / "c.safetensors")
 
 
 def test_without_a_start_tokens_pass_through(tiny):
-    network = fresh(TINY)
+    network = fresh(FIXTURE)
     assert torch.equal(network.cc_projection.weight[:, :768], torch.eye(768))
     assert adapted(network, {"model.diffusion_model.input_blocks.0.0.weight": torch.ones(32, 8, 3, 3),
                              "cc_projection.weight": torch.ones(768, 772)})  # fmt: skip
