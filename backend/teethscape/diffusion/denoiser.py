@@ -84,18 +84,6 @@ class Denoiser:
         views = self.condition.views[case, picture].to(self._dtype)
         return by_width(self.network.volume_frustum(sampled(volume, points, config), time, views))
 
-    def noise(self, latents: Tensor, times: Tensor, places: Tensor, shared: Shared) -> Tensor:
-        """(n, 4, h, w) what the network takes for noise, with the condition.
-
-        Args:
-            latents: (n, 4, h, w) one noisy view per row.
-            times: (n,) of each row.
-            places: (n, 2) case and picture of each row.
-            shared: volume and embedded time of all cases.
-        """
-        x, tokens, volumes = self.inputs(latents, places, shared)
-        return self.network.unet(x, times, tokens, volumes)
-
     def inputs(
         self, latents: Tensor, places: Tensor, shared: Shared
     ) -> tuple[Tensor, Tensor, dict[int, Tensor]]:

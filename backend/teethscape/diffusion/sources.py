@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from teethscape.dataset.farm.layout import jaw_in
 from teethscape.dental.case import CaseFolder, read_record
 from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.masks import read_label_image
@@ -64,12 +65,6 @@ def read_source(path: Path, jaws: Jaws, backdrop: Backdrop, progress: Progress) 
             "Make them with: teethscape segment PHOTOS --output DIR --pictures",
         )
     return found
-
-
-def jaw_in(name: str) -> Jaw | None:
-    """The jaw that a folder's name tells; None when it tells none, or both."""
-    told = [jaw for jaw in Jaw if jaw.value in name.lower()]
-    return told[0] if len(told) == 1 else None
 
 
 def _of_folder(folder: Path, jaws: Jaws, backdrop: Backdrop, progress: Progress) -> JawPhotos | None:

@@ -20,7 +20,7 @@ from teethscape.diffusion.generate import GenerateRequest, generate
 from teethscape.diffusion.memory import LADDER, Chunking, MemoryMode, choose, peaks
 from teethscape.diffusion.painter import Painter, Recipe, Watching
 from teethscape.diffusion.pictures import MONTAGE_ENDING, Backdrop
-from teethscape.diffusion.sources import jaw_in, read_source
+from teethscape.diffusion.sources import read_source
 from teethscape.diffusion.weights_file import read_network
 from teethscape.errors import BadInputError, CancelledError, ExitCode, ResourceError
 from teethscape.progress import NoProgress
@@ -121,8 +121,6 @@ def test_folders_that_are_no_jaws_are_left_out(pictures):
     assert [j.jaw for j in read_source(pictures / "p_lower", Jaws.BOTH, Backdrop.AS_GIVEN, told)] == [
         Jaw.LOWER
     ]
-    assert jaw_in("UPPER_1") is Jaw.UPPER
-    assert jaw_in("upper_lower") is None
     with pytest.raises(BadInputError, match="no masked photos"):
         read_source(pictures / "p_lower", Jaws.UPPER, Backdrop.AS_GIVEN, told)
 

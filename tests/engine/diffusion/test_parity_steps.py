@@ -66,7 +66,7 @@ def test_parity_f06_schedule(arrays, agree):
     f06 = arrays("f06_schedules")
     for name, table in buffers().items():
         agree(table, f06[name])
-    for count in (200, 50, 4):
+    for count in sorted({int(name[1:].split("_")[0]) for name in f06 if name[1].isdigit()}):
         tables = Steps(count).tables()
         assert tables.times.tolist() == f06[f"s{count}_timesteps"].tolist()
         agree(tables.left, f06[f"s{count}_ddim_alphas"])
@@ -83,7 +83,8 @@ def test_parity_f07_whole_sampling(tiny, arrays, agree, chunking):
     cameras = ViewCameras(f07["poses"], f07["K128"])
     views = flagged(f07["da"], f07["de"], f07["dz"])
     denoiser = Denoiser(tiny, Condition(f07["clip_embed"], f07["x_input"], views, cameras))
-    steps, latents = Steps(4), f07["x_T"]
+    steps, latents = Steps(len(f07["timesteps"])), f07["x_T"]
+    assert steps.times[::-1] == f07["timesteps"].tolist()
     fresh = [*f07["noise_per_step"], None]
     for number, time in enumerate(steps.times):
         noise = denoiser.guided(latents, time, chunking)
@@ -120,4 +121,4 @@ def test_parity_f12_montage(arrays):
     f12 = arrays("f12_save_montage")
     found = montage(f12["x_sample"][0].numpy())
     assert np.array_equal(found, f12["montage_uint8"].numpy())
-    assert f12["file_name"] == f"1832_upper{MONTAGE_ENDING}"
+    assert f12["file_name"].endswith(f"_upper{MONTAGE_ENDING}")
