@@ -107,6 +107,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings(
         options.steps, options.batch, options.accumulate, options.rate,
         "no" if options.precision == "fp32" else options.precision,
-        options.checkpointing, options.ema, options.clip_gradients, options.hide_conditions, options.train_unet,
+        options.checkpointing, options.ema, options.clip_gradients, options.hide_conditions,
+        options.train_unet,
         1.0 if options.background == "white" else 0.0, options.seed, options.tiny,
     )  # fmt: skip

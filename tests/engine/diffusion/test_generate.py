@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from teethscape import cli
+from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.request import Device
 from teethscape.dental.views import View
@@ -109,6 +110,42 @@ def test_the_published_example_shows_the_order(shared):
                 for mirrored in (False, True)
             }
             assert min(distance, key=distance.get) == (wanted, False)
+
+
+@pytest.fixture
+def case(tmp_path):
+    """A case folder with photos and FDI masks."""
+    folder = CaseFolder(tmp_path / "case 1")
+    for view, (pixels, labels) in _photos().items():
+        for path, image in ((folder.photo(view), pixels), (folder.mask(view), labels.astype(np.uint8))):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path)
+    request = {"engine": "parametric", "jaws": "both", "seed": 0, "mask_values": "fdi", "known_lengths": []}
+    empty = {
+        "photos": {},
+        "cameras": {},
+        "metrics": {},
+        "teeth": [],
+        "notices": [],
+        "versions": {"teethscape": "0"},
+    }
+    folder.write_record({"status": "running", "scale": None, "request": request, **empty})
+    return folder
+
+
+def test_a_case_gives_the_pictures_that_its_masks_cut_out(case, pictures):
+    wanted = read_source(pictures, Jaws.BOTH, Backdrop.AS_GIVEN, NoProgress())
+    found = read_source(case.root, Jaws.BOTH, Backdrop.AS_GIVEN, NoProgress())
+    by_jaw = {jaw.jaw: jaw for jaw in found}
+    assert {jaw.name for jaw in found} == {"case 1_upper", "case 1_lower"}
+    for jaw in wanted:
+        for one, two in zip(jaw.pictures, by_jaw[jaw.jaw].pictures, strict=True):
+            assert np.array_equal(np.asarray(one), np.asarray(two))
+    white = read_source(case.root, Jaws.UPPER, Backdrop.WHITE, NoProgress())[0]
+    assert white.pictures[0].mode == "RGBA"
+    case.mask(View.ANTERIOR).unlink()
+    with pytest.raises(BadInputError, match="does not exist"):
+        read_source(case.root, Jaws.UPPER, Backdrop.AS_GIVEN, NoProgress())
 
 
 def test_folders_that_are_no_jaws_are_left_out(pictures):
@@ -273,3 +310,15 @@ def test_white_puts_white_behind_black_pictures(pictures):
 
     assert network_input(jaw.pictures[0], 64)[0, 0].tolist() == [1.0, 1.0, 1.0]
     assert network_input(jaw.pictures[0], 64, white=False)[0, 0].tolist() == [-1.0, -1.0, -1.0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics processor and xformers")
+def test_parity_of_xformers_with_pytorch(jaw, weights):
+    pytest.importorskip("xformers", reason="needs xformers")
+    card = Card(torch.device("cuda"), torch.float16)
+    fast = Painter(read_network(weights), card, 0)
+    assert fast.attention == "xformers"
+    plain = Painter(read_network(weights), card, 0)
+    plain.network.unet.body.disable_xformers_memory_efficient_attention()
+    views = [one.paint(jaw, Recipe(steps=2), Watching(NoProgress())) for one in (fast, plain)]
+    np.testing.assert_allclose(*views, atol=2e-2)
