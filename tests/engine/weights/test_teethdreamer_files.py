@@ -13,7 +13,11 @@ import zipfile
 import pytest
 
 from teethscape import cli
-from teethscape.errors import ExitCode
+from teethscape.errors import BadInputError, ExitCode
+from teethscape.progress import NoProgress
+from teethscape.weights import store
+from teethscape.weights.install import import_path, verify
+from teethscape.weights.layout import Layout, groups_of, recognise
 from teethscape.weights.open_file import open_weights
 from teethscape.weights.tensor_table import TEXT, clip, compare, table_of, teethdreamer, zero123
 from teethscape.weights.tensors import TensorInfo
@@ -41,6 +45,7 @@ def test_the_tables_tell_the_networks_apart():
     for table in (teethdreamer(), zero123(), clip()):
         assert table_of(_infos(table.shapes)) is table
         assert compare(_infos(table.shapes), table).words() == []
+        assert recognise(_infos(table.shapes)) == table.model  # the digests say the same
     assert table_of(_infos({"w": (3,)})) is None
 
 
@@ -68,6 +73,7 @@ def cut_table(monkeypatch):
     short = tensor_table.Table(
         "teethdreamer", {n: teethdreamer().shapes[n] for n in names}, frozenset({"betas"})
     )
+    zero123(), clip()  # these are told from the whole table, once
     monkeypatch.setattr(tensor_table, "teethdreamer", lambda: short)
     return short
 
@@ -166,3 +172,20 @@ class _Visual(torch.nn.Module):
 
     def forward(self, x):
         return self.visual(x)
+
+
+def test_an_imported_checkpoint_is_installed_in_half_precision(tmp_path, state, cut_table, monkeypatch):
+    library = pytest.importorskip("safetensors.torch", reason="needs safetensors")
+    layout = {"teethdreamer": Layout(groups_of(_infos(cut_table.shapes)), True, "cut")}
+    monkeypatch.setattr("teethscape.weights.install.layouts", lambda: layout)
+    monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path / "models"))
+    torch.save({"state_dict": state, "loops": {"epoch": 1}}, tmp_path / "TeethDreamer.ckpt")
+    import_path(tmp_path / "TeethDreamer.ckpt", "teethdreamer", NoProgress())
+    written = library.load_file(store.weights_path("teethdreamer"))
+    assert written["time_embed.0.weight"].dtype is torch.float16
+    assert written["betas"].dtype is torch.float32
+    assert verify([], NoProgress())[0].ok
+    del state["time_embed.0.bias"]
+    torch.save({"state_dict": state}, tmp_path / "b.ckpt")
+    with pytest.raises(BadInputError, match=r"\(time_embed.0.bias\) missing"):
+        import_path(tmp_path / "b.ckpt", "teethdreamer", NoProgress())
