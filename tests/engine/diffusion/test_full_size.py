@@ -26,6 +26,7 @@ def _free_bytes():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @torch.no_grad()
 def test_one_step_of_the_published_sizes():
     """7 TFLOP: minutes on a CPU. All 1817 names load; the encoders stay empty, since nothing runs them."""
