@@ -29,8 +29,11 @@ def add_weights(commands: Any) -> None:
     verify.add_argument("models", nargs="*", metavar="MODEL", help="all that are installed when left out")
     convert = _add(parts, "convert", "write any checkpoint as safetensors, without running it")
     convert.add_argument("source", type=Path, metavar="FILE")
-    convert.add_argument("--output", type=Path, required=True, metavar="FILE.safetensors")
-    convert.add_argument("--half", action="store_true", help="store in half precision")
+    convert.add_argument("--output", type=Path, metavar="FILE.safetensors", help="default: beside FILE")
+    convert.add_argument(
+        *("--half",), action=argparse.BooleanOptionalAction,
+        help="store in half precision; so are TeethDreamer, zero123-xl and their CLIP by themselves",
+    )  # fmt: skip
     inspect = _add(parts, "inspect", "look into any checkpoint without running its code")
     inspect.add_argument("file", type=Path, metavar="FILE")
     inspect.add_argument("--tensors", action="store_true", help="a line for every tensor")
@@ -117,28 +120,12 @@ def _verify(options: argparse.Namespace) -> Result:
 
 def _convert(options: argparse.Namespace) -> Result:
     from teethscape.cli_progress import ConsoleProgress
-    from teethscape.progress import ToolStage
-    from teethscape.weights.convert import convert
-    from teethscape.weights.layout import recognise
-    from teethscape.weights.store import file_sha256
+    from teethscape.weights.convert_known import convert_any
 
-    progress = ConsoleProgress()
-    notes = {"source": options.source.name}
-    if options.source.is_file():
-        notes["source_sha256"] = file_sha256(options.source)
-    contents = convert(
-        options.source, options.output, notes, options.half,
-        lambda share: progress.stage(ToolStage.CONVERT, share, options.source.name),
-    )  # fmt: skip
-    print(f"{len(contents.tensors)} tensors in {options.output}", file=sys.stderr)
-    for name in contents.foreign:
-        print(f"Left out, because it is no tensor: {name}", file=sys.stderr)
-    return {
-        "written": str(options.output),
-        "tensors": len(contents.tensors),
-        "model": recognise(contents.tensors),
-        "left_out": list(contents.foreign),
-    }
+    done = convert_any(options.source, options.output, options.half, ConsoleProgress())
+    for line in done.lines():
+        print(line, file=sys.stderr)
+    return done.to_json()
 
 
 def _inspect(options: argparse.Namespace) -> Result:

@@ -101,8 +101,32 @@ _TOOL_TITLES = {
     ToolStage.PREPARE: "Preparing the photo",
     ToolStage.CLICK: "Drawing the mask",
 }
+
+
+class GenerateStage(str, Enum):
+    """What painting a jaw's views consists of; sampling takes nearly all of the time."""
+
+    LOAD = "load"
+    ENCODE = "encode"
+    SAMPLE = "sample"
+    DECODE = "decode"
+
+    __str__ = str.__str__
+
+    @property
+    def label(self) -> str:
+        """What the user interface shows while the stage runs."""
+        return _GENERATE_TITLES[self]
+
+
+_GENERATE_TITLES = {
+    GenerateStage.LOAD: "Loading the networks",
+    GenerateStage.ENCODE: "Reading the photos",
+    GenerateStage.SAMPLE: "Painting views",
+    GenerateStage.DECODE: "Developing views",
+}
 #: Any stage that a job may be in.
-AnyStage = Stage | DatasetStage | XrayStage | ToolStage
+AnyStage = Stage | DatasetStage | XrayStage | ToolStage | GenerateStage
 
 
 class Progress(Protocol):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from teethscape import protocol
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
-from teethscape.progress import AnyStage, DatasetStage, Stage, ToolStage, XrayStage
+from teethscape.progress import AnyStage, DatasetStage, GenerateStage, Stage, ToolStage, XrayStage
 
 if TYPE_CHECKING:
     from teethscape.pipeline.click_case import CaseClicker
@@ -34,7 +34,7 @@ def stage_spans() -> dict[AnyStage, tuple[float, float]]:
     seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
     whole = sum(seconds.get(stage.value, 0.0) for stage in Stage)
     spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys(
-        (*DatasetStage, *XrayStage, *ToolStage), (0.0, 1.0)
+        (*DatasetStage, *XrayStage, *ToolStage, *GenerateStage), (0.0, 1.0)
     )
     begin = 0.0
     for stage in Stage:
