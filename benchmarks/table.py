@@ -144,6 +144,7 @@ def _quality(s: Summary) -> str:
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("case_a_photos", "case-a, photos only", _case_a),
+    ("case_a_photos_damaged", "the same with a tenth of the teeth missed or merged by the network", _case_a),
     ("numbering", "numbering from shuffled ids", _numbering),
     ("dentition", "milk and mixed dentitions among permanent ones", _dentition),
     ("scale", "scale of case-a from known tooth widths", _scale),

@@ -17,6 +17,9 @@ from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, se
 
 #: Nats by which all photos must fit better with one of them flipped.
 _MARGIN = 10.0
+#: More for each tooth that other photos show too, but no longer once this one is flipped, because its twin
+#: is missing: its place and turn (six unknowns) then fit that photo alone.
+_FREED = 6.0
 _FLIP = np.array([-1.0, 1.0, 1.0])
 
 
@@ -29,7 +32,7 @@ def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> No
     if all(view.is_occlusal for view in settled.guess.views):
         return
     occlusal = [view for view in settled.guess.views if view.is_occlusal]
-    flipped = [view.title for view in occlusal if flip_gain(settled, outlines, view) > _MARGIN]
+    flipped = [v.title for v in occlusal if flip_gain(settled, outlines, v) > margin(settled.guess, v)]
     if flipped:
         raise RefusedError(
             "photo_mirrored",
@@ -37,6 +40,15 @@ def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> No
             "it may be mirrored, or its teeth were not found well.",
             "Flip it from left to right if it was taken through a mirror; otherwise give masks or retake it.",
         )
+
+
+def margin(guess: Guess, view: View) -> float:
+    """Nats that flipping a photo must gain before it counts as mirrored."""
+    fdi = guess.layout.prior.fdi
+    elsewhere = {fdi[t] for v, shown in guess.views.items() if v is not view for t in shown.tooth if t >= 0}
+    own = {fdi[t] for t in guess.views[view].tooth if t >= 0}
+    freed = [number for number in own & elsewhere if mirrored(number) not in elsewhere]
+    return _MARGIN + _FREED * len(freed)
 
 
 def flip_gain(settled: Settled, outlines: Mapping[View, Outline], view: View) -> float:
