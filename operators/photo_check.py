@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import bpy
 
-from ..backend.client import ClientError, JobState
+from ..backend.client import ClientError
 from ..backend.teethscape.protocol import Command
-from ..session import ticker
 from ..session.photo_check import check_request, slots_key, why_not
 from ..session.runtime import runtime
 from ..session.view_state import state
+from .follow import follow
 
 
 class TEETH_OT_check_photos(bpy.types.Operator):
@@ -38,17 +38,7 @@ class TEETH_OT_check_photos(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         state.checked = slots_key(settings)
-        if not bpy.app.background:
-            ticker.refresh()
-            ticker.start()
-            return {"FINISHED"}
-        view = current.reader.wait(current.check_job)
-        ticker.refresh()
-        if view.state is JobState.DONE:
-            return {"FINISHED"}
-        words = f"{view.problem.message} {view.problem.advice}" if view.problem else "Cancelled."
-        self.report({"ERROR"}, words)
-        return {"CANCELLED"}
+        return follow(self, current.reader, current.check_job)
 
 
 classes = (TEETH_OT_check_photos,)

@@ -12,10 +12,10 @@ from bpy.props import BoolProperty, StringProperty
 
 from ..backend.client import ClientError, JobState
 from ..backend.teethscape.protocol import Command
-from ..session import ticker
 from ..session.runtime import runtime
 from ..session.view_state import state
 from ..session.weights import model_by_id, weights_is_open, weights_request, why_not
+from .follow import follow, stop
 
 _DIALOG_PX = 460
 _DIALOG_LETTERS = 66
@@ -29,17 +29,7 @@ def _submit(operator: bpy.types.Operator, request: dict[str, Any]) -> set[str]:
     except ClientError as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
-    if not bpy.app.background:
-        ticker.refresh()
-        ticker.start()
-        return {"FINISHED"}
-    view = current.loader.wait(current.weights_job)
-    ticker.refresh()
-    if view.state is JobState.DONE:
-        return {"FINISHED"}
-    words = f"{view.problem.message} {view.problem.advice}" if view.problem else "Cancelled."
-    operator.report({"ERROR"}, words)
-    return {"CANCELLED"}
+    return follow(operator, current.loader, current.weights_job)
 
 
 class _WeightsOperator:
@@ -155,10 +145,7 @@ class TEETH_OT_cancel_weights(bpy.types.Operator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Ask the engine to stop."""
         current = runtime()
-        current.loader.cancel(current.weights_job)
-        ticker.refresh()
-        ticker.start()
-        return {"FINISHED"}
+        return stop(current.loader, current.weights_job)
 
 
 classes = (

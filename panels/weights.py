@@ -10,7 +10,7 @@ import bpy
 from ..backend.client import JobState, JobView
 from ..session.view_state import state
 from ..session.weights import why_not
-from .base import TeethPanel, clock, size_text, wrapped
+from .base import TeethPanel, draw_problem, draw_running, size_text, wrapped
 
 
 class TEETH_PT_weights(TeethPanel, bpy.types.Panel):
@@ -25,7 +25,7 @@ class TEETH_PT_weights(TeethPanel, bpy.types.Panel):
         """Draw the list or the running job."""
         view = state.weights
         if view is not None and not view.state.is_over:
-            _draw_running(self.layout, view)
+            draw_running(self.layout, view, "teeth.cancel_weights")
             return
         if view is not None:
             _draw_end(self.layout, context, view)
@@ -58,22 +58,11 @@ def _draw_model(layout: bpy.types.UILayout, context: bpy.types.Context, model: M
         row.operator("wm.url_open", text="By Hand", icon="URL").url = model["page"]
 
 
-def _draw_running(layout: bpy.types.UILayout, view: JobView) -> None:
-    layout.label(text=view.message or "Starting the engine")
-    layout.progress(text=f"{100 * view.overall:.0f} %", factor=view.overall)
-    row = layout.row()
-    row.label(text=clock(view.elapsed_s), icon="TIME")
-    row.operator("teeth.cancel_weights", icon="CANCEL")
-
-
 def _draw_end(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobView) -> None:
     if view.state is JobState.CANCELLED:
         wrapped(layout, context, "Cancelled. A download continues where it stopped.", "INFO")
     elif view.problem is not None:
-        box = layout.box()
-        wrapped(box, context, view.problem.message, "ERROR")
-        if view.problem.advice:
-            wrapped(box, context, view.problem.advice, "LIGHT")
+        draw_problem(layout.box(), context, view.problem)
     elif added := view.summary.get("added"):
         layout.label(text=f"Installed {', '.join(added)}", icon="CHECKMARK")
 
