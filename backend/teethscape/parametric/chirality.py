@@ -7,7 +7,7 @@ the numbered teeth of all photos are fitted together once as they are and once w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.start_cameras import focal_prior, start_from_fdi
 
 Labels = NDArray[np.int32]
-_FLIP = np.array([-1.0, 1.0, 1.0])
 _ROUNDS = 8
 #: What is tested: each photo, and the two buccal ones together, for one of them flipped is the other side.
 TESTED: tuple[tuple[View, ...], ...] = (
@@ -98,7 +97,7 @@ def _seen(image: Labels, camera: Camera, prior: ToothPrior, focal: float | None)
     for fdi in prior.fdi:
         twins[fdi] = mirrored(fdi)
     other = np.ascontiguousarray(twins[image[:, ::-1]])
-    return _Seen(_numbered(image, camera, prior, focal), _numbered(other, _mirrored(camera), prior, focal))
+    return _Seen(_numbered(image, camera, prior, focal), _numbered(other, camera.mirrored(), prior, focal))
 
 
 def _numbered(image: Labels, camera: Camera, prior: ToothPrior, focal: float | None) -> NumberedView:
@@ -106,15 +105,3 @@ def _numbered(image: Labels, camera: Camera, prior: ToothPrior, focal: float | N
     tooth = np.array([prior.fdi.index(int(i)) if int(i) in prior.fdi else -1 for i in found.ids], np.intp)
     spread = focal_prior(image.shape[1], image.shape[0], focal)
     return NumberedView(found, tooth, camera, spread, focal is not None)
-
-
-def _mirrored(camera: Camera) -> Camera:
-    """The camera that takes the mirror image of a mirrored world."""
-    principal = np.array([camera.width - 1 - camera.principal[0], camera.principal[1]])
-    return replace(
-        camera,
-        rotation=_FLIP[:, None] * camera.rotation * _FLIP,
-        translation=_FLIP * camera.translation,
-        pivot=_FLIP * camera.pivot,
-        principal=principal,
-    )

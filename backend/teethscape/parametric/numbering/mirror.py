@@ -10,7 +10,6 @@ import numpy as np
 from teethscape.dental.fdi import mirrored
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.outline import DIRECTIONS, Outline
 from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, settle
@@ -20,7 +19,6 @@ _MARGIN = 10.0
 #: More for each tooth that other photos show too, but no longer once this one is flipped, because its twin
 #: is missing: its place and turn (six unknowns) then fit that photo alone.
 _FREED = 6.0
-_FLIP = np.array([-1.0, 1.0, 1.0])
 
 
 def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> None:
@@ -75,17 +73,5 @@ def _flipped_guess(guess: Guess, view: View) -> Guess:
     """The guess with one view's numbers and camera reflected at the midline."""
     fdi, numbered = guess.layout.prior.fdi, guess.views[view]
     twin = np.array([fdi.index(mirrored(number)) for number in fdi] + [-1])
-    flipped = replace(numbered, tooth=twin[numbered.tooth], camera=_flipped_camera(numbered.camera))
+    flipped = replace(numbered, tooth=twin[numbered.tooth], camera=numbered.camera.mirrored())
     return replace(guess, views={**guess.views, view: flipped})
-
-
-def _flipped_camera(camera: Camera) -> Camera:
-    """The camera that takes the mirror image of a mirrored world."""
-    principal = np.array([camera.width - 1 - camera.principal[0], camera.principal[1]])
-    return replace(
-        camera,
-        rotation=_FLIP[:, None] * camera.rotation * _FLIP,
-        translation=_FLIP * camera.translation,
-        pivot=_FLIP * camera.pivot,
-        principal=principal,
-    )
