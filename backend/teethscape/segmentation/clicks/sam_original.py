@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.errors import BadInputError, MissingComponentError, UsageError
 from teethscape.segmentation.clicks.interface import ClickMask, Clicks
+from teethscape.segmentation.clicks.sam_common import asked, no_sam, sam_missing
 from teethscape.weights.layout import recognise
 from teethscape.weights.tensors import TensorInfo
 
@@ -58,18 +58,12 @@ class OriginalSamEngine:
             from safetensors.torch import load_file
             from segment_anything import sam_model_registry
         except ImportError as error:
-            raise MissingComponentError(
-                "sam_missing",
-                f"Clicks with SAM need PyTorch and transformers ({error.name} is missing).",
-                "Run in the engine's environment: python -m pip install torch transformers safetensors",
-            ) from error
+            raise sam_missing(error) from error
         tensors = load_file(weights)
         shapes = [TensorInfo(name, tuple(tensor.shape), "float32") for name, tensor in tensors.items()]
         found = recognise(shapes)
         if found not in _BUILDERS:
-            raise BadInputError(
-                "weights_differ", f"{weights.name} holds no SAM.", "Run: teethscape weights install sam-vit-b"
-            )
+            raise no_sam(weights)
         model = sam_model_registry[_BUILDERS[found]]()
         model.load_state_dict(tensors, strict=True)
         return cls(model.float().eval(), several)
@@ -92,12 +86,8 @@ class OriginalSamPhoto:
 
     def click(self, clicks: Clicks, previous: ClickMask | None = None) -> ClickMask:
         """The mask after the last click; see `PreparedPhoto.click`."""
-        if clicks.is_empty:
-            raise UsageError(
-                "no_click", "No click and no box says where the tooth is.", "Click on the tooth."
-            )
-        several = self._engine.several and len(clicks.points) <= 1 and clicks.box is None
-        before = None if previous is None or not self._engine.several else previous.state
+        clicks.require_any()
+        several, before = asked(self._engine.several, clicks, previous)
         masks, scores, low = self._predictor.predict(
             point_coords=np.array(clicks.points) if clicks.points else None,
             point_labels=np.array(clicks.labels, int) if clicks.points else None,
@@ -108,6 +98,4 @@ class OriginalSamPhoto:
         )
         best = int(np.argmax(scores))
         logits = np.asarray(masks[best], np.float32)
-        probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-        score = float(np.clip(float(scores[best]), 0.0, 1.0))
-        return ClickMask(logits > 0, probability.astype(np.float32), score, low[best][None])
+        return ClickMask.of_logits(logits, float(scores[best]), low[best][None])
