@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from teethscape.dental.masks import DECODE_ERRORS
 from teethscape.errors import BadInputError
 
 Floats = NDArray[np.float32]
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
 #: End of the name of a strip of views.
 MONTAGE_ENDING = "_cond_000_000_000_000.png"
 
@@ -42,7 +42,7 @@ def read_picture(path: Path, backdrop: Backdrop) -> Image.Image:
             picture = image.convert("RGBA" if "A" in image.getbands() or image.mode == "P" else "RGB")
     except FileNotFoundError:
         raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.") from None
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise BadInputError(
             "not_an_image", f"{path} is not a picture that can be read ({error}).", "Use PNG."
         ) from error

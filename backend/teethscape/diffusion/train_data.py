@@ -13,12 +13,12 @@ from PIL import Image
 
 from teethscape.dataset.farm.layout import INPUT, NORMAL, SPLITS, TARGET, VIEW_NAMES, jaw_in
 from teethscape.dataset.portable_pickle import load
+from teethscape.dental.masks import DECODE_ERRORS
 from teethscape.errors import BadInputError
 
 Floats = NDArray[np.float32]
 #: The views that are learned, of the sixteen that are rendered.
 VIEWS = range(8, 16)
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
 _ADVICE = "Render the set again with: teethscape dataset render"
 
 
@@ -134,7 +134,7 @@ def read_rgba(path: Path) -> Floats:
     try:
         with Image.open(path) as image:
             return (np.asarray(image.convert("RGBA"), np.float32) / 255).astype(np.float32)
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise BadInputError("training_data", f"{path} cannot be read ({error}).", _ADVICE) from error
 
 

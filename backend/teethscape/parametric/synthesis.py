@@ -71,17 +71,18 @@ def synthesised(
         RefusedError: a photo shows many tooth borders where the model has none.
     """
     best = _round(*start, sight)
+    drawn = _drawn(best, sight)
     for _ in range(ROUNDS):
-        drawn = _drawn(best, sight)
         fit = fit_again(Evidence(drawn, best.numbered.present, exif), best.fit, on_step)
         found = _round(fit, replace(best.numbered, labels=drawn), sight)
         if found.likelihood <= best.likelihood:
             break
         gain, best = found.likelihood - best.likelihood, found
+        drawn = _drawn(best, sight)
         if gain < _GAIN:
             break
     require_explained(best.expected, sight)
-    return best.fit, best.numbered, _drawn(best, sight)
+    return best.fit, best.numbered, drawn
 
 
 def require_explained(expected: Mapping[View, IntImage], sight: Mapping[View, Sight]) -> None:

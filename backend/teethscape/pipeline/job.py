@@ -25,7 +25,7 @@ from teethscape.pipeline.overlay_stage import write_overlays
 from teethscape.pipeline.photo_stage import identity, load_photos, save_photos
 from teethscape.pipeline.record import CaseRecord
 from teethscape.pipeline.runner import StageRunner
-from teethscape.pipeline.segment_stage import Labels, load_labels, save_labels
+from teethscape.pipeline.segment_stage import Labels, at_photos, load_labels, save_labels
 from teethscape.pipeline.view_order import order_photos
 from teethscape.progress import Progress, Stage
 
@@ -190,7 +190,7 @@ def _final_masks(
     """Label images and their numbers: those that the model helped to draw, else those that were fitted."""
     if labels.maps is None or not result.drawn:
         return labels.images, result.numbering
-    drawn = {v: labels.maps[v].at_photo(image, photos[v].size) for v, image in result.drawn.items()}
+    drawn = at_photos(labels.maps, result.drawn, photos)
     return drawn, {v: {int(n): int(n) for n in np.unique(image) if n} for v, image in drawn.items()}
 
 

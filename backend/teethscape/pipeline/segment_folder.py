@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo, read_photo_folder
@@ -34,7 +33,7 @@ from teethscape.pipeline.segment_record import (
     tooth_records,
     write_record,
 )
-from teethscape.pipeline.segment_stage import Labels
+from teethscape.pipeline.segment_stage import Labels, at_photos
 from teethscape.pipeline.view_order import arranged, recognise, segmenter
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.clicks.pictures import Background
@@ -68,21 +67,14 @@ def segment_folder(
     """
     given = read_photo_folder(folder, jaws)
     progress.stage(Stage.PHOTOS, 1.0)
-    seen = recognise(given, progress)
-    found = _Found(given, dict(zip(given, seen.photos, strict=True)), arranged(given, seen))
-    for photo in found.photos.values():
-        for notice in photo.notices:
-            progress.warn("photo", f"{photo.source.name}: {notice}")
-    progress.stage(Stage.RECOGNISE, 1.0)
+    found = _found(given, progress)
     segmented = run_network(found.photos, progress)
-    labels = labels_of(segmented, None)
     progress.stage(Stage.SEGMENT, 1.0)
     try:
-        masks = _masks(found.photos, labels, _numbered(found.photos, labels, jaws, progress))
+        teeth = _teeth(found, segmented, jaws, progress)
     except RefusedError as refused:
         write_record(output, segmentation_record(found.entries({}), segmenter().runtime, (), refused))
         raise
-    teeth = [SegmentedPhoto(found.slot(photo), photo, masks[view]) for view, photo in found.photos.items()]
     record = _written(output, found, teeth, segmented)
     return {
         "output": str(output),
@@ -118,6 +110,30 @@ class _Found:
             )
             for view, photo in self.photos.items()
         }
+
+
+def _found(given: Mapping[View, Photo], progress: Progress) -> _Found:
+    """What is recognised of the photos; what was changed or is wrong is told."""
+    seen = recognise(given, progress)
+    found = _Found(given, dict(zip(given, seen.photos, strict=True)), arranged(given, seen))
+    for photo in found.photos.values():
+        for notice in photo.notices:
+            progress.warn("photo", f"{photo.source.name}: {notice}")
+    progress.stage(Stage.RECOGNISE, 1.0)
+    return found
+
+
+def _teeth(
+    found: _Found, segmented: Mapping[View, Segmentation], jaws: Jaws, progress: Progress
+) -> list[SegmentedPhoto]:
+    """Every photo with its numbered teeth, drawn with the numbering's rough teeth."""
+    numbered = _numbered(found.photos, labels_of(segmented, None), jaws, progress)
+    maps = {view: one.maps for view, one in segmented.items()}
+    masks = at_photos(maps, numbered.labels, found.photos)
+    return [
+        SegmentedPhoto(found.slot(photo), photo, masks[view].astype(np.uint8))
+        for view, photo in found.photos.items()
+    ]
 
 
 def _written(
@@ -176,13 +192,3 @@ def _numbered(photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, progress
     numbered = number_labels(inputs, progress)
     progress.stage(Stage.NUMBER, 1.0)
     return numbered
-
-
-def _masks(photos: Mapping[View, Photo], labels: Labels, numbered: Numbered) -> dict[View, NDArray[np.uint8]]:
-    """(h, w) FDI numbers per photo, of its size."""
-    if labels.maps is None:
-        return {view: image.astype(np.uint8) for view, image in numbered.labels.items()}
-    return {
-        view: labels.maps[view].at_photo(image, photos[view].size).astype(np.uint8)
-        for view, image in numbered.labels.items()
-    }

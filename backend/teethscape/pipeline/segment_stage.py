@@ -16,6 +16,7 @@ from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import write_json, write_with
 from teethscape.dental.masks import read_label_image
+from teethscape.dental.photos import Photo
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
 from teethscape.segmentation.redraw import ToothMaps
@@ -43,6 +44,13 @@ class Labels:
     maps: Mapping[View, ToothMaps] | None = None
     source: str = "user"
     notices: tuple[str, ...] = field(default=())
+
+
+def at_photos(
+    maps: Mapping[View, ToothMaps], drawn: Mapping[View, NDArray[np.int32]], photos: Mapping[View, Photo]
+) -> dict[View, NDArray[np.int32]]:
+    """Labels that were drawn at the size of the network's maps, enlarged to their photos (h, w)."""
+    return {view: maps[view].at_photo(image, photos[view].size) for view, image in drawn.items()}
 
 
 def save_labels(case: CaseFolder, labels: Labels) -> list[Path]:

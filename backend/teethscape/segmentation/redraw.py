@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from teethscape.segmentation.instances import InstanceRules, clean_mask, flood
 from teethscape.segmentation.network import FloatImage, PixelMaps
+from teethscape.segmentation.region_graph import around
 
 ByteImage = NDArray[np.uint8]
 IntImage = NDArray[np.int32]
@@ -82,10 +83,11 @@ class ToothMaps:
         grown = flood(_chance(self.boundary), _chance(self.energy), mask, seeds)
         out = np.zeros_like(expected)
         for number in np.unique(grown[grown > 0]):
-            beyond = cv2.distanceTransform((expected != number).astype(np.uint8), cv2.DIST_L2, 5)
-            part = _largest((grown == number) & (beyond < _REACH * max(mask.shape)))
+            box = around((grown == number) | (expected == number))
+            beyond = cv2.distanceTransform((expected[box] != number).astype(np.uint8), cv2.DIST_L2, 5)
+            part = _largest((grown[box] == number) & (beyond < _REACH * max(mask.shape)))
             if part.sum() >= self._smallest:
-                out[part] = number
+                out[box][part] = number
         return out
 
     def at_photo(self, labels: IntImage, size: tuple[int, int]) -> IntImage:
@@ -113,11 +115,12 @@ class ToothMaps:
         """(h, w) middles of the model's teeth that the photo shows."""
         seeds = np.zeros_like(expected)
         for number in np.unique(expected[expected > 0]):
-            region = _largest(expected == number)
-            if region.sum() < _SLIVER * self._smallest or mask[region].mean() < _SHOWN:
+            box = around(expected == number)
+            region = _largest(expected[box] == number)
+            if region.sum() < _SLIVER * self._smallest or mask[box][region].mean() < _SHOWN:
                 continue
             inner = cv2.distanceTransform(np.pad(region.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-            seeds[(inner > _CORE * inner.max()) & mask] = number
+            seeds[box][(inner > _CORE * inner.max()) & mask[box]] = number
         return seeds
 
 
@@ -147,9 +150,15 @@ def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return parts == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else mask
 
 
-def _to_outline(labels: IntImage) -> FloatImage:
-    """(h, w) px to the nearest pixel whose right or lower neighbour has another label."""
+def outline(labels: IntImage) -> NDArray[np.bool_]:
+    """(h, w) pixels whose right or lower neighbour has another label."""
     edge = np.zeros(labels.shape, bool)
     edge[:, :-1] |= labels[:, 1:] != labels[:, :-1]
     edge[:-1] |= labels[1:] != labels[:-1]
+    return edge
+
+
+def _to_outline(labels: IntImage) -> FloatImage:
+    """(h, w) px to the nearest outline."""
+    edge = outline(labels)
     return cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)

@@ -65,7 +65,7 @@ def _kinds(kind: FloatImage, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return kind[:, mask].mean(axis=1).astype(np.float64)
 
 
-def _around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+def around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """The rows and columns of a mask with a margin wider than any neighbourhood that is looked at."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return (
@@ -76,7 +76,7 @@ def _around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 def _evidence(regions: IntImage, maps: PixelMaps, pair: tuple[int, int], rules: MergeRules) -> float:
     """Log-odds-like score that two touching regions are one tooth."""
-    box = _around((regions == pair[0]) | (regions == pair[1]))
+    box = around((regions == pair[0]) | (regions == pair[1]))
     a, b = regions[box] == pair[0], regions[box] == pair[1]
     kind = maps.kind[:, box[0], box[1]]
     strength = _ridge(maps.boundary[box], _grown(a) & _grown(b))
