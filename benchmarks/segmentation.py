@@ -1,34 +1,61 @@
-"""How well the segmentation network sees: Dice, outlines, tooth instances and jaws, per view.
+"""How well the teeth of a labelled case are found: Dice, outlines, instances, jaws and numbers, per view.
 
     python benchmarks/segmentation.py ../shared/cases/case-a --weights held_out.onnx
 
-Scores are taken on an 800 px grid.  Dice and instances leave out the zone where a photo shows teeth that
-nobody labelled.  ``bF1`` is the F1 of outlines (gum margin and tooth/tooth) within 2 px, instances count as
-found at IoU 0.5, and jaws are judged per pixel of the true teeth that some instance covers.
+Three times: as the network cuts them, as ``teethscape segment`` draws them after the numbering, and as
+``teethscape reconstruct`` draws them after the fit.  Scores are taken on an 800 px grid.  Dice and
+instances leave out the zone where a photo shows teeth that nobody labelled.  ``outline`` is the F1 of
+outlines (gum margin and tooth/tooth) within 2 px, instances count as found at IoU 0.5, and jaws are judged
+per pixel of the true teeth that some instance covers.  ``number`` is the share of the found whose FDI
+number is right; of the network, which tells no numbers, the share whose place in the quadrant is.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import time
-from dataclasses import asdict, dataclass
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
+from bench_common import CACHE, LOG, write_result
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from teethscape.dental.fdi import Jaw
+from teethscape.dental.case import CaseFolder
+from teethscape.dental.fdi import Jaw, Jaws
+from teethscape.dental.masks import read_label_image
+from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.views import View
-from teethscape.segmentation.recognition import recognise_views
+from teethscape.pipeline import evidence, segment_folder, view_order
+from teethscape.progress import NoProgress
+from teethscape.reconstruct import reconstruct
 from teethscape.segmentation.redraw import outline
 from teethscape.segmentation.segmenter import Segmentation, Segmenter
 from teethscape.segmentation.train_photos import TrainingPhoto, read_case
 
 GRID = 800
+
+
+@dataclass(frozen=True)
+class Found:
+    """Teeth found in one photo.
+
+    Attributes:
+        labels: (h, w) ids, any size.
+        upper: ids of the upper jaw.
+        is_right: whether an id is numbered like a true FDI number.
+    """
+
+    labels: NDArray[np.int32]
+    upper: list[int]
+    is_right: Callable[[int, int], bool]
 
 
 @dataclass(frozen=True)
@@ -38,11 +65,11 @@ class Score:
     dice: float
     outline: float
     instances: float
+    jaw: float
+    number: float
     hits: int
     predicted: int
     true: int
-    jaw: float
-    kind: float
 
 
 def _on_grid(labels: NDArray[np.int32] | NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -74,9 +101,9 @@ def _overlaps(found: NDArray[np.int32], truth: NDArray[np.int32]) -> tuple[NDArr
     return matrix, ids, teeth
 
 
-def score(found: Segmentation, photo: TrainingPhoto) -> Score:
+def score(found: Found, photo: TrainingPhoto) -> Score:
     """Scores of one photo against its labels."""
-    truth, labels = _on_grid(photo.teeth), _on_grid(found.instances)
+    truth, labels = _on_grid(photo.teeth), _on_grid(found.labels)
     ignore = (_on_grid(photo.ignore.astype(np.uint8)) > 0) & (truth == 0)
     for i in np.unique(labels[labels > 0]):
         if ignore[labels == i].mean() > 0.4:
@@ -87,29 +114,58 @@ def score(found: Segmentation, photo: TrainingPhoto) -> Score:
     rows, columns = linear_sum_assignment(-matrix)
     pairs = [(ids[r], fdi[c]) for r, c in zip(rows, columns, strict=True) if matrix[r, c] >= 0.5]
     covered = teeth & (labels > 0)
-    upper = np.isin(labels, [i for i, jaw in found.jaw_of.items() if jaw is Jaw.UPPER])
-    jaw = float((upper == (truth < 30))[covered].mean()) if covered.any() else 0.0
-    kinds = [int(np.argmax(found.kind_of[i])) + 1 == tooth % 10 for i, tooth in pairs]
+    jaw = float((np.isin(labels, found.upper) == (truth < 30))[covered].mean()) if covered.any() else 0.0
+    number = float(np.mean([found.is_right(i, tooth) for i, tooth in pairs] or [0]))
     f1 = 2 * len(pairs) / max(len(ids) + len(fdi), 1)
-    outline = _outline_f1(labels, truth, ignore)
-    return Score(float(dice), outline, f1, len(pairs), len(ids), len(fdi), jaw, float(np.mean(kinds or [0])))
+    edges = _outline_f1(labels, truth, ignore)
+    return Score(float(dice), edges, f1, jaw, number, len(pairs), len(ids), len(fdi))
 
 
-def _print(scores: dict[View, Score], seconds: float) -> None:
-    """A table on the terminal."""
-    print("view                 Dice   bF1@2  inst F1 (hit/found/true)   jaw   kind")
-    for view, s in scores.items():
-        count = f"{s.hits}/{s.predicted}/{s.true}"
-        shares = f"{s.dice:.3f}  {s.outline:.3f}  {s.instances:.3f} {count:>12}  {s.jaw:.3f}  {s.kind:.2f}"
-        print(f"{view.slug:20} {shares}")
-    names = ("dice", "outline", "instances", "jaw", "kind")
-    means = {name: float(np.mean([getattr(s, name) for s in scores.values()])) for name in names}
-    print(
-        "mean",
-        " ".join(f"{name} {value:.3f}" for name, value in means.items()),
-        f"CPU {seconds:.1f} s",
-        f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB",
-    )
+def _by_network(one: Segmentation) -> Found:
+    """As the network cuts them; it tells the place in the quadrant only."""
+    kind = {i: int(np.argmax(chances)) + 1 for i, chances in one.kind_of.items()}
+    upper = [i for i, jaw in one.jaw_of.items() if jaw is Jaw.UPPER]
+    return Found(one.instances, upper, lambda i, tooth: kind[i] == tooth % 10)
+
+
+def _by_numbers(path: Path) -> Found:
+    """A label image in FDI numbers."""
+    return Found(read_label_image(path), list(range(11, 29)), lambda i, tooth: i == tooth)
+
+
+@contextmanager
+def network(segmenter: Segmenter) -> Iterator[None]:
+    """Let the whole pipeline use a network."""
+    with ExitStack() as stack:
+        for module in (evidence, segment_folder, view_order):
+            stack.enter_context(patch.object(module, "segmenter", lambda: segmenter))
+        yield
+
+
+def all_found(case: Path, photos: list[TrainingPhoto], segmenter: Segmenter) -> dict[str, dict[View, Found]]:
+    """The teeth of a case by each of the three ways."""
+    seen = segmenter.segment_all({View(p.view): p.pixels for p in photos})
+    masks, fitted = CACHE / "segmentation-masks", CACHE / "segmentation-case"
+    for folder in (masks, fitted):
+        shutil.rmtree(folder, ignore_errors=True)
+    with network(segmenter):
+        segment_folder.segment_folder(case / "photos", masks, Jaws.BOTH, NoProgress())
+        reconstruct(ReconstructRequest(case / "photos", fitted), NoProgress())
+    final = CaseFolder(fitted)
+    return {
+        "network": {view: _by_network(one) for view, one in seen.items()},
+        "segment": {View(p.view): _by_numbers(masks / f"{p.view}.png") for p in photos},
+        "reconstruct": {View(p.view): _by_numbers(final.mask(View(p.view))) for p in photos},
+    }
+
+
+def summary_of(scores: Mapping[View, Score]) -> dict[str, Any]:
+    """Means over the photos; counts are added up."""
+    out: dict[str, Any] = {}
+    for field in fields(Score):
+        values = [getattr(one, field.name) for one in scores.values()]
+        out[field.name] = sum(values) if field.type == "int" else round(float(np.mean(values)), 4)
+    return out
 
 
 def main() -> None:
@@ -119,19 +175,16 @@ def main() -> None:
     )
     parser.add_argument("case", type=Path)
     parser.add_argument("--weights", type=Path, default=None)
-    parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     photos = read_case(options.case)
-    segmenter = Segmenter.load(options.weights)
-    start = time.process_time()
-    found = segmenter.segment_all({View(p.view): p.pixels for p in photos})
-    seconds = time.process_time() - start
-    scores = {View(p.view): score(found[View(p.view)], p) for p in photos}
-    _print(scores, seconds)
-    seen = recognise_views([p.pixels for p in photos], segmenter).photos
-    print("views:", " ".join(f"{p.view and p.view.slug}:{p.confidence:.2f}/{p.rotation}" for p in seen))
-    if options.json:
-        options.json.write_text(json.dumps({v.slug: asdict(s) for v, s in scores.items()}, indent=1))
+    rows, summary = [], {}
+    for way, found in all_found(options.case, photos, Segmenter.load(options.weights)).items():
+        scores = {View(p.view): score(found[View(p.view)], p) for p in photos}
+        rows += [{"way": way, "view": view.slug, **asdict(one)} for view, one in scores.items()]
+        summary[way] = summary_of(scores)
+        LOG.info("%s %s", way, summary[way])
+    write_result("segmentation", summary, rows)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ _OFFSETS = np.array(
 #: Points this close to the picture's edge are no outline, px.
 _BORDER = 3
 _NEIGHBOURS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+#: Label of pixels of which nobody knows whose they are; what borders on them is no outline.
+UNKNOWN = -3
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,9 @@ def _contour(owner: NDArray[np.int32], rim: NDArray[np.intp], other: NDArray[np.
 
 
 def outline(owner: NDArray[np.int32]) -> Contour:
-    """Outline of every label (>= 0) of a label image; -1 is background."""
+    """Outline of every label (>= 0) of a label image; -1 is background, ``UNKNOWN`` may be anything."""
     rim, other, _ = _rim_pixels(owner)
-    inner = _inner(rim, owner.shape)
+    inner = _inner(rim, owner.shape) & (other != UNKNOWN)
     return _contour(owner, rim[inner], other[inner])
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from teethscape.dental.exif import focal_in_pixels
 from teethscape.dental.fdi import THIRD_MOLARS, jaw_of
 from teethscape.dental.request import MaskValues
+from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.fit import MODES, Evidence, RoughFit, fit_arches
@@ -21,7 +22,7 @@ from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
 from teethscape.parametric.start_cameras import start_from_fdi
-from teethscape.parametric.synthesis import STEPS, drawn_by_numbering, synthesised
+from teethscape.parametric.synthesis import STEPS, doubted, drawn_by_numbering, synthesised
 from teethscape.progress import Progress, Stage
 
 
@@ -40,10 +41,17 @@ def _focal_of_labels(photo: PhotoGeometry, labels: NDArray[np.int32]) -> float |
 
 @dataclass(frozen=True)
 class _Start:
-    """Numbered labels with what is known of cameras and teeth before the fit."""
+    """Numbered labels with what is known of cameras and teeth before the fit.
+
+    Attributes:
+        numbered: the labels.
+        rough: cameras and teeth.
+        labels: what the first fit believes, of the same sizes.
+    """
 
     numbered: Numbered
     rough: RoughFit
+    labels: Mapping[View, NDArray[np.int32]]
 
 
 def number_labels(inputs: FitInputs, progress: Progress) -> Numbered:
@@ -80,7 +88,7 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
 
     numbered = start.numbered
     exif = {view: _focal_of_labels(inputs.photos[view], image) for view, image in numbered.labels.items()}
-    evidence = Evidence(numbered.labels, numbered.present, exif)
+    evidence = Evidence(start.labels, numbered.present, exif)
     fit = fit_arches(evidence, start.rough, on_step)
     if inputs.sight is None:
         return build_result(inputs, fit, numbered)
@@ -134,10 +142,11 @@ def _from_instances(inputs: FitInputs, prior: ToothPrior, progress: Progress) ->
     numbered = Numbered(labels, found.present, found.fdi, found.margin, found.notices)
     if inputs.sight is not None:
         rough = Arch(found.prior, found.state)
-        numbered = drawn_by_numbering(numbered, rough, found.cameras, inputs.sight)
+        numbered = drawn_by_numbering(numbered, inputs.labels, rough, found.cameras, inputs.sight)
+        labels = doubted(numbered, inputs.labels)
     # Only cameras and bite are kept: started from the mean teeth the fit ends nearer to the truth.
     state = replace(ArchState.mean(len(prior.fdi), MODES), bite=found.state.bite)
-    return _Start(_checked(numbered), RoughFit(found.prior, found.cameras, state))
+    return _Start(_checked(numbered), RoughFit(found.prior, found.cameras, state), labels)
 
 
 def _from_fdi(inputs: FitInputs, prior: ToothPrior) -> _Start:
@@ -156,7 +165,7 @@ def _from_fdi(inputs: FitInputs, prior: ToothPrior) -> _Start:
     numbered = _checked(Numbered(labels, present, numbering, {}, tuple(notices)))
     exif = {view: focal_px(photo) for view, photo in inputs.photos.items()}
     cameras = start_from_fdi(labels, prior, exif)
-    return _Start(numbered, RoughFit(prior, cameras, ArchState.mean(len(prior.fdi), MODES)))
+    return _Start(numbered, RoughFit(prior, cameras, ArchState.mean(len(prior.fdi), MODES)), labels)
 
 
 def _checked(numbered: Numbered) -> Numbered:

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from teethscape.dental.fdi import Jaw, jaw_of
 from teethscape.dental.views import View
-from teethscape.parametric.contours import Contour, outline
+from teethscape.parametric.contours import UNKNOWN, Contour, outline
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.rotation import FloatArray
 
@@ -19,6 +19,8 @@ from teethscape.parametric.rotation import FloatArray
 WORKING_SIZE = 720
 #: Weight of a unit of normal against a px of position when outlines are matched.
 NORMAL_PX = 10.0
+#: Value in a label image of a tooth whose number nobody knows.
+UNNUMBERED = 99
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Observation:
 
     Attributes:
         view: which photo.
-        teeth: (h, w) index into ``prior.fdi``, -1 where no tooth.
+        teeth: (h, w) index into ``prior.fdi``, -1 where no tooth, ``UNKNOWN`` where it may be any.
         contour: outline of all labels.
         trees: per tooth, a tree over (position, NORMAL_PX * normal) and the rows of
             ``contour`` that it holds.
@@ -69,12 +71,13 @@ def working_size(width: int, height: int, long_side: int) -> tuple[int, int]:
 def observe(
     view: View, labels: NDArray[np.int32], prior: ToothPrior, long_side: int = WORKING_SIZE
 ) -> Observation:
-    """Outlines of a label image of FDI numbers (0 = none) of any size.
+    """Outlines of a label image of FDI numbers (0 = none, ``UNNUMBERED`` = may be any) of any size.
 
     Teeth that do not count in the view (the other jaw of an occlusal photo) and
     numbers that the prior does not model are ignored.
     """
-    lookup = np.full(100, -1, np.int32)
+    lookup = np.full(UNNUMBERED + 1, -1, np.int32)
+    lookup[UNNUMBERED] = UNKNOWN
     for index, fdi in enumerate(prior.fdi):
         if Jaw(jaw_of(fdi)) in view.jaws:
             lookup[fdi] = index
@@ -82,6 +85,6 @@ def observe(
     resized = cv2.resize(
         labels.astype(np.uint8), working_size(width, height, long_side), interpolation=cv2.INTER_NEAREST_EXACT
     )
-    teeth = lookup[np.minimum(resized, 99)]
+    teeth = lookup[np.where(resized > UNNUMBERED, 0, resized)]
     contour = outline(teeth)
     return Observation(view, teeth, contour, trees_of(contour))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
 from teethscape.segmentation.network import FloatImage, PixelMaps
-from teethscape.segmentation.region_graph import merge_regions
+from teethscape.segmentation.region_graph import around, merge_regions
 
 IntImage = NDArray[np.int32]
 
@@ -60,17 +60,17 @@ def flood(boundary: FloatImage, energy: FloatImage, mask: NDArray[np.bool_], see
     relief = 0.7 * boundary + 0.3 * (1 - energy)
     rows, columns = np.nonzero(mask)
     box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
-    labels = np.pad(seeds[box].astype(np.float32), 1)
+    labels = np.pad(seeds[box].astype(np.uint16), 1)
     height = np.pad(np.where(mask, relief, np.inf)[box], 1, constant_values=np.inf)
     cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
     for level in (*np.linspace(0.05, 0.95, 25), 1e6):
-        under = height <= level
+        free = ((height <= level) & (labels == 0)).astype(np.uint16)
         while True:
-            grown = cv2.dilate(labels, cross)
-            new = under & (labels == 0) & (grown > 0)
-            if not new.any():
+            grown = cv2.dilate(labels, cross) * free
+            if not cv2.countNonZero(grown):
                 break
-            labels[new] = grown[new]
+            labels += grown
+            free *= grown == 0
     out = np.zeros(mask.shape, np.int32)
     out[box] = labels[1:-1, 1:-1].astype(np.int32)
     return out
@@ -82,12 +82,18 @@ def _without_scraps(labels: IntImage, rules: InstanceRules) -> IntImage:
     out = np.zeros_like(labels)
     number = 0
     for region in np.unique(labels[labels > 0]):
-        count, parts, stats, _ = cv2.connectedComponentsWithStats((labels == region).astype(np.uint8))
-        best = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else 0
-        if best and stats[best, cv2.CC_STAT_AREA] >= smallest:
+        box = around(labels == region)
+        part = largest_part(labels[box] == region)
+        if part.sum() >= smallest:
             number += 1
-            out[parts == best] = number
+            out[box][part] = number
     return out
+
+
+def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part of a mask."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    return parts == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else mask
 
 
 def _main_row(labels: IntImage, rules: InstanceRules) -> IntImage:

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.views import View
-from teethscape.segmentation.network import FloatImage, PictureGuess, PixelMaps, scaled
+from teethscape.segmentation.network import PLAIN_SIZE, FloatImage, PictureGuess, PixelMaps, scaled
 from teethscape.segmentation.quality import PhotoQuality, blur_of_picture, measure_quality
 from teethscape.segmentation.segmenter import Segmenter
 
-_LONG_SIDE = 448
 #: Smallest share of the picture that teeth cover in any standard view.
 _LEAST_TEETH = 0.02
 _NONE_ABOVE = 0.5
@@ -109,8 +108,8 @@ def _teeth_share(maps: PixelMaps) -> float:
 
 def look_at(pixels: NDArray[np.uint8], segmenter: Segmenter) -> Look:
     """Ask the network about the photo as it is and on its head."""
-    small = scaled(pixels, _LONG_SIDE)
-    maps, straight = segmenter.runtime.run(small)
+    small = scaled(pixels, PLAIN_SIZE)
+    maps, straight = segmenter.runtime.plain(pixels)
     turned_maps, turned = segmenter.runtime.run(np.ascontiguousarray(small[::-1, ::-1]))
     jaws = (_jaw_chances(maps) * _jaw_chances(turned_maps)) ** 0.25
     chance = np.stack([_joint(straight, turned) * jaws, _joint(turned, straight) * jaws], axis=1)

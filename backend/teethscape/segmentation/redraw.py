@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.segmentation.instances import InstanceRules, clean_mask, flood
+from teethscape.segmentation.instances import InstanceRules, clean_mask, flood, largest_part
 from teethscape.segmentation.network import FloatImage, PixelMaps
 from teethscape.segmentation.region_graph import around
 
@@ -85,7 +85,7 @@ class ToothMaps:
         for number in np.unique(grown[grown > 0]):
             box = around((grown == number) | (expected == number))
             beyond = cv2.distanceTransform((expected[box] != number).astype(np.uint8), cv2.DIST_L2, 5)
-            part = _largest((grown[box] == number) & (beyond < _REACH * max(mask.shape)))
+            part = largest_part((grown[box] == number) & (beyond < _REACH * max(mask.shape)))
             if part.sum() >= self._smallest:
                 out[box][part] = number
         return out
@@ -116,7 +116,7 @@ class ToothMaps:
         seeds = np.zeros_like(expected)
         for number in np.unique(expected[expected > 0]):
             box = around(expected == number)
-            region = _largest(expected[box] == number)
+            region = largest_part(expected[box] == number)
             if region.sum() < _SLIVER * self._smallest or mask[box][region].mean() < _SHOWN:
                 continue
             inner = cv2.distanceTransform(np.pad(region.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
@@ -142,12 +142,6 @@ def _bytes(chance: FloatImage) -> ByteImage:
 
 def _chance(values: ByteImage) -> FloatImage:
     return (values / np.float32(255)).astype(np.float32)
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected part."""
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    return parts == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else mask
 
 
 def outline(labels: IntImage) -> NDArray[np.bool_]:

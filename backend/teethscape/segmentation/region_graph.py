@@ -78,7 +78,7 @@ def _evidence(regions: IntImage, maps: PixelMaps, pair: tuple[int, int], rules: 
     """Log-odds-like score that two touching regions are one tooth."""
     box = around((regions == pair[0]) | (regions == pair[1]))
     a, b = regions[box] == pair[0], regions[box] == pair[1]
-    kind = maps.kind[:, box[0], box[1]]
+    kind = maps.kind[(slice(None), *box)]
     strength = _ridge(maps.boundary[box], _grown(a) & _grown(b))
     union = a | b
     areas = a.sum(), b.sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from teethscape.segmentation.instances import cut_instances
 from teethscape.segmentation.network import FloatImage, PixelMaps, SegmentationRuntime, scaled
 from teethscape.segmentation.patient_colour import PatientColour, learn_colours, refine
 from teethscape.segmentation.redraw import ToothMaps, at_photo_size
+from teethscape.segmentation.region_graph import around
 
-#: Longer sides in px at which each photo is seen, plain and mirrored.
-SCALES = (448, 576, 736)
 #: Longer side in px at which instances are cut.
 WORKING_SIZE = 800
+#: Photos that the network sees side by side, each in one thread; more need more memory than they save time.
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,6 @@ class Segmentation:
         instances: (h, w) photo pixels, tooth ids 1..n, 0 none.
         jaw_of: jaw of each id.
         confidence: 0-1 per id.
-        tooth_probability: (h, w) photo pixels.
         kind_of: probability of each place in the quadrant (7,), central incisor to second molar, per id.
         maps: what the network saw, at the working size.
         gum: (h, w) photo pixels, true on gums and palate; None from a network that was not taught gums.
@@ -42,7 +43,6 @@ class Segmentation:
     instances: NDArray[np.int32]
     jaw_of: dict[int, Jaw]
     confidence: dict[int, float]
-    tooth_probability: NDArray[np.float16]
     kind_of: dict[int, NDArray[np.float32]]
     maps: ToothMaps
     gum: NDArray[np.bool_] | None = None
@@ -56,9 +56,27 @@ class _Seen:
     maps: PixelMaps
 
 
-def _jaw(maps: PixelMaps, mask: NDArray[np.bool_], view: View) -> Jaw:
+@dataclass(frozen=True)
+class _Tooth:
+    """One instance with its surroundings cut out of the maps."""
+
+    mask: NDArray[np.bool_]
+    maps: PixelMaps
+    chance: FloatImage
+
+
+def _teeth(labels: NDArray[np.int32], maps: PixelMaps, chance: FloatImage) -> dict[int, _Tooth]:
+    """Every instance by its id."""
+    found = {}
+    for i in (int(i) for i in np.unique(labels) if i):
+        box = around(labels == i)
+        found[i] = _Tooth(labels[box] == i, maps.cropped(box), chance[box])
+    return found
+
+
+def _jaw(tooth: _Tooth, view: View) -> Jaw:
     """Jaw of an instance; an occlusal photo is about its own jaw unless the network is very sure."""
-    chance = float(maps.upper[mask].mean())
+    chance = float(tooth.maps.upper[tooth.mask].mean())
     if view.is_occlusal:
         own = view.jaws[0]
         against = 1 - chance if own is Jaw.UPPER else chance
@@ -67,17 +85,17 @@ def _jaw(maps: PixelMaps, mask: NDArray[np.bool_], view: View) -> Jaw:
     return Jaw.UPPER if chance >= 0.5 else Jaw.LOWER
 
 
-def _confidence(maps: PixelMaps, chance: FloatImage, mask: NDArray[np.bool_]) -> float:
+def _confidence(tooth: _Tooth) -> float:
     """How sure: mean tooth probability inside times how well the outline is seen as a border."""
-    rim = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    outline = float(cv2.dilate(maps.boundary, np.ones((5, 5), np.uint8))[rim].mean())
-    return float(np.clip(float(chance[mask].mean()) * np.sqrt(max(outline, 0.0)), 0.0, 1.0))
+    rim = cv2.morphologyEx(tooth.mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    outline = float(cv2.dilate(tooth.maps.boundary, np.ones((5, 5), np.uint8))[rim].mean())
+    return float(np.clip(float(tooth.chance[tooth.mask].mean()) * np.sqrt(max(outline, 0.0)), 0.0, 1.0))
 
 
-def _gum(gum: FloatImage, tooth: FloatImage) -> NDArray[np.bool_]:
-    """(h, w) gum at the size of ``tooth``, the photo's, where no tooth is likelier."""
-    large = cv2.resize(gum, (tooth.shape[1], tooth.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return (large > 0.5) & (tooth <= 0.5)
+def _gum(gum: FloatImage, tooth: FloatImage, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Gum at the photo's size (height, width), where no tooth is likelier."""
+    gum, tooth = (cv2.resize(chance, size[::-1], interpolation=cv2.INTER_LINEAR) for chance in (gum, tooth))
+    return (gum > 0.5) & (tooth <= 0.5)
 
 
 class Segmenter:
@@ -105,13 +123,14 @@ class Segmenter:
 
     def segment_all(self, photos: Mapping[View, NDArray[np.uint8]]) -> dict[View, Segmentation]:
         """Teeth of all photos of one patient, whose colours are learnt from all of them."""
-        seen = {view: self._look(pixels) for view, pixels in photos.items()}
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            seen = dict(zip(photos, pool.map(self._look, photos.values()), strict=True))
         colour = learn_colours([(s.pixels, s.maps.tooth) for s in seen.values()])
         return {view: self._finish(seen[view], view, photos[view].shape[:2], colour) for view in photos}
 
     def _look(self, pixels: NDArray[np.uint8]) -> _Seen:
-        """Run the network over scales and mirror images."""
-        maps = self.runtime.average(pixels, SCALES, WORKING_SIZE)
+        """Run the network over sizes, light and mirror images."""
+        maps = self.runtime.average(pixels, WORKING_SIZE)
         return _Seen(scaled(pixels, WORKING_SIZE), maps)
 
     def _finish(self, seen: _Seen, view: View, size: tuple[int, ...], colour: PatientColour) -> Segmentation:
@@ -119,17 +138,14 @@ class Segmenter:
         maps = seen.maps
         chance = refine(seen.pixels, maps.tooth, colour)
         small = cut_instances(maps, chance)
-        ids = [int(i) for i in np.unique(small) if i]
-        masks = {i: small == i for i in ids}
-        height, width = size[:2]
-        enlarged = cv2.resize(chance, (width, height), interpolation=cv2.INTER_LINEAR)
+        teeth = _teeth(small, maps, chance)
+        instances = at_photo_size(small, chance, (size[0], size[1]))
         return Segmentation(
             view,
-            at_photo_size(small, chance, (height, width)),
-            {i: _jaw(maps, masks[i], view) for i in ids},
-            {i: _confidence(maps, chance, masks[i]) for i in ids},
-            enlarged.astype(np.float16),
-            {i: maps.kind[:, masks[i]].mean(axis=1) for i in ids},
+            instances,
+            {i: _jaw(tooth, view) for i, tooth in teeth.items()},
+            {i: _confidence(tooth) for i, tooth in teeth.items()},
+            {i: tooth.maps.kind[:, tooth.mask].mean(axis=1) for i, tooth in teeth.items()},
             ToothMaps.of(maps, chance),
-            _gum(maps.gum, enlarged.astype(np.float32)) if self.runtime.knows_gum else None,
+            _gum(maps.gum, chance, instances.shape) if self.runtime.knows_gum else None,
         )

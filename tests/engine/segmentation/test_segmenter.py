@@ -47,9 +47,20 @@ def test_missing_weights_are_a_missing_component(tmp_path):
 
 def test_result_has_the_photos_size_and_speaks_of_every_id(found, synthetic):
     ids = {int(i) for i in np.unique(found.instances) if i}
-    assert found.instances.shape == synthetic.labels.shape == found.tooth_probability.shape
+    assert found.instances.shape == synthetic.labels.shape
     assert ids == set(found.jaw_of) == set(found.confidence) == set(found.kind_of)
     assert all(0 <= c <= 1 for c in found.confidence.values())
+
+
+def test_photos_seen_side_by_side_are_seen_as_alone(segmenter, synthetic, found):
+    wide = np.ascontiguousarray(synthetic.pixels[:, ::-1])
+    both = segmenter.segment_all({View.RIGHT_BUCCAL: wide, View.LEFT_BUCCAL: synthetic.pixels})
+    assert (both[View.LEFT_BUCCAL].maps.stacked[..., 1:] == found.maps.stacked[..., 1:]).all()
+
+
+def test_the_first_look_at_a_photo_is_remembered(segmenter, synthetic):
+    first = segmenter.runtime.plain(synthetic.pixels)
+    assert segmenter.runtime.plain(synthetic.pixels.copy()) is first
 
 
 def test_teeth_of_a_new_synthetic_patient_are_found(found, synthetic):

@@ -19,7 +19,7 @@ from teethscape.segmentation.clicks.walk import FloatImage, Grid
 from teethscape.segmentation.instances import cut_instances
 from teethscape.segmentation.network import PixelMaps, scaled
 from teethscape.segmentation.patient_colour import learn_colours, refine
-from teethscape.segmentation.segmenter import SCALES, WORKING_SIZE, Segmenter
+from teethscape.segmentation.segmenter import WORKING_SIZE, Segmenter
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class NetEngine:
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NetPhoto:
         """Look at one upright photo (h, w, 3) RGB; about three seconds."""
-        maps = self._segmenter.runtime.average(pixels, SCALES, WORKING_SIZE)
+        maps = self._segmenter.runtime.average(pixels, WORKING_SIZE)
         small = scaled(pixels, WORKING_SIZE)
         tooth = refine(small, maps.tooth, learn_colours([(small, maps.tooth)]))
         lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
