@@ -94,8 +94,8 @@ def _confidence(tooth: _Tooth) -> float:
 
 def _gum(gum: FloatImage, tooth: FloatImage, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Gum at the photo's size (height, width), where no tooth is likelier."""
-    gum, tooth = (cv2.resize(chance, size[::-1], interpolation=cv2.INTER_LINEAR) for chance in (gum, tooth))
-    return (gum > 0.5) & (tooth <= 0.5)
+    soft, hard = (cv2.resize(chance, size[::-1], interpolation=cv2.INTER_LINEAR) for chance in (gum, tooth))
+    return (soft > 0.5) & (hard <= 0.5)
 
 
 class Segmenter:
