@@ -11,6 +11,7 @@ from typing import Any
 from teethscape.cli_dataset import add_dataset, dataset
 from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
 from teethscape.cli_segment import add_segment, segment
+from teethscape.cli_surface import add_surface, surface
 from teethscape.cli_train import add_train, run_train
 from teethscape.cli_weights import add_weights, weights
 from teethscape.dental.fdi import Jaws
@@ -22,6 +23,7 @@ def add_commands(commands: Any) -> None:
     """Declare every command on the parser."""
     add_reconstruct(commands)
     add_segment(commands)
+    add_surface(commands)
     add_train(commands)
     add_dataset(commands)
     evaluate = commands.add_parser("evaluate", help="score a case against reference crowns")
@@ -89,6 +91,7 @@ def _doctor(options: argparse.Namespace) -> Result:
 COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "reconstruct": _reconstruct,
     "segment": segment,
+    "surface": surface,
     "train": _train,
     "dataset": dataset,
     "weights": weights,
