@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from teethscape import protocol
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
-from teethscape.progress import AnyStage, DatasetStage, Stage, ToolStage, XrayStage
+from teethscape.progress import AnyStage, DatasetStage, Stage, SurfaceStage, ToolStage, XrayStage
 
 if TYPE_CHECKING:
     from teethscape.pipeline.click_case import CaseClicker
@@ -29,12 +29,12 @@ _SHARES = Path(__file__).parent / "data" / "stage_shares.json"
 def stage_spans() -> dict[AnyStage, tuple[float, float]]:
     """Where each stage begins and ends on the way from 0 to 1, by its measured share.
 
-    A stage of a data set, of X-rays, of weights or of clicks is a whole job.
+    A stage of a data set, of X-rays, of weights, of clicks or of a surface is a whole job.
     """
     seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
     whole = sum(seconds.get(stage.value, 0.0) for stage in Stage)
     spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys(
-        (*DatasetStage, *XrayStage, *ToolStage), (0.0, 1.0)
+        (*DatasetStage, *XrayStage, *ToolStage, *SurfaceStage), (0.0, 1.0)
     )
     begin = 0.0
     for stage in Stage:

@@ -11,7 +11,9 @@ import torch
 from teethscape.surface.session import Session
 
 
-def save_state(session: Session, key: str, state: Callable[[], dict[str, Any]], at_once: bool = False) -> None:
+def save_state(
+    session: Session, key: str, state: Callable[[], dict[str, Any]], at_once: bool = False
+) -> None:
     """Write a checkpoint when one is due."""
     session.save(
         lambda stream: torch.save({"key": key, "spent_s": session.spent_s, "state": state()}, stream), at_once

@@ -75,7 +75,7 @@ def _culprit(covered: Array, without: Array) -> int | None:
 
 
 def odd_view(errors: Array) -> int | None:
-    """The one view whose error (n,) stands out: more than three times the median of the others, and 15 degrees."""
+    """The view whose error (n,) stands out: over three times the others' median, and over 15 degrees."""
     if len(errors) < 4:
         return None
     worst = int(np.argmax(errors))

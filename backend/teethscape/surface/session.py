@@ -1,4 +1,4 @@
-"""What a long run needs besides its arithmetic: time, cancellation, checkpoints, a mesh to look at meanwhile."""
+"""What a long run needs besides its arithmetic: time, cancellation, checkpoints, a preview."""
 
 from __future__ import annotations
 

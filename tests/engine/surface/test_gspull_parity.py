@@ -41,7 +41,11 @@ def sampling(shared):
 def network(core):
     found = PullNetwork(32)
     for k, layer in enumerate(found.layers):
-        layer.weight_g.data, layer.weight_v.data, layer.bias.data = core[f"g{k}"], core[f"v{k}"], core[f"b{k}"]
+        layer.weight_g.data, layer.weight_v.data, layer.bias.data = (
+            core[f"g{k}"],
+            core[f"v{k}"],
+            core[f"b{k}"],
+        )
         np.testing.assert_allclose(layer.weight.detach(), core[f"W{k}"], **CLOSE)
     return found
 
@@ -113,7 +117,8 @@ def test_parity_normalising_and_sampling(sampling):
     assert count == int(sampling["n_used"])
     assert queries_each(count) == int(sampling["query_each"])
     np.testing.assert_allclose(spreads(found.points[:count]), sampling["sigma51_first_n_used"], **CLOSE)
-    assert (NEAR, FAR) == (float(sampling["near_factor"]), float(sampling["far_factor"]))
+    assert float(sampling["near_factor"]) == NEAR
+    assert float(sampling["far_factor"]) == FAR
 
 
 def test_parity_fresh_network_is_a_sphere(sampling):
@@ -155,7 +160,7 @@ def test_pulling_alone_finds_the_inside_of_an_ellipsoid():
     data = drawn_queries(points, rng, budget=60_000)
     network = PullNetwork(64)
     rules = PullRules(steps=150, batch=512, warm_up=1, rate=2.0)
-    learn_by_pulling(network, data, rules, lambda _: True, rng=rng)
+    learn_by_pulling(network, data, rules, lambda _: True, rng)
     places = rng.uniform(-0.6, 0.6, (20_000, 3))
     inside = ((places / axes) ** 2).sum(axis=1) < 1
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What a view's pictures say at pixels: normals, how they change across the picture, which may be believed."""
+"""What a view's pictures say at pixels: normals, how they change, and which may be believed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The method ``grid``: from a start to a surface in minutes, without torch and without a graphics processor."""
+"""The method ``grid``: a surface in minutes, without torch and without a graphics processor."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def within(field: GridField, limit: Array) -> GridField:
 def _without_odd(
     views: Views, looks: list[Look], field: GridField, begin: tuple[Start, Level, float], session: Session
 ) -> tuple[GridField, Array]:
-    """Leave a view out whose normals contradict the surface that all views gave, and begin anew without it."""
+    """Leave a view out whose normals contradict the others' surface, and begin anew without it."""
     start, level, pixel = begin
     odd = odd_view(agreement(looks, *field.surface()).angle_deg)
     trust = np.ones(len(views))

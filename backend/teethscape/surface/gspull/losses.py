@@ -17,9 +17,9 @@ _C1, _C2 = 0.01**2, 0.03**2
 class DiskKernel(str, Enum):
     """How far a Gaussian's disk reaches.
 
-    ``SHIPPED`` is what the release computes: the same reach everywhere, without effect. ``WIDENED`` is what its
-    code seems to have meant: a hundredfold scale, the thin axis a hundredfold more. ``DISK`` is the paper's
-    intent: an offset across the disk costs more than the same along it.
+    ``SHIPPED`` is what the release computes: the same reach everywhere, without effect. ``WIDENED`` is what
+    its code seems to have meant: a hundredfold scale, the thin axis a hundredfold more. ``DISK`` is the
+    paper's intent: an offset across the disk costs more than the same along it.
     """
 
     SHIPPED = "shipped"

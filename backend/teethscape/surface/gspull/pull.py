@@ -1,4 +1,7 @@
-"""Learning the distance from a cloud alone, by pulling (needs torch). Source: ``gspull-spec.md``, section 5."""
+"""Learning the distance from a cloud alone, by pulling (needs torch).
+
+Source: ``gspull-spec.md``, section 5.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +53,7 @@ def learn_by_pulling(
     data: QuerySet,
     rules: PullRules,
     each: Callable[[int], bool],
-    normals: np.ndarray | None = None,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator,
 ) -> None:
     """Train the network on queries of one cloud.
 
@@ -60,14 +62,12 @@ def learn_by_pulling(
         data: queries and cloud, normalised.
         rules: how.
         each: called with the number of every finished step; False stops.
-        normals: (n, 3) outward unit normals of the cloud, zero where unknown; used with ``rules.sign``.
         rng: source of randomness.
     """
-    rng = rng or np.random.default_rng(0)
     device = next(network.parameters()).device
     queries, points = (torch.from_numpy(a).to(device) for a in (data.queries, data.points))
     target = torch.from_numpy(data.target).to(device)
-    outward = None if normals is None else torch.from_numpy(normals.astype(np.float32)).to(device)
+    outward = None if data.normals is None else torch.from_numpy(data.normals).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-15)
     for step in range(rules.steps):
         for group in optimiser.param_groups:

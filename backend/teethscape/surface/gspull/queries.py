@@ -65,14 +65,18 @@ class QuerySet:
         queries: (q, 3) normalised.
         target: (q,) nearest point of each.
         points: (n, 3) the cloud at this moment.
+        normals: (n, 3) its outward unit normals, zero where unknown; None without any.
     """
 
     queries: NDArray[np.float32]
     target: NDArray[np.int64]
     points: NDArray[np.float32]
+    normals: NDArray[np.float32] | None = None
 
 
-def drawn_queries(points: Array, rng: np.random.Generator, budget: int = _BUDGET, far: bool = True) -> QuerySet:
+def drawn_queries(
+    points: Array, rng: np.random.Generator, budget: int = _BUDGET, far: bool = True
+) -> QuerySet:
     """Queries around (n, 3) normalised points: near ones, and with ``far`` a round of farther ones.
 
     Args:

@@ -58,7 +58,7 @@ Rasteriser = Callable[[Gaussians, Tensor, Shot, Tensor], Picture]
 
 
 def draw(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Picture:
-    """Draw all Gaussians at all pixels: exact, differentiable, for some thousands at about a hundred pixels a side."""
+    """Draw all Gaussians at all pixels: exact and differentiable, for some thousands of them."""
     local = cloud.centres @ shot.pose[:, :3].T + shot.pose[:, 3]
     depth = local[:, 2].clamp_min(_NEAR)
     focal = torch.stack([shot.k[0, 0], shot.k[1, 1]])
@@ -69,7 +69,9 @@ def draw(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Pi
     order = torch.argsort(depth)
     order = order[local[order, 2] > _NEAR]
     ys, xs = torch.meshgrid(
-        torch.arange(shot.height, device=depth.device), torch.arange(shot.width, device=depth.device), indexing="ij"
+        torch.arange(shot.height, device=depth.device),
+        torch.arange(shot.width, device=depth.device),
+        indexing="ij",
     )
     pixels = torch.stack([xs, ys], dim=-1).reshape(-1, 2) + 0.5
     rows = [
@@ -112,7 +114,7 @@ def _blend(
 
 
 def rasteriser(device: torch.device) -> Rasteriser:
-    """gsplat on a graphics processor, ours elsewhere.
+    """The rasteriser of a device: that of gsplat on a graphics processor, ours elsewhere.
 
     Raises:
         MissingComponentError: a graphics processor is used and gsplat is missing.

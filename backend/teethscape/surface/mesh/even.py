@@ -1,4 +1,4 @@
-"""Even edges: vertices slide along the surface until their neighbours are equally far, then snap back to it."""
+"""Even edges: vertices slide along the surface towards the middle of their neighbours and snap back to it."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def finished(field: GridField, most: int = MOST_TRIANGLES) -> FinishedMesh:
         raise RefusedError(
             "surface_empty",
             "The surface is empty: the views agree on no place that is inside all masks.",
-            "Look at the masks (the report names the view at fault), or leave that view out with --leave-out.",
+            "Look at the masks, or leave the view at fault out with --leave-out.",
         )
     body, crumbs = without_crumbs(vertices, faces)
     vertices, faces = arrays(body)

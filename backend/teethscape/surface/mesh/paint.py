@@ -59,7 +59,7 @@ def face_picture(look: Look, vertices: Array, faces: Faces) -> NDArray[np.int32]
 
 
 def view_colours(views: Views, looks: list[Look], vertices: Array, faces: Faces) -> NDArray[np.uint8]:
-    """(V, 3) RGB: mean of the views that see a vertex, weighed by how frontally they do; grey where none does."""
+    """(V, 3) RGB: mean of the views that see a vertex, the frontal ones most; grey where none does."""
     normals = vertex_normals(vertices, faces)
     total, weight = np.zeros((len(vertices), 3)), np.full(len(vertices), 1e-6)
     for view, look in enumerate(looks):

@@ -1,4 +1,4 @@
-"""Teeth of a surface by the arch that is known: which tooth each place belongs to, and a closed body per tooth."""
+"""Teeth of a surface by the known arch: which tooth a place belongs to, and a closed body per tooth."""
 
 from __future__ import annotations
 

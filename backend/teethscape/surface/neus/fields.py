@@ -150,10 +150,11 @@ class NeusModel(nn.Module):
     Args:
         encoding: of positions.
         radius: of the distance field's cube, world units.
+        sharpness: at the start.
     """
 
-    def __init__(self, encoding: nn.Module, radius: float) -> None:
+    def __init__(self, encoding: nn.Module, radius: float, sharpness: float = 0.3) -> None:
         super().__init__()
         self.geometry = SdfField(encoding, radius)
         self.texture = TextureField()
-        self.variance = Sharpness()
+        self.variance = Sharpness(sharpness)

@@ -17,11 +17,11 @@ from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.neus.batches import RayBank
 from teethscape.surface.neus.encodings import GridName
 from teethscape.surface.neus.extract import numpy_field, surface_colours
-from teethscape.surface.neus.presets import NeusPreset, load_preset
+from teethscape.surface.neus.presets import load_preset
 from teethscape.surface.neus.train import Trainer
 from teethscape.surface.start import footprint
 
-_LOOK_EVERY, _START_STEPS = 200, 200
+_LOOK_EVERY, _START_STEPS = 200, 80
 _START_PITCH = 3.0
 #: How much the held-out error must fall to count as better.
 _BETTER = 0.995
@@ -128,7 +128,7 @@ def extracted(trainer: Trainer, job: Job, cube: Cube, pitch: float) -> GridField
     low, high = cube.mm(-cube.half), cube.mm(cube.half)
     step = pitch * footprint(job.views, job.frame.scale)
     field = numpy_field(trainer.model)
-    rough = sampled(lambda p: field(p), -cube.half, cube.half, np.full(3, 65))
+    rough = sampled(field, -cube.half, cube.half, np.full(3, 65))
     inside = np.argwhere(rough < 2.0 / 64)
     if len(inside):
         corner = (high - low) / 64

@@ -31,6 +31,7 @@ class NeusPreset:
         rates: learning rates of geometry, texture and sharpness.
         occupancy: cells along a side of the occupancy grid.
         anneal: step at which back faces are fully closed.
+        sharpness: of the surface at the start, ``inv_s = exp(10 v)``.
         half_precision: mixed precision on graphics processors.
         lambdas: weights of the losses; a list is a ramp.
         smooth_points: random points of the smoothness term.
@@ -56,6 +57,7 @@ class NeusPreset:
     rates: tuple[float, float, float]
     occupancy: int
     anneal: int
+    sharpness: float
     half_precision: bool
     lambdas: Mapping[str, float | list[float]]
     smooth_points: int

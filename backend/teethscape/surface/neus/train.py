@@ -37,7 +37,7 @@ class Trainer:
     def __init__(self, preset: NeusPreset, bank: RayBank, grid: GridName) -> None:
         self.preset, self.bank, self.device = preset, bank, bank.device
         encoding = hash_grid(preset.grid, grid, self.device)
-        self.model = NeusModel(encoding, RADIUS).to(self.device)
+        self.model = NeusModel(encoding, RADIUS, preset.sharpness).to(self.device)
         self.occupancy = Occupancy(RADIUS, preset.occupancy).to(self.device)
         geometry, texture, sharpness = preset.rates
         groups = [
@@ -105,10 +105,19 @@ class Trainer:
         wanted = replace(batch.targets, colour=batch.targets.colour * fg + background * (1 - fg))
         near, beside = self._smoothness()
         seen = Rendered(
-            out.over(background), out.normal, out.opacity[:, 0], out.valid, out.sdf, out.gradient, near, beside
+            out.over(background),
+            out.normal,
+            out.opacity[:, 0],
+            out.valid,
+            out.sdf,
+            out.gradient,
+            near,
+            beside,
         )
         lambdas = {name: weight_at(value, self.step_number) for name, value in self.preset.lambdas.items()}
-        losses = {name: loss for name, loss in all_losses(seen, wanted, _RULES).items() if torch.isfinite(loss)}
+        losses = {
+            name: loss for name, loss in all_losses(seen, wanted, _RULES).items() if torch.isfinite(loss)
+        }
         return total_loss(losses, lambdas)
 
     def _smoothness(self) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from teethscape.errors import BadInputError
 from teethscape.segmentation.foreground import ForegroundName
 from teethscape.surface.read.blender import is_blender_folder, read_blender
