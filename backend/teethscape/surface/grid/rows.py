@@ -2,8 +2,8 @@
 
 A point p of the present surface that is seen at a pixel with normal n should satisfy, after the field has
 become F, ``grad F(p) + F(p) K = n``: where F(p) is not zero the surface will lie ``-F(p)`` farther along n,
-and the view will show it at another pixel, whose normal differs by ``-F(p) K`` with K the slope of the picture of
-normals along the projected way. Several views of one place then fix the surface's place, not only its slope.
+and the view will show it at another pixel, whose normal differs by ``-F(p) K`` with K the slope of the
+picture of normals along the projected way. Several views of one place then fix its place, not only its slope.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from teethscape.surface.gspull.pull import PullRules, learn_by_pulling
 from teethscape.surface.gspull.queries import drawn_queries
 from teethscape.surface.gspull.sdf import PullNetwork
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
-from teethscape.surface.hull import looked_up
+from teethscape.surface.hull import hull_distance, looked_up
 from teethscape.surface.make import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
@@ -73,6 +73,7 @@ def gspull(job: Job) -> Found:
         _restore(run, state)
         first = int(state["round"])
     if first == 0:
+        _fit_start(run)
         _stage_one(run)
         _save(run, 1)
     rounds = int(run.settings["rebuild"])
@@ -101,6 +102,27 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     link = Link(torch.tensor((low + high) / 2, dtype=torch.float32, device=device), float((high - low).max()))
     network = PullNetwork(int(settings["width"])).to(device)
     return _Run(job, settings, GaussianTrainer(cloud, job.views, rules), network, link, device)
+
+
+def _fit_start(run: _Run) -> None:
+    """Begin as the start's distance (hull or fitted arch), so that inside and outside are known at once."""
+    steps = int(run.settings["fit_steps"])
+    if not steps:
+        return
+    field = run.job.start(run.job.views, _START_PITCH * footprint(run.job.views, run.job.frame.scale))
+    scale = run.job.frame.scale
+    nodes = torch.from_numpy((field.nodes() / scale).astype(np.float32)).to(run.device)
+    points = run.link.cube(nodes)
+    wanted = torch.from_numpy(field.values.ravel() / np.float32(scale * run.link.scale)).to(run.device)
+    optimiser = torch.optim.Adam(run.network.parameters(), lr=1e-3)
+    for step in range(steps):
+        some = torch.randint(len(points), (4096,), device=run.device)
+        loss = (run.network(points[some]) - wanted[some]).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if step % 20 == 0:
+            run.job.session.tell(0.0, "fitting the start")
 
 
 def _stage_one(run: _Run) -> None:
@@ -138,8 +160,8 @@ def _pull_round(run: _Run, number: int, rounds: int) -> None:
         return not session.is_over
 
     rules = PullRules(
-        steps=steps, batch=int(settings["batch"]), eikonal=float(settings["eikonal"]), sign=float(settings["sign"]),
-        warm_up=max(steps // 20, 1),
+        steps=steps, batch=int(settings["batch"]), eikonal=float(settings["eikonal"]),
+        sign=float(settings["sign"]), warm_up=max(steps // 20, 1),
     )  # fmt: skip
     learn_by_pulling(run.network, data, rules, each, rng)
 
@@ -179,8 +201,15 @@ def _extracted(run: _Run, pitch: float) -> GridField:
         cube = torch.from_numpy(((points - centre) / side).astype(np.float32))
         return torch.cat([run.network(p.to(run.device)).cpu() for p in cube.split(_CHUNK)]).numpy()
 
-    values = sampled(field, low, low + step * (counts - 1), counts)
-    return GridField(values * np.float32(side), low, step)
+    values = sampled(field, low, low + step * (counts - 1), counts) * np.float32(side)
+    found = GridField(values, low, step)
+    if not run.settings["fit_steps"]:
+        return found
+    # Far from the cloud nothing was learnt; what no mask allows is no surface.
+    limit = hull_distance(run.job.views, found.nodes() / scale) * scale - 2.5 * footprint(
+        run.job.views, scale
+    )
+    return GridField(np.maximum(values, limit.reshape(values.shape)).astype(np.float32), low, step)
 
 
 def _save(run: _Run, number: int) -> None:

@@ -1,0 +1,89 @@
+"""``teethscape surface``: a strip in, a closed mesh in our frame out."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from teethscape.cli import main
+from teethscape.dental.fdi import Jaw
+from teethscape.mesh.ply import read_ply
+from teethscape.surface.mesh.finish import is_two_manifold
+from teethscape.surface.read.montage import encoded_normals
+
+from .scene import arch_mesh, views_of
+
+
+@pytest.fixture(scope="module")
+def strip(tmp_path_factory):
+    views = views_of(*arch_mesh(), size=64)
+    colours = np.concatenate([views.colours, views.foreground[..., None]], axis=-1)
+    tiles = [
+        *np.round(255 * colours).astype(np.uint8),
+        *encoded_normals(views.normals, views.foreground, Jaw.LOWER),
+    ]
+    path = tmp_path_factory.mktemp("strip") / "case_lower.png"
+    Image.fromarray(np.concatenate(tiles, axis=1), "RGBA").save(path)
+    return path
+
+
+def _run(capsys, *arguments):
+    code = main(["surface", *map(str, arguments), "--json"])
+    return code, json.loads(capsys.readouterr().out or "{}")
+
+
+def test_a_strip_becomes_a_closed_coloured_mesh_in_millimetres(strip, tmp_path, capsys):
+    out = tmp_path / "lower.ply"
+    code, report = _run(capsys, strip, "--output", out, "--extent", 60)
+    assert code == 0
+    assert report == json.loads(out.with_suffix(".json").read_text("utf-8"))
+    solid, extra = read_ply(out)
+    assert is_two_manifold(solid.faces)
+    assert {"red", "green", "blue"} <= set(extra)
+    assert report["components"] == 3
+    assert report["triangles"] <= 150_000
+    width = np.ptp(solid.vertices, axis=0)
+    assert width[0] == pytest.approx(60 * (2 * 0.22 + 2 * 0.09), rel=0.06)
+    assert solid.vertices[:, 1].mean() == pytest.approx(0, abs=40)
+    left = [path.name for path in tmp_path.iterdir()]
+    assert sorted(left) == ["lower.json", "lower.ply"]
+
+
+@pytest.mark.parametrize("suffix", [".stl", ".glb", ".3mf", ".obj"])
+def test_other_formats_are_written(strip, tmp_path, capsys, suffix):
+    out = tmp_path / f"mesh{suffix}"
+    assert _run(capsys, strip, "--output", out, "--budget", 0.01)[0] in (0, 5)
+    assert out.is_file() or suffix == ""
+
+
+def test_an_unknown_ending_is_refused_before_any_work(strip, tmp_path, capsys):
+    code, answer = _run(capsys, strip, "--output", tmp_path / "mesh.fbx")
+    assert (code, answer["error"]["code"]) == (2, "usage")
+
+
+def test_neus_without_torch_says_what_to_install(strip, tmp_path, capsys, monkeypatch):
+    for name in [n for n in sys.modules if n.startswith("teethscape.surface.neus")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, answer = _run(capsys, strip, "--output", tmp_path / "m.ply", "--method", "neus")
+    assert (code, answer["error"]["code"]) == (4, "torch_missing")
+    assert "pip install" in answer["error"]["advice"]
+
+
+def test_the_grid_never_imports_torch(strip, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert _run(capsys, strip, "--output", tmp_path / "m.ply")[0] == 0
+
+
+def test_a_folder_without_views_is_refused(tmp_path, capsys):
+    code, answer = _run(capsys, tmp_path, "--output", tmp_path / "m.ply")
+    assert (code, answer["error"]["code"]) == (3, "views_missing")
+
+
+def test_numbers_of_views_must_be_numbers(strip, tmp_path, capsys):
+    code, _ = _run(capsys, strip, "--output", tmp_path / "m.ply", "--leave-out", "a")
+    assert code == 2
