@@ -13,7 +13,7 @@ from teethscape.errors import UsageError
 from teethscape.surface.request import Preset, SurfaceMethod, SurfaceRequest
 
 Result = dict[str, Any] | None
-_GRIDS = ("auto", "torch", "triton", "tcnn")
+_GRIDS = ("auto", "torch", "tcnn")
 _BACKGROUNDS = ("black", "white", "random")
 
 

@@ -18,7 +18,6 @@ class GridName(str, Enum):
 
     AUTO = "auto"
     TORCH = "torch"
-    TRITON = "triton"
     TCNN = "tcnn"
 
     __str__ = str.__str__
@@ -87,24 +86,15 @@ class TcnnGrid(nn.Module):
         return features, torch.stack(slopes, dim=1)
 
 
-def hash_grid(spec: HashGridSpec, name: GridName, device: torch.device) -> nn.Module:
-    """The hash grid by the implementation that is asked for, or the fastest that works here.
+def hash_grid(spec: HashGridSpec, name: GridName) -> nn.Module:
+    """The hash grid by the implementation that is asked for; ours by itself.
 
     Raises:
-        MissingComponentError: tinycudann or Triton is asked for and missing.
+        MissingComponentError: tinycudann is asked for and missing.
     """
     if name is GridName.TCNN:
         return _tcnn(spec)
-    if name is GridName.TRITON or (name is GridName.AUTO and has_triton(device)):
-        from teethscape.surface.neus.hash_triton import TritonGrid
-
-        return TritonGrid(spec)
     return HashGrid(spec)
-
-
-def has_triton(device: torch.device) -> bool:
-    """Whether the fused grid can run on a device."""
-    return device.type == "cuda" and util.find_spec("triton") is not None
 
 
 def _tcnn(spec: HashGridSpec) -> nn.Module:
