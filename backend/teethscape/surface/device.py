@@ -8,20 +8,30 @@ from teethscape.dental.request import Device
 from teethscape.errors import MissingComponentError
 
 
-def torch_device(choice: Device) -> Any:
-    """The ``torch.device`` of a choice.
+def require_torch() -> None:
+    """Refuse NeuS and GS-Pull without PyTorch, before any work begins.
 
     Raises:
-        MissingComponentError: torch, or the device that was asked for, is missing.
+        MissingComponentError: it is not installed.
     """
     try:
-        import torch
+        import torch  # noqa: F401 - asked for before any work begins
     except ImportError as error:
         raise MissingComponentError(
             "torch_missing",
             f"NeuS and GS-Pull need PyTorch ({error.name} is missing).",
             "Run in the engine's environment: python -m pip install torch; or take --method grid.",
         ) from error
+
+
+def torch_device(choice: Device) -> Any:
+    """The ``torch.device`` of a choice.
+
+    Raises:
+        MissingComponentError: the device that was asked for is missing.
+    """
+    import torch
+
     has_cuda = torch.cuda.is_available()
     if choice is Device.CUDA and not has_cuda:
         raise MissingComponentError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from teethscape.dental.files import require_space
 from teethscape.errors import BadInputError, RefusedError
 from teethscape.progress import Progress, SurfaceStage
+from teethscape.surface.device import require_torch
 from teethscape.surface.faults import MaskCheck, check_masks
 from teethscape.surface.frame import Frame, frame_of
 from teethscape.surface.grid.field import GridField
@@ -80,6 +81,8 @@ def make_surface(request: SurfaceRequest, progress: Progress) -> dict[str, Any]:
         RefusedError: the masks contradict each other, or the surface is empty or half.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
+    if request.method is not SurfaceMethod.GRID:
+        require_torch()
     require_space(request.output.parent, _NEEDED_BYTES)
     progress.stage(SurfaceStage.VIEWS, 0.0)
     views = read_views(request)
