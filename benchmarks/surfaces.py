@@ -33,8 +33,8 @@ from teethscape.cli_progress import ConsoleProgress
 from teethscape.dental.request import Device
 from teethscape.errors import TeethscapeError
 from teethscape.mesh.ply import read_ply
+from teethscape.surface import make
 from teethscape.surface.frame import frame_of
-from teethscape.surface.make import make_surface
 from teethscape.surface.mesh.finish import is_two_manifold, manifold
 from teethscape.surface.read import any as reading
 from teethscape.surface.request import Preset, SurfaceMethod, SurfaceRequest
@@ -45,7 +45,7 @@ Array = NDArray[np.float64]
 _NEAREST = 12
 
 
-def triangle_distances(points: Array, vertices: Array, faces: NDArray[np.int32]) -> Array:
+def triangle_distances(points: Array, vertices: Array, faces: NDArray[np.integer]) -> Array:
     """(n,) distance of points to the nearest of the triangles whose middles are nearest."""
     corners = vertices[faces]
     candidates = KDTree(corners.mean(axis=1)).query(points, k=min(_NEAREST, len(faces)))[1]
@@ -147,12 +147,12 @@ def row(shape: shapes.Shape, setting: Setting) -> dict[str, Any]:
     read = reading.read_views
     try:
         if setting.spoil:
-            from teethscape.surface import make
-
             make.read_views = lambda asked: SPOILS[setting.spoil](read(asked))
-        report = make_surface(request, ConsoleProgress())
+        report = make.make_surface(request, ConsoleProgress())
     except TeethscapeError as refusal:
         return {**base, "refused": refusal.code, **clock.read()}
+    finally:
+        make.read_views = read
     times = clock.read()
     solid, _ = read_ply(out)
     frame = frame_of(read(request), shape.extent_mm, None)

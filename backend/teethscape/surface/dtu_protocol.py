@@ -97,7 +97,8 @@ def culled(mesh: Solid, scan_folder: Path) -> Solid:
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _DILATION + 1, 2 * _DILATION + 1))
     keep = np.ones(len(mesh.vertices), bool)
     for k, pose, path in zip(intrinsics, poses, masks, strict=True):
-        mask = cv2.dilate((read_rgba(path)[..., 0] > 0.5).astype(np.uint8), disk)
+        shown = (read_rgba(path)[..., 0] > 0.5).astype(np.uint8)
+        mask = np.asarray(cv2.dilate(shown, disk), np.uint8)
         keep &= _shown(mesh.vertices @ pose[:, :3].T + pose[:, 3], k, mask)
     faces = mesh.faces[keep[mesh.faces].all(axis=1)]
     vertices = mesh.vertices @ scale[:3, :3].T + scale[:3, 3]
@@ -124,7 +125,8 @@ def even_samples(mesh: Solid, spacing: float, rng: np.random.Generator) -> Array
         / 2
     )
     dense = sample(mesh, max(int(4 * area / spacing**2), 1), rng)
-    return thinned(np.concatenate([mesh.vertices[np.unique(mesh.faces)], dense]), spacing, rng)
+    both = np.concatenate([mesh.vertices[np.unique(mesh.faces)], dense])
+    return thinned(np.asarray(both, np.float64), spacing, rng)
 
 
 def thinned(points: Array, spacing: float, rng: np.random.Generator) -> Array:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, jaw_of
@@ -57,9 +58,9 @@ class Frame:
         """(n, 3) mm in the views' axes to our frame."""
         return points @ _TURN + self.centre if self.is_dental else points
 
-    def to_views(self, points: Array) -> Array:
+    def to_views(self, points: NDArray[np.floating]) -> Array:
         """(n, 3) mm in our frame to the views' axes."""
-        return (points - self.centre) @ _TURN
+        return np.asarray((points - self.centre) @ _TURN, np.float64)
 
 
 def frame_of(views: Views, extent_mm: float | None, case: Path | None) -> Frame:
@@ -89,7 +90,7 @@ def frame_of(views: Views, extent_mm: float | None, case: Path | None) -> Frame:
     return Frame(extent, centre, True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, _UNKNOWN_SIGMA), subject))
 
 
-def _box(points: Array) -> tuple[float, Array]:
+def _box(points: NDArray[np.floating]) -> tuple[float, Array]:
     """Largest extent and middle of the box of (n, 3) points."""
     low, high = points.min(axis=0), points.max(axis=0)
     return float((high - low).max()), (low + high) / 2

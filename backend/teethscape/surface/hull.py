@@ -28,7 +28,7 @@ def touches_border(foreground: NDArray[np.floating]) -> bool:
     return bool(inside[0].any() or inside[-1].any() or inside[:, 0].any() or inside[:, -1].any())
 
 
-def looked_up(image: NDArray[np.float32], pixels: Array) -> NDArray[np.float32]:
+def looked_up(image: NDArray[np.float32], pixels: NDArray[np.floating]) -> NDArray[np.float32]:
     """(n,) values of an image at (n, 2) pixels (centres at +0.5), bilinear, the border repeated."""
     x = (pixels[:, 0] - _HALF).astype(np.float32)
     y = (pixels[:, 1] - _HALF).astype(np.float32)
@@ -38,7 +38,7 @@ def looked_up(image: NDArray[np.float32], pixels: Array) -> NDArray[np.float32]:
         cv2.remap(image, a, b, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).ravel()
         for a, b in zip(*(np.array_split(p, -(-rows // 30000)) for p in padded), strict=True)
     ]
-    return np.concatenate(found)[: len(x)]
+    return np.concatenate(found)[: len(x)].astype(np.float32)
 
 
 def hull_distance(views: Views, points: Array) -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ def arch_mesh(places=_PLACES):
         ball.apply_translation((x, y, 0.02))
         parts.append(ball)
     mesh = trimesh.util.concatenate(parts)
+    assert isinstance(mesh, trimesh.Trimesh)
     return np.asarray(mesh.vertices), np.asarray(mesh.faces).astype(np.int32)
 
 
@@ -45,6 +46,7 @@ def views_of(vertices, faces, size=96, jaw=Jaw.LOWER):
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     soup = TriangleSoup(vertices * SCALE, faces, np.zeros(len(faces), np.int32))
+    assert views.normals is not None
     for k in range(COUNT):
         face = render_ids(soup, _camera(views, k, SCALE)).face
         seen = face >= 0

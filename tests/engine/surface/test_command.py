@@ -21,6 +21,7 @@ from .scene import arch_mesh, views_of
 @pytest.fixture(scope="module")
 def strip(tmp_path_factory):
     views = views_of(*arch_mesh(), size=64)
+    assert views.normals is not None
     colours = np.concatenate([views.colours, views.foreground[..., None]], axis=-1)
     tiles = [
         *np.round(255 * colours).astype(np.uint8),
@@ -36,6 +37,7 @@ def _run(capsys, *arguments):
     return code, json.loads(capsys.readouterr().out or "{}")
 
 
+@pytest.mark.slow
 def test_a_strip_becomes_a_closed_coloured_mesh_in_millimetres(strip, tmp_path, capsys):
     out = tmp_path / "lower.ply"
     code, report = _run(capsys, strip, "--output", out, "--extent", 60)
@@ -75,6 +77,7 @@ def test_neus_without_torch_says_what_to_install(strip, tmp_path, capsys, monkey
     assert "pip install" in answer["error"]["advice"]
 
 
+@pytest.mark.slow
 def test_the_grid_never_imports_torch(strip, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert _run(capsys, strip, "--output", tmp_path / "m.ply")[0] == 0

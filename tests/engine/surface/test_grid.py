@@ -65,6 +65,7 @@ def _upper_part(vertices):
     return vertices[vertices[:, 2] > 0.03] * SCALE
 
 
+@pytest.mark.slow
 def test_the_grid_is_within_a_third_of_a_pixel_and_better_than_the_hull(mesh, views, tmp_path):
     found = _solve(views, tmp_path)
     seen, pixel = _upper_part(mesh[0]), footprint(views, SCALE)
@@ -77,12 +78,14 @@ def test_the_grid_is_within_a_third_of_a_pixel_and_better_than_the_hull(mesh, vi
     assert (agree.angle_deg < 12).all()
 
 
+@pytest.mark.slow
 def test_good_masks_blame_nobody(views):
     check = check_masks(views)
     assert check.culprit is None
     assert (check.covered > 0.98).all()
 
 
+@pytest.mark.slow
 def test_a_view_with_a_shifted_mask_is_named_and_left_out(views):
     masks = views.foreground.copy()
     masks[3] = np.roll(masks[3], 14, axis=1)
@@ -93,6 +96,7 @@ def test_a_view_with_a_shifted_mask_is_named_and_left_out(views):
     assert "view 11" in listener.warnings[0][1]
 
 
+@pytest.mark.slow
 def test_a_view_with_wrong_normals_is_named(mesh, views, tmp_path):
     normals = views.normals.copy()
     normals[5] = normals[5][..., [1, 2, 0]]
@@ -103,6 +107,7 @@ def test_a_view_with_wrong_normals_is_named(mesh, views, tmp_path):
     assert np.abs(found.field.at(_upper_part(mesh[0]))).mean() < footprint(views, SCALE) / 2
 
 
+@pytest.mark.slow
 def test_an_empty_mask_is_refused_by_name(views):
     masks = views.foreground.copy()
     masks[2] = 0
@@ -111,6 +116,7 @@ def test_an_empty_mask_is_refused_by_name(views):
     assert refused.value.code == "view_empty"
 
 
+@pytest.mark.slow
 def test_masks_of_the_other_jaw_are_refused(mesh):
     views = views_of(*mesh, size=64)
     wrong = replace(views, cam2world=views_of(*mesh, size=64, jaw=Jaw.UPPER).cam2world, foreground=np.stack(
@@ -126,6 +132,7 @@ def test_one_error_stands_out_or_none_does():
     assert odd_view(np.array([25.0, 26, 25, 40, 26])) is None
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_continues_where_it_was(views, tmp_path):
     whole = _solve(views, tmp_path / "a").field
     with pytest.raises(CancelledError):
@@ -137,6 +144,7 @@ def test_a_cancelled_run_continues_where_it_was(views, tmp_path):
     np.testing.assert_allclose(again.values, whole.values, atol=5e-3)  # mm; sums in another order
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_views_is_not_used(views, tmp_path):
     with pytest.raises(CancelledError):
         _solve(views, tmp_path, Listener(cancel_at=7))

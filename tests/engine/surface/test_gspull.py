@@ -58,6 +58,7 @@ def test_densifying_clones_small_and_splits_large_ones():
     assert len(cloud) == 3
 
 
+@pytest.mark.slow
 def test_training_looks_more_like_the_views():
     mesh = arch_mesh()
     views = views_of(*mesh, size=32)

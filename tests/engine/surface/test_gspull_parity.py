@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,8 +23,9 @@ from teethscape.surface.gspull.queries import (  # noqa: E402
 )
 from teethscape.surface.gspull.schedule import position_rate, sdf_rate  # noqa: E402
 from teethscape.surface.gspull.sdf import PullNetwork, pulled  # noqa: E402
+from teethscape.surface.neus.fields import NormedLinear  # noqa: E402
 
-CLOSE = {"atol": 1e-5, "rtol": 1e-4}
+CLOSE: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-4}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,7 @@ def sampling(shared):
 def network(core):
     found = PullNetwork(32)
     for k, layer in enumerate(found.layers):
+        assert isinstance(layer, NormedLinear)
         layer.weight_g.data, layer.weight_v.data, layer.bias.data = (
             core[f"g{k}"],
             core[f"v{k}"],

@@ -113,6 +113,7 @@ def test_distortion_is_that_of_all_pairs():
     assert torch.allclose(distortion(w, m, length), wanted, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_continues_from_its_state():
     views = views_of(*arch_mesh(), size=32)
     small = replace(

@@ -52,7 +52,8 @@ class GridField:
     def at(self, points: Array) -> Values:
         """(n,) values at (n, 3) points, trilinear, the border repeated."""
         place = ((points - self.low) / self.pitch).T
-        return ndimage.map_coordinates(self.values, place, order=1, mode="nearest")
+        found = ndimage.map_coordinates(self.values, place, order=1, mode="nearest")
+        return np.asarray(found, np.float32)
 
     def surface(self) -> tuple[Array, Faces]:
         """The zero set: (V, 3) mm, (F, 3) outward; closed where it meets the grid's border."""
@@ -75,8 +76,8 @@ class GridField:
             keep: half width of what is kept, nodes.
         """
         inside = self.values < 0
-        out = ndimage.distance_transform_edt(~inside) - 0.5
-        deep = ndimage.distance_transform_edt(inside) - 0.5
+        out = np.asarray(ndimage.distance_transform_edt(~inside), np.float64) - 0.5
+        deep = np.asarray(ndimage.distance_transform_edt(inside), np.float64) - 0.5
         rough = np.where(inside, -deep, out) * self.pitch
         values = np.where(np.abs(rough) <= keep * self.pitch, self.values, rough)
         return replace(self, values=values.astype(np.float32))

@@ -96,7 +96,7 @@ def _limit(views: Views, trust: Array, scale: float, field: GridField) -> Array:
     """
     believed = views.subset(np.flatnonzero(trust > 0).tolist())
     hull = hull_distance(believed, field.nodes() / scale) * scale
-    return hull.reshape(field.values.shape) - _SLACK * footprint(views, scale)
+    return np.asarray(hull.reshape(field.values.shape) - _SLACK * footprint(views, scale), np.float64)
 
 
 def within(field: GridField, limit: Array) -> GridField:

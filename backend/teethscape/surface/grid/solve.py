@@ -58,7 +58,7 @@ def stepped(field: GridField, looks: list[Look], trust: Array, rules: SolveRules
 def _solved(field: GridField, rows: list[Rows], rules: SolveRules) -> GridField:
     flat = field.values.ravel().astype(np.float64)
     active = np.abs(field.values) < rules.band * field.pitch
-    active = ndimage.binary_dilation(active).ravel()
+    active = np.asarray(ndimage.binary_dilation(active), bool).ravel()
     matrix, wanted = stacked(rows, flat.size)
     bends = _bends(active.reshape(field.values.shape), field) * rules.bend
     number = np.flatnonzero(active)
@@ -80,16 +80,16 @@ def _bends(active: NDArray[np.bool_], field: GridField) -> sparse.csr_matrix:
     rows, size = [], field.values.size
     for axis, step in enumerate(field.steps):
         middle = active.copy()
-        edge = [slice(None)] * 3
+        edge: list[slice | int] = [slice(None)] * 3
         for end in (0, -1):
-            edge[axis] = end  # pyright: ignore[reportArgumentType] - an index where slices stand
+            edge[axis] = end
             middle[tuple(edge)] = False
         node = np.flatnonzero(middle)
         columns = np.column_stack([node - step, node, node + step]).ravel()
         weights = np.tile([1.0, -2.0, 1.0], len(node)) / field.pitch
         pointer = np.arange(0, len(columns) + 1, 3)
         rows.append(sparse.csr_matrix((weights, columns, pointer), shape=(len(node), size)))
-    return sparse.vstack(rows).tocsr()
+    return sparse.csr_matrix(sparse.vstack(rows))
 
 
 def _conjugate_gradients(matrix: sparse.csr_matrix, right: Array, iterations: int) -> Array:

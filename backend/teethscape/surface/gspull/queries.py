@@ -92,4 +92,4 @@ def drawn_queries(
     parts = [points + factor * sigma[:, None] * rng.standard_normal(points.shape) for factor in rounds]
     queries = np.concatenate(parts)
     _, target = KDTree(points).query(queries)
-    return QuerySet(queries.astype(np.float32), target.astype(np.int64), points.astype(np.float32))
+    return QuerySet(queries.astype(np.float32), np.asarray(target, np.int64), points.astype(np.float32))

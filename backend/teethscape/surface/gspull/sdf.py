@@ -18,6 +18,16 @@ _SKIP = 4
 _RADIUS = 0.25
 
 
+def _start_as_sphere(layers: list[NormedLinear], width: int) -> None:
+    for layer in layers[:-1]:
+        shape = layer.weight_v.shape
+        layer.set_weight(torch.empty(shape).normal_(0.0, math.sqrt(2 / shape[0])))
+    last = layers[-1]
+    mean = math.sqrt(math.pi) / math.sqrt(width)
+    last.set_weight(torch.empty(last.weight_v.shape).normal_(mean, 1e-4))
+    nn.init.constant_(last.bias, -_RADIUS)
+
+
 class PullNetwork(nn.Module):
     """(n, 3) to (n,) signed distance: eight ReLU layers, the input again before the fifth.
 
@@ -29,22 +39,13 @@ class PullNetwork(nn.Module):
     def __init__(self, width: int = 256, depth: int = 8) -> None:
         super().__init__()
         self.depth = depth
-        layers = []
+        layers: list[NormedLinear] = []
         for k in range(depth + 1):
             inputs = 3 if k == 0 else width
             outputs = 1 if k == depth else width - 3 if k + 1 == _SKIP else width
             layers.append(NormedLinear(inputs, outputs))
         self.layers = nn.ModuleList(layers)
-        self._start_as_sphere(width)
-
-    def _start_as_sphere(self, width: int) -> None:
-        for layer in list(self.layers)[:-1]:
-            weight = torch.empty_like(layer.weight_v).normal_(0.0, math.sqrt(2 / layer.weight_v.shape[0]))
-            layer.set_weight(weight)  # pyright: ignore[reportCallIssue] - all are NormedLinear
-        last = self.layers[-1]
-        mean = math.sqrt(math.pi) / math.sqrt(width)
-        last.set_weight(torch.empty_like(last.weight_v).normal_(mean, 1e-4))  # pyright: ignore
-        nn.init.constant_(last.bias, -_RADIUS)  # pyright: ignore[reportArgumentType]
+        _start_as_sphere(layers, width)
 
     def forward(self, points: Tensor) -> Tensor:
         """Signed distance, negative inside."""

@@ -87,9 +87,8 @@ def _target(views: Views, k: int, shrink: int, device: torch.device) -> Target:
     pose = np.column_stack([turn, -turn @ views.cam2world[k, :, 3]])
     intrinsics = views.intrinsics[k].copy()
     intrinsics[:2] /= shrink
-    shot = Shot(
-        *(torch.tensor(a, dtype=torch.float32, device=device) for a in (pose, intrinsics)), height, width
-    )
+    camera, k3 = (torch.tensor(a, dtype=torch.float32, device=device) for a in (pose, intrinsics))
+    shot = Shot(camera, k3, height, width)
     normal = None if views.normals is None else kept(views.normals[k])
     return Target(shot, kept(views.colours[k]), kept(views.foreground[k])[..., 0], normal)
 

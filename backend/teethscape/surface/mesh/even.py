@@ -29,10 +29,11 @@ def evened(vertices: Array, faces: Faces, field: GridField) -> Array:
 
 
 def _summed(index: NDArray, values: Array, size: int) -> Array:
-    return np.stack([np.bincount(index, values[:, k], size) for k in range(3)], axis=1)
+    sums = [np.asarray(np.bincount(index, values[:, k], size), np.float64) for k in range(3)]
+    return np.stack(sums, axis=1)
 
 
-def vertex_normals(vertices: Array, faces: Faces) -> Array:
+def vertex_normals(vertices: Array, faces: NDArray[np.integer]) -> Array:
     """(V, 3) unit normals, weighted by area."""
     corners = vertices[faces]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

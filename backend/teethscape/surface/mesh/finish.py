@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teethscape.errors import RefusedError
 from teethscape.surface.grid.field import GridField
@@ -68,7 +69,7 @@ def finished(field: GridField, most: int = MOST_TRIANGLES) -> FinishedMesh:
     return FinishedMesh(vertices, faces, len(small.decompose()), crumbs, edge, spread, tolerance)
 
 
-def manifold(vertices: Array, faces: Faces) -> Any:
+def manifold(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Any:
     """A solid of manifold3d, or None where the mesh is not closed and two-manifold."""
     from manifold3d import Error, Manifold, Mesh
 
@@ -113,7 +114,7 @@ def _decimated(solid: Any, most: int) -> tuple[Any, float]:
     return small, tolerance
 
 
-def is_two_manifold(faces: Faces) -> bool:
+def is_two_manifold(faces: NDArray[np.integer]) -> bool:
     """Whether every edge belongs to exactly two triangles that run along it in opposite ways."""
     ways = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
     size = int(ways.max()) + 1

@@ -40,9 +40,10 @@ def _steps(shape: NDArray) -> NDArray[np.int64]:
 
 def _active(inside: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
     """Cells (n, 3) that the surface crosses, and their cases (n,)."""
-    case = np.zeros(tuple(np.array(inside.shape) - 1), np.uint8)
+    width, depth, height = (int(n) - 1 for n in inside.shape)
+    case = np.zeros((width, depth, height), np.uint8)
     for k, (x, y, z) in enumerate(corner_offsets()):
-        part = inside[x : x + case.shape[0], y : y + case.shape[1], z : z + case.shape[2]]
+        part = inside[x : x + width, y : y + depth, z : z + height]
         case |= part.astype(np.uint8) << np.uint8(k)
     cells = np.argwhere((case != 0) & (case != 255))
     return cells, case[tuple(cells.T)]

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import Field
 from teethscape.surface.neus.fields import NeusModel
 
@@ -26,7 +25,7 @@ def numpy_field(model: NeusModel) -> Field:
 
 
 @torch.no_grad()
-def surface_colours(model: NeusModel, points: Array) -> NDArray[np.float32]:
+def surface_colours(model: NeusModel, points: NDArray[np.floating]) -> NDArray[np.float32]:
     """(n, 3) RGB 0..1 at (n, 3) world points; the colour does not depend on the direction."""
     device = next(model.parameters()).device
     parts = torch.from_numpy(points.astype(np.float32)).split(_CHUNK)

@@ -52,7 +52,7 @@ def decomposed(projection: Array) -> tuple[Array, Array]:
     signs = np.diag(np.sign(np.diag(upper)))
     k, turn = upper @ signs, signs @ turn
     centre = -np.linalg.solve(projection[:, :3], projection[:, 3])
-    return k / k[2, 2], np.column_stack([turn, -turn @ centre])
+    return k / k[2, 2], np.asarray(np.column_stack([turn, -turn @ centre]), np.float64)
 
 
 def read_dtu(folder: Path) -> Views:
