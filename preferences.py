@@ -17,6 +17,11 @@ _SOURCE_ITEMS = [
     ("FOLDER", "Folder", "Take them from a folder of wheels, without network"),
 ]
 
+_PROFILE_ITEMS = [
+    ("STANDARD", "Standard", "Reconstruction, segmentation, measuring and export on the processor"),
+    ("FULL", "Full", "PyTorch besides: clicks with SAM, the TeethDreamer engine, training of networks"),
+]
+
 
 def _look_again(_preferences: TEETH_AP_preferences, _context: bpy.types.Context) -> None:
     """Another folder or Python means another engine."""
@@ -48,6 +53,12 @@ class TEETH_AP_preferences(bpy.types.AddonPreferences):
         update=_look_again,
     )
     source: EnumProperty(name="Source", description="Where the engine's parts come from", items=_SOURCE_ITEMS)
+    profile: EnumProperty(
+        name="Profile",
+        description="Which parts the engine is made of",
+        items=_PROFILE_ITEMS,
+        update=_look_again,
+    )
     wheels: StringProperty(
         name="Wheels",
         description="Folder with the engine's wheels for this Python, for machines without network",
@@ -64,6 +75,7 @@ class TEETH_AP_preferences(bpy.types.AddonPreferences):
         layout.prop(self, "engine_folder")
         layout.prop(self, "cases_folder")
         layout.prop(self, "python")
+        layout.prop(self, "profile", expand=True)
         layout.prop(self, "notation", expand=True)
 
 
@@ -88,6 +100,11 @@ def chosen_python() -> Path | None:
     """The Python that carries the engine; None for Blender's own."""
     chosen = preferences().python
     return Path(bpy.path.abspath(chosen)) if chosen else None
+
+
+def chosen_profile() -> str:
+    """The name of the engine's set of packages."""
+    return preferences().profile.lower()
 
 
 def _user_folder(name: str) -> Path:

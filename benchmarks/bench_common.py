@@ -39,7 +39,7 @@ from teethscape.mesh.scores import Alignment, score_teeth
 from teethscape.mesh.solid import Solid
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.parametric.prior import PRIOR_FILE, load_prior
-from teethscape.segmentation.waist import parted
+from teethscape.pipeline.evidence import part_doubles
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -166,7 +166,9 @@ def variant_patient(seed: int, variant: str) -> SyntheticPatient:
 
 def instances_of(patient: SyntheticPatient) -> dict[View, Labels]:
     """A patient's shuffled instances as the pipeline hands them on: merged ones parted."""
-    return {v: parted(image).labels if v.is_occlusal else image for v, image in patient.instances.items()}
+    return {
+        v: part_doubles(image, v).labels if v.is_occlusal else image for v, image in patient.instances.items()
+    }
 
 
 def inputs_of(patient: SyntheticPatient, lengths: tuple[KnownLength, ...] = ()) -> FitInputs:

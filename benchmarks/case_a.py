@@ -3,6 +3,7 @@
     python benchmarks/case_a.py masks            hand-made masks, ids shuffled
     python benchmarks/case_a.py photos           photos only
     python benchmarks/case_a.py photos --weights held-out.onnx
+    python benchmarks/case_a.py photos --damage 0.1                a tenth of the teeth missed or merged
 
 The score comes from ``tools/evaluate.py`` of the shared folder, run as a process
 (similarity per jaw, wide start, mean over teeth).
@@ -25,6 +26,7 @@ from unittest.mock import patch
 
 import numpy as np
 from bench_common import CACHE, ROOT, Clock, accepted_numbers, centre_scores, coverage, write_result
+from damaged_segmenter import DamagedSegmenter
 from PIL import Image
 
 from teethscape.dataset.patient_masks import shuffled_ids
@@ -99,11 +101,13 @@ def number_errors(
     ]
 
 
-def network(weights: Path | None) -> AbstractContextManager[Any]:
-    """Let the pipeline use other network weights than the shipped ones."""
-    if weights is None:
+def network(weights: Path | None, damage: float = 0.0, seed: int = 0) -> AbstractContextManager[Any]:
+    """Let the pipeline use other network weights than the shipped ones, or damage what the network finds."""
+    if weights is None and not damage:
         return nullcontext()
     chosen = Segmenter.load(weights)
+    if damage:
+        chosen = DamagedSegmenter(chosen, damage, seed)
     return patch.object(evidence, "segmenter", lambda: chosen)
 
 
@@ -124,6 +128,7 @@ def summary_of(report: dict[str, Any], result: FitResult, truth: Path) -> dict[s
 def run(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     """Reconstruct, score, and compare the numbers."""
     name = f"case-a-{args.evidence}" + (f"-{args.weights.stem}" if args.weights else "")
+    name += f"-damaged-{args.seed}" if args.damage else ""
     shutil.rmtree(CACHE / name, ignore_errors=True)
     masks = CACHE / "case-a-instances"
     tables = write_masks(args.case, masks, args.seed)
@@ -134,7 +139,7 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
         mask_values=MaskValues.INSTANCES,
     )
     clock = Clock.start()
-    with network(args.weights):
+    with network(args.weights, args.damage, args.seed):
         reconstruct(request, NoProgress())
     times = clock.read()
     case = CaseFolder(CACHE / name)
@@ -184,12 +189,15 @@ def main() -> None:
     )
     parser.add_argument("evidence", choices=("masks", "photos"))
     parser.add_argument("--case", type=Path, default=SHARED / "cases" / "case-a")
-    parser.add_argument("--seed", type=int, default=0, help="of the shuffle")
+    parser.add_argument("--seed", type=int, default=0, help="of the shuffle and the damage")
     parser.add_argument("--weights", type=Path, help="a network that never saw the case")
+    parser.add_argument(
+        "--damage", type=float, default=0.0, help="share of teeth that the network misses or merges"
+    )
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     summary, rows = run(args)
-    write_result(f"case_a_{args.evidence}", summary, rows)
+    write_result(f"case_a_{args.evidence}" + ("_damaged" if args.damage else ""), summary, rows)
 
 
 if __name__ == "__main__":

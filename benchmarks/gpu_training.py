@@ -2,8 +2,9 @@
 
     python benchmarks/gpu_training.py --cases ../shared/cases --renders CASES --output DIR --minutes 6
 
-The held-out network never sees case-a.  Both are trained from nothing; the result says how many crops
-each saw, how fast, and the GPU memory that it took.
+The held-out network never sees case-a; ``--networks segmenter_without_case_c`` trains one that never sees
+case-c, for ``clicks.py --without-case-c``.  All are trained from nothing; the result says how many crops each
+saw, how fast, and the GPU memory that it took.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from teethscape.segmentation.train_recipe import SegmenterTraining
 from teethscape.segmentation.train_segmenter import draw_bank, train_segmenter
 
 #: Name of each network and the real cases that it may see.
-NETWORKS = {"segmenter_without_case_a": ("case-c",), "segmenter": ("case-a", "case-c")}
+NETWORKS = {
+    "segmenter_without_case_a": ("case-c",),
+    "segmenter": ("case-a", "case-c"),
+    "segmenter_without_case_c": ("case-a",),
+}
 
 
 def trained(name: str, training: SegmenterTraining) -> dict[str, Any]:
@@ -57,6 +62,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--workers", type=int, default=7, help="loading processes of each network")
     parser.add_argument("--device", default="cuda")
+    parser.add_argument(
+        "--networks", nargs="+", choices=sorted(NETWORKS), default=["segmenter_without_case_a", "segmenter"]
+    )
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     recipes = {
@@ -75,9 +83,10 @@ def main() -> None:
             workers=args.workers,
         )
         for seed, (name, cases) in enumerate(NETWORKS.items())
+        if name in args.networks
     }
     draw_bank(next(iter(recipes.values())), 2 * args.workers + 2)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(len(recipes), mp_context=multiprocessing.get_context("spawn")) as pool:
         rows = list(pool.map(trained, recipes, recipes.values()))
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     write_result("gpu_training", {"gpu": card, "torch": torch.__version__}, rows)

@@ -1,19 +1,21 @@
 """Processor seconds of synthetic photo cases, everything included.
 
-    python benchmarks/photo_cases.py --blender-python .venv-bpy/bin/python --count 4
+    python benchmarks/photo_cases.py --blender-python .venv-bpy/bin/python --first 100 --count 4
 
 Each case is drawn (engine) and rendered (a process of its own, five photos with labels); figures are
-user and system seconds of this process and its children.
+user and system seconds of this process and its children. Writes ``results/photo_cases.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import resource
 import subprocess
 import tempfile
 from pathlib import Path
+
+from bench_common import write_result
 
 from teethscape.dataset.photo_patient import PatientOptions, write_patient
 
@@ -44,6 +46,25 @@ def one_case(seed: int, folder: Path, arguments: argparse.Namespace) -> dict[str
     }
 
 
+def summary_of(cases: list[dict[str, float]], arguments: argparse.Namespace) -> dict[str, float]:
+    """Means over the cases, the dearest one, and what they were made with."""
+
+    def mean(name: str) -> float:
+        return round(sum(case[name] for case in cases) / len(cases), 1)
+
+    return {
+        "cases": len(cases),
+        "width": arguments.width,
+        "height": arguments.width * 3 // 4,
+        "samples": arguments.samples,
+        "mean_cpu_s": mean("cpu_s"),
+        "worst_cpu_s": max(case["cpu_s"] for case in cases),
+        "mean_draw_cpu_s": mean("draw_cpu_s"),
+        "mean_mb": mean("mb"),
+        "load_1min": round(os.getloadavg()[0], 1),
+    }
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -60,8 +81,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     seeds = range(arguments.first, arguments.first + arguments.count)
     cases = [one_case(seed, folder, arguments) for seed in seeds]
-    mean = sum(case["cpu_s"] for case in cases) / len(cases)
-    print(json.dumps({"cases": cases, "mean_cpu_s": round(mean, 1), "width": arguments.width}, indent=1))
+    write_result("photo_cases", summary_of(cases, arguments), cases)
 
 
 if __name__ == "__main__":

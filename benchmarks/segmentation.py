@@ -24,6 +24,7 @@ from scipy.optimize import linear_sum_assignment
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.views import View
 from teethscape.segmentation.recognition import recognise_views
+from teethscape.segmentation.redraw import outline
 from teethscape.segmentation.segmenter import Segmentation, Segmenter
 from teethscape.segmentation.train_photos import TrainingPhoto, read_case
 
@@ -52,17 +53,9 @@ def _on_grid(labels: NDArray[np.int32] | NDArray[np.uint8]) -> NDArray[np.int32]
     return cv2.resize(labels.astype(np.float32), size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
 
 
-def _edges(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels whose right or lower neighbour differs."""
-    out = np.zeros(labels.shape, bool)
-    out[:, :-1] |= labels[:, 1:] != labels[:, :-1]
-    out[:-1] |= labels[1:] != labels[:-1]
-    return out
-
-
 def _outline_f1(one: NDArray[np.int32], two: NDArray[np.int32], ignore: NDArray[np.bool_]) -> float:
     """F1 of outlines within 2 px."""
-    a, b = _edges(one) & ~ignore, _edges(two) & ~ignore
+    a, b = outline(one) & ~ignore, outline(two) & ~ignore
     if not a.any() or not b.any():
         return 0.0
     to_a, to_b = (cv2.distanceTransform((~e).astype(np.uint8), cv2.DIST_L2, 5) for e in (a, b))

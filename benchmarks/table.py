@@ -82,6 +82,25 @@ def _render(s: Summary) -> str:
     return " · ".join(parts)
 
 
+def _photo_cases(s: Summary) -> str:
+    used = f"{s['mean_cpu_s']:.0f} CPU-s a case, worst {s['worst_cpu_s']:.0f}"
+    made = f"{s['mean_draw_cpu_s']:.0f} of them to draw the patient"
+    size = f"{s['mean_mb']:.0f} MB · {s['cases']} cases, {s['width']} x {s['height']}"
+    return f"{used}, {made} · {size}"
+
+
+def _photo_colours(s: Summary) -> str:
+    parts = []
+    for name in ("front", "occlusal"):
+        for region in ("teeth", "borders", "gum", "beyond"):
+            real, made = (
+                " ".join(f"{v:.0f}" for v in s[kind][name][region]) for kind in ("real", "synthetic")
+            )
+            parts.append(f"{name} {region} {real} / {made}")
+    counts = f"{s['real']['patients']} real / {s['synthetic']['patients']} synthetic patients"
+    return f"L a b of {counts}: {', '.join(parts)}"
+
+
 def _toothseg(s: Summary) -> str:
     parts = []
     for labels in s["dice"]["scratch"]:
@@ -99,20 +118,46 @@ def _clicks(s: Summary) -> str:
             f"{name}: automatic {s[name]['automatic_iou']:.3f}, "
             f"1 click {ious[0]:.3f}, {len(ious)} clicks {ious[-1]:.3f}"
         )
+    jaws = s["case-c jaws at Dice 0.95"]
+    seen = "that was trained on it" if jaws.get("network_saw_case_c", True) else "that never saw it"
+    parts.append(f"case-c's eight official masks at Dice 0.95: {jaws['clicks']} clicks by a network {seen}")
     return " · ".join([*parts, f"95 % of clicks under {s['synthetic']['click_ms_95']:.0f} ms"])
+
+
+def _views(s: Summary) -> str:
+    parts = []
+    for name, own in s.items():
+        if "sets" in own:
+            seen = f"views {own['views_right']} and upside-down {own['ways_right']} of {own['photos']} photos"
+            sides = f"mirrored sides {own['mirrored_sides_told']} of {own['mirrored_sides']}"
+            shown = f"{name}, trained on" if name == "case-c" else name
+            parts.append(f"{shown}: {own['sets']} sets, {seen}, {sides}, falsely {own['falsely_told']}")
+    flips = s["flips told by the fit"]
+    told = ", ".join(f"{count} {word}" for word, count in flips.items() if word != "tested")
+    return " · ".join([*parts, f"flips told by the fit of numbered labels: {told} of {flips['tested']}"])
+
+
+def _quality(s: Summary) -> str:
+    return " · ".join(f"{kind}: {own['right']} of {own['photos']}" for kind, own in s.items())
 
 
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("case_a_photos", "case-a, photos only", _case_a),
+    ("case_a_photos_damaged", "the same with a tenth of the teeth missed or merged by the network", _case_a),
     ("numbering", "numbering from shuffled ids", _numbering),
     ("dentition", "milk and mixed dentitions among permanent ones", _dentition),
     ("scale", "scale of case-a from known tooth widths", _scale),
     ("synthetic_patients", "random synthetic patients", _synthetic),
     ("render", "renders of case-a, bpy 5.0.1", _render),
+    ("photo_cases", "synthetic photo cases, five photos with labels", _photo_cases),
+    ("photo_colours", "colours of real and synthetic photos", _photo_colours),
     ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),
     ("clicks", "clicks without downloaded weights, mean IoU", _clicks),
     ("timing", "time and memory, case-a", _timing),
+    ("timing_segmentation", "finding the teeth in five photos alone", _timing),
+    ("views", "views, sides and mirroring of sets in random order and flips", _views),
+    ("photo_quality", "photos judged right: degraded and good ones", _quality),
 )
 
 

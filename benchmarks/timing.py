@@ -3,7 +3,8 @@
     python benchmarks/timing.py
 
 Runs the engine's command line on case-a: from FDI masks, from shuffled ids, and from
-photos alone, and reads the children's resource usage.
+photos alone, and reads the children's resource usage. *segmentation* is finding the teeth alone: five photos
+from their files to instances, without numbering.
 """
 
 from __future__ import annotations
@@ -32,6 +33,19 @@ print(json.dumps({"cpu_s": use.ru_utime + use.ru_stime, "peak_gib": use.ru_maxrs
 sys.exit(code)
 """
 
+_SEGMENT = """
+import json, resource, sys
+from pathlib import Path
+from teethscape.dental.fdi import Jaws
+from teethscape.dental.photos import read_photo_folder
+from teethscape.segmentation.segmenter import Segmenter
+photos = read_photo_folder(Path(sys.argv[1]), Jaws.BOTH)
+found = Segmenter.load().segment_all({view: photo.pixels for view, photo in photos.items()})
+assert all(one.instances.any() for one in found.values())
+use = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({"cpu_s": use.ru_utime + use.ru_stime, "peak_gib": use.ru_maxrss / 2**20}), file=sys.stderr)
+"""
+
 
 def measured(case: Path, masks: Path | None, values: str) -> dict[str, Any]:
     """One reconstruction by the command line."""
@@ -40,6 +54,11 @@ def measured(case: Path, masks: Path | None, values: str) -> dict[str, Any]:
     command = [sys.executable, "-c", _PROBE, "reconstruct", str(case / "photos"), "--output", str(output)]
     if masks is not None:
         command += ["--masks", str(masks), "--mask-values", values]
+    return _run(command)
+
+
+def _run(command: list[str]) -> dict[str, Any]:
+    """A child's time and memory, as it reports them in its last line."""
     start = time.perf_counter()
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     wall = time.perf_counter() - start
@@ -55,6 +74,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--case", type=Path, default=SHARED / "cases" / "case-a")
+    parser.add_argument("--only", choices=("fdi_masks", "shuffled_ids", "photos_only", "segmentation"))
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ids = CACHE / "case-a-instances"
@@ -66,9 +86,13 @@ def main() -> None:
     }
     rows = {}
     for name, (masks, values) in runs.items():
-        rows[name] = measured(args.case, masks, values)
-        LOG.info("%s %s", name, rows[name])
-    write_result("timing", rows, [])
+        if args.only in (None, name):
+            rows[name] = measured(args.case, masks, values)
+            LOG.info("%s %s", name, rows[name])
+    if args.only in (None, "segmentation"):
+        rows["segmentation"] = _run([sys.executable, "-c", _SEGMENT, str(args.case / "photos")])
+        LOG.info("segmentation %s", rows["segmentation"])
+    write_result("timing" if args.only is None else f"timing_{args.only}", rows, [])
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ REQUIREMENTS = ROOT / "backend" / "requirements"
 BPY = ("bpy==5.0.1", "numpy<2", "pytest==9.2.0", "pytest-timeout==2.4.0")
 #: Version of Python that the bpy wheel is built for.
 BPY_PYTHON = (3, 11)
-#: Library that the wheel loads, and the Debian package that holds it.
+#: Library that the wheel loads, and the Debian package that holds it. The software renderer that Workbench
+#: and EEVEE need without a graphics card (libgl1-mesa-dri) comes along: libgl1 depends on it.
 SYSTEM_LIBRARIES = {
     "GL": "libgl1",
     "EGL": "libegl1",

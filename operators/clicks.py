@@ -11,7 +11,6 @@ from bpy.props import EnumProperty
 from ..backend.client import ClientError
 from ..backend.teethscape.dental.views import View
 from ..photos.clicks import KEYS
-from ..session import ticker
 from ..session.click_overlay import ClickOverlay
 from ..session.clicking import (
     Clicking,
@@ -22,6 +21,7 @@ from ..session.clicking import (
     why_no_refit,
 )
 from ..session.runtime import runtime
+from .follow import follow, log_progress
 
 _VIEW_ITEMS = [(view.name, view.title, f"The {view.title.lower()} photo", int(view)) for view in View]
 #: Seconds between two looks at the engine while clicking.
@@ -206,8 +206,6 @@ class TEETH_OT_refit(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Submit the job; in background mode wait for it."""
-        from .reconstruct import follow
-
         settings, current = context.scene.teethscape, runtime()
         try:
             request = build_refit(settings, clickable_case(settings))
@@ -216,8 +214,7 @@ class TEETH_OT_refit(bpy.types.Operator):
         except (ClientError, OSError, ValueError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        ticker.start()
-        return follow(self)
+        return follow(self, current.client, current.job, log_progress)
 
 
 classes = (TEETH_OT_show_photo, TEETH_OT_click_tooth, TEETH_OT_refit)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import ClassVar
 
 import bpy
 from bpy.props import CollectionProperty, StringProperty
 
-from ..backend.client import ClientError, JobState, JobView
+from ..backend.client import ClientError, JobState
 from ..backend.teethscape.protocol import Command
-from ..session import ticker
 from ..session.dataset import MESH_SUFFIXES, build_request, dataset_is_open, why_not
 from ..session.runtime import runtime
 from ..session.view_state import state
-
-log = logging.getLogger(__name__)
+from .follow import follow, log_progress, stop
 
 
 class TEETH_OT_choose_meshes(bpy.types.Operator):
@@ -85,7 +82,7 @@ class TEETH_OT_render_dataset(bpy.types.Operator):
         except ClientError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        return _follow(self)
+        return follow(self, current.farm, current.dataset_job, log_progress)
 
 
 class TEETH_OT_cancel_dataset(bpy.types.Operator):
@@ -103,10 +100,7 @@ class TEETH_OT_cancel_dataset(bpy.types.Operator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Ask the engine to stop."""
         current = runtime()
-        current.farm.cancel(current.dataset_job)
-        ticker.refresh()
-        ticker.start()
-        return {"FINISHED"}
+        return stop(current.farm, current.dataset_job)
 
 
 class TEETH_OT_resume_dataset(bpy.types.Operator):
@@ -134,7 +128,7 @@ class TEETH_OT_resume_dataset(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         state.unfinished_sets = current.farm.unfinished()
-        return _follow(self)
+        return follow(self, current.farm, current.dataset_job, log_progress)
 
 
 class TEETH_OT_discard_dataset(bpy.types.Operator):
@@ -156,25 +150,6 @@ class TEETH_OT_discard_dataset(bpy.types.Operator):
             return {"CANCELLED"}
         state.unfinished_sets = farm.unfinished()
         return {"FINISHED"}
-
-
-def _follow(operator: bpy.types.Operator) -> set[str]:
-    """Watch the job: by the timer, or here when there are no timers."""
-    if not bpy.app.background:
-        ticker.refresh()
-        ticker.start()
-        return {"FINISHED"}
-    view = runtime().farm.wait(runtime().dataset_job, on_change=_log_progress)
-    ticker.refresh()
-    if view.state is JobState.DONE:
-        return {"FINISHED"}
-    words = f"{view.problem.message} {view.problem.advice}" if view.problem else "Cancelled."
-    operator.report({"ERROR"}, words)
-    return {"CANCELLED"}
-
-
-def _log_progress(view: JobView) -> None:
-    log.info("%3.0f %% %s", 100 * view.overall, view.message or view.stage)
 
 
 classes = (

@@ -18,6 +18,7 @@ from ..session.dataset import dataset_is_open
 from ..session.readiness import job_is_open
 from ..session.runtime import Task, runtime
 from ..session.view_state import state
+from ..session.weights import weights_is_open
 from ..session.xray import xray_is_open
 
 
@@ -33,7 +34,7 @@ class _EngineOperator:
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         """The engine stands still."""
-        if _is_working() or job_is_open() or dataset_is_open() or xray_is_open():
+        if _is_working() or job_is_open() or dataset_is_open() or xray_is_open() or weights_is_open():
             cls.poll_message_set("The engine is busy: wait until it has finished, or cancel")
             return False
         return True
@@ -49,10 +50,8 @@ class TEETH_OT_install_engine(_EngineOperator, bpy.types.Operator):
         """Begin; in background mode wait for the end."""
         chosen, current = preferences(), runtime()
         wheels = Path(bpy.path.abspath(chosen.wheels)) if chosen.wheels else None
-        current.client.stop()
-        current.farm.stop()
-        current.reader.stop()
-        current.clicks.stop()
+        for engine in current.engines:
+            engine.stop()
         current.settle()
         try:
             plan = current.installer.plan(Source(chosen.source.lower()), wheels, bpy.app.online_access)
@@ -90,9 +89,8 @@ class TEETH_OT_remove_engine(_EngineOperator, bpy.types.Operator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Begin to delete."""
         current = runtime()
-        current.client.shutdown(timeout_s=5.0)
-        current.farm.shutdown(timeout_s=5.0)
-        current.reader.shutdown(timeout_s=5.0)
+        for engine in current.engines:
+            engine.shutdown(timeout_s=5.0)
         current.settle()
         try:
             current.installer.remove()

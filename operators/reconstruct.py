@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import ClassVar
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from ..backend.client import ClientError, JobState, JobView
+from ..backend.client import ClientError, JobState
 from ..backend.teethscape.errors import TeethscapeError
-from ..session import ticker
 from ..session.readiness import job_is_open, why_not
 from ..session.refusal import case_for
 from ..session.request import build_request
 from ..session.result import show_case
 from ..session.runtime import runtime
 from ..session.view_state import state
-
-log = logging.getLogger(__name__)
+from .follow import follow, log_progress, stop
 
 
 class TEETH_OT_reconstruct(bpy.types.Operator):
@@ -54,27 +51,7 @@ class TEETH_OT_reconstruct(bpy.types.Operator):
         except ClientError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        return follow(self)
-
-
-def follow(operator: bpy.types.Operator) -> set[str]:
-    """Watch the job: by the timer, or here when there are no timers."""
-    if not bpy.app.background:
-        ticker.refresh()
-        ticker.start()
-        return {"FINISHED"}
-    view = runtime().client.wait(runtime().job, on_change=_log_progress)
-    ticker.refresh()
-    if view.state is JobState.DONE:
-        return {"FINISHED"}
-    operator.report(
-        {"ERROR"}, f"{view.problem.message} {view.problem.advice}" if view.problem else "Cancelled."
-    )
-    return {"CANCELLED"}
-
-
-def _log_progress(view: JobView) -> None:
-    log.info("%3.0f %% %s", 100 * view.overall, view.message or view.stage)
+        return follow(self, current.client, current.job, log_progress)
 
 
 class TEETH_OT_cancel_job(bpy.types.Operator):
@@ -92,10 +69,7 @@ class TEETH_OT_cancel_job(bpy.types.Operator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Ask the engine to stop."""
         current = runtime()
-        current.client.cancel(current.job)
-        ticker.refresh()
-        ticker.start()
-        return {"FINISHED"}
+        return stop(current.client, current.job)
 
 
 class TEETH_OT_resume_job(bpy.types.Operator):
@@ -124,7 +98,7 @@ class TEETH_OT_resume_job(bpy.types.Operator):
             return {"CANCELLED"}
         current.scene_name = context.scene.name
         state.unfinished = current.client.unfinished()
-        return follow(self)
+        return follow(self, current.client, current.job, log_progress)
 
 
 class TEETH_OT_discard_job(bpy.types.Operator):

@@ -10,10 +10,10 @@ from bpy.props import StringProperty
 
 from ..backend.client import ClientError, JobState
 from ..backend.teethscape.protocol import Command
-from ..session import ticker
 from ..session.runtime import runtime
 from ..session.view_state import state
 from ..session.xray import build_request, overlay_of, show_overlay, why_not, xray_is_open
+from .follow import follow, stop
 
 
 class TEETH_OT_choose_xray(bpy.types.Operator):
@@ -64,17 +64,7 @@ class TEETH_OT_segment_xray(bpy.types.Operator):
         except ClientError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        if not bpy.app.background:
-            ticker.refresh()
-            ticker.start()
-            return {"FINISHED"}
-        view = current.reader.wait(current.xray_job)
-        ticker.refresh()
-        if view.state is JobState.DONE:
-            return {"FINISHED"}
-        words = f"{view.problem.message} {view.problem.advice}" if view.problem else "Cancelled."
-        self.report({"ERROR"}, words)
-        return {"CANCELLED"}
+        return follow(self, current.reader, current.xray_job)
 
 
 class TEETH_OT_cancel_xray(bpy.types.Operator):
@@ -92,10 +82,7 @@ class TEETH_OT_cancel_xray(bpy.types.Operator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Ask the engine to stop."""
         current = runtime()
-        current.reader.cancel(current.xray_job)
-        ticker.refresh()
-        ticker.start()
-        return {"FINISHED"}
+        return stop(current.reader, current.xray_job)
 
 
 class TEETH_OT_show_xray(bpy.types.Operator):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import clicks, dataset, icons, photos, reconstruct, result, setup, xray
+from . import clicks, dataset, icons, photos, reconstruct, result, setup, weights, xray
 
 _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
     (
@@ -14,6 +14,7 @@ _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
         *result.classes,
         *dataset.classes,
         *xray.classes,
+        *weights.classes,
         *clicks.classes,
     )
 )

@@ -6,6 +6,8 @@ import textwrap
 
 import bpy
 
+from ..backend.client import JobView, Problem
+
 #: Mean width of a letter in the sidebar at scale 1, px.
 _LETTER_PX = 6.6
 _MARGIN_PX = 52
@@ -27,6 +29,22 @@ def wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, i
     column.scale_y = 0.85
     for k, line in enumerate(textwrap.wrap(text, letters)):
         column.label(text=line, icon=icon if k == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
+
+
+def draw_running(layout: bpy.types.UILayout, view: JobView, cancel: str) -> None:
+    """What a running job does, how far it is, and the operator that stops it."""
+    layout.label(text=view.message or "Starting the engine")
+    layout.progress(text=f"{100 * view.overall:.0f} %", factor=view.overall)
+    row = layout.row()
+    row.label(text=clock(view.elapsed_s), icon="TIME")
+    row.operator(cancel, icon="CANCEL")
+
+
+def draw_problem(layout: bpy.types.UILayout, context: bpy.types.Context, problem: Problem) -> None:
+    """What went wrong, and what to do."""
+    wrapped(layout, context, problem.message, "ERROR")
+    if problem.advice:
+        wrapped(layout, context, problem.advice, "LIGHT")
 
 
 def deviation(value: float, digits: int, unit: str) -> str:

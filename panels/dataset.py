@@ -11,7 +11,7 @@ from ..backend.client import JobState, JobView
 from ..properties import TEETH_PG_dataset
 from ..session.dataset import why_not
 from ..session.view_state import state
-from .base import TeethPanel, clock, size_text, wrapped
+from .base import TeethPanel, clock, draw_problem, draw_running, size_text, wrapped
 
 _LISTED = 4
 
@@ -82,11 +82,7 @@ def _draw_start(layout: bpy.types.UILayout, context: bpy.types.Context, settings
 
 
 def _draw_running(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobView) -> None:
-    layout.label(text=view.message or "Starting the engine")
-    layout.progress(text=f"{100 * view.overall:.0f} %", factor=view.overall)
-    row = layout.row()
-    row.label(text=clock(view.elapsed_s), icon="TIME")
-    row.operator("teeth.cancel_dataset", icon="CANCEL")
+    draw_running(layout, view, "teeth.cancel_dataset")
     _draw_warnings(layout, context, view)
 
 
@@ -98,10 +94,7 @@ def _draw_end(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobV
         row.label(text="Cancelled", icon="INFO")
         row.operator("teeth.resume_dataset", icon="PLAY").job = view.id
     elif view.problem is not None:
-        box = layout.box()
-        wrapped(box, context, view.problem.message, "ERROR")
-        if view.problem.advice:
-            wrapped(box, context, view.problem.advice, "LIGHT")
+        draw_problem(layout.box(), context, view.problem)
         layout.operator("teeth.resume_dataset", icon="FILE_REFRESH").job = view.id
     _draw_warnings(layout, context, view)
 

@@ -7,7 +7,10 @@ import bpy
 from ..backend.teethscape.dental.views import View
 from ..photos.check import Severity
 from ..photos.thumbnails import shelf
+from ..properties import TEETH_PG_scene
+from ..session.photo_check import SlotFinding, findings, set_problems
 from ..session.request import needed_views
+from ..session.view_state import state
 from .base import TeethPanel, wrapped
 
 _SEVERITY_ICONS = {
@@ -44,12 +47,29 @@ class TEETH_PT_photos(TeethPanel, bpy.types.Panel):
         if not any(settings.slot(view).filepath for view in needed):
             wrapped(layout, context, "Or drop the photos here. Any order: the views are recognised.", "INFO")
             layout.operator("teeth.load_sample", icon="ASSET_MANAGER")
+        found = findings(settings)
         for view in needed:
-            _draw_slot(layout, context, view)
+            _draw_slot(layout, context, view, found.get(view))
+        _draw_check(layout, context, settings)
         layout.prop(settings, "trust_views")
 
 
-def _draw_slot(layout: bpy.types.UILayout, context: bpy.types.Context, view: View) -> None:
+def _draw_check(layout: bpy.types.UILayout, context: bpy.types.Context, settings: TEETH_PG_scene) -> None:
+    """The engine's look at the photos: its button, its progress, what is wrong with the set."""
+    view = state.check
+    if view is not None and not view.state.is_over:
+        layout.progress(text=view.message or "Starting the engine", factor=view.overall)
+        return
+    layout.operator("teeth.check_photos", icon="VIEWZOOM")
+    if view is not None and view.problem is not None:
+        wrapped(layout, context, f"{view.problem.message} {view.problem.advice}", "ERROR")
+    for words in set_problems(settings):
+        wrapped(layout, context, words, "INFO")
+
+
+def _draw_slot(
+    layout: bpy.types.UILayout, context: bpy.types.Context, view: View, found: SlotFinding | None
+) -> None:
     slot = context.scene.teethscape.slot(view)
     box = layout.box()
     if not slot.filepath:
@@ -65,6 +85,8 @@ def _draw_slot(layout: bpy.types.UILayout, context: bpy.types.Context, view: Vie
     check = shelf.checks.get(view)
     for message in check.messages if check else ():
         wrapped(box, context, message, _SEVERITY_ICONS[check.severity])
+    for severity, line in found.lines if found else ():
+        wrapped(box, context, line, _SEVERITY_ICONS[severity])
     twin = shelf.twins.get(view)
     if twin is not None:
         wrapped(box, context, f"The same picture as {twin.title}: choose another.", "ERROR")

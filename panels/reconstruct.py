@@ -11,7 +11,7 @@ from ..session.readiness import why_not
 from ..session.refusal import asks_for_missing_teeth
 from ..session.view_state import state
 from . import missing
-from .base import TeethPanel, clock, wrapped
+from .base import TeethPanel, clock, draw_problem, wrapped
 
 
 class TEETH_PT_reconstruct(TeethPanel, bpy.types.Panel):
@@ -92,9 +92,7 @@ def _draw_end(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobV
 
 
 def _draw_problem(layout: bpy.types.UILayout, context: bpy.types.Context, problem: Problem) -> None:
-    wrapped(layout, context, problem.message, "ERROR")
-    if problem.advice:
-        wrapped(layout, context, problem.advice, "LIGHT")
+    draw_problem(layout, context, problem)
     layout.operator("teeth.copy_problem", icon="COPYDOWN")
 
 

@@ -6,7 +6,7 @@ import sys
 
 import bpy
 
-from ..backend.client.install_plan import profile
+from ..backend.client.install_plan import STANDARD, profile
 from ..backend.client.installer import EngineStatus, InstallerView
 from ..backend.client.platform_support import platform_key
 from ..preferences import preferences
@@ -16,7 +16,7 @@ from .base import TeethPanel, clock, size_text, wrapped
 _PARTS = {"envs": "Engine", "models": "Models", "cache": "Caches", "jobs": "Jobs", "logs": "Logs"}
 _REASONS = {
     EngineStatus.ABSENT: "The engine that reconstructs teeth is not installed yet.",
-    EngineStatus.OUTDATED: "The engine belongs to another version of Teethscape. Install it again.",
+    EngineStatus.OUTDATED: "The engine is of another version or lacks this profile. Install it again.",
     EngineStatus.BROKEN: "The engine does not run any more. Install it again.",
 }
 
@@ -94,10 +94,16 @@ def _draw_absent(layout: bpy.types.UILayout, context: bpy.types.Context, view: I
         wrapped(layout, context, "Cancelled." if view.cancelled else _REASONS[view.status], "INFO")
     _draw_problem(layout, context, view)
     _draw_source(layout, context)
-    layout.label(text=f"Needs {size_text(profile().installed_bytes)} of disk", icon="DISK_DRIVE")
+    wrapped(layout, context, _need(preferences().profile.lower()), "DISK_DRIVE")
     row = layout.row()
     row.scale_y = 1.5
     row.operator("teeth.install_engine", icon="IMPORT")
+
+
+def _need(name: str) -> str:
+    """The space that a profile takes, in words."""
+    more = ", more with a GPU" if name != STANDARD else ""
+    return f"Needs {size_text(profile(name).installed_bytes)} of disk{more}"
 
 
 def _draw_problem(layout: bpy.types.UILayout, context: bpy.types.Context, view: InstallerView) -> None:
@@ -109,8 +115,9 @@ def _draw_problem(layout: bpy.types.UILayout, context: bpy.types.Context, view: 
 
 
 def _draw_source(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """Network or folder; when Blender is offline, the way to change that."""
+    """Which parts; network or folder; when Blender is offline, the way to change that."""
     chosen = preferences()
+    layout.row().prop(chosen, "profile", expand=True)
     layout.row().prop(chosen, "source", expand=True)
     if chosen.source == "FOLDER":
         wrapped(layout, context, f"Wheels for {wheels_target(chosen.python)}:")

@@ -10,7 +10,7 @@ from ..backend.client import JobState, JobView
 from ..properties import TEETH_PG_xray
 from ..session.view_state import state
 from ..session.xray import why_not
-from .base import TeethPanel, clock, wrapped
+from .base import TeethPanel, draw_problem, draw_running, wrapped
 
 
 class TEETH_PT_xray(TeethPanel, bpy.types.Panel):
@@ -25,7 +25,7 @@ class TEETH_PT_xray(TeethPanel, bpy.types.Panel):
         """Draw the settings or the running job."""
         view = state.xray
         if view is not None and not view.state.is_over:
-            _draw_running(self.layout, view)
+            draw_running(self.layout, view, "teeth.cancel_xray")
             return
         _draw_settings(self.layout, context, context.scene.teethscape.xray)
         if view is not None:
@@ -47,14 +47,6 @@ def _draw_settings(layout: bpy.types.UILayout, context: bpy.types.Context, setti
         wrapped(layout, context, reason + ".", "INFO")
 
 
-def _draw_running(layout: bpy.types.UILayout, view: JobView) -> None:
-    layout.label(text=view.message or "Starting the engine")
-    layout.progress(text=f"{100 * view.overall:.0f} %", factor=view.overall)
-    row = layout.row()
-    row.label(text=clock(view.elapsed_s), icon="TIME")
-    row.operator("teeth.cancel_xray", icon="CANCEL")
-
-
 def _draw_end(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobView) -> None:
     if view.state is JobState.DONE:
         for line in share_lines(view):
@@ -63,10 +55,7 @@ def _draw_end(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobV
     elif view.state is JobState.CANCELLED:
         layout.label(text="Cancelled", icon="INFO")
     elif view.problem is not None:
-        box = layout.box()
-        wrapped(box, context, view.problem.message, "ERROR")
-        if view.problem.advice:
-            wrapped(box, context, view.problem.advice, "LIGHT")
+        draw_problem(layout.box(), context, view.problem)
 
 
 def share_lines(view: JobView) -> list[str]:

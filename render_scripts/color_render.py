@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "backend"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from rendering.batch import each_object, facts, told
-from rendering.colour import INPUT_LOOK, TARGET_LOOK, Look, Quality, can_denoise, prepare, rendered
+from rendering.colour import INPUT_LOOK, TARGET_LOOK, Look, Quality, prepare, rendered
+from rendering.devices import can_denoise
 from rendering.entry import check_cancelled, guarded, run_script
 from rendering.folders import ViewFolders
 from rendering.objects import DentalObject

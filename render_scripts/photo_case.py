@@ -16,6 +16,9 @@ import photo_passes
 import photo_scene
 from photo_description import Description
 from photo_develop import developed
+from rendering.devices import can_denoise, use_device
+from rendering.entry import check_cancelled
+from rendering.options import Device
 
 log = logging.getLogger("teethscape.photo_render")
 #: Unit of the 16-bit depth labels, mm.
@@ -33,11 +36,13 @@ class Quality:
         samples: Cycles samples per pixel.
         denoise: whether to denoise, where this Blender can.
         threads: of the render, 0 for one per core.
+        device: what Cycles computes on.
     """
 
     samples: int
     denoise: bool
     threads: int = 0
+    device: Device = Device.CPU
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,7 @@ class CaseRenderer:
         self.description, self.folder, self.quality = description, folder, quality
         bpy.ops.wm.read_factory_settings(use_empty=True)
         photo_passes.configure(quality.samples, description.record["seed"] % 2**31, quality.threads)
+        use_device(bpy.context.scene, quality.device)
         photo_scene.set_world(description.record["looks"]["light"]["room"])
         self.stage = photo_scene.Stage(description)
         self.scratch = folder / "scratch.exr"
@@ -126,7 +132,7 @@ class CaseRenderer:
     def pictures(self) -> dict[int, np.ndarray]:
         """Light (h, w, 3) of all photos by number."""
         self.stage.prepare(labels=False)
-        cycles, able = bpy.context.scene.cycles, photo_passes.has_denoiser()
+        cycles, able = bpy.context.scene.cycles, can_denoise()
         cycles.use_denoising = self.quality.denoise and able
         if self.quality.denoise and not able:
             cycles.samples = _WITHOUT_DENOISER * self.quality.samples
@@ -136,6 +142,7 @@ class CaseRenderer:
     def _shots(self) -> dict[int, np.ndarray]:
         out = {}
         for view in self.description.record["views"]:
+            check_cancelled()
             self.stage.show(view["view"])
             out[view["view"]] = photo_passes.render_array(self.scratch)
         return out
@@ -192,7 +199,12 @@ class CaseRenderer:
 
 
 def render_case(description: Description, output: Path, quality: Quality) -> Path:
-    """Render a patient into ``output/uid``; that folder appears only when it is complete."""
+    """Render a patient into ``output/uid``; that folder appears only when it is complete.
+
+    Raises:
+        MissingComponentError: the device is not there.
+        CancelledError: Ctrl C was pressed.
+    """
     final = output / description.uid
     draft = output / f".{description.uid}.{os.getpid()}.part"
     draft.mkdir(parents=True)

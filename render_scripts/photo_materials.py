@@ -23,7 +23,7 @@ def _film(tree: Tree, wet: float, grain: float) -> None:
     """A film of saliva whose thickness varies, so that highlights break up."""
     where = tree.noise(grain, 2.0)
     tree.feed("Coat Weight", tree.mapped(where, (0.35, 0.6), (0.25 + 0.5 * wet, 0.6 + 0.4 * wet)))
-    tree.feed("Coat Roughness", tree.mapped(where, (0.3, 0.65), (0.16 - 0.09 * wet, 0.035)))
+    tree.feed("Coat Roughness", tree.mapped(where, (0.3, 0.65), (0.12 - 0.06 * wet, 0.025)))
     tree.principled(Coat_IOR=1.36)
 
 
@@ -31,7 +31,7 @@ def enamel(name: str, looks: dict[str, Any]) -> Any:
     """Glossy, slightly translucent enamel, with a filling where the attribute says so."""
     tree = Tree(name)
     tree.principled(Roughness=0.2, IOR=1.62)
-    _subsurface(tree, 0.5, 0.9, (1.0, 0.8, 0.55))
+    _subsurface(tree, 1.0, 2.4, (1.0, 0.85, 0.65))
     _film(tree, looks["wet"], 0.25)
     blotch = tree.mapped(tree.noise(0.35, 3.0), (0.42, 0.68), (0.0, 0.35))
     colour = tree.mixed(blotch, tree.colours(), (0.93, 0.88, 0.78), "MULTIPLY")
@@ -57,7 +57,7 @@ def gum(name: str, looks: dict[str, Any]) -> Any:
     tree = Tree(name)
     tree.principled(Roughness=0.45, IOR=1.4)
     _subsurface(tree, 0.45, 1.3, (1.0, 0.4, 0.3))
-    _film(tree, looks["wet"], 0.35)
+    _film(tree, looks["wet"], 1.1)
     blotch = tree.mapped(tree.noise(0.3, 3.0), (0.4, 0.7), (0.0, 0.7))
     colour = tree.mixed(blotch, tree.colours(), (0.86, 0.62, 0.62), "MULTIPLY")
     net = tree.noise(0.22, 4.0, 2.5)

@@ -10,21 +10,22 @@ from typing import Any
 import bpy
 import numpy as np
 from exr_lines import read_rgb
+from rendering.stage import render_to
 
 #: A normal's axis takes this many steps in a label; the middle one is 0.
 _STEPS, _HALF = 4096.0, 2047.0
 
 
 def configure(samples: int, seed: int, threads: int = 0) -> None:
-    """Cycles on the processor, with one thread per core or so many; scenes stay in memory between photos."""
+    """Cycles with one thread per core or so many; scenes stay in memory between photos."""
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
     if threads:
         scene.render.threads_mode, scene.render.threads = "FIXED", threads
     cycles = scene.cycles
-    cycles.device, cycles.samples, cycles.seed = "CPU", samples, seed
+    cycles.samples, cycles.seed = samples, seed
     cycles.use_adaptive_sampling = False
-    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 2, 2, 1
+    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 4, 4, 1
     cycles.transmission_bounces, cycles.transparent_max_bounces = 0, 6
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.sample_clamp_indirect = 4.0
@@ -40,18 +41,13 @@ def configure(samples: int, seed: int, threads: int = 0) -> None:
     settings.exr_codec = "NONE"
 
 
-def has_denoiser() -> bool:
-    """Whether this Blender was built with Open Image Denoise (Debian's is not)."""
-    import _cycles  # Blender's own; it is there only once bpy is
-
-    return bool(getattr(_cycles, "with_openimagedenoise", False))
-
-
 def render_array(path: Path) -> np.ndarray:
-    """Render the scene; (h, w, 3) float32 linear, first row at the top. ``path`` is a scratch EXR."""
-    scene = bpy.context.scene
-    scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
+    """Render the scene; (h, w, 3) float32 linear, first row at the top. ``path`` is a scratch EXR.
+
+    Raises:
+        ResourceError: Blender could not render.
+    """
+    render_to(bpy.context.scene, path)
     try:
         return read_rgb(path)
     finally:

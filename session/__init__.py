@@ -45,6 +45,7 @@ def look_again() -> None:
     runtime.end_runtime()
     state.engine, state.job, state.unfinished = None, None, ()
     state.dataset, state.unfinished_sets, state.xray = None, (), None
+    state.check, state.weights, state.models = None, None, None
     if not bpy.app.background:
         wake()
 

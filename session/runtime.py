@@ -11,7 +11,7 @@ import bpy
 from ..backend.client import EngineClient, Inbox, JobStore, JobView
 from ..backend.client.folders import EngineFolder
 from ..backend.client.installer import EngineStatus, Installer, InstallerView
-from ..preferences import chosen_python, engine_root
+from ..preferences import chosen_profile, chosen_python, engine_root
 
 #: How long measuring the disk usage may keep another task waiting, seconds.
 _MEASURE_S = 5.0
@@ -36,12 +36,15 @@ class Runtime:
         installer: makes, checks and removes the engine.
         client: runs reconstructions.
         farm: renders data sets, in an engine process of its own.
-        reader: segments X-rays, in an engine process of its own.
+        reader: checks photos and segments X-rays, in an engine process of its own.
         clicks: draws masks by clicks, in an engine process of its own that keeps photos prepared.
+        loader: lists, downloads and imports weights, in an engine process of its own.
         task: what the installer was asked to do last.
         job: id of the job that the panel shows.
         dataset_job: id of the rendering that the Dataset panel shows.
         xray_job: id of the job that the X-Ray panel shows.
+        check_job: id of the last check of the photos.
+        weights_job: id of the job that the Weights panel shows.
         scene_name: the scene that gets the job's result; a name, for pointers
             die with every undo.
     """
@@ -52,10 +55,13 @@ class Runtime:
     farm: EngineClient
     reader: EngineClient
     clicks: EngineClient
+    loader: EngineClient
     task: Task = Task.NOTHING
     job: str | None = None
     dataset_job: str | None = None
     xray_job: str | None = None
+    check_job: str | None = None
+    weights_job: str | None = None
     scene_name: str = ""
 
     @property
@@ -74,10 +80,24 @@ class Runtime:
         return None if self.xray_job is None else self.reader.job(self.xray_job)
 
     @property
+    def check_view(self) -> JobView | None:
+        """A snapshot of the last check of the photos."""
+        return None if self.check_job is None else self.reader.job(self.check_job)
+
+    @property
+    def weights_view(self) -> JobView | None:
+        """A snapshot of the job that the Weights panel shows."""
+        return None if self.weights_job is None else self.loader.job(self.weights_job)
+
+    @property
+    def engines(self) -> tuple[EngineClient, ...]:
+        """Every engine process that may run."""
+        return self.client, self.farm, self.reader, self.clicks, self.loader
+
+    @property
     def busy(self) -> bool:
         """True while something must be drained."""
-        engines = (self.client, self.farm, self.reader, self.clicks)
-        return any(engine.active for engine in engines) or self.installer.active
+        return any(engine.active for engine in self.engines) or self.installer.active
 
     def measure(self) -> None:
         """Measure the disk usage of an engine in the background."""
@@ -106,12 +126,13 @@ def runtime() -> Runtime:
     if _runtime is None:
         folder = EngineFolder(engine_root())
         inbox = Inbox()
-        installer = Installer(folder, _BACKEND, inbox, chosen_python())
+        installer = Installer(folder, _BACKEND, inbox, chosen_python(), chosen_profile())
         client = EngineClient(installer.launch, JobStore(folder.jobs), inbox)
         farm = EngineClient(installer.launch, JobStore(folder.jobs / "dataset"), inbox)
         reader = EngineClient(installer.launch, JobStore(folder.jobs / "xray"), inbox)
         clicks = EngineClient(installer.launch, JobStore(folder.jobs / "clicks"), inbox)
-        _runtime = Runtime(inbox, installer, client, farm, reader, clicks)
+        loader = EngineClient(installer.launch, JobStore(folder.jobs / "weights"), inbox)
+        _runtime = Runtime(inbox, installer, client, farm, reader, clicks, loader)
     return _runtime
 
 
@@ -124,10 +145,8 @@ def end_runtime() -> None:
     """End the engine and forget the runtime; open jobs stay resumable."""
     global _runtime
     if _runtime is not None:
-        _runtime.client.shutdown(timeout_s=3.0)
-        _runtime.farm.shutdown(timeout_s=3.0)
-        _runtime.reader.shutdown(timeout_s=3.0)
-        _runtime.clicks.shutdown(timeout_s=3.0)
+        for engine in _runtime.engines:
+            engine.shutdown(timeout_s=3.0)
         _runtime.installer.shutdown(timeout_s=3.0)
         _runtime = None
 

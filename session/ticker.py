@@ -47,7 +47,7 @@ def _visible() -> tuple[object, ...]:
     """What the panels show of the snapshots, to the second and the per mille."""
     engine = state.engine
     seen: tuple[object, ...] = ()
-    for job in (state.job, state.dataset, state.xray):
+    for job in (state.job, state.dataset, state.xray, state.check, state.weights):
         if job is not None:
             seen += (job.state, job.stage, job.message, round(job.overall, 3))
             seen += (int(job.elapsed_s), job.silent, len(job.warnings))
@@ -63,6 +63,8 @@ def refresh() -> None:
     state.job = now
     state.dataset = current.dataset_view
     _refresh_xray()
+    state.check = current.check_view
+    _refresh_weights()
     state.engine = current.engine_view(state.engine)
     ended = now is not None and now.state is JobState.DONE
     if ended and (before is None or before.id != now.id or before.state is not JobState.DONE):
@@ -76,6 +78,13 @@ def _refresh_xray() -> None:
     ended = now is not None and now.state is JobState.DONE
     if ended and (before is None or before.id != now.id or before.state is not JobState.DONE):
         show_overlay(overlay_of(now))
+
+
+def _refresh_weights() -> None:
+    """Take a snapshot of the job about weights; one that is done brings the new list."""
+    now = state.weights = runtime().weights_view
+    if now is not None and now.state is JobState.DONE:
+        state.models = tuple(now.summary.get("models", ()))
 
 
 def _deliver() -> None:

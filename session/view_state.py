@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..backend.client import JobView
 from ..backend.client.installer import InstallerView
 from ..scene.case_data import CaseData, ToothRecord
+
+#: Path, turns and flip of each slot.
+SlotsKey = tuple[tuple[str, int, bool], ...]
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,10 @@ class ViewState:
         dataset: the running or last rendering of a data set in this Blender, if any.
         unfinished_sets: renderings of data sets that a crash left behind.
         xray: the running or last segmentation of an X-ray in this Blender, if any.
+        check: the running or last check of the photos in this Blender, if any.
+        checked: what was checked: the slots as they were then, see `photo_check.slots_key`.
+        weights: the running or last job about weights in this Blender, if any.
+        models: known weights as the engine listed them last; None before it was asked.
         results: shown cases by their folder.
     """
 
@@ -43,6 +52,10 @@ class ViewState:
     dataset: JobView | None = None
     unfinished_sets: tuple[JobView, ...] = ()
     xray: JobView | None = None
+    check: JobView | None = None
+    checked: SlotsKey = ()
+    weights: JobView | None = None
+    models: tuple[Mapping[str, Any], ...] | None = None
     results: dict[Path, ResultView] = field(default_factory=dict)
 
 

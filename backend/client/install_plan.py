@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from .wire import protocol
 _PROFILES = Path(__file__).parent / "data" / "profiles.json"
 #: Free space asked for, as a multiple of what the finished engine takes.
 _HEADROOM = 1.3
+STANDARD, FULL = "standard", "full"
 _LONG_PATH = 120
 
 
@@ -36,18 +38,20 @@ class Profile:
         name: the extra of the engine's package.
         installed_bytes: measured size of the finished environment.
         step_seconds: measured time of each step, for the progress bar.
+        indexes: by platform, a further package index with builds for its GPUs.
     """
 
     name: str
     installed_bytes: int
     step_seconds: dict[str, float]
+    indexes: Mapping[str, str] = field(default_factory=dict)
 
 
 @cache
-def profile(name: str = "standard") -> Profile:
+def profile(name: str = STANDARD) -> Profile:
     """A profile by its name."""
     content = json.loads(_PROFILES.read_text("utf-8"))[name]
-    return Profile(name, content["installed_bytes"], content["step_seconds"])
+    return Profile(name, content["installed_bytes"], content["step_seconds"], content["indexes"])
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,14 @@ class InstallRequest:
         source: network or folder.
         wheels: the folder of wheels, for ``Source.FOLDER``.
         online_allowed: Blender's "Allow Online Access".
+        profile: name of the set of packages.
     """
 
     python: Interpreter
     source: Source = Source.NETWORK
     wheels: Path | None = None
     online_allowed: bool = False
+    profile: str = STANDARD
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,8 @@ def make_plan(request: InstallRequest, folder: EngineFolder, backend: Path, key:
         backend: the extension's ``backend`` folder.
         key: its `environment_key`.
     """
-    pinned = pins(backend / "requirements", target_of(request.python))
-    need = int(profile().installed_bytes * _HEADROOM)
+    pinned = pins(backend / "requirements", target_of(request.python), request.profile)
+    need = int(profile(request.profile).installed_bytes * _HEADROOM)
     free = free_bytes(folder.root)
     problem = python_problem(request.python) or _source_problem(request) or _space_problem(need, free)
     return InstallPlan(request, key, pinned, need, free, _notices(folder), problem)
@@ -118,9 +124,10 @@ def target_of(python: Interpreter) -> Target:
     return Target(system, machine, python.series)
 
 
-def environment_key(backend: Path, python: Interpreter) -> str:
-    """Identity of an engine: its code, its pins, its Python and its machine."""
-    digest = hashlib.sha256(f"{python.platform} {python.series}".encode())
+def environment_key(backend: Path, python: Interpreter, profile_name: str = STANDARD) -> str:
+    """Identity of an engine: its code, its pins, its Python, its machine and its profile."""
+    added = "" if profile_name == STANDARD else f" {profile_name}"
+    digest = hashlib.sha256(f"{python.platform} {python.series}{added}".encode())
     for path in source_files(backend):
         digest.update(path.relative_to(backend).as_posix().encode())
         digest.update(path.read_bytes())

@@ -19,7 +19,7 @@ from . import platform_support
 from .environment import PYTHON_FLAGS, child_environment, offline_environment
 from .files import write_json
 from .folders import EngineFolder, free_bytes
-from .install_plan import InstallPlan, Source, profile, source_files
+from .install_plan import InstallPlan, Profile, Source, profile, source_files
 from .pip_output import PipState, after, explain_failure
 from .problems import ClientError, Problem
 from .requirements import canonical
@@ -111,9 +111,14 @@ class Build:
         """The new environment's interpreter."""
         return platform_support.venv_python(self.venv)
 
+    @property
+    def profile(self) -> Profile:
+        """The set of packages."""
+        return profile(self.plan.request.profile)
+
     def tell(self, step: Step, part: float = 0.0, done: int = 0, words: str = "") -> None:
         """Report a step and the finished part of it."""
-        seconds = profile().step_seconds
+        seconds = self.profile.step_seconds
         before = sum(seconds[earlier] for earlier in list(Step)[: list(Step).index(step)])
         fraction = (before + part * seconds[step]) / sum(seconds.values())
         total = len(self.plan.packages)
@@ -192,7 +197,9 @@ def _install_packages(work: Build) -> None:
         arguments += ["--no-index", "--find-links", str(request.wheels)]
     else:
         arguments += ["--constraint", str(_constraints(work)), "--retries", "5", "--timeout", "30"]
-    _run_pip(work, *arguments, f"{work.source}[{profile().name}]")
+        if index := work.profile.indexes.get(request.python.platform):
+            arguments += ["--extra-index-url", index]
+    _run_pip(work, *arguments, f"{work.source}[{request.profile}]")
 
 
 def _constraints(work: Build) -> Path:
@@ -296,7 +303,7 @@ def _identity(work: Build) -> dict[str, Any]:
         "key": work.plan.key,
         "version": __version__,
         "protocol": protocol.PROTOCOL_VERSION,
-        "profile": profile().name,
+        "profile": work.plan.request.profile,
         "python": ".".join(map(str, python.version)),
         "platform": python.platform,
         "source": work.plan.request.source,

@@ -16,7 +16,7 @@ from .environment import PYTHON_FLAGS, Interpreter, child_environment, own_pytho
 from .files import append_line, rotate
 from .folders import EngineFolder
 from .inbox import Inbox
-from .install_plan import InstallPlan, InstallRequest, Source, environment_key, make_plan
+from .install_plan import FULL, STANDARD, InstallPlan, InstallRequest, Source, environment_key, make_plan
 from .install_steps import Build, InstallProgress, Step, build, ready_content, selftest
 from .locks import locked
 from .problems import ClientError, Problem
@@ -71,15 +71,22 @@ class Installer:
         backend: the extension's ``backend`` folder.
         inbox: the queue that the caller drains; shared with the client.
         python: the interpreter that carries the engine; Blender's own by default.
+        profile: the set of packages that is wanted; an engine with more of them serves too.
     """
 
     def __init__(
-        self, folder: EngineFolder, backend: Path, inbox: Inbox | None = None, python: Path | None = None
+        self,
+        folder: EngineFolder,
+        backend: Path,
+        inbox: Inbox | None = None,
+        python: Path | None = None,
+        profile: str = STANDARD,
     ) -> None:
         self.folder = folder
         self.inbox = inbox or Inbox()
         self._backend = backend
         self._python = python or own_python()
+        self._profile = profile
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._since = 0.0
@@ -109,7 +116,7 @@ class Installer:
     def refresh(self) -> InstallerView:
         """Look at the disk again; call it when the extension starts, never while drawing."""
         if not self.active:
-            self.__dict__.pop("_key", None)
+            self.__dict__.pop("_keys", None)
             status, engine = self._status()
             self._view = replace(self._view, status=status, engine=engine)
         return self.view
@@ -122,8 +129,8 @@ class Installer:
         Raises:
             ClientError: the Python that should carry the engine does not run.
         """
-        request = InstallRequest(self.interpreter, source, wheels, online_allowed)
-        return make_plan(request, self.folder, self._backend, self._key)
+        request = InstallRequest(self.interpreter, source, wheels, online_allowed, self._profile)
+        return make_plan(request, self.folder, self._backend, self._keys[0])
 
     def install(self, plan: InstallPlan) -> None:
         """Begin to install (or repair, or update); the engine in use stays until the new one has passed.
@@ -309,9 +316,10 @@ class Installer:
         return [place for place in self.folder.envs.iterdir() if ready_content(place) is not None]
 
     @cached_property
-    def _key(self) -> str:
-        """Identity of the engine that fits this extension, until the next `refresh`."""
-        return environment_key(self._backend, self.interpreter)
+    def _keys(self) -> tuple[str, ...]:
+        """Identities of the engines that fit, the wanted one first, until the next `refresh`."""
+        names = dict.fromkeys((self._profile, FULL))  # the full profile holds every other
+        return tuple(environment_key(self._backend, self.interpreter, name) for name in names)
 
     def _usable(self) -> Path:
         """The engine to start: the one of this code if there is one, else the newest that understands us."""
@@ -320,7 +328,7 @@ class Installer:
             content = ready_content(place) or {}
             runs = platform_support.venv_python(place / "venv").exists()
             if runs and content.get("protocol") == protocol.PROTOCOL_VERSION:
-                rank = (content["key"] == self._key, content["created"], place)
+                rank = (content["key"] in self._keys, content["created"], place)
                 best = rank if best is None else max(best, rank)
         if best is None:
             raise ClientError(
@@ -335,5 +343,5 @@ class Installer:
             log.debug("no engine: %s", error)
             return (EngineStatus.BROKEN if self._engines() else EngineStatus.ABSENT), {}
         content = ready_content(place) or {}
-        fits = content["key"] == self._key
+        fits = content["key"] in self._keys
         return (EngineStatus.READY if fits else EngineStatus.OUTDATED), content["selftest"]

@@ -27,11 +27,14 @@ class Target:
 def pins(requirements: Path, target: Target, profile: str = "standard") -> tuple[str, ...]:
     """Lines such as ``numpy==2.4.6`` that apply to a target.
 
+    Every profile holds the standard one; the others have one further set for all systems.
+
     Raises:
         FileNotFoundError: there is no set for this system.
         ValueError: a line is written in a way that is not read here.
     """
-    return _lines(requirements / f"{profile}-{target.system}.txt", target)
+    lines = _lines(requirements / f"standard-{target.system}.txt", target)
+    return lines if profile == "standard" else (*lines, *_lines(requirements / f"{profile}.txt", target))
 
 
 def build_pins(requirements: Path, target: Target) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""Collect the wheels of the standard profile for a machine without network.
+"""Collect the wheels of a profile for a machine without network.
 
     cd backend
-    python -m client.wheelhouse DEST --python-version 3.13 [--platform linux-x86_64]
+    python -m client.wheelhouse DEST --python-version 3.13 [--platform linux-x86_64] [--profile full]
 
 Any Python with pip can collect for any other Python and system. The folder holds the
 build backend too; the installer's *Install from folder* takes it as it is.
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .install_plan import FULL, STANDARD, profile
 from .platform_support import platform_key
 from .requirements import Target, build_pins, pins
 
@@ -34,13 +35,16 @@ _TAGS = {
 }
 
 
-def collect_wheels(destination: Path, python_version: str, platform: str | None = None) -> tuple[Path, ...]:
-    """Download all wheels of the standard profile and of what builds our own package.
+def collect_wheels(
+    destination: Path, python_version: str, platform: str | None = None, name: str = STANDARD
+) -> tuple[Path, ...]:
+    """Download all wheels of a profile and of what builds our own package.
 
     Args:
         destination: folder that is made if need be.
         python_version: series that the engine will run on, such as ``3.13``.
         platform: such as ``linux-x86_64``; this machine's by default.
+        name: the profile.
 
     Returns:
         The wheels in the folder.
@@ -52,8 +56,12 @@ def collect_wheels(destination: Path, python_version: str, platform: str | None 
     platform = platform or platform_key()
     system, _, machine = platform.partition("-")
     target = Target(system, machine, python_version)
-    lines = (*pins(_REQUIREMENTS, target), *build_pins(_REQUIREMENTS, target))
-    command = [sys.executable, "-I", "-X", "utf8", "-m", "pip", "download", "--no-cache-dir", "--no-deps"]
+    lines = (*pins(_REQUIREMENTS, target, name), *build_pins(_REQUIREMENTS, target))
+    command = [sys.executable, "-I", "-X", "utf8", "-m", "pip", "download", "--no-cache-dir"]
+    if name == STANDARD:  # its set is complete; others leave what their packages need to pip
+        command += ["--no-deps"]
+    if index := profile(name).indexes.get(platform):
+        command += ["--extra-index-url", index]
     command += ["--only-binary", ":all:", "--python-version", python_version, "--dest", str(destination)]
     for tag in _TAGS[platform]:
         command += ["--platform", tag]
@@ -68,10 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("destination", type=Path)
     parser.add_argument("--python-version", default=f"{sys.version_info[0]}.{sys.version_info[1]}")
     parser.add_argument("--platform", choices=sorted(_TAGS), default=platform_key())
+    parser.add_argument("--profile", choices=(STANDARD, FULL), default=STANDARD)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        wheels = collect_wheels(options.destination, options.python_version, options.platform)
+        wheels = collect_wheels(
+            options.destination, options.python_version, options.platform, options.profile
+        )
     except subprocess.CalledProcessError as error:
         log.error("pip could not get all wheels (exit code %d)", error.returncode)
         return 6

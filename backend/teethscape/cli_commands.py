@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.cli_dataset import add_dataset, dataset
+from teethscape.cli_generate import add_generate, generate
 from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
 from teethscape.cli_segment import add_segment, segment
 from teethscape.cli_surface import add_surface, surface
@@ -24,6 +25,7 @@ def add_commands(commands: Any) -> None:
     add_reconstruct(commands)
     add_segment(commands)
     add_surface(commands)
+    add_generate(commands)
     add_train(commands)
     add_dataset(commands)
     evaluate = commands.add_parser("evaluate", help="score a case against reference crowns")
@@ -94,6 +96,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "reconstruct": _reconstruct,
     "segment": segment,
     "surface": surface,
+    "generate": generate,
     "train": _train,
     "dataset": dataset,
     "weights": weights,

@@ -39,6 +39,9 @@ def add_segment(commands: Any) -> None:
         "--pictures", choices=_BACKGROUNDS, help="also write TeethDreamer's eight masked pictures"
     )
     parser.add_argument("--foreground", choices=_FOREGROUNDS, help="how a strip of views is cut out")
+    parser.add_argument(
+        "--check", action="store_true", help="only tell views, mirroring and quality of the photos"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -53,6 +56,8 @@ def segment(options: argparse.Namespace) -> Result:
         return _strip(options, progress)
     if options.foreground:
         raise UsageError("usage", "--foreground is for a strip of generated views.", "Give the picture.")
+    if options.check:
+        return _check(options, progress)
     if options.points is not None:
         return _clicks(options, progress)
     if options.engine == "sam":
@@ -62,6 +67,18 @@ def segment(options: argparse.Namespace) -> Result:
     from teethscape.pipeline.segment_folder import segment_folder
 
     return segment_folder(options.photos, options.output, Jaws(options.jaw), progress, _pictures(options))
+
+
+def _check(options: argparse.Namespace, progress: Any) -> Result:
+    from teethscape.dental.request import ReconstructRequest
+    from teethscape.pipeline.photo_check import check_photos
+
+    request = ReconstructRequest(options.photos, options.output, jaws=Jaws(options.jaw))
+    record = check_photos(request, progress, options.output)
+    for photo in record["photos"].values():
+        for finding in photo["quality"]["findings"]:
+            progress.warn("photo", f"{photo['photo']}: {finding['text']}")
+    return {"output": str(options.output), **record}
 
 
 def _xray(options: argparse.Namespace, progress: Any) -> Result:

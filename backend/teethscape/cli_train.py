@@ -8,6 +8,7 @@ from typing import Any
 
 from teethscape.cli_progress import PlainProgress
 from teethscape.cli_segmenter import add_segmenter_actions, require_torch
+from teethscape.cli_teethdreamer import add_teethdreamer, run_teethdreamer
 from teethscape.errors import BadInputError, UsageError
 
 
@@ -16,7 +17,7 @@ def add_train(commands: Any) -> None:
     parser = commands.add_parser(
         "train", help="make a model that ships with the engine anew, or one of your own"
     )
-    models = parser.add_subparsers(dest="model", required=True, metavar="prior|segmenter")
+    models = parser.add_subparsers(dest="model", required=True, metavar="prior|segmenter|teethdreamer")
     prior = models.add_parser("prior", help="the tooth prior from the published one")
     segmenter = models.add_parser(
         "segmenter",
@@ -28,6 +29,7 @@ def add_train(commands: Any) -> None:
         one.add_argument("--output", type=Path, metavar="FILE")
     _add_recipe(segmenter)
     add_segmenter_actions(segmenter)
+    add_teethdreamer(models)
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +50,8 @@ _RECIPE = ("renders", "bank_size", "steps", "minutes", "batch", "seed", "device"
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
     """Run ``train``: an action of ToothSeg, or a model that ships."""
+    if options.model == "teethdreamer":
+        return run_teethdreamer(options)
     if getattr(options, "action", None):
         from teethscape.cli_segmenter_run import run_action
 

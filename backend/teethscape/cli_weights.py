@@ -29,8 +29,11 @@ def add_weights(commands: Any) -> None:
     verify.add_argument("models", nargs="*", metavar="MODEL", help="all that are installed when left out")
     convert = _add(parts, "convert", "write any checkpoint as safetensors, without running it")
     convert.add_argument("source", type=Path, metavar="FILE")
-    convert.add_argument("--output", type=Path, required=True, metavar="FILE.safetensors")
-    convert.add_argument("--half", action="store_true", help="store in half precision")
+    convert.add_argument("--output", type=Path, metavar="FILE.safetensors", help="default: beside FILE")
+    convert.add_argument(
+        *("--half",), action=argparse.BooleanOptionalAction,
+        help="store in half precision; so are TeethDreamer, zero123-xl and their CLIP by themselves",
+    )  # fmt: skip
     inspect = _add(parts, "inspect", "look into any checkpoint without running its code")
     inspect.add_argument("file", type=Path, metavar="FILE")
     inspect.add_argument("--tensors", action="store_true", help="a line for every tensor")
@@ -52,23 +55,14 @@ def weights(options: argparse.Namespace) -> Result:
 
 
 def _list(_: argparse.Namespace) -> Result:
-    from teethscape.weights.catalogue import known_models
-    from teethscape.weights.store import models_folder, record_path
+    from teethscape.weights.job import listed
+    from teethscape.weights.store import models_folder
 
-    rows = []
-    for model in known_models().values():
-        there = record_path(model.id).is_file()
-        how = "installed" if there else ("install" if model.urls else "import only")
-        print(f"{model.id:<15} {model.bytes / 1e9:5.1f} GB  {how:<12} {model.licence}", file=sys.stderr)
-        print(f"{'':<15} {model.purpose}", file=sys.stderr)
-        rows.append(
-            {
-                "id": model.id, "title": model.title, "purpose": model.purpose, "file": model.file,
-                "bytes": model.bytes, "sha256": model.sha256, "licence": model.licence, "terms": model.terms,
-                "commercial_use": model.commercial_use.value, "page": model.page,
-                "installed": there, "downloadable": bool(model.urls),
-            }
-        )  # fmt: skip
+    rows = listed()
+    for row in rows:
+        how = "installed" if row["installed"] else ("install" if row["downloadable"] else "import only")
+        print(f"{row['id']:<15} {row['bytes'] / 1e9:5.1f} GB  {how:<12} {row['licence']}", file=sys.stderr)
+        print(f"{'':<15} {row['purpose']}", file=sys.stderr)
     print(f"Folder: {models_folder()}", file=sys.stderr)
     return {"folder": str(models_folder()), "models": rows}
 
@@ -126,28 +120,12 @@ def _verify(options: argparse.Namespace) -> Result:
 
 def _convert(options: argparse.Namespace) -> Result:
     from teethscape.cli_progress import ConsoleProgress
-    from teethscape.progress import ToolStage
-    from teethscape.weights.convert import convert
-    from teethscape.weights.layout import recognise
-    from teethscape.weights.store import file_sha256
+    from teethscape.weights.convert_known import convert_any
 
-    progress = ConsoleProgress()
-    notes = {"source": options.source.name}
-    if options.source.is_file():
-        notes["source_sha256"] = file_sha256(options.source)
-    contents = convert(
-        options.source, options.output, notes, options.half,
-        lambda share: progress.stage(ToolStage.CONVERT, share, options.source.name),
-    )  # fmt: skip
-    print(f"{len(contents.tensors)} tensors in {options.output}", file=sys.stderr)
-    for name in contents.foreign:
-        print(f"Left out, because it is no tensor: {name}", file=sys.stderr)
-    return {
-        "written": str(options.output),
-        "tensors": len(contents.tensors),
-        "model": recognise(contents.tensors),
-        "left_out": list(contents.foreign),
-    }
+    done = convert_any(options.source, options.output, options.half, ConsoleProgress())
+    for line in done.lines():
+        print(line, file=sys.stderr)
+    return done.to_json()
 
 
 def _inspect(options: argparse.Namespace) -> Result:

@@ -11,6 +11,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from teethscape.doctor_card import examine_card
 from teethscape.errors import TeethscapeError
 
 _OLDEST_PYTHON = (3, 10)
@@ -18,8 +19,12 @@ _NEEDED = ("numpy", "scipy", "pillow", "opencv-python-headless", "onnxruntime", 
 #: Import name of optional parts, the package that brings them, and what they are for.
 _OPTIONAL = (
     ("pillow_heif", "pillow-heif", "HEIC photos"),
-    ("torch", "torch", "training the networks"),
-    ("transformers", "transformers", "clicks with SAM"),
+    ("torch", "torch", "training, the teethdreamer engine"),
+    ("transformers", "transformers", "clicks with SAM, the teethdreamer engine"),
+    ("diffusers", "diffusers", "the teethdreamer engine"),
+    ("safetensors", "safetensors", "the teethdreamer engine"),
+    ("accelerate", "accelerate", "training the teethdreamer engine"),
+    ("xformers", "xformers", "another attention on NVIDIA cards"),
     ("rembg", "rembg", "foreground of generated views"),
 )
 
@@ -49,7 +54,7 @@ def examine() -> list[Check]:
     checks += [_package(name) for name in _NEEDED]
     checks += [_part("tooth prior", _load_prior), _part("segmentation network", _load_segmenter)]
     checks += [_optional(*part) for part in _OPTIONAL]
-    return [*checks, _disk()]
+    return [*checks, *_card(), _disk()]
 
 
 def to_json(checks: list[Check]) -> dict[str, Any]:
@@ -101,6 +106,15 @@ def _optional(module: str, package: str, purpose: str) -> Check:
     if util.find_spec(module) is not None:
         return Check(f"{package} ({purpose})", True, False, metadata.version(package))
     return Check(f"{package} ({purpose})", False, False, "not installed", f"python -m pip install {package}")
+
+
+def _card() -> list[Check]:
+    """Device, attention, free memory and expected time; nothing without PyTorch."""
+    try:
+        report = examine_card()
+    except (ImportError, OSError, RuntimeError) as error:  # a broken torch or driver
+        return [Check("graphics processor", False, False, str(error)[:200], "Install PyTorch again.")]
+    return [] if report is None else [Check("teethdreamer engine", True, False, report.words())]
 
 
 def _disk() -> Check:

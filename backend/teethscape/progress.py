@@ -103,6 +103,30 @@ _TOOL_TITLES = {
 }
 
 
+class GenerateStage(str, Enum):
+    """What painting a jaw's views consists of; sampling takes nearly all of the time."""
+
+    LOAD = "load"
+    ENCODE = "encode"
+    SAMPLE = "sample"
+    DECODE = "decode"
+
+    __str__ = str.__str__
+
+    @property
+    def label(self) -> str:
+        """What the user interface shows while the stage runs."""
+        return _GENERATE_TITLES[self]
+
+
+_GENERATE_TITLES = {
+    GenerateStage.LOAD: "Loading the networks",
+    GenerateStage.ENCODE: "Reading the photos",
+    GenerateStage.SAMPLE: "Painting views",
+    GenerateStage.DECODE: "Developing views",
+}
+
+
 class SurfaceStage(str, Enum):
     """What making a surface from views consists of."""
 
@@ -124,7 +148,7 @@ _SURFACE_TITLES = {
     SurfaceStage.FINISH: "Finishing the mesh",
 }
 #: Any stage that a job may be in.
-AnyStage = Stage | DatasetStage | XrayStage | ToolStage | SurfaceStage
+AnyStage = Stage | DatasetStage | XrayStage | ToolStage | GenerateStage | SurfaceStage
 
 
 class Progress(Protocol):

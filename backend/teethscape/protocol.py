@@ -1,12 +1,10 @@
 """Messages between Blender and the engine: JSON lines, versioned, typed.
 
 Both sides import this file, so it leans on the standard library alone. A message is a frozen
-dataclass; on the wire it is one UTF-8 line of JSON of at most `MAX_LINE_BYTES`, with ``v`` (protocol
-version) and ``t`` (kind) beside its fields. Big data lies in the case folder, and messages name its
-path. ``docs/protocol.md`` is generated from the classes below.
+dataclass; on the wire it is one UTF-8 line of JSON of at most `MAX_LINE_BYTES`, with ``v`` (version) and
+``t`` (kind) beside its fields. Big data lies in files. ``docs/protocol.md`` is generated from the classes.
 
-Rules of compatibility: unknown kinds and unknown fields are ignored, new fields
-have defaults, and anything else raises `PROTOCOL_VERSION`.
+Unknown kinds and fields are ignored, new fields have defaults; anything else raises `PROTOCOL_VERSION`.
 """
 
 from __future__ import annotations
@@ -56,6 +54,8 @@ class Command(Word):
     RENDER_DATASET = "render_dataset"
     SEGMENT_XRAY = "segment_xray"
     CLICK = "click"
+    CHECK_PHOTOS = "check_photos"
+    WEIGHTS = "weights"
 
 
 class Outcome(Word):
@@ -128,8 +128,8 @@ class Run(JobMessage, kind="run", to=Direction.TO_ENGINE):
     """Start a job; the engine runs one at a time and answers ``accepted``.
 
     Attributes:
-        request: arguments of the command as JSON: the fields of ``ReconstructRequest``,
-            ``RenderRequest``, ``XrayRequest`` or ``CaseClick``.
+        request: arguments of the command as JSON: the fields of ``ReconstructRequest`` (also to
+            check photos), ``RenderRequest``, ``XrayRequest``, ``CaseClick`` or ``WeightsRequest``.
         command: what to do.
     """
 

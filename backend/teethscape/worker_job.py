@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 from teethscape import protocol
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
-from teethscape.progress import AnyStage, DatasetStage, Stage, SurfaceStage, ToolStage, XrayStage
+from teethscape.progress import (
+    AnyStage,
+    DatasetStage,
+    GenerateStage,
+    Stage,
+    SurfaceStage,
+    ToolStage,
+    XrayStage,
+)
 
 if TYPE_CHECKING:
     from teethscape.pipeline.click_case import CaseClicker
@@ -34,7 +42,7 @@ def stage_spans() -> dict[AnyStage, tuple[float, float]]:
     seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
     whole = sum(seconds.get(stage.value, 0.0) for stage in Stage)
     spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys(
-        (*DatasetStage, *XrayStage, *ToolStage, *SurfaceStage), (0.0, 1.0)
+        (*DatasetStage, *XrayStage, *ToolStage, *GenerateStage, *SurfaceStage), (0.0, 1.0)
     )
     begin = 0.0
     for stage in Stage:
@@ -137,6 +145,21 @@ def _click(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
     return _clicker().answer(CaseClick.from_json(run.request), progress)
 
 
+def _check_photos(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
+    """Tell views and quality of photos."""
+    from teethscape.dental.request import ReconstructRequest
+    from teethscape.pipeline.photo_check import check_photos
+
+    return check_photos(ReconstructRequest.from_json(run.request), progress)
+
+
+def _weights(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
+    """List, install or import weights."""
+    from teethscape.weights.job import WeightsRequest, weights_job
+
+    return weights_job(WeightsRequest.from_json(run.request), progress)
+
+
 @cache
 def _clicker() -> CaseClicker:
     """The one of this process."""
@@ -150,6 +173,8 @@ _COMMANDS: dict[protocol.Command, Callable[[protocol.Run, JobProgress], dict[str
     protocol.Command.RENDER_DATASET: _render_dataset,
     protocol.Command.SEGMENT_XRAY: _segment_xray,
     protocol.Command.CLICK: _click,
+    protocol.Command.CHECK_PHOTOS: _check_photos,
+    protocol.Command.WEIGHTS: _weights,
 }
 
 

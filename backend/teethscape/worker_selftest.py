@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import platform
 import tempfile
 import time
@@ -43,8 +44,25 @@ def selftest() -> tuple[Check, ...]:
     libraries = [_checked(f"import {name}", lambda name=name: _import(name)) for name in MODULES]
     if not all(check.passed for check in libraries):
         return tuple(libraries)
-    rest = (_checked(name, work) for name, work in _CHECKS.items())
+    rest = [_checked(name, work) for name, work in _CHECKS.items()]
+    if has_torch():
+        rest.append(_checked("PyTorch", _torch))
     return (*libraries, *rest)
+
+
+def has_torch() -> bool:
+    """Whether the installation is one of the full profile."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def compute_device() -> str:
+    """What the engine computes on, with the name of the GPU or the kind of processor."""
+    if has_torch():
+        import torch
+
+        if torch.cuda.is_available():
+            return f"cuda ({torch.cuda.get_device_name()})"
+    return f"cpu ({platform.processor() or platform.machine()})"
 
 
 def run_selftest(channel: Channel) -> int:
@@ -67,7 +85,7 @@ def run_selftest(channel: Channel) -> int:
         "version": hello.version,
         "python": hello.python,
         "platform": hello.platform,
-        "device": f"{hello.device} ({platform.processor() or platform.machine()})",
+        "device": compute_device(),
         "packages": hello.packages,
         "checks": [asdict(check) for check in checks],
     }
@@ -140,6 +158,19 @@ def _network() -> str:
     if maps.tooth.shape != (64, 96) or not np.isfinite(maps.tooth).all():
         raise ValueError("the network does not compute what it should")
     return "computes"
+
+
+def _torch() -> str:
+    """Compute something small where the engine will compute."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    matrix = torch.eye(50, device=device) * 2 + torch.diag(torch.full((49,), -1.0, device=device), 1)
+    wanted = torch.arange(50.0, device=device)
+    error = float((torch.linalg.solve(matrix, matrix @ wanted) - wanted).abs().max())
+    if error > 1e-3:
+        raise ArithmeticError(f"a linear system is solved with error {error}")
+    return f"{torch.__version__} on {device}"
 
 
 _CHECKS: dict[str, Callable[[], str]] = {

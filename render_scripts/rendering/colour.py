@@ -14,6 +14,7 @@ import numpy as np
 
 from teethscape.dataset.published_views import Array
 
+from .devices import can_denoise
 from .png import png_bytes
 from .stage import Stage, render_png
 
@@ -69,13 +70,6 @@ class Quality:
     samples: int
     denoise: bool
     seed: int
-
-
-def can_denoise() -> bool:
-    """True where this Blender was built with OpenImageDenoise; some distributions leave it out."""
-    import _cycles  # a part of Blender that only the Cycles add-on brings along
-
-    return bool(_cycles.with_openimagedenoise)
 
 
 def prepare(stage: Stage, look: Look, engine: str, quality: Quality) -> None:

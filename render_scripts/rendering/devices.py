@@ -1,4 +1,4 @@
-"""The device that Cycles renders on."""
+"""What Cycles can do in this Blender, on this computer: its device, its denoiser."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ def use_device(scene: bpy.types.Scene, device: Device) -> None:
             "Install its driver, or give --device CPU.",
         )
     log.warning("Blender finds no graphics processor; Cycles renders on the CPU.")
+
+
+def can_denoise() -> bool:
+    """True where this Blender was built with OpenImageDenoise; some distributions leave it out."""
+    import _cycles  # a part of Blender that only the Cycles add-on brings along
+
+    return bool(_cycles.with_openimagedenoise)
 
 
 def _switch_on(kind: str) -> bool:

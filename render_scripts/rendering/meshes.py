@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from teethscape.dataset.farm.layout import partner_of
 from teethscape.dataset.published_views import FILE_TO_WORLD
 from teethscape.errors import BadInputError
 
@@ -28,7 +29,6 @@ from .objects import (
     box_placement,
     looks_normalised,
     not_normalised,
-    partner_of,
 )
 from .options import Options, Shading
 

@@ -111,17 +111,6 @@ def jaw_of_file(path: Path, choice: JawChoice) -> Jaw:
     )
 
 
-def partner_of(path: Path, jaw: Jaw) -> Path | None:
-    """The other jaw's file beside this one, or None."""
-    other = Jaw.LOWER if jaw is Jaw.UPPER else Jaw.UPPER
-    start = path.stem.lower().rfind(jaw.value)
-    if start < 0:
-        return None
-    stem = path.stem[:start] + other.value + path.stem[start + len(jaw.value) :]
-    found = path.with_name(stem + path.suffix)
-    return found if found.is_file() else None
-
-
 def looks_normalised(vertices: Array) -> bool:
     """True where (n, 3) vertices fill the unit cube about the origin as one jaw of a pair does."""
     extent = np.ptp(vertices, axis=0).max()

@@ -129,7 +129,7 @@ def render_floats(scene: bpy.types.Scene, scratch: Path) -> NDArray[np.float32]:
     settings.file_format, settings.color_mode = "OPEN_EXR", "RGBA"
     settings.color_depth, settings.exr_codec = "32", "NONE"
     target = scratch / "view.exr"
-    _render(scene, target)
+    render_to(scene, target)
     image = bpy.data.images.load(str(target))
     image.colorspace_settings.name = "Non-Color"
     width, height = image.size
@@ -145,13 +145,18 @@ def render_png(scene: bpy.types.Scene, scratch: Path) -> bytes:
     settings = scene.render.image_settings
     settings.file_format, settings.color_mode, settings.color_depth = "PNG", "RGBA", "8"
     target = scratch / "view.png"
-    _render(scene, target)
+    render_to(scene, target)
     data = target.read_bytes()
     target.unlink()
     return bare_png(data)
 
 
-def _render(scene: bpy.types.Scene, target: Path) -> None:
+def render_to(scene: bpy.types.Scene, target: Path) -> None:
+    """Render the scene into a file.
+
+    Raises:
+        ResourceError: Blender could not, or wrote nothing.
+    """
     scene.render.filepath = os.fspath(target)
     try:
         bpy.ops.render.render(write_still=True)

@@ -41,13 +41,12 @@ def published(render_box, shared) -> Path:
     return fixtures
 
 
-@pytest.mark.parametrize("suffix", ["obj", "stl", "ply"])
+@pytest.mark.parametrize("suffix", ["obj", "stl", "ply", "glb"])
 def test_exact_normals_are_those_of_ray_casts(render_box, suffix):
     import convex
 
     body = convex.ellipsoid()
-    write = {"obj": convex.write_obj, "stl": convex.write_stl, "ply": convex.write_ply}[suffix]
-    mesh = write(body, render_box.folder / suffix / f"norm_upper.{suffix}")
+    mesh = getattr(convex, f"write_{suffix}")(body, render_box.folder / suffix / f"norm_upper.{suffix}")
     done = run(
         render_box, "normal_render", "--object_path", f"/w/{suffix}/{mesh.name}", "--target_dir", "/w/out",
         "--image_size", SIZE, "--num_images", 6,
@@ -94,6 +93,27 @@ def test_colour_targets_are_near_the_published_render(render_box, published):
     assert 10 * np.log10(255**2 / ((ours - theirs)[inside][:, :3] ** 2).mean()) >= 33.0
     denoised = json.loads((folder / "meta.json").read_text("utf-8"))["denoise"]
     assert denoised != ("without OpenImageDenoise" in done.stdout + done.stderr)
+
+
+def test_colours_of_a_glb_are_those_of_the_same_stl(render_box):
+    import convex
+
+    body, pictures = convex.ellipsoid(level=2), []
+    for suffix, write in (("glb", convex.write_glb), ("stl", convex.write_stl)):
+        write(body, render_box.folder / "both" / f"{suffix}_upper.{suffix}")
+        done = run(
+            render_box, "color_render", "--object_path", f"/w/both/{suffix}_upper.{suffix}",
+            "--only", "target", "--target_dir", "/w/both/out", "--image_size", SIZE, "--num_images", 1,
+            "--samples", 4,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        pictures.append(picture(render_box.folder / f"both/out/both_{suffix}_upper_left" / "000.png"))
+    glb, stl = pictures
+    assert np.array_equal(glb[..., 3] > 127, stl[..., 3] > 127)
+    inside = glb[..., 3] > 127
+    assert inside.mean() > 0.05
+    # Other faces, so other noise; the light is the same.
+    assert np.abs(glb[inside][:, :3].mean(axis=0) - stl[inside][:, :3].mean(axis=0)).max() < 2.0
 
 
 def test_errors_end_blender_with_their_codes(render_box):

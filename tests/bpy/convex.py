@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,4 +96,32 @@ def write_stl(body: Body, path: Path) -> Path:
     records["normal"], records["corners"] = body.normals(), body.vertices[body.faces]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b" " * 80 + np.uint32(len(records)).tobytes() + records.tobytes())
+    return path
+
+
+def write_glb(body: Body, path: Path) -> Path:
+    """Write a GLB whose node is moved and scaled, to end where the other formats are."""
+    inner = (body.vertices.astype("<f4") - np.float32(0.25)) * 2
+    data = inner.astype("<f4").tobytes() + body.faces.astype("<u4").tobytes()
+    count, extent = len(inner), {"min": inner.min(axis=0).tolist(), "max": inner.max(axis=0).tolist()}
+    scene = {
+        "asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "scale": [0.5] * 3, "translation": [0.25] * 3}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1}]}],
+        "accessors": [
+            {"bufferView": 0, "componentType": 5126, "count": count, "type": "VEC3", **extent},
+            {"bufferView": 1, "componentType": 5125, "count": body.faces.size, "type": "SCALAR"},
+        ],
+        "bufferViews": [
+            {"buffer": 0, "byteOffset": 0, "byteLength": inner.nbytes},
+            {"buffer": 0, "byteOffset": inner.nbytes, "byteLength": 4 * body.faces.size},
+        ],
+        "buffers": [{"byteLength": len(data)}],
+    }  # fmt: skip
+    text = json.dumps(scene).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = np.uint32(len(text)).tobytes() + b"JSON" + text
+    chunks += np.uint32(len(data)).tobytes() + b"BIN\0" + data
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"glTF" + np.array([2, 12 + len(chunks)], "<u4").tobytes() + chunks)
     return path

@@ -50,12 +50,13 @@ class FakeLayout:
     def row(self, **_: object) -> FakeLayout:
         return FakeLayout(self.drawn)
 
-    box = column = row
+    box = column = split = row
 
-    def prop(self, *_: object, **__: object) -> None:
+    def prop(self, *_: object, **__: object) -> SimpleNamespace:
         """Properties draw themselves."""
+        return SimpleNamespace()
 
-    separator = progress = prop
+    separator = progress = template_icon = operator_menu_enum = prop
 
 
 def draw(panel: type, *opened: str, width: int = 400) -> Drawn:

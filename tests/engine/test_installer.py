@@ -53,8 +53,8 @@ class Site:
         self.backend = make_backend(self.place / "extension" / "backend")
         self.wheels = make_wheels(self.place / "the wheels")
 
-    def installer(self) -> Installer:
-        return Installer(self.folder, self.backend, Inbox())
+    def installer(self, profile: str = "standard") -> Installer:
+        return Installer(self.folder, self.backend, Inbox(), profile=profile)
 
     def install(self, seen: list[InstallerView] | None = None) -> Installer:
         installer = self.installer()
@@ -117,6 +117,19 @@ def test_install_from_a_folder_of_wheels(first_install: tuple[Path, list[Install
         launch.command, env=launch.environment, cwd=launch.folder, capture_output=True, check=True
     )
     assert b"selftest" in done.stdout
+
+
+def test_the_full_profile_adds_its_packages_and_serves_the_standard_one_too(site: Site) -> None:
+    site.install()
+    full = site.installer("full")
+    assert full.view.status is EngineStatus.OUTDATED  # there is an engine, but it lacks parts
+    full.install(full.plan(Source.FOLDER, site.wheels))
+    assert full.wait(timeout_s=WAIT_S).status is EngineStatus.READY
+    assert full.view.progress.total == 3
+    assert list(site.folder.envs.glob("*/venv/**/tiny_heavy.py"))
+    newest = site.installer().launch().command[0]
+    assert newest == full.launch().command[0]
+    assert site.installer().view.status is EngineStatus.READY
 
 
 def test_a_missing_wheel_is_named_and_a_second_try_succeeds(site: Site) -> None:

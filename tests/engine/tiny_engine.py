@@ -27,6 +27,9 @@ Name: teethscape
 Version: 9.9
 Provides-Extra: standard
 Requires-Dist: tiny-tooth>=1; extra == "standard"
+Provides-Extra: full
+Requires-Dist: tiny-tooth>=1; extra == "full"
+Requires-Dist: tiny-heavy>=1; extra == "full"
 """
 '''
 _PYPROJECT = """
@@ -38,6 +41,7 @@ name = "teethscape"
 version = "9.9"
 [project.optional-dependencies]
 standard = ["tiny-tooth>=1"]
+full = ["tiny-tooth>=1", "tiny-heavy>=1"]
 """
 #: Greets, reports a result (or what the test writes instead), like the real self-test.
 WORKER = """
@@ -72,6 +76,7 @@ def make_wheels(folder: Path) -> Path:
     """The folder of wheels that the tiny engine needs."""
     make_wheel(folder, "tiny_builder", _BUILDER)
     make_wheel(folder, "tiny_tooth", "WIDTH_MM = 8.6\n")
+    make_wheel(folder, "tiny_heavy", "LAYERS = 96\n")
     return folder
 
 
@@ -79,6 +84,7 @@ def make_backend(folder: Path, worker: str = WORKER) -> Path:
     """The extension's ``backend`` folder, as far as the installer looks at it."""
     files = {"pyproject.toml": _PYPROJECT, "teethscape/__init__.py": "", "teethscape/worker.py": worker}
     files |= {f"requirements/standard-{s}.txt": "tiny-tooth==1.0\n" for s in ("linux", "macos", "windows")}
+    files["requirements/full.txt"] = "tiny-heavy==1.0\n"
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

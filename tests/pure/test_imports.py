@@ -31,7 +31,8 @@ SHARED = {
 }  # fmt: skip
 #: More of the engine's modules that render scripts read; these lean on numpy too.
 SHARED_NUMPY = {
-    "teethscape.dataset", "teethscape.dataset.portable_pickle", "teethscape.dataset.published_views",
+    "teethscape.dataset", "teethscape.dataset.farm", "teethscape.dataset.farm.layout",
+    "teethscape.dataset.portable_pickle", "teethscape.dataset.published_views",
     "teethscape.dental.files",
 }  # fmt: skip
 STDLIB = set(sys.stdlib_module_names)

@@ -153,7 +153,7 @@ def random_tissue(rng: Rng) -> dict[Jaw, TissueStyle]:
     """Healthy, receding and swollen gums; flat and high palates."""
     recession = float(rng.choice([0.0, 0.5, 1.1], p=[0.75, 0.18, 0.07]))
     gingiva = GingivaStyle(
-        cover=float(rng.normal(0.3, 0.2)) - recession,
+        cover=float(rng.normal(0.55, 0.2)) - recession,
         uneven=float(rng.uniform(0.08, 0.3)) + 0.3 * recession,
         papilla=float(rng.uniform(2.4, 4.2)),
         thick=float(rng.uniform(0.45, 0.8)),
@@ -179,8 +179,8 @@ def random_tissue(rng: Rng) -> dict[Jaw, TissueStyle]:
 def random_shade(rng: Rng) -> Shade:
     """From bleached to dark yellow, from clean to stained."""
     return Shade(
-        value=float(rng.uniform(0.62, 0.86)),
-        yellow=float(np.clip(rng.normal(0.5, 0.25), 0.0, 1.1)),
+        value=float(rng.uniform(0.60, 0.84)),
+        yellow=float(np.clip(rng.normal(0.58, 0.25), 0.0, 1.1)),
         neck=float(rng.uniform(0.2, 0.9)),
         glass=float(rng.uniform(0.1, 0.8)),
         fissures=float(rng.choice([0.15, 0.4, 0.75], p=[0.35, 0.4, 0.25])) * float(rng.uniform(0.6, 1.2)),
@@ -194,7 +194,7 @@ def random_gums(rng: Rng) -> GumColours:
     """Colours of soft tissue and skin, from fair to dark."""
     dark = float(rng.beta(1.2, 2.0))  # of the skin
     tint, redness = rng.uniform(0.9, 1.1, 3), float(rng.uniform(0.8, 1.15))
-    pale = float(rng.uniform(0.95, 1.25))
+    pale = float(rng.uniform(0.85, 1.12))
     skin = np.array([0.60, 0.36, 0.27]) * (1.0 - dark) + np.array([0.16, 0.075, 0.045]) * dark
 
     def colour(r: float, g: float, b: float) -> tuple[float, float, float]:
@@ -203,9 +203,9 @@ def random_gums(rng: Rng) -> GumColours:
     return GumColours(
         rim=colour(0.50, 0.155, 0.125),
         firm=colour(0.57, 0.25, 0.20),
-        loose=colour(0.38, 0.10, 0.088),
-        palate=colour(0.53, 0.24, 0.18),
-        soft=colour(0.43, 0.16, 0.10),
+        loose=colour(0.46, 0.125, 0.12),
+        palate=colour(0.56, 0.26, 0.21),
+        soft=colour(0.46, 0.18, 0.13),
         lip=_triple(np.array([0.44, 0.13, 0.12]) * (1.0 - 0.55 * dark) * tint),
         skin=_triple(skin * rng.uniform(0.9, 1.1, 3)),
         line=float(rng.uniform(3.8, 6.5)),
@@ -254,7 +254,7 @@ def random_tools(rng: Rng) -> Tools:
         (0.30, 0.26, 0.46),
         (0.32, 0.50, 0.44),
     )
-    plastics = ((0.50, 0.52, 0.54), (0.42, 0.40, 0.38), (0.36, 0.42, 0.52), (0.66, 0.66, 0.64))
+    plastics = ((0.36, 0.37, 0.39), (0.32, 0.30, 0.28), (0.28, 0.32, 0.38), (0.46, 0.46, 0.44))
     if kind == "glove":
         colour = gloves[int(rng.choice(5, p=[0.4, 0.25, 0.2, 0.08, 0.07]))]
     else:
@@ -269,12 +269,12 @@ def random_development(rng: Rng) -> Development:
     """Cameras from a phone to a well set SLR."""
     warm, magenta = rng.normal(0.0, 0.05), rng.normal(0.0, 0.025)
     return Development(
-        exposure=float(rng.uniform(0.80, 0.97)),
+        exposure=float(rng.uniform(0.77, 0.94)),
         white=(float(np.exp(warm)), float(np.exp(-magenta)), float(np.exp(-warm))),
-        contrast=float(rng.uniform(0.0, 0.6)),
-        saturation=float(rng.uniform(0.82, 1.08)),
-        noise=float(np.exp(rng.uniform(np.log(0.003), np.log(0.02)))),
-        blur=float(rng.uniform(0.3, 0.9)),
+        contrast=float(rng.uniform(0.0, 0.45)),
+        saturation=float(rng.uniform(0.90, 1.18)),
+        noise=float(np.exp(rng.uniform(np.log(0.003), np.log(0.013)))),
+        blur=float(rng.uniform(0.25, 0.75)),
         sharpen=float(rng.uniform(0.0, 0.9)),
         vignette=float(rng.uniform(0.0, 0.3)),
         bloom=float(rng.uniform(0.0, 0.08)),

@@ -18,7 +18,8 @@ from teethscape.errors import BadInputError, RefusedError
 
 #: Relative difference up to which two aspect ratios count as the same.
 _SAME_ASPECT = 0.002
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
+#: What Pillow may raise on a damaged file.
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
 
 
 def read_masks(
@@ -61,7 +62,7 @@ def read_label_image(path: Path) -> NDArray[np.int32]:
         raise BadInputError(
             "file_permission", f"{path} may not be read by this user.", "Give yourself permission to read it."
         ) from None
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise BadInputError(
             "mask_damaged", f"{path.name} is not a readable label image ({error}).", "Save it again as PNG."
         ) from error

@@ -11,6 +11,7 @@ from teethscape.parametric.rotation import FloatArray, cross, rotation_matrix
 #: Parameters of a camera step: rotation 3 (rad, about the pivot), translation 3 (mm),
 #: log focal length 1, principal point 2 (px).
 CAMERA_SIZE = 9
+_FLIP = np.array([-1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,17 @@ class Camera:
             translation=self.translation + step[3:6],
             focal=float(self.focal * np.exp(step[6])),
             principal=self.principal + step[7:9],
+        )
+
+    def mirrored(self) -> Camera:
+        """The camera that takes the mirror image, left and right exchanged, of the mirrored world."""
+        principal = np.array([self.width - 1 - self.principal[0], self.principal[1]])
+        return replace(
+            self,
+            rotation=_FLIP[:, None] * self.rotation * _FLIP,
+            translation=_FLIP * self.translation,
+            pivot=_FLIP * self.pivot,
+            principal=principal,
         )
 
     def resized(self, width: int, height: int) -> Camera:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,9 +12,8 @@ from numpy.typing import NDArray
 from teethscape.dental.exif import focal_in_pixels
 from teethscape.dental.fdi import THIRD_MOLARS, jaw_of
 from teethscape.dental.request import MaskValues
-from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric.arch import ArchState
+from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.fit import MODES, Evidence, RoughFit, fit_arches
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.parametric.numbering.measure import NumberingView
@@ -21,6 +21,7 @@ from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
 from teethscape.parametric.start_cameras import start_from_fdi
+from teethscape.parametric.synthesis import STEPS, drawn_by_numbering, synthesised
 from teethscape.progress import Progress, Stage
 
 
@@ -31,6 +32,12 @@ def focal_px(photo: PhotoGeometry) -> float | None:
     return focal_in_pixels(photo.focal_35mm, photo.width, photo.height)
 
 
+def _focal_of_labels(photo: PhotoGeometry, labels: NDArray[np.int32]) -> float | None:
+    """Focal length in px of a label image, None where unknown."""
+    focal = focal_px(photo)
+    return None if focal is None else focal * max(labels.shape) / max(photo.width, photo.height)
+
+
 @dataclass(frozen=True)
 class _Start:
     """Numbered labels with what is known of cameras and teeth before the fit."""
@@ -39,14 +46,14 @@ class _Start:
     rough: RoughFit
 
 
-def number_labels(inputs: FitInputs, progress: Progress) -> Mapping[View, Mapping[int, int]]:
-    """FDI number of each label value per view, without the fit.
+def number_labels(inputs: FitInputs, progress: Progress) -> Numbered:
+    """Labels in FDI numbers, without the fit; drawn with the rough model where there is a sight.
 
     Raises:
         RefusedError: the teeth cannot be numbered with confidence.
     """
     progress.stage(Stage.NUMBER, 0.0)
-    return _start(inputs, load_prior(), progress).numbered.numbering
+    return _start(inputs, load_prior(), progress).numbered
 
 
 def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
@@ -69,13 +76,28 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
 
     def on_step(share: float) -> None:
         progress.check_cancelled()
-        progress.stage(Stage.FIT, 0.95 * share)
+        progress.stage(Stage.FIT, (0.95 if inputs.sight is None else 0.6) * share)
 
     numbered = start.numbered
-    exif = {view: focal_px(inputs.photos[view]) for view in numbered.labels}
+    exif = {view: _focal_of_labels(inputs.photos[view], image) for view, image in numbered.labels.items()}
     evidence = Evidence(numbered.labels, numbered.present, exif)
     fit = fit_arches(evidence, start.rough, on_step)
-    return build_result(inputs, fit, numbered)
+    if inputs.sight is None:
+        return build_result(inputs, fit, numbered)
+    steps = itertools.count(1)
+    fit, numbered, drawn = synthesised(
+        (fit, numbered),
+        inputs.sight,
+        exif,
+        lambda: _on_round(progress, next(steps)),
+    )
+    return replace(build_result(inputs, fit, numbered), drawn=drawn)
+
+
+def _on_round(progress: Progress, step: int) -> None:
+    """Tell of a step of fitting redrawn labels."""
+    progress.check_cancelled()
+    progress.stage(Stage.FIT, 0.6 + 0.35 * step / STEPS, "comparing with the photos")
 
 
 def _start(inputs: FitInputs, prior: ToothPrior, progress: Progress) -> _Start:
@@ -110,6 +132,9 @@ def _from_instances(inputs: FitInputs, prior: ToothPrior, progress: Progress) ->
     found = number_teeth(views, prior, inputs.jaws, frozenset(inputs.absent_teeth), on_step)
     labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
     numbered = Numbered(labels, found.present, found.fdi, found.margin, found.notices)
+    if inputs.sight is not None:
+        rough = Arch(found.prior, found.state)
+        numbered = drawn_by_numbering(numbered, rough, found.cameras, inputs.sight)
     # Only cameras and bite are kept: started from the mean teeth the fit ends nearer to the truth.
     state = replace(ArchState.mean(len(prior.fdi), MODES), bite=found.state.bite)
     return _Start(_checked(numbered), RoughFit(found.prior, found.cameras, state))

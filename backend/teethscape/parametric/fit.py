@@ -29,6 +29,8 @@ _FINE = (
     Stage(12, (12.0, 5.0), focal=True, principal=True, pose=True),
     Stage(14, (5.0, 3.0), focal=True, principal=True, pose=True, shape=True, bite_contact=True),
 )
+#: Fitting again when labels have been drawn anew: the last stage, shortened, for little has changed.
+AGAIN = replace(_FINE[-1], iterations=6)
 
 
 @dataclass(frozen=True)
@@ -128,3 +130,9 @@ def fit_arches(
             state = replace(state, arch=state.arch.with_modes(MODES))
         state = run_stage(problems[size], state, stage, lambda: on_step(next(counter) / total))
     return Fit(problems[WORKING_SIZE], state)
+
+
+def fit_again(evidence: Evidence, fit: Fit, on_step: Callable[[], None]) -> Fit:
+    """Fit new labels of the same teeth from where a fit ended."""
+    problem = problem_of(fit.problem.prior, evidence, WORKING_SIZE)
+    return Fit(problem, run_stage(problem, resized(fit.state, problem), AGAIN, on_step))

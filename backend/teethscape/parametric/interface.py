@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,27 @@ class PhotoGeometry:
     focal_35mm: float | None = None
 
 
+class Sight(Protocol):
+    """What was seen in one photo besides its labels, at a size of its own."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, px."""
+        ...
+
+    def redrawn(self, expected: NDArray[np.int32]) -> NDArray[np.int32]:
+        """(h, w) labels of the photo, drawn with the help of the (h, w) labels of a model."""
+        ...
+
+    def likelihood(self, expected: NDArray[np.int32]) -> float:
+        """How well a model's labels agree with what was seen, nats per px of tooth."""
+        ...
+
+    def explained(self, expected: NDArray[np.int32]) -> float:
+        """Share of the clear tooth borders, 0-1, near which a model's labels have a border."""
+        ...
+
+
 @dataclass(frozen=True)
 class FitInputs:
     """Evidence for a fit.
@@ -54,6 +75,7 @@ class FitInputs:
         known_lengths: measured lengths.
         seed: seed of every random choice.
         absent_teeth: FDI numbers that the user says are missing.
+        sight: what the network saw in each photo, None where the labels are the user's.
     """
 
     photos: Mapping[View, PhotoGeometry]
@@ -65,6 +87,7 @@ class FitInputs:
     known_lengths: tuple[KnownLength, ...] = ()
     seed: int = 0
     absent_teeth: tuple[int, ...] = ()
+    sight: Mapping[View, Sight] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +163,8 @@ class FitResult:
         notices: sentences for the user.
         numbering: per view, label value -> FDI number.
         metrics: numbers for benchmarks and reports.
+        drawn: per view, (h, w) FDI labels drawn with the model's help, at the size of the
+            ``Sight``; empty where the given labels stand.
     """
 
     teeth: Mapping[int, FittedTooth]
@@ -149,3 +174,4 @@ class FitResult:
     notices: tuple[str, ...] = ()
     numbering: Mapping[View, Mapping[int, int]] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    drawn: Mapping[View, NDArray[np.int32]] = field(default_factory=dict)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,11 +15,17 @@ from teethscape.dental.masks import read_masks
 from teethscape.dental.photos import Photo, turn
 from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
+from teethscape.parametric.numbering.measure import along_arch, measure
 from teethscape.pipeline.mask_views import true_order
 from teethscape.pipeline.segment_stage import Labels
 from teethscape.pipeline.view_order import moved, recognised_or_given, segmenter
 from teethscape.progress import Progress, Stage
-from teethscape.segmentation.waist import parted
+from teethscape.segmentation.double_teeth import parted_by_length
+from teethscape.segmentation.redraw import ToothMaps
+from teethscape.segmentation.waist import Parted, parted
+
+if TYPE_CHECKING:
+    from teethscape.segmentation.segmenter import Segmentation
 
 
 def labels_from_masks(
@@ -58,8 +66,17 @@ def find_labels(photos: Mapping[View, Photo], jaws: Labels | None, progress: Pro
         jaws: the user's jaw masks, which have the last word on teeth and jaws.
         progress: told when the network starts.
     """
+    return labels_of(run_network(photos, progress), jaws)
+
+
+def run_network(photos: Mapping[View, Photo], progress: Progress) -> dict[View, Segmentation]:
+    """What the network finds in photos that are in their true views, upright."""
     progress.stage(Stage.SEGMENT, 0.05, "running the network")
-    found = segmenter().segment_all({view: photo.pixels for view, photo in photos.items()})
+    return segmenter().segment_all({view: photo.pixels for view, photo in photos.items()})
+
+
+def labels_of(found: Mapping[View, Segmentation], jaws: Labels | None) -> Labels:
+    """The network's instances as labels, within the user's jaw masks if there are any."""
     images = {view: one.instances for view, one in found.items()}
     jaw_of = {view: dict(one.jaw_of) for view, one in found.items()}
     if jaws is not None:
@@ -72,6 +89,7 @@ def find_labels(photos: Mapping[View, Photo], jaws: Labels | None, progress: Pro
         kind=MaskValues.INSTANCES,
         jaw_of=jaw_of,
         kind_of=None if jaws is not None else kinds,
+        maps=None if jaws is not None else {view: one.maps for view, one in found.items()},
         source="network" if jaws is None else "network within the user's jaw masks",
         notices=() if jaws is None else jaws.notices,
     )
@@ -85,15 +103,34 @@ def parted_teeth(labels: Labels) -> Labels:
     images, notices = dict(labels.images), list(labels.notices)
     jaw_of = {view: dict(names) for view, names in (labels.jaw_of or {}).items()}
     for view in (view for view in images if view.is_occlusal):
-        found = parted(images[view])
+        found = part_doubles(images[view], view, None if labels.maps is None else labels.maps[view])
         if not found.origin:
             continue
         images[view] = found.labels
-        notices.append(f"Two teeth drawn as one in the {view.title} photo were parted at their waist.")
+        notices.append(f"Two teeth drawn as one in the {view.title} photo were parted.")
         for new, old in found.origin.items():
             if old in jaw_of.get(view, {}):
                 jaw_of[view][new] = jaw_of[view][old]
     return replace(labels, images=images, jaw_of=jaw_of or None, notices=tuple(notices))
+
+
+def part_doubles(labels: NDArray[np.int32], view: View, maps: ToothMaps | None = None) -> Parted:
+    """Instances that cover two teeth of an occlusal photo parted: at a waist, or because they are too long.
+
+    Args:
+        labels: (h, w) instance ids, 0 none.
+        view: an occlusal one.
+        maps: what the network saw, if it drew them.
+    """
+    waisted = parted(labels)
+    found = measure(waisted.labels)
+    order = found.ids[along_arch(found.centre, view is View.MAXILLARY_OCCLUSAL)] if len(found) else found.ids
+    border = None
+    if maps is not None:
+        border = cv2.resize(maps.boundary, labels.shape[::-1], interpolation=cv2.INTER_LINEAR) / 255
+    long = parted_by_length(waisted.labels, view.jaws[0], order, border)
+    origin = {new: waisted.origin.get(old, old) for new, old in long.origin.items()}
+    return Parted(long.labels, waisted.origin | origin)
 
 
 def cut_by_jaws(

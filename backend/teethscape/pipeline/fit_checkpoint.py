@@ -25,6 +25,8 @@ def save_fit(path: Path, result: FitResult) -> None:
         arrays |= {f"{number}.{name}": np.asarray(getattr(tooth, name)) for name in _ARRAYS}
     for view, camera in result.cameras.items():
         arrays[f"camera.{int(view)}"] = np.asarray(camera.cam2world)
+    for view, labels in result.drawn.items():
+        arrays[f"drawn.{int(view)}"] = labels.astype(np.uint8)
     arrays["text"] = np.frombuffer(json.dumps(_plain(result)).encode("utf-8"), np.uint8)
     write_with(path, lambda stream: np.savez(stream, **arrays))  # pyright: ignore[reportArgumentType]
 
@@ -53,6 +55,11 @@ def load_fit(path: Path) -> FitResult:
                 for number, pairs in plain["numbering"].items()
             },
             metrics=plain["metrics"],
+            drawn={
+                view: arrays[name].astype(np.int32)
+                for view in View
+                if (name := f"drawn.{int(view)}") in arrays.files
+            },
         )
 
 

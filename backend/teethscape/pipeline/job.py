@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.photos import Photo
 from teethscape.dental.request import MaskValues, ReconstructRequest
@@ -22,7 +25,7 @@ from teethscape.pipeline.overlay_stage import write_overlays
 from teethscape.pipeline.photo_stage import identity, load_photos, save_photos
 from teethscape.pipeline.record import CaseRecord
 from teethscape.pipeline.runner import StageRunner
-from teethscape.pipeline.segment_stage import Labels, load_labels, save_labels
+from teethscape.pipeline.segment_stage import Labels, at_photos, load_labels, save_labels
 from teethscape.pipeline.view_order import order_photos
 from teethscape.progress import Progress, Stage
 
@@ -105,6 +108,7 @@ class Job:
                 known_lengths=request.known_lengths,
                 seed=request.seed,
                 absent_teeth=request.absent_teeth,
+                sight=labels.maps,
             )
             result = fit_case(inputs, self.progress)
             save_fit(path, result)
@@ -123,7 +127,7 @@ class Job:
         case, run = self.case, self.runner.run
 
         def meshes() -> tuple[None, list[Path]]:
-            masks = write_fdi_masks(case, labels.images, result.numbering)
+            masks = write_fdi_masks(case, *_final_masks(photos, labels, result))
             return None, [*masks, *write_meshes(case, result)]
 
         run(Stage.MESHES, {}, meshes, _nothing)
@@ -178,6 +182,16 @@ class Job:
             self.case.journal.append(status, code=error.code if error else status)
         except TeethscapeError as second:  # a full disk: the first error is the one to show
             log.warning("the outcome could not be written: %s", second)
+
+
+def _final_masks(
+    photos: Mapping[View, Photo], labels: Labels, result: FitResult
+) -> tuple[Mapping[View, NDArray[np.int32]], Mapping[View, Mapping[int, int]]]:
+    """Label images and their numbers: those that the model helped to draw, else those that were fitted."""
+    if labels.maps is None or not result.drawn:
+        return labels.images, result.numbering
+    drawn = at_photos(labels.maps, result.drawn, photos)
+    return drawn, {v: {int(n): int(n) for n in np.unique(image) if n} for v, image in drawn.items()}
 
 
 def _nothing() -> None:

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from teethscape.dental.files import write_with
+from teethscape.dental.masks import DECODE_ERRORS
 from teethscape.errors import BadInputError
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.clicks.engines import make_engine
 from teethscape.segmentation.clicks.interface import ClickEngineName
 from teethscape.segmentation.clicks.points_file import read_points
 from teethscape.segmentation.foreground import ForegroundName, foreground_method
-
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
 
 
 def read_montage(path: Path) -> list[NDArray[np.uint8]]:
@@ -35,7 +34,7 @@ def read_montage(path: Path) -> list[NDArray[np.uint8]]:
             strip = np.asarray(image.convert("RGB"))
     except FileNotFoundError:
         raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.") from None
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise BadInputError(
             "not_an_image", f"{path.name} is not a picture that can be read ({error}).", "Use PNG."
         ) from error

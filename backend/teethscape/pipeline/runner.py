@@ -19,7 +19,7 @@ T = TypeVar("T")
 #: that nothing of a former or interrupted run is left beside the new files.
 _OWNED: dict[Stage, tuple[str, ...]] = {
     Stage.RECOGNISE: ("photos/*.png", "log/photos.json"),
-    Stage.SEGMENT: ("masks/instances/*.png", "log/labels.json"),
+    Stage.SEGMENT: ("masks/instances/*.png", "log/maps/*.png", "log/labels.json"),
     Stage.FIT: ("log/fit.npz",),
     Stage.MESHES: ("meshes/*.ply", "meshes/teeth/FDI_*.ply", "masks/*.png"),
     Stage.OVERLAYS: ("overlays/*.png",),

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo, read_photo_folder
-from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.views import View
+from teethscape.errors import RefusedError
+from teethscape.parametric.chirality import flip_gains, verdicts
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
-from teethscape.pipeline.evidence import find_labels
-from teethscape.pipeline.mesh_stage import renumbered
-from teethscape.pipeline.segment_output import SegmentedPhoto, write_masks, write_teethdreamer
-from teethscape.pipeline.segment_stage import Labels
-from teethscape.pipeline.view_order import order_photos
+from teethscape.parametric.prior import load_prior
+from teethscape.pipeline.evidence import labels_of, run_network
+from teethscape.pipeline.segment_output import (
+    SegmentedPhoto,
+    as_given,
+    write_gum,
+    write_masks,
+    write_teethdreamer,
+)
+from teethscape.pipeline.segment_record import (
+    RECORD,
+    FlipVerdict,
+    finding_record,
+    mirroring_of,
+    segmentation_record,
+    tooth_records,
+    write_record,
+)
+from teethscape.pipeline.segment_stage import Labels, at_photos
+from teethscape.pipeline.view_order import arranged, recognise, segmenter
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.clicks.pictures import Background
+
+if TYPE_CHECKING:
+    from teethscape.parametric.result import Numbered
+    from teethscape.segmentation.recognition import PhotoRecognition
+    from teethscape.segmentation.segmenter import Segmentation
 
 
 def segment_folder(
@@ -28,41 +52,132 @@ def segment_folder(
     Args:
         folder: the photos.
         output: where ``{0..4}.png`` are written, numbered as the photos were given,
-            so that ``--masks`` can take them back.
+            so that ``--masks`` can take them back, with ``segmentation.json`` and,
+            from a network that was taught them, ``gum/{0..4}.png``.
         jaws: which jaws count.
         progress: told of each stage.
         pictures: also write TeethDreamer's masked pictures, with this background.
 
     Returns:
-        JSON values: per file its view, source, and teeth.
+        JSON values: the record, and what else was written.
+
+    Raises:
+        BadInputError: photos cannot be used.
+        RefusedError: the teeth cannot be numbered with confidence; the record is written all the same.
     """
     given = read_photo_folder(folder, jaws)
     progress.stage(Stage.PHOTOS, 1.0)
-    slots = {photo.source: view for view, photo in given.items()}
-    photos = order_photos(ReconstructRequest(folder, output, jaws=jaws), given, progress)
-    progress.stage(Stage.RECOGNISE, 1.0)
-    labels = find_labels(photos, None, progress)
+    found = _found(given, progress)
+    segmented = run_network(found.photos, progress)
     progress.stage(Stage.SEGMENT, 1.0)
-    numbering = numbers_of(photos, labels, jaws, progress)
-    found = [
-        SegmentedPhoto(slots[photo.source], photo, renumbered(labels.images[view], numbering[view]))
-        for view, photo in photos.items()
-    ]
+    try:
+        teeth = _teeth(found, segmented, jaws, progress)
+    except RefusedError as refused:
+        write_record(output, segmentation_record(found.entries({}), segmenter().runtime, (), refused))
+        raise
+    record = _written(output, found, teeth, segmented)
     return {
         "output": str(output),
-        "photos": write_masks(output, found),
-        "pictures": write_teethdreamer(output, folder.resolve().name, found, pictures),
+        "record": RECORD,
+        **record,
+        "pictures": write_teethdreamer(output, folder.resolve().name, teeth, pictures),
     }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Photos as given, what was recognised of each, and all in their views."""
+
+    given: Mapping[View, Photo]
+    findings: Mapping[View, PhotoRecognition]
+    photos: Mapping[View, Photo]
+
+    def slot(self, photo: Photo) -> View:
+        """The number under which a photo was given."""
+        return next(view for view, given in self.given.items() if given.source == photo.source)
+
+    def entries(self, tested: Mapping[View, FlipVerdict]) -> dict[View, dict[str, Any]]:
+        """What is known of each photo besides its teeth, by the number under which it was given.
+
+        Args:
+            tested: per view, what the fit of all photos says of its mirroring.
+        """
+        return {
+            self.slot(photo): finding_record(
+                photo,
+                self.findings[self.slot(photo)],
+                mirroring_of(photo, tested=tested.get(view, FlipVerdict.NOT)),
+            )
+            for view, photo in self.photos.items()
+        }
+
+
+def _found(given: Mapping[View, Photo], progress: Progress) -> _Found:
+    """What is recognised of the photos; what was changed or is wrong is told."""
+    seen = recognise(given, progress)
+    found = _Found(given, dict(zip(given, seen.photos, strict=True)), arranged(given, seen))
+    for photo in found.photos.values():
+        for notice in photo.notices:
+            progress.warn("photo", f"{photo.source.name}: {notice}")
+    progress.stage(Stage.RECOGNISE, 1.0)
+    return found
+
+
+def _teeth(
+    found: _Found, segmented: Mapping[View, Segmentation], jaws: Jaws, progress: Progress
+) -> list[SegmentedPhoto]:
+    """Every photo with its numbered teeth, drawn with the numbering's rough teeth."""
+    numbered = _numbered(found.photos, labels_of(segmented, None), jaws, progress)
+    maps = {view: one.maps for view, one in segmented.items()}
+    masks = at_photos(maps, numbered.labels, found.photos)
+    return [
+        SegmentedPhoto(found.slot(photo), photo, masks[view].astype(np.uint8))
+        for view, photo in found.photos.items()
+    ]
+
+
+def _written(
+    output: Path, found: _Found, teeth: Sequence[SegmentedPhoto], segmented: Mapping[View, Segmentation]
+) -> dict[str, Any]:
+    """Write masks, gums and the record; returns the record."""
+    entries = found.entries(_tested(teeth))
+    masks = {
+        one.slot: written["file"] for one, written in zip(teeth, write_masks(output, teeth), strict=True)
+    }
+    for one in teeth:
+        seen = segmented[one.photo.view]
+        entries[one.slot] |= {
+            "mask": masks[one.slot],
+            "gum": write_gum(output, one, seen.gum),
+            "teeth": tooth_records(as_given(one.mask, one.photo), one.mask, seen),
+        }
+    record = segmentation_record(entries, segmenter().runtime)
+    write_record(output, record)
+    return record
+
+
+def _tested(teeth: Sequence[SegmentedPhoto]) -> dict[View, FlipVerdict]:
+    """What the fit of all numbered teeth says of each photo's mirroring."""
+    from teethscape.parametric.engine import focal_px
+
+    focal = {one.photo.view: focal_px(PhotoGeometry(*one.photo.size, one.photo.focal_35mm)) for one in teeth}
+    gains = flip_gains({one.photo.view: one.mask.astype(np.int32) for one in teeth}, load_prior(), focal)
+    return {view: FlipVerdict.of(verdict) for view, verdict in verdicts(gains).items()}
 
 
 def numbers_of(
     photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, progress: Progress
 ) -> Mapping[View, Mapping[int, int]]:
-    """FDI number of each instance.
+    """FDI number of each instance, whose outlines stay as they are.
 
     Raises:
         RefusedError: the teeth cannot be numbered with confidence.
     """
+    return _numbered(photos, replace(labels, maps=None), jaws, progress).numbering
+
+
+def _numbered(photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, progress: Progress) -> Numbered:
+    """Labels with FDI numbers, drawn with the numbering's rough teeth where the network's maps are known."""
     from teethscape.parametric.engine import number_labels
 
     inputs = FitInputs(
@@ -72,7 +187,8 @@ def numbers_of(
         jaw_hint=labels.jaw_of,
         kind_hint=labels.kind_of,
         jaws=jaws,
+        sight=labels.maps,
     )
-    numbering = number_labels(inputs, progress)
+    numbered = number_labels(inputs, progress)
     progress.stage(Stage.NUMBER, 1.0)
-    return numbering
+    return numbered

@@ -52,6 +52,16 @@ def _write(output: Path, one: SegmentedPhoto) -> dict[str, Any]:
     }
 
 
+def write_gum(output: Path, one: SegmentedPhoto, gum: NDArray[np.bool_] | None) -> str | None:
+    """Write ``gum/{0..4}.png`` (255 on gums) beside the masks; returns its path below ``output``."""
+    if gum is None:
+        return None
+    image = Image.fromarray(as_given(gum.astype(np.uint8) * 255, one.photo))
+    path = output / "gum" / f"{one.slot.value}.png"
+    write_with(path, lambda stream: image.save(stream, "PNG"))
+    return path.relative_to(output).as_posix()
+
+
 def write_teethdreamer(
     output: Path, name: str, found: Sequence[SegmentedPhoto], background: Background | None
 ) -> list[str]:

@@ -16,8 +16,10 @@ from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import write_json, write_with
 from teethscape.dental.masks import read_label_image
+from teethscape.dental.photos import Photo
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
+from teethscape.segmentation.redraw import ToothMaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,7 @@ class Labels:
         jaw_of: per view, the jaw of each instance id, when known.
         kind_of: per view, the probability of each place in the quadrant (7,) of
             each instance id, central incisor to second molar, when known.
+        maps: per view, what the network saw; None for the user's labels.
         source: who drew them: ``user``, ``network``.
         notices: sentences for the user.
     """
@@ -38,8 +41,16 @@ class Labels:
     kind: MaskValues
     jaw_of: Mapping[View, Mapping[int, Jaw]] | None = None
     kind_of: Mapping[View, Mapping[int, tuple[float, ...]]] | None = None
+    maps: Mapping[View, ToothMaps] | None = None
     source: str = "user"
     notices: tuple[str, ...] = field(default=())
+
+
+def at_photos(
+    maps: Mapping[View, ToothMaps], drawn: Mapping[View, NDArray[np.int32]], photos: Mapping[View, Photo]
+) -> dict[View, NDArray[np.int32]]:
+    """Labels that were drawn at the size of the network's maps, enlarged to their photos (h, w)."""
+    return {view: maps[view].at_photo(image, photos[view].size) for view, image in drawn.items()}
 
 
 def save_labels(case: CaseFolder, labels: Labels) -> list[Path]:
@@ -48,6 +59,11 @@ def save_labels(case: CaseFolder, labels: Labels) -> list[Path]:
     for view, image in labels.images.items():
         picture = Image.fromarray(image.astype(np.uint16))
         path = case.instances(view)
+        write_with(path, lambda s, picture=picture: picture.save(s, "PNG", compress_level=1))
+        written.append(path)
+    for view, maps in (labels.maps or {}).items():
+        picture = Image.fromarray(maps.stacked)
+        path = _maps_file(case, view)
         write_with(path, lambda s, picture=picture: picture.save(s, "PNG", compress_level=1))
         written.append(path)
     index = case.log / "labels.json"
@@ -63,9 +79,19 @@ def load_labels(case: CaseFolder) -> Labels:
         kind=MaskValues(plain["kind"]),
         jaw_of=_from_plain(plain["jaw_of"], Jaw),
         kind_of=_from_plain(plain["kind_of"], tuple),
+        maps={View(n): _read_maps(case, View(n)) for n in plain["maps"]} or None,
         source=plain["source"],
         notices=tuple(plain["notices"]),
     )
+
+
+def _maps_file(case: CaseFolder, view: View) -> Path:
+    return case.log / "maps" / f"{int(view)}.png"
+
+
+def _read_maps(case: CaseFolder, view: View) -> ToothMaps:
+    with Image.open(_maps_file(case, view)) as picture:
+        return ToothMaps.unstacked(np.asarray(picture))
 
 
 def _plain(labels: Labels) -> dict[str, Any]:
@@ -74,6 +100,7 @@ def _plain(labels: Labels) -> dict[str, Any]:
         "kind": labels.kind.value,
         "jaw_of": _to_plain(labels.jaw_of),
         "kind_of": _to_plain(labels.kind_of),
+        "maps": [int(view) for view in labels.maps or {}],
         "source": labels.source,
         "notices": list(labels.notices),
     }

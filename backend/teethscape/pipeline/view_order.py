@@ -13,7 +13,7 @@ from teethscape.errors import BadInputError, MissingComponentError
 from teethscape.progress import Progress, Stage
 
 if TYPE_CHECKING:
-    from teethscape.segmentation.recognition import PhotoRecognition
+    from teethscape.segmentation.recognition import PhotoRecognition, ViewRecognition
     from teethscape.segmentation.segmenter import Segmenter
 
 #: A finding must be this sure before it overrules a photo's number or the user's slot.
@@ -32,14 +32,27 @@ def order_photos(
     """
     if request.trust_views:
         return dict(photos)
+    return arranged(photos, recognise(photos, progress))
+
+
+def recognise(photos: Mapping[View, Photo], progress: Progress) -> ViewRecognition:
+    """What the network says of each photo, in the order given."""
     from teethscape.segmentation.recognition import recognise_views
 
-    given = list(photos.values())
-    found = recognise_views([photo.pixels for photo in given], segmenter()).photos
+    seen = recognise_views([photo.pixels for photo in photos.values()], segmenter())
     progress.stage(Stage.RECOGNISE, 0.9)
-    for photo, finding in zip(given, found, strict=True):
-        _require_teeth(photo, finding)
-    placed = {photo.view: photo for photo in _believed(given, found)}
+    return seen
+
+
+def arranged(photos: Mapping[View, Photo], seen: ViewRecognition) -> dict[View, Photo]:
+    """Each photo in its view, upright, with notices about what was changed and how good it is.
+
+    Raises:
+        BadInputError: a picture shows no teeth, or two show the same view.
+    """
+    given = [_judged(photo, finding) for photo, finding in zip(photos.values(), seen.photos, strict=True)]
+    _require_both_sides(given, seen)
+    placed = {photo.view: photo for photo in _believed(given, seen.photos)}
     missing = [view for view in photos if view not in placed]
     if missing:
         names = ", ".join(view.title for view in missing)
@@ -108,13 +121,38 @@ def _are_numbered(photos: Sequence[Photo]) -> bool:
     return all(photo.source.stem == str(photo.view.value) for photo in photos)
 
 
-def _require_teeth(photo: Photo, finding: PhotoRecognition) -> None:
+def _judged(photo: Photo, finding: PhotoRecognition) -> Photo:
+    """The photo with notices about its quality.
+
+    Raises:
+        BadInputError: it shows no teeth.
+    """
     if not finding.shows_teeth:
         raise BadInputError(
             "not_teeth",
             f"{photo.source.name} ({photo.view.title}) does not look like an intra-oral photo of teeth.",
             "Choose the right photo; if it is right, retake it closer and in focus, or pass --trust-views.",
         )
+    for found in finding.quality.findings:
+        photo = photo.noted(found.sentence)
+    return photo
+
+
+def _require_both_sides(given: Sequence[Photo], seen: ViewRecognition) -> None:
+    """Refuse two photos of one side.
+
+    Raises:
+        BadInputError: there are such.
+    """
+    if seen.same_side is None:
+        return
+    one, two = (given[i].source.name for i in seen.same_side)
+    raise BadInputError(
+        "side_twice",
+        f"{one} and {two} show the same side of the mouth: one of them is mirrored, or one too many.",
+        "Flip the mirrored one from left to right, or give a photo of the other side; "
+        "--trust-views takes them as they are.",
+    )
 
 
 def _corrected(photo: Photo, view: View, finding: PhotoRecognition) -> Photo:

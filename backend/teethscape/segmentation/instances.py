@@ -52,12 +52,12 @@ def find_seeds(maps: PixelMaps, mask: NDArray[np.bool_], rules: InstanceRules) -
     return np.where(mask, seeds, 0).astype(np.int32)
 
 
-def flood(maps: PixelMaps, mask: NDArray[np.bool_], seeds: IntImage) -> IntImage:
-    """Watershed of the mask from its seeds over boundary and lack of energy.
+def flood(boundary: FloatImage, energy: FloatImage, mask: NDArray[np.bool_], seeds: IntImage) -> IntImage:
+    """Watershed of the mask from its seeds over boundary and lack of energy (``PixelMaps``).
 
     Own flooding by levels: OpenCV's and SciPy's watersheds climb differences of the picture, not its height.
     """
-    relief = 0.7 * maps.boundary + 0.3 * (1 - maps.energy)
+    relief = 0.7 * boundary + 0.3 * (1 - energy)
     rows, columns = np.nonzero(mask)
     box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
     labels = np.pad(seeds[box].astype(np.float32), 1)
@@ -126,6 +126,6 @@ def cut_instances(maps: PixelMaps, chance: FloatImage, rules: InstanceRules | No
     mask = clean_mask(chance, rules)
     if not mask.any():
         return np.zeros(mask.shape, np.int32)
-    regions = flood(maps, mask, find_seeds(maps, mask, rules))
+    regions = flood(maps.boundary, maps.energy, mask, find_seeds(maps, mask, rules))
     merged = merge_regions(regions, maps)
     return _without_scraps(_main_row(merged, rules), rules)

@@ -107,7 +107,16 @@ class SegmentationRuntime:
         options.intra_op_num_threads = _THREADS
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "0"
+        )  # waiting costs processor time
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.path = path
+
+    @property
+    def knows_gum(self) -> bool:
+        """Whether the network was taught gums; else their map is 0 and says nothing."""
+        return self._session.get_outputs()[0].shape[1] == 4 + KINDS + 1
 
     def run(self, pixels: NDArray[np.uint8]) -> tuple[PixelMaps, PictureGuess]:
         """Maps and guess for an RGB picture (h, w, 3) at its own size."""

@@ -1,17 +1,18 @@
-"""Which photo shows which view, whether one stands on its head, and whether it shows teeth at all."""
+"""Which photo shows which view, whether one stands on its head, shows teeth, and is good enough."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.views import View
-from teethscape.segmentation.network import PictureGuess, PixelMaps, scaled
+from teethscape.segmentation.network import FloatImage, PictureGuess, PixelMaps, scaled
+from teethscape.segmentation.quality import PhotoQuality, blur_of_picture, measure_quality
 from teethscape.segmentation.segmenter import Segmenter
 
 _LONG_SIDE = 448
@@ -20,6 +21,10 @@ _LEAST_TEETH = 0.02
 _NONE_ABOVE = 0.5
 #: Below this probability the view is named with a warning.
 _SURE = 0.8
+#: Two photos show the same side when one looks like the other's side by these log odds (2.7 to 1). Drawn
+#: photos that show their own side reach 0.97 at most (36 of them); flipped real ones lie above 3.2.
+_SAME_SIDE = 1.0
+_SIDES = (View.LEFT_BUCCAL, View.RIGHT_BUCCAL)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class PhotoRecognition:
         mirrored: none, because a mirrored dentition looks like another one; the fit tests it.
         teeth_share: share of the picture that teeth cover.
         problems: sentences for the user; empty when all is well.
+        quality: what was measured on the picture.
+        other_side: of a buccal photo, the log odds that it shows the other side than ``view``.
     """
 
     view: View | None
@@ -41,6 +48,8 @@ class PhotoRecognition:
     mirrored: bool | None
     teeth_share: float
     problems: tuple[str, ...]
+    quality: PhotoQuality = field(default_factory=PhotoQuality)
+    other_side: float = 0.0
 
     @property
     def shows_teeth(self) -> bool:
@@ -60,18 +69,34 @@ class ViewRecognition:
         return {p.view: i for i, p in enumerate(self.photos) if p.view is not None}
 
     @property
+    def same_side(self) -> tuple[int, int] | None:
+        """Indices of two photos that show the same side, so that one is mirrored or one too many."""
+        sides = [i for i, photo in enumerate(self.photos) if photo.view in _SIDES]
+        if len(sides) < 2 or max(self.photos[i].other_side for i in sides) < _SAME_SIDE:
+            return None
+        return sides[0], sides[1]
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """All problems, each with the number of its photo (counted from 1)."""
         return tuple(f"Photo {i}: {text}" for i, p in enumerate(self.photos, 1) for text in p.problems)
 
 
 @dataclass(frozen=True)
-class _Look:
-    """Log-probabilities (5, 2) of view and upright/turned for one photo, and signs of a wrong subject."""
+class Look:
+    """One photo as the network sees it.
+
+    Attributes:
+        log_chance: (5, 2) log-probabilities of view and upright/turned.
+        none: chance that it shows no teeth.
+        teeth_share: share of the picture that teeth cover.
+        tooth: (h, w) probability of teeth on the reduced picture.
+    """
 
     log_chance: NDArray[np.float64]
     none: float
     teeth_share: float
+    tooth: FloatImage
 
 
 def _teeth_share(maps: PixelMaps) -> float:
@@ -82,14 +107,15 @@ def _teeth_share(maps: PixelMaps) -> float:
     return float(mask.mean()) * min(1.0, 2.0 * bordered)
 
 
-def _look(pixels: NDArray[np.uint8], segmenter: Segmenter) -> _Look:
+def look_at(pixels: NDArray[np.uint8], segmenter: Segmenter) -> Look:
     """Ask the network about the photo as it is and on its head."""
     small = scaled(pixels, _LONG_SIDE)
     maps, straight = segmenter.runtime.run(small)
     turned_maps, turned = segmenter.runtime.run(np.ascontiguousarray(small[::-1, ::-1]))
     jaws = (_jaw_chances(maps) * _jaw_chances(turned_maps)) ** 0.25
     chance = np.stack([_joint(straight, turned) * jaws, _joint(turned, straight) * jaws], axis=1)
-    return _Look(np.log(chance + 1e-6), (straight.none + turned.none) / 2, _teeth_share(maps))
+    tooth = ((maps.tooth + turned_maps.tooth[::-1, ::-1]) / 2).astype(np.float32)
+    return Look(np.log(chance + 1e-6), (straight.none + turned.none) / 2, _teeth_share(maps), tooth)
 
 
 def _jaw_chances(maps: PixelMaps) -> NDArray[np.float64]:
@@ -108,7 +134,7 @@ def _joint(upright: PictureGuess, reverse: PictureGuess) -> NDArray[np.float64]:
     return view * np.sqrt(max(standing, 1e-6))
 
 
-def _assign(looks: Sequence[_Look]) -> dict[int, View]:
+def _assign(looks: Sequence[Look]) -> dict[int, View]:
     """The likeliest one-to-one assignment of usable photos to views."""
     usable = [i for i, look in enumerate(looks) if not _shows_none(look)][: len(View)]
     best, best_score = {}, -np.inf
@@ -119,27 +145,49 @@ def _assign(looks: Sequence[_Look]) -> dict[int, View]:
     return best
 
 
-def _shows_none(look: _Look) -> bool:
+def _shows_none(look: Look) -> bool:
     """Whether the picture is no intra-oral photograph."""
     return look.none > _NONE_ABOVE or look.teeth_share < _LEAST_TEETH
 
 
-def _describe(look: _Look, view: View | None) -> PhotoRecognition:
+def _other_side(chance: NDArray[np.float64], view: View) -> float:
+    """Log odds that a photo shows the other side than the view it is taken for; 0 when that has no side."""
+    if view not in _SIDES:
+        return 0.0
+    other = _SIDES[view is View.LEFT_BUCCAL]
+    return float(np.log(chance[other].sum() / chance[view].sum()))
+
+
+def _describe(look: Look, view: View | None, pixels: NDArray[np.uint8]) -> PhotoRecognition:
     """Findings in numbers and words."""
     if view is None:
-        return PhotoRecognition(None, 1 - look.none, 0, None, look.teeth_share, ("it shows no teeth.",))
+        wrong = PhotoQuality(blur_px=blur_of_picture(pixels), none=look.none, shows_teeth=False)
+        return PhotoRecognition(
+            None, 1 - look.none, 0, None, look.teeth_share, ("it shows no teeth.",), wrong
+        )
     chance = np.exp(look.log_chance)
     chance /= chance.sum()
     confidence = float(chance[view].sum())
     rotation = 180 if chance[view, 1] > chance[view, 0] else 0
+    likeliest = View(int(np.argmax(chance.sum(axis=1))))
     problems = []
     if rotation:
         problems.append("it stands on its head and is turned by 180 degrees.")
     if confidence < _SURE:
-        likeliest = View(int(np.argmax(chance.sum(axis=1))))
         hint = "" if likeliest is view else f"; by itself it looks like {likeliest.title}"
         problems.append(f"taken as {view.title}, but this is not certain{hint}.")
-    return PhotoRecognition(view, confidence, rotation, None, look.teeth_share, tuple(problems))
+    way = -1 if rotation else 1
+    quality = measure_quality(np.ascontiguousarray(pixels[::way, ::way]), look.tooth[::way, ::way], view)
+    return PhotoRecognition(
+        view,
+        confidence,
+        rotation,
+        None,
+        look.teeth_share,
+        tuple(problems),
+        quality,
+        _other_side(chance, view),
+    )
 
 
 def recognise_views(photos: Sequence[NDArray[np.uint8]], segmenter: Segmenter) -> ViewRecognition:
@@ -152,6 +200,15 @@ def recognise_views(photos: Sequence[NDArray[np.uint8]], segmenter: Segmenter) -
     Returns:
         One finding per photo, in the order given.  Each view is given out at most once.
     """
-    looks = [_look(pixels, segmenter) for pixels in photos]
+    return recognise_looks([look_at(pixels, segmenter) for pixels in photos], photos)
+
+
+def recognise_looks(looks: Sequence[Look], photos: Sequence[NDArray[np.uint8]]) -> ViewRecognition:
+    """The same for photos that the network has looked at already."""
     views = _assign(looks)
-    return ViewRecognition(tuple(_describe(look, views.get(i)) for i, look in enumerate(looks)))
+    return ViewRecognition(
+        tuple(
+            _describe(look, views.get(i), pixels)
+            for i, (look, pixels) in enumerate(zip(looks, photos, strict=True))
+        )
+    )

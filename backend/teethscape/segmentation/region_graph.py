@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.segmentation.network import PixelMaps
+from teethscape.segmentation.network import FloatImage, PixelMaps
 
 IntImage = NDArray[np.int32]
+_MARGIN = 4
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,26 @@ def _solidity(mask: NDArray[np.bool_]) -> float:
     return float(mask.sum()) / max(hull, 1.0)
 
 
-def _kinds(maps: PixelMaps, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean kind probabilities (7,) of a region."""
-    return maps.kind[:, mask].mean(axis=1).astype(np.float64)
+def _kinds(kind: FloatImage, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean kind probabilities (7,) of a region; ``kind`` is (7, h, w)."""
+    return kind[:, mask].mean(axis=1).astype(np.float64)
+
+
+def around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The rows and columns of a mask with a margin wider than any neighbourhood that is looked at."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return (
+        slice(max(int(rows[0]) - _MARGIN, 0), int(rows[-1]) + _MARGIN + 1),
+        slice(max(int(columns[0]) - _MARGIN, 0), int(columns[-1]) + _MARGIN + 1),
+    )
 
 
 def _evidence(regions: IntImage, maps: PixelMaps, pair: tuple[int, int], rules: MergeRules) -> float:
     """Log-odds-like score that two touching regions are one tooth."""
-    a, b = regions == pair[0], regions == pair[1]
-    strength = _ridge(maps.boundary, _grown(a) & _grown(b))
+    box = around((regions == pair[0]) | (regions == pair[1]))
+    a, b = regions[box] == pair[0], regions[box] == pair[1]
+    kind = maps.kind[:, box[0], box[1]]
+    strength = _ridge(maps.boundary[box], _grown(a) & _grown(b))
     union = a | b
     areas = a.sum(), b.sum()
     before = (areas[0] * _solidity(a) + areas[1] * _solidity(b)) / sum(areas)
@@ -77,7 +89,7 @@ def _evidence(regions: IntImage, maps: PixelMaps, pair: tuple[int, int], rules: 
     return (
         rules.strength * (rules.border - strength)
         + rules.convexity * rounder
-        + rules.kind * _agreement(_kinds(maps, a), _kinds(maps, b))
+        + rules.kind * _agreement(_kinds(kind, a), _kinds(kind, b))
         + rules.sliver * sliver
         + rules.bias
     )
@@ -121,7 +133,8 @@ def merge_regions(regions: IntImage, maps: PixelMaps, rules: MergeRules | None =
             if pair not in cache:
                 cache[pair] = _evidence(out, maps, pair, rules)
         largest = _size_limit(out, rules)
-        open_pairs = [p for p in found if (out == p[0]).sum() + (out == p[1]).sum() < largest]
+        areas = np.bincount(out.ravel())
+        open_pairs = [p for p in found if areas[p[0]] + areas[p[1]] < largest]
         best = max(open_pairs, key=lambda p: cache[p], default=None)
         if best is None or cache[best] <= 0:
             return out

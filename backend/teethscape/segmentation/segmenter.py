@@ -15,6 +15,7 @@ from teethscape.dental.views import View
 from teethscape.segmentation.instances import cut_instances
 from teethscape.segmentation.network import FloatImage, PixelMaps, SegmentationRuntime, scaled
 from teethscape.segmentation.patient_colour import PatientColour, learn_colours, refine
+from teethscape.segmentation.redraw import ToothMaps, at_photo_size
 
 #: Longer sides in px at which each photo is seen, plain and mirrored.
 SCALES = (448, 576, 736)
@@ -33,6 +34,8 @@ class Segmentation:
         confidence: 0-1 per id.
         tooth_probability: (h, w) photo pixels.
         kind_of: probability of each place in the quadrant (7,), central incisor to second molar, per id.
+        maps: what the network saw, at the working size.
+        gum: (h, w) photo pixels, true on gums and palate; None from a network that was not taught gums.
     """
 
     view: View
@@ -41,6 +44,8 @@ class Segmentation:
     confidence: dict[int, float]
     tooth_probability: NDArray[np.float16]
     kind_of: dict[int, NDArray[np.float32]]
+    maps: ToothMaps
+    gum: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,16 +74,10 @@ def _confidence(maps: PixelMaps, chance: FloatImage, mask: NDArray[np.bool_]) ->
     return float(np.clip(float(chance[mask].mean()) * np.sqrt(max(outline, 0.0)), 0.0, 1.0))
 
 
-def _to_photo(instances: NDArray[np.int32], chance: FloatImage, size: tuple[int, int]) -> NDArray[np.int32]:
-    """Instances at the photo's size (height, width), outlined by the enlarged probability."""
-    height, width = size
-    agreed = np.where(instances > 0, np.maximum(chance, 0.501), np.minimum(chance, 0.499))
-    inside = cv2.resize(agreed.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    ids = instances.astype(np.float32)
-    spread = cv2.dilate(ids, np.ones((3, 3), np.uint8))
-    grown = np.where(instances == 0, spread, ids).astype(np.float32)
-    large = cv2.resize(grown, (width, height), interpolation=cv2.INTER_NEAREST)
-    return np.where(inside, large, 0).astype(np.int32)
+def _gum(gum: FloatImage, tooth: FloatImage) -> NDArray[np.bool_]:
+    """(h, w) gum at the size of ``tooth``, the photo's, where no tooth is likelier."""
+    large = cv2.resize(gum, (tooth.shape[1], tooth.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return (large > 0.5) & (tooth <= 0.5)
 
 
 class Segmenter:
@@ -126,9 +125,11 @@ class Segmenter:
         enlarged = cv2.resize(chance, (width, height), interpolation=cv2.INTER_LINEAR)
         return Segmentation(
             view,
-            _to_photo(small, chance, (height, width)),
+            at_photo_size(small, chance, (height, width)),
             {i: _jaw(maps, masks[i], view) for i in ids},
             {i: _confidence(maps, chance, masks[i]) for i in ids},
             enlarged.astype(np.float16),
             {i: maps.kind[:, masks[i]].mean(axis=1) for i in ids},
+            ToothMaps.of(maps, chance),
+            _gum(maps.gum, enlarged.astype(np.float32)) if self.runtime.knows_gum else None,
         )

@@ -43,6 +43,7 @@ class KnownModel:
         commercial_use: what is known about it.
         urls: direct addresses; empty when the user must download by hand.
         page: where to read about it.
+        half: it is installed in half precision, in which it is used.
     """
 
     id: str
@@ -56,6 +57,7 @@ class KnownModel:
     commercial_use: CommercialUse
     urls: tuple[str, ...]
     page: str
+    half: bool = False
 
     @property
     def addresses(self) -> tuple[str, ...]:

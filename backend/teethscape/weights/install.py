@@ -14,7 +14,7 @@ from teethscape.dental.lock import exclusive
 from teethscape.errors import BadInputError, MissingComponentError, ResourceError, UsageError
 from teethscape.progress import Progress, ToolStage
 from teethscape.weights.catalogue import KnownModel, known_model, known_models
-from teethscape.weights.convert import convert
+from teethscape.weights.convert import Storing, convert
 from teethscape.weights.download import Wanted, download
 from teethscape.weights.layout import differences, layouts, recognise
 from teethscape.weights.open_file import SUFFIXES, open_weights
@@ -27,6 +27,7 @@ from teethscape.weights.store import (
     remember,
     weights_path,
 )
+from teethscape.weights.tensor_table import require_table, table_of
 from teethscape.weights.tensors import FileKind
 
 #: The download and its conversion lie on the disk at the same time.
@@ -156,7 +157,12 @@ def _adopt(model: KnownModel, source: Path, progress: Progress) -> Installed:
     target = weights_path(model.id)
     notes = {"teethscape_model": model.id, "source": source.name, "source_sha256": digest}
     progress.stage(ToolStage.CONVERT, 0.0, model.title)
-    convert(source, target, notes, False, lambda share: progress.stage(ToolStage.CONVERT, share, model.title))
+    with open_weights(source) as weights:
+        table = table_of(weights.contents.tensors)
+    storing = Storing.of(table) if model.half and table is not None else Storing()
+    convert(
+        source, target, notes, storing, lambda share: progress.stage(ToolStage.CONVERT, share, model.title)
+    )
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     record = Installed(
         model.id,
@@ -188,6 +194,9 @@ def _checked(model: KnownModel, source: Path, digest: str) -> str:
             f"{source.name} is not the published {model.file}: its checksum differs.",
             "Download it again; it may be cut short or altered.",
         )
+    table = table_of(contents.tensors)
+    if table is not None and table.model == model.id:
+        require_table(source.name, contents, table)
     wrong = differences(contents.tensors, layouts()[model.id])
     if wrong:
         raise BadInputError(

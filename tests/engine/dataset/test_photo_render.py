@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,4 +171,17 @@ def test_errors_and_finished_cases(made: tuple[Path, Path], tmp_path: Path) -> N
     assert broken.returncode == 3
     assert "cut.npz" in broken.stderr
     assert "Traceback" not in broken.stderr
-    assert render("--output", tmp_path).returncode == 2
+    usage = render("--output", tmp_path)
+    assert usage.returncode == 2
+    assert "--patient" in usage.stderr
+
+
+def test_a_device_that_is_missing_is_an_error_and_leaves_nothing(
+    made: tuple[Path, Path], tmp_path: Path
+) -> None:
+    description, _ = made
+    done = render("--patient", description, "--output", tmp_path, "--device", "METAL")
+    if sys.platform != "darwin":
+        assert done.returncode == 4
+        assert "--device CPU" in done.stderr
+        assert not list(tmp_path.iterdir())

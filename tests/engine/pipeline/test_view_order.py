@@ -16,6 +16,7 @@ from teethscape.pipeline import view_order
 from teethscape.pipeline.evidence import labels_from_masks
 from teethscape.progress import NoProgress
 from teethscape.segmentation import recognition
+from teethscape.segmentation.quality import PhotoQuality
 from teethscape.segmentation.recognition import PhotoRecognition, ViewRecognition
 
 REQUEST = ReconstructRequest(Path("photos"), Path("case"))
@@ -99,6 +100,28 @@ def test_wrong_occlusal_photo_for_one_jaw_is_refused(network):
     with pytest.raises(BadInputError, match="Maxillary Occlusal") as caught:
         view_order.order_photos(REQUEST, _photos(count=4), NoProgress())
     assert caught.value.code == "view_missing"
+
+
+def test_two_photos_of_one_side_are_refused_by_name(network):
+    findings = _seen(View(0), View(1), View(2), View(3), View(4))
+    findings[1] = replace(findings[1], other_side=3.0)
+    network(findings)
+    with pytest.raises(BadInputError, match=r"1\.jpg and 2\.jpg show the same side") as caught:
+        view_order.order_photos(REQUEST, _photos(), NoProgress())
+    assert caught.value.code == "side_twice"
+    findings[1] = replace(findings[1], other_side=0.5)  # perhaps not
+    network(findings)
+    assert len(view_order.order_photos(REQUEST, _photos(), NoProgress())) == 5
+
+
+def test_a_bad_photo_is_noted(network):
+    findings = _seen(View(0), View(1), View(2), View(3), View(4))
+    findings[3] = replace(findings[3], quality=PhotoQuality(blur_px=4.0, glare=0.3))
+    network(findings)
+    ordered = view_order.order_photos(REQUEST, _photos(), NoProgress())
+    notices = ordered[View.MAXILLARY_OCCLUSAL].notices
+    assert [text.split(":")[0] for text in notices] == ["Blurred", "Glare"]
+    assert ordered[View.ANTERIOR].notices == ()
 
 
 def test_trusted_views_ask_nobody(monkeypatch):

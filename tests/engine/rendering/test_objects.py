@@ -9,6 +9,7 @@ import pytest
 from rendering import objects
 from rendering.objects import JawChoice
 
+from teethscape.dataset.farm.layout import partner_of
 from teethscape.dental.fdi import Jaw
 from teethscape.errors import BadInputError, UsageError
 
@@ -48,10 +49,10 @@ def test_two_files_of_one_id_are_refused_and_one_file_twice_is_not():
 def test_the_partner_is_the_other_jaw_of_the_same_name(tmp_path):
     upper = tmp_path / "upper" / "x_upper.ply"
     upper.parent.mkdir()
-    assert objects.partner_of(upper, Jaw.UPPER) is None
+    assert partner_of(upper, Jaw.UPPER) is None
     upper.with_name("x_lower.ply").touch()
-    assert objects.partner_of(upper, Jaw.UPPER) == upper.with_name("x_lower.ply")
-    assert objects.partner_of(tmp_path / "scan.ply", Jaw.UPPER) is None
+    assert partner_of(upper, Jaw.UPPER) == upper.with_name("x_lower.ply")
+    assert partner_of(tmp_path / "scan.ply", Jaw.UPPER) is None
 
 
 def test_a_jaw_of_a_normalised_pair_is_recognised():

@@ -14,7 +14,7 @@ import pytest
 
 from teethscape import cli
 from teethscape.errors import BadInputError, ExitCode
-from teethscape.weights.convert import convert
+from teethscape.weights.convert import Storing, convert
 from teethscape.weights.inspect_file import inspect_file
 from teethscape.weights.layout import differences, groups_of, layouts, recognise
 from teethscape.weights.open_file import open_weights
@@ -70,14 +70,14 @@ def test_conversion_gives_what_the_official_library_reads(tmp_path, state):
     torch = pytest.importorskip("torch")
     library = pytest.importorskip("safetensors.torch", reason="needs safetensors")
     torch.save(state, tmp_path / "a.pth")
-    convert(tmp_path / "a.pth", tmp_path / "a.safetensors", {"who": "me"}, False, lambda share: None)
+    convert(tmp_path / "a.pth", tmp_path / "a.safetensors", {"who": "me"}, Storing(), lambda share: None)
     loaded = library.load_file(tmp_path / "a.safetensors")
     assert set(loaded) == set(state)
     assert all(torch.equal(loaded[name], state[name]) for name in state)
     assert _arrays(tmp_path / "a.safetensors") == _expected(state)
     with open_weights(tmp_path / "a.safetensors") as weights:
         assert weights.contents.notes["who"] == "me"
-    convert(tmp_path / "a.pth", tmp_path / "h.safetensors", {}, True, lambda share: None)
+    convert(tmp_path / "a.pth", tmp_path / "h.safetensors", {}, Storing(half=True), lambda share: None)
     halved = library.load_file(tmp_path / "h.safetensors")
     assert torch.equal(halved["transposed"], state["transposed"].half())
     assert halved["number"].dtype is torch.int64

@@ -290,6 +290,21 @@ def test_plans_name_packages_and_space(tmp_path: Path) -> None:
     assert free_bytes(tmp_path / "not" / "there" / "yet") > 0
 
 
+def test_the_full_profile_holds_the_standard_one_and_more(tmp_path: Path) -> None:
+    target = Target("linux", "x86_64", "3.13")
+    standard, full = pins(REQUIREMENTS, target), pins(REQUIREMENTS, target, "full")
+    assert full[: len(standard)] == standard
+    assert {"torch", "transformers", "safetensors"} <= set(names(full))
+    assert "torchvision" not in names(full)  # it has no build for every machine
+    project = (BACKEND / "pyproject.toml").read_text("utf-8")
+    assert '"teethscape[standard]"' in project.split("full = [")[1].split("]\n")[0]
+    small = make_plan(InstallRequest(python()), EngineFolder(tmp_path), BACKEND, "key")
+    large = make_plan(InstallRequest(python(), profile="full"), EngineFolder(tmp_path), BACKEND, "key")
+    assert large.need_bytes > 2 * small.need_bytes
+    assert set(small.packages) < set(large.packages)
+    assert environment_key(BACKEND, python()) != environment_key(BACKEND, python(), "full")
+
+
 def test_the_key_changes_with_code_pins_and_python(tmp_path: Path) -> None:
     for name in (
         "pyproject.toml",

@@ -11,6 +11,8 @@ from teethscape.dental.fdi import Jaw
 #: Views that condition each jaw, in the loader's order; the last one is the occlusal photo.
 VIEW_NAMES = {Jaw.UPPER: ("front", "left", "right", "down"), Jaw.LOWER: ("front", "left", "right", "up")}
 TARGET, NORMAL, INPUT, PHOTO = "target", "normal", "input", "photo"
+#: Stems of the files that hold a view folder's cameras; the published normals have none, ours do.
+META_STEMS = {TARGET: "meta", NORMAL: "meta_normal", INPUT: "meta"}
 #: Label images of a synthetic photograph.
 PHOTO_LABELS = ("fdi", "jaws", "gums", "normals", "depth")
 #: Folders that hold cases; nothing else belongs into them.
@@ -46,8 +48,8 @@ class ViewFolders:
         return tuple(f"{folder}/{k:03d}{end}" for folder in self.names(kind) for k in range(count))
 
     def metadata(self, kind: str) -> tuple[str, ...]:
-        """The camera files of a kind; normals have those of their colour targets."""
-        return () if kind == NORMAL else tuple(f"{folder}/meta.pkl" for folder in self.names(kind))
+        """The camera files of a kind."""
+        return tuple(f"{folder}/{META_STEMS[kind]}.pkl" for folder in self.names(kind))
 
 
 def uid_of(mesh: Path) -> str:
@@ -65,6 +67,17 @@ def jaw_in(uid: str) -> Jaw | None:
 def patient_in(uid: str) -> str:
     """A name without its jaw, so that both jaws of a patient get the same."""
     return _JAW.sub("", uid) or uid
+
+
+def partner_of(path: Path, jaw: Jaw) -> Path | None:
+    """The other jaw's file beside this one, or None."""
+    other = Jaw.LOWER if jaw is Jaw.UPPER else Jaw.UPPER
+    start = path.stem.lower().rfind(jaw.value)
+    if start < 0:
+        return None
+    stem = path.stem[:start] + other.value + path.stem[start + len(jaw.value) :]
+    found = path.with_name(stem + path.suffix)
+    return found if found.is_file() else None
 
 
 def manifest_name(uid: str) -> str:

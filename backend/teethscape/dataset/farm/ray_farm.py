@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from teethscape.blender import find_blender, scripts_folder
 from teethscape.dataset.farm.blender_worker import BlenderWorker, WorkerLaunch
 from teethscape.dataset.farm.cases import Case
+from teethscape.dataset.farm.layout import partner_of
 from teethscape.dataset.farm.local_farm import start_or_explain
 from teethscape.dataset.farm.render_case import CaseRenderer, CaseReport, Effort, Status
 from teethscape.dataset.farm.request import RenderRequest
@@ -41,11 +42,20 @@ class SentCase:
 
     Attributes:
         case: its mesh is a path on the driver's machine.
-        data: content of the mesh; None for synthetic cases.
+        files: name and content of the mesh, and of the other jaw's beside it, which a mesh that is not
+            normalised needs; empty for synthetic cases.
     """
 
     case: Case
-    data: bytes | None
+    files: Mapping[str, bytes]
+
+
+def sent(case: Case) -> SentCase:
+    """A case with the files that it is rendered from."""
+    if case.mesh is None or case.jaw is None:
+        return SentCase(case, {})
+    other = partner_of(case.mesh, case.jaw)
+    return SentCase(case, {path.name: path.read_bytes() for path in (case.mesh, other) if path is not None})
 
 
 class CaseActor:
@@ -85,12 +95,14 @@ class CaseActor:
 
     def _received(self, sent: SentCase) -> Case:
         """The case with its mesh on this machine; folder and file keep their names, which make the uid."""
-        if sent.data is None or sent.case.mesh is None:
+        if sent.case.mesh is None:
             return sent.case
-        path = self._home / "meshes" / sent.case.mesh.parent.name / sent.case.mesh.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(sent.data)
-        return replace(sent.case, mesh=path)
+        folder = self._home / "meshes" / sent.case.mesh.parent.name
+        shutil.rmtree(folder, ignore_errors=True)  # of another patient whose folder is called so
+        folder.mkdir(parents=True)
+        for name, data in sent.files.items():
+            (folder / name).write_bytes(data)
+        return replace(sent.case, mesh=folder / sent.case.mesh.name)
 
 
 def actor_launch(request: RenderRequest) -> WorkerLaunch:
@@ -150,8 +162,7 @@ class RayFarm:
         self._starting[actor.prepare.remote()] = actor
 
     def _send(self, case: Case, actor: Any) -> None:
-        data = None if case.mesh is None else case.mesh.read_bytes()
-        self._flying[actor.render.remote(SentCase(case, data))] = (actor, case)
+        self._flying[actor.render.remote(sent(case))] = (actor, case)
 
     def _landed(self, reference: Any, waiting: list[Case]) -> Iterator[CaseReport]:
         """An actor has come up, has finished a case, or has died."""
@@ -235,11 +246,10 @@ def _connect(ray: Any, address: str) -> None:
     options: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {"address": address}
     try:
         ray.init(log_to_driver=False, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray has no class of its own for a node that does not come up in time
+        how = "Try again when the computer is less busy" if address == LOCAL else "Start it: ray start --head"
         raise MissingComponentError(
-            "ray_unreachable",
-            f"The Ray cluster at {address} does not answer ({error}).",
-            "Start it: ray start --head",
+            "ray_unreachable", f"The Ray cluster at {address} does not answer ({error}).", how
         ) from error
     deadline = time.monotonic() + 30.0
     while not ray.cluster_resources().get("CPU") and time.monotonic() < deadline:

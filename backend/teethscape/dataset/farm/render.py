@@ -22,7 +22,7 @@ from teethscape.dataset.farm.layout import SETTINGS, manifest_name
 from teethscape.dataset.farm.local_farm import FarmPlan, LocalFarm, default_workers
 from teethscape.dataset.farm.render_case import CaseReport, Effort, Status
 from teethscape.dataset.farm.request import RenderRequest, checked
-from teethscape.dataset.farm.scratch import Scratch, sweep
+from teethscape.dataset.farm.scratch import Scratch, digest, sweep
 from teethscape.dataset.farm.splits import read_manifests, write_splits
 from teethscape.dataset.farm.store import LocalStore, Store, open_store
 from teethscape.dental.lock import exclusive
@@ -159,7 +159,7 @@ def _fits(case: Case, manifest: Mapping[str, Any]) -> bool:
     source = manifest["source"]
     same = source.get("synthetic") == case.number
     if case.mesh is not None:
-        same = source.get("bytes") == case.mesh.stat().st_size
+        same = source.get("bytes") == case.mesh.stat().st_size and source.get("sha256") == digest(case.mesh)
     return same and set(manifest["kinds"]) >= {kind.value for kind in case.kinds}
 
 

@@ -156,7 +156,7 @@ def script_arguments(kind: Kind, source: Path, stage: Stage, look: Look, threads
     folder = stage.folder
     if kind is Kind.PHOTO:  # size and seed are in the patient's description
         samples = () if look.photo_samples is None else ("--samples", str(look.photo_samples))
-        target = "--output", str(folder / PHOTO), "--threads", str(threads)
+        target = "--output", str(folder / PHOTO), "--device", look.device, "--threads", str(threads)
         return ("--patient", str(source), *target, *samples, "--resume")
     own = ("--normal-encoding", look.normal_encoding) if kind is Kind.NORMAL else ()
     if kind is Kind.COLOR and look.samples is not None:
@@ -194,11 +194,11 @@ def expected(case: Case, kind: Kind) -> tuple[str, ...]:
 
 def case_key(case: Case, look: Look) -> str:
     """What half-done files depend on besides the version."""
-    size = case.mesh.stat().st_size if case.mesh is not None and case.mesh.exists() else None
+    mesh = digest(case.mesh) if case.mesh is not None and case.mesh.exists() else None
     values = [
         case.uid,
         str(case.mesh),
-        size,
+        mesh,
         case.number,
         [str(k) for k in case.kinds],
         asdict(look),

@@ -51,7 +51,7 @@ class Shade:
 
 def dentine(value: float, yellow: float) -> Array:
     """(3,) linear RGB of a shade."""
-    return value * np.array([1.0, 0.93 - 0.17 * yellow, 0.80 - 0.46 * yellow])
+    return value * np.array([1.0, 0.875 - 0.16 * yellow, 0.75 - 0.42 * yellow])
 
 
 def concavity(vertices: Array, faces: NDArray[np.int32]) -> Array:

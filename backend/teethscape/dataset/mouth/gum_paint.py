@@ -103,7 +103,7 @@ def looseness(tissue: JawTissue, look: GumColours) -> Array:
 def lining_colour(made: Lining, look: GumColours, rng: np.random.Generator) -> Array:
     """(n, 3) colour of cheeks and lips."""
     way, points = made.way, made.vertices
-    deep = np.array(look.loose) * np.array([0.9, 0.85, 0.85])
+    deep = np.array(look.loose) * np.array([1.0, 0.95, 0.95])
     inner = 0.5 * (np.array(look.loose) + np.array(look.firm)) * np.array([1.0, 0.75, 0.75])
     colour = _mix(np.tile(deep, (len(points), 1)), inner, smooth_step(way, 0.1, 0.8))
     colour = _mix(colour, look.lip, smooth_step(way, 1.0, 1.4))

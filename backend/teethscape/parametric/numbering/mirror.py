@@ -10,14 +10,15 @@ import numpy as np
 from teethscape.dental.fdi import mirrored
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.outline import DIRECTIONS, Outline
 from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, settle
 
 #: Nats by which all photos must fit better with one of them flipped.
 _MARGIN = 10.0
-_FLIP = np.array([-1.0, 1.0, 1.0])
+#: More for each tooth that other photos show too, but no longer once this one is flipped, because its twin
+#: is missing: its place and turn (six unknowns) then fit that photo alone.
+_FREED = 6.0
 
 
 def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> None:
@@ -29,7 +30,7 @@ def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> No
     if all(view.is_occlusal for view in settled.guess.views):
         return
     occlusal = [view for view in settled.guess.views if view.is_occlusal]
-    flipped = [view.title for view in occlusal if flip_gain(settled, outlines, view) > _MARGIN]
+    flipped = [v.title for v in occlusal if flip_gain(settled, outlines, v) > margin(settled.guess, v)]
     if flipped:
         raise RefusedError(
             "photo_mirrored",
@@ -37,6 +38,15 @@ def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> No
             "it may be mirrored, or its teeth were not found well.",
             "Flip it from left to right if it was taken through a mirror; otherwise give masks or retake it.",
         )
+
+
+def margin(guess: Guess, view: View) -> float:
+    """Nats that flipping a photo must gain before it counts as mirrored."""
+    fdi = guess.layout.prior.fdi
+    elsewhere = {fdi[t] for v, shown in guess.views.items() if v is not view for t in shown.tooth if t >= 0}
+    own = {fdi[t] for t in guess.views[view].tooth if t >= 0}
+    freed = [number for number in own & elsewhere if mirrored(number) not in elsewhere]
+    return _MARGIN + _FREED * len(freed)
 
 
 def flip_gain(settled: Settled, outlines: Mapping[View, Outline], view: View) -> float:
@@ -63,17 +73,5 @@ def _flipped_guess(guess: Guess, view: View) -> Guess:
     """The guess with one view's numbers and camera reflected at the midline."""
     fdi, numbered = guess.layout.prior.fdi, guess.views[view]
     twin = np.array([fdi.index(mirrored(number)) for number in fdi] + [-1])
-    flipped = replace(numbered, tooth=twin[numbered.tooth], camera=_flipped_camera(numbered.camera))
+    flipped = replace(numbered, tooth=twin[numbered.tooth], camera=numbered.camera.mirrored())
     return replace(guess, views={**guess.views, view: flipped})
-
-
-def _flipped_camera(camera: Camera) -> Camera:
-    """The camera that takes the mirror image of a mirrored world."""
-    principal = np.array([camera.width - 1 - camera.principal[0], camera.principal[1]])
-    return replace(
-        camera,
-        rotation=_FLIP[:, None] * camera.rotation * _FLIP,
-        translation=_FLIP * camera.translation,
-        pivot=_FLIP * camera.pivot,
-        principal=principal,
-    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from teethscape.segmentation.clicks.interface import ClickEngine, ClickEngineName
 
 
@@ -12,9 +14,17 @@ def make_engine(name: ClickEngineName) -> ClickEngine:
         MissingComponentError: its libraries or its weights are not installed.
     """
     if name is ClickEngineName.SAM:
-        from teethscape.segmentation.clicks.sam_engine import SamEngine
-
-        return SamEngine.load()
+        return _sam()
     from teethscape.segmentation.clicks.net_engine import NetEngine
 
     return NetEngine()
+
+
+def _sam() -> ClickEngine:
+    """SAM through transformers, or through its own package where only that can be had."""
+    from teethscape.segmentation.clicks.sam_engine import SamEngine, smallest_installed
+    from teethscape.segmentation.clicks.sam_original import OriginalSamEngine, original_imports
+
+    if importlib.util.find_spec("transformers") is None and original_imports():
+        return OriginalSamEngine.load(smallest_installed())
+    return SamEngine.load()

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.errors import UsageError
+
 Mask = NDArray[np.bool_]
 FloatImage = NDArray[np.float32]
 
@@ -45,6 +47,17 @@ class Clicks:
         """True when nothing says where the tooth is."""
         return self.box is None and not any(self.labels)
 
+    def require_any(self) -> None:
+        """Refuse to guess.
+
+        Raises:
+            UsageError: nothing says where the tooth is.
+        """
+        if self.is_empty:
+            raise UsageError(
+                "no_click", "No click and no box says where the tooth is.", "Click on the tooth."
+            )
+
 
 @dataclass(frozen=True, eq=False)
 class ClickMask:
@@ -61,6 +74,12 @@ class ClickMask:
     probability: FloatImage
     score: float
     state: Any = field(default=None, repr=False)
+
+    @classmethod
+    def of_logits(cls, logits: FloatImage, score: float, state: Any) -> ClickMask:
+        """From log-odds (h, w) at the photo's size and a network's own score."""
+        probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+        return cls(logits > 0, probability.astype(np.float32), float(np.clip(score, 0.0, 1.0)), state)
 
 
 class PreparedPhoto(Protocol):

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.errors import UsageError
 from teethscape.segmentation.clicks.change import changed
 from teethscape.segmentation.clicks.interface import ClickMask, Clicks, Mask
 from teethscape.segmentation.clicks.start import first_mask
@@ -111,10 +110,7 @@ class NetPhoto:
 
     def click(self, clicks: Clicks, previous: ClickMask | None = None) -> ClickMask:
         """The mask after the last click; see `PreparedPhoto.click`."""
-        if clicks.is_empty:
-            raise UsageError(
-                "no_click", "No click and no box says where the tooth is.", "Click on the tooth."
-            )
+        clicks.require_any()
         inner = self._working(clicks)
         state = None if previous is None else previous.state
         if not isinstance(state, _State) or state.heard >= len(inner.points):

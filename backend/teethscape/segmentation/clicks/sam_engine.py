@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from teethscape.errors import BadInputError, MissingComponentError, UsageError
 from teethscape.segmentation.clicks.interface import ClickMask, Clicks
+from teethscape.segmentation.clicks.sam_common import asked, no_sam, sam_missing
 from teethscape.segmentation.clicks.sam_names import renamed, sizes
 from teethscape.weights.store import installed, required_weights
 
@@ -49,7 +49,7 @@ class SamEngine:
             MissingComponentError: transformers or the weights are not installed.
             BadInputError: the file holds no SAM.
         """
-        return cls(load_model(weights or _smallest()), several)
+        return cls(load_model(weights or smallest_installed()), several)
 
     def prepare(self, pixels: NDArray[np.uint8]) -> SamPhoto:
         """Encode one upright photo (h, w, 3) RGB; seconds on a CPU."""
@@ -63,8 +63,12 @@ class SamEngine:
         return SamPhoto(self, frame, embedding)
 
 
-def _smallest() -> Path:
-    """The first installed model."""
+def smallest_installed() -> Path:
+    """The weights of the smallest installed model.
+
+    Raises:
+        MissingComponentError: none is installed.
+    """
     for model in MODELS:
         if installed(model) is not None:
             return required_weights(model)
@@ -83,22 +87,14 @@ def load_model(weights: Path) -> Any:
         from safetensors.torch import load_file
         from transformers import SamConfig, SamModel
     except ImportError as error:
-        raise MissingComponentError(
-            "sam_missing",
-            f"Clicks with SAM need PyTorch and transformers ({error.name} is missing).",
-            "Run in the engine's environment: python -m pip install torch transformers safetensors",
-        ) from error
+        raise sam_missing(error) from error
     torch.set_num_threads(min(_THREADS, torch.get_num_threads()))
     tensors = load_file(weights)
     try:
         known = sizes({name: tuple(tensor.shape) for name, tensor in tensors.items()})
         state = renamed(tensors)
     except (KeyError, IndexError, ValueError) as error:
-        raise BadInputError(
-            "weights_differ",
-            f"{weights.name} holds no SAM ({error}).",
-            "Run: teethscape weights install sam-vit-b",
-        ) from error
+        raise no_sam(weights, f" ({error})") from error
     config = SamConfig(
         vision_config=known["vision"],
         prompt_encoder_config=known["prompt"],
@@ -161,12 +157,8 @@ class SamPhoto:
         """The mask after the last click; see `PreparedPhoto.click`."""
         import torch
 
-        if clicks.is_empty:
-            raise UsageError(
-                "no_click", "No click and no box says where the tooth is.", "Click on the tooth."
-            )
-        several = self._engine.several and len(clicks.points) <= 1 and clicks.box is None
-        before = None if previous is None or not self._engine.several else previous.state
+        clicks.require_any()
+        several, before = asked(self._engine.several, clicks, previous)
         with torch.inference_mode():
             answer = self._engine.model(
                 image_embeddings=self._embedding,
@@ -178,9 +170,7 @@ class SamPhoto:
             best = int(scores.argmax())
             low = answer.pred_masks[0, 0, best][None, None]
             logits = self._to_photo(low)
-        probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-        score = float(np.clip(float(scores[best]), 0.0, 1.0))
-        return ClickMask(logits > 0, probability.astype(np.float32), score, low)
+        return ClickMask.of_logits(logits, float(scores[best]), low)
 
     def _prompts(self, clicks: Clicks) -> dict[str, Any]:
         """Points, labels and box as the network takes them."""

@@ -67,11 +67,8 @@ def render(job: dict, options: argparse.Namespace) -> None:
     for kind, place in places.items():
         for view in VIEWS[jaw]:
             folder = Path(place) / f"{uid}_{view}"
-            if job["script"] == "color":
-                put(
-                    folder / "meta.pkl",
-                    f"{uid} {view}" if options.mode != "real" else cameras(kind, view, uid),
-                )
+            meta = "meta.pkl" if job["script"] == "color" else "meta_normal.pkl"
+            put(folder / meta, f"{uid} {view}" if options.mode != "real" else cameras(kind, view, uid))
             for k in range(16 if options.mode != "short" else 15):
                 end = "_normal.png" if job["script"] == "normal" else ".png"
                 path = folder / f"{k:03d}{end}"

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -34,22 +35,45 @@ class Actor(ray_farm.CaseActor):
         command = (sys.executable, "-u", str(FAKE), "--mode", mode, "--count", count)
         ray_farm.actor_launch = lambda _: WorkerLaunch(command)
         super().__init__(request, threads)
-        pids = Path(count).with_suffix(".pids")
-        pids.mkdir(exist_ok=True)
-        (pids / str(os.getpid())).touch()
+        (Path(count).with_suffix(".pids") / str(os.getpid())).touch()
 
 
 class Trouble(NoProgress):
-    """Does something terrible after the first finished case, once."""
+    """Does something terrible once a case is finished and both actors are at work."""
 
-    def __init__(self, what):
-        self.what = what
-        self.done = False
+    def __init__(self, deed, pids: Path):
+        self._deed, self._pids = deed, pids
+        self._one_is_done = threading.Event()
+        self._thread = threading.Thread(target=self._act, daemon=True)
+        self._thread.start()
+        self.done_at = float("inf")
 
     def stage(self, name, fraction, message=""):
-        if fraction > 0 and not self.done:
-            self.done = True
-            threading.Timer(0.15, self.what).start()
+        if fraction > 0:
+            self._one_is_done.set()
+
+    def _act(self):
+        self._one_is_done.wait()
+        while len(list(self._pids.iterdir())) < 2:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        began = time.monotonic()
+        self._deed()
+        self.done_at = began
+
+    def ended(self):
+        """Wait for the deed's end."""
+        self._thread.join(60.0)
+
+
+def alive_nodes(wanted: int) -> int:
+    """Nodes that Ray believes alive; it needs some seconds to miss one."""
+    deadline = time.monotonic() + 60.0
+    while True:
+        alive = sum(node["Alive"] for node in ray.nodes())
+        if alive == wanted or time.monotonic() > deadline:
+            return alive
+        time.sleep(0.2)
 
 
 def kill_one_actor(pids: Path) -> None:
@@ -61,9 +85,11 @@ def main(what: str, meshes: Path, output: str, count: Path) -> None:
     node = cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, log_to_driver=False)
     ray_farm.RayFarm.__init__.__defaults__ = (Actor,)
+    pids = count.with_suffix(".pids")
+    pids.mkdir()
     deeds = {
         "nothing": lambda: None,
-        "actor": lambda: kill_one_actor(count.with_suffix(".pids")),
+        "actor": lambda: kill_one_actor(pids),
         "node": lambda: cluster.remove_node(node, allow_graceful=False),
         "driver": lambda: os.kill(os.getpid(), signal.SIGKILL),
     }
@@ -71,9 +97,12 @@ def main(what: str, meshes: Path, output: str, count: Path) -> None:
         output=output, meshes=(meshes,), ray="given", threads=1, retries=3, blender=f"slow|{count}",
         scratch=count.parent / f"scratch-{what}",
     )  # fmt: skip
-    summary = render.render_dataset(request, Trouble(deeds[what]))
-    nodes = sum(node["Alive"] for node in ray.nodes())
-    sys.stdout.write(json.dumps({**summary.to_json(), "nodes": nodes}) + "\n")
+    trouble = Trouble(deeds[what], pids)
+    summary = render.render_dataset(request, trouble)
+    ended = time.monotonic()
+    trouble.ended()
+    more = {"nodes": alive_nodes(1 if what == "node" else 2), "in_the_middle": trouble.done_at < ended}
+    sys.stdout.write(json.dumps({**summary.to_json(), **more}) + "\n")
     ray.shutdown()
     cluster.shutdown()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -14,6 +15,8 @@ import pytest
 
 from teethscape.dataset import portable_pickle
 from teethscape.dataset.farm.check import check_dataset
+from teethscape.dataset.farm.check_poses import pose_problems
+from teethscape.dental.views import View
 from teethscape.errors import BadInputError
 from teethscape.progress import NoProgress
 
@@ -50,7 +53,7 @@ VIEW = "target/P2_norm_upper_front/004.png"
 def test_a_sound_set_passes(dataset):
     report = check_dataset(str(dataset), False, NoProgress())
     assert report.problems == ()
-    assert (report.cases, report.files) == (4, 4 * (3 * 4 * 16 + 8))
+    assert (report.cases, report.files) == (4, 4 * (3 * 4 * 16 + 12))
     assert report.to_json()["exit_code"] == 0
 
 
@@ -87,13 +90,61 @@ def test_pictures_are_looked_at(dataset, data, words):
     assert words in message
 
 
+@pytest.mark.parametrize("name", [META, "normal/P2_norm_upper_left/meta_normal.pkl"])
 @pytest.mark.parametrize("part", range(5))
-def test_every_number_of_a_camera_is_compared(dataset, part):
-    values = portable_pickle.load(dataset / META)
+def test_every_number_of_a_camera_is_compared(dataset, name, part):
+    values = portable_pickle.load(dataset / name)
     values[part].reshape(-1)[-1 if part else 0] += 3e-5 if part else 1e-2
-    _sign(dataset, META, portable_pickle.dumps(values))
+    _sign(dataset, name, portable_pickle.dumps(values))
     (message,) = _messages(dataset)
     assert "deviate" in message
+
+
+def test_the_readable_cameras_are_compared_too(dataset):
+    parts = ("K", "azimuths", "elevations", "distances", "poses")
+    values = portable_pickle.load(dataset / META)
+    record = {name: value.tolist() for name, value in zip(parts, values, strict=True)}
+    name = META.replace(".pkl", ".json")
+    _sign(dataset, name, json.dumps(record).encode())
+    assert _messages(dataset) == []
+    record["poses"][7][2][3] += 1e-4
+    _sign(dataset, name, json.dumps(record).encode())
+    assert "deviate" in _messages(dataset)[0]
+    _sign(dataset, name, b"{")
+    assert "cannot be read" in _messages(dataset)[0]
+
+
+def _photo_cameras() -> dict:
+    pose = np.eye(4)
+    pose[:3, 3] = 1.0, 2.0, 300.0
+    camera = {"width": 640, "height": 480, "focal_px": 1500.0, "cam2world": pose.tolist()}
+    return {view.slug: copy.deepcopy(camera) for view in View}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: None, ""),
+        (lambda c: c.pop("anterior"), "five views"),
+        (lambda c: c["anterior"].pop("focal_px"), "can be read"),
+        (lambda c: c["anterior"].update(focal_px=-1.0), "no camera can be"),
+        (lambda c: c["anterior"]["cam2world"][1].__setitem__(1, 1.001), "no camera can be"),
+        (lambda c: c["anterior"]["cam2world"][2].__setitem__(2, -1.0), "no camera can be"),
+    ],
+)
+def test_cameras_of_photographs_are_rigid_and_told_alike(change, words):
+    files = {}
+    for name, cameras in (("cameras.json", _photo_cameras()), ("patient.json", _photo_cameras())):
+        if name == "cameras.json":
+            change(cameras)
+        files[f"photo/P/{name}"] = json.dumps({"cameras": cameras}).encode()
+    found = list(pose_problems({"uid": "P", "jaw": None}, files))
+    if not words:
+        assert found == []
+        return
+    assert [name for name, _ in found] == ["photo/P/cameras.json", "photo/P/patient.json"]
+    assert words in found[0][1]
+    assert "other cameras" in found[1][1]
 
 
 def test_cameras_that_run_code_are_not_run(dataset, tmp_path):

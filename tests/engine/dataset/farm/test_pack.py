@@ -45,7 +45,7 @@ def test_every_case_is_one_sample_with_each_picture_once(dataset, tmp_path):
     assert len(samples) == 4
     for parts in samples.values():
         about = json.loads(parts["case.json"])
-        assert len(parts) == 1 + 16 + 16 + 4 * 16 + 1 + 4  # case, targets, normals, inputs, cameras
+        assert len(parts) == 1 + 16 + 16 + 4 * 16 + 2 + 4  # case, targets, normals, inputs, cameras
         file = dataset / "target" / f"{about['uid']}_front" / "007.png"
         assert parts["target.007.png"] == file.read_bytes()
         occlusal = "down" if about["jaw"] == "upper" else "up"

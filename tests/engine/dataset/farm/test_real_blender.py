@@ -93,6 +93,38 @@ def _wait_for(ready: Callable[[], bool]) -> None:
     assert ready()
 
 
+def _photograph(output: Path) -> subprocess.Popen[str]:
+    """Start to render a synthetic patient, small."""
+    command = [
+        sys.executable, "-m", "teethscape", "dataset", "render", "--synthetic", "1", "--output", str(output),
+        "--photo-width", "96", "--photo-samples", "1", "--blender", str(PYTHON), "--workers", "1",
+        "--threads", "1", "--json",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "backend")}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")
+def test_photographs_of_a_killed_blender_and_a_killed_driver_are_the_same(tmp_path):
+    _finish(_photograph(tmp_path / "whole"))
+    assert check_dataset(str(tmp_path / "whole"), False, NoProgress()).problems == ()
+    output = tmp_path / "torn"
+    process = _photograph(output)
+    _wait_for(lambda: bool(list((output / ".work").glob("run-*/*/photo/.*.part/cameras.json"))))
+    process.kill()  # the driver, in the middle of a case
+    process.communicate()
+    process = _photograph(output)
+    _wait_for(lambda: bool(_children(process.pid)))
+    (child,) = _children(process.pid)
+    begun = f"run-*/*/photo/.*.{child}.part/cameras.json"  # it comes before the renders
+    _wait_for(lambda: bool(list((output / ".work").glob(begun))))
+    os.kill(child, signal.SIGKILL)
+    _finish(process)
+    assert contents(output) == contents(tmp_path / "whole")
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")
 @pytest.mark.parametrize("pictures", [100])
 def test_a_killed_blender_changes_no_byte(jaws, reference, tmp_path, pictures):

@@ -223,11 +223,12 @@ def test_two_looks_do_not_mix_in_one_set(fake, meshes, tmp_path):
     assert contents(tmp_path / "set") == contents(tmp_path / "fresh")
 
 
-def test_another_mesh_under_the_same_name_is_refused(fake, meshes, tmp_path):
+@pytest.mark.parametrize("content", ["a longer mesh than before", "P2 oppur"])
+def test_another_mesh_under_the_same_name_is_refused(fake, meshes, tmp_path, content):
     fake("ok")
     request = _request(meshes, tmp_path / "set")
     render_dataset(request, NoProgress())
-    (meshes / "P2" / "norm_upper.ply").write_text("a longer mesh than before")
+    (meshes / "P2" / "norm_upper.ply").write_text(content)
     with pytest.raises(BadInputError, match="P2_norm_upper"):
         render_dataset(request, NoProgress())
     assert render_dataset(replace(request, overwrite=True), NoProgress()).done == 1

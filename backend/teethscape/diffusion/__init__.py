@@ -1,0 +1,1 @@
+"""TeethDreamer: four masked photos of a jaw become eight colour and eight normal views."""

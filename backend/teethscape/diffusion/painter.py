@@ -1,0 +1,259 @@
+"""Paints the views of one jaw: encoders, sampling, decoding, in the memory that there is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from teethscape.diffusion.card import Card, cast, use_attention
+from teethscape.diffusion.condition import (
+    Condition,
+    decoded,
+    encoded,
+    photo_tokens,
+    photos_matter,
+    published_views,
+)
+from teethscape.diffusion.config import LATENT_CHANNELS
+from teethscape.diffusion.denoiser import GUIDANCE, Denoiser
+from teethscape.diffusion.memory import LADDER
+from teethscape.diffusion.networks import TeethDreamer
+from teethscape.diffusion.pictures import Floats, network_input
+from teethscape.diffusion.schedule import Steps
+from teethscape.diffusion.sources import JawPhotos
+from teethscape.errors import ResourceError
+from teethscape.progress import GenerateStage, Progress
+
+#: Takes unfinished pictures (n, 3, h, w) from -1 to 1 and the number of the step.
+Show = Callable[[Floats, int], None]
+#: The published seed.
+SEED = 6033
+#: Parts that rest while the views are sampled; they compute in float32.
+_RESTING = ("vae", "clip")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How views are drawn; together with weights and photos it decides the result.
+
+    Attributes:
+        steps: of the sampling.
+        seed: of all noise.
+        guidance: strength of the condition.
+        white: pictures with opacity are laid on white, else on black.
+    """
+
+    steps: int = 200
+    seed: int = SEED
+    guidance: float = GUIDANCE
+    white: bool = True
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Who looks on.
+
+    Attributes:
+        progress: told of every step; asked often whether to stop.
+        shows: number of times that unfinished views are shown.
+        show: shows them.
+    """
+
+    progress: Progress
+    shows: int = 0
+    show: Show = lambda _views, _step: None
+
+
+@dataclass
+class Painter:
+    """Networks on a card, and what was learned of its memory.
+
+    Attributes:
+        network: the networks.
+        card: device and precision.
+        rung: of the memory ladder; it only ever goes down.
+        attention: which attention runs.
+        step_seconds: times of the steps so far.
+    """
+
+    network: TeethDreamer
+    card: Card
+    rung: int
+    attention: str = "PyTorch"
+    step_seconds: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Bring the parts into their precision."""
+        self.network.eval().requires_grad_(False)
+        for name, part in self.network.named_children():
+            cast(part, torch.float32 if name in _RESTING else self.card.dtype)
+        self.attention = use_attention(self.network.unet.body, self.card.device)
+
+    def paint(self, jaw: JawPhotos, recipe: Recipe, watching: Watching) -> Floats:
+        """(2 * views, 3, h, w) colours, then normals, from -1 to 1.
+
+        Raises:
+            CancelledError: the user has cancelled.
+            ResourceError: the card is too small even for the smallest portions, or the numbers overflow.
+        """
+        progress = watching.progress
+        generator = torch.Generator().manual_seed(recipe.seed)
+        self.network.unet.watch = progress.check_cancelled
+        try:
+            condition = self.condition(jaw, recipe, generator, progress)
+            latents = self._sample(condition, recipe, generator, watching)
+            progress.stage(GenerateStage.DECODE, 0.0)
+            views = self._decoded(latents, progress)
+        except torch.OutOfMemoryError as error:
+            raise self._too_small() from error
+        finally:
+            self.network.unet.watch = None
+        progress.stage(GenerateStage.DECODE, 1.0)
+        return views
+
+    def condition(
+        self, jaw: JawPhotos, recipe: Recipe, generator: torch.Generator, progress: Progress
+    ) -> Condition:
+        """What the photos tell; their latents only where these have an effect."""
+        config, device = self.network.config, self.card.device
+        progress.stage(GenerateStage.ENCODE, 0.0, jaw.name)
+        photos = [network_input(picture, config.image_size, white=recipe.white) for picture in jaw.pictures]
+        pictures = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2).contiguous()
+        with self._on_card(self.network.clip):
+            tokens = photo_tokens(self.network, pictures.flatten(0, 1)[None].to(device))
+        latents = None
+        if photos_matter(self.network):
+            progress.stage(GenerateStage.ENCODE, 0.5, jaw.name)
+            with self._on_card(self.network.vae):
+                latents = encoded(self.network, pictures.to(device), generator).flatten(0, 1)[None]
+        cameras, views = published_views(jaw.jaw, config)
+        progress.stage(GenerateStage.ENCODE, 1.0, jaw.name)
+        return Condition(tokens, latents, views, cameras).to(device)
+
+    @contextmanager
+    def _on_card(self, part: nn.Module) -> Iterator[None]:
+        """A part that is needed rarely lies on the card only while it works."""
+        try:
+            part.to(self.card.device)
+            yield
+        finally:
+            part.to("cpu")
+            self.card.forget()
+
+    def _sample(
+        self, condition: Condition, recipe: Recipe, generator: torch.Generator, watching: Watching
+    ) -> Tensor:
+        config, progress = self.network.config, watching.progress
+        self._steppers_to(self.card.device)
+        shape = (1, 2 * config.views, LATENT_CHANNELS, config.latent_size, config.latent_size)
+        latents = torch.randn(shape, generator=generator).to(self.card.device)
+        steps, moments = Steps(recipe.steps), moments_of(watching.shows, recipe.steps)
+        look = _Look(condition, recipe, progress)
+        for number in range(recipe.steps):
+            start = time.monotonic()
+            noise = self._noise(look, latents, number, steps.times[number])
+            if number in moments:
+                watching.show(self._decoded(steps.clean(number, latents, noise), progress), number + 1)
+                self._steppers_to(self.card.device)
+            last = number == recipe.steps - 1
+            fresh = None if last else torch.randn(shape, generator=generator).to(latents)
+            latents = steps.step(number, latents, noise, fresh)
+            self.step_seconds.append(time.monotonic() - start)
+        return latents
+
+    def _steppers(self) -> Iterator[nn.Module]:
+        """Everything that works at every step."""
+        return (part for name, part in self.network.named_children() if name not in _RESTING)
+
+    def _steppers_to(self, device: torch.device) -> None:
+        for part in self._steppers():
+            part.to(device)
+
+    def _noise(self, look: _Look, latents: Tensor, number: int, at: int) -> Tensor:
+        """One look, in smaller portions or another precision when it fails."""
+
+        def told(share: float) -> None:
+            look.tell(number, share)
+
+        while True:
+            try:
+                denoiser = Denoiser(self.network, look.condition)
+                noise = denoiser.guided(latents, at, LADDER[self.rung], look.recipe.guidance, told)
+            except torch.OutOfMemoryError as error:
+                self._step_down(look.progress, error)
+                continue
+            if bool(torch.isfinite(noise).all()):
+                return noise
+            self._more_exact(look.progress)
+
+    def _step_down(self, progress: Progress, error: Exception) -> None:
+        """The next rung of the ladder.
+
+        Raises:
+            ResourceError: this was the last one.
+        """
+        if self.rung == len(LADDER) - 1:
+            raise self._too_small() from error
+        self.rung += 1
+        self.card.forget()
+        progress.warn("memory_short", f"Too little memory on the card: going on with {LADDER[self.rung]}.")
+
+    def _too_small(self) -> ResourceError:
+        return ResourceError(
+            "card_memory",
+            f"The memory of {self.card.describe()} is too small even for one picture at a time.",
+            "Close other programs that use the graphics processor, or give --device cpu (very slow).",
+        )
+
+    def _more_exact(self, progress: Progress) -> None:
+        """Another precision after an overflow.
+
+        Raises:
+            ResourceError: there is none.
+        """
+        if self.card.dtype is not torch.float16:
+            raise ResourceError(
+                "not_finite",
+                "The network gives numbers without bounds.",
+                "Check the weights with teethscape weights verify, or give --precision fp32.",
+            )
+        self.card = Card(self.card.device, torch.bfloat16)
+        progress.warn("half_overflow", "Numbers grew too large for fp16: going on with bf16.")
+        for part in self._steppers():
+            cast(part, torch.bfloat16)
+
+    def _decoded(self, latents: Tensor, progress: Progress) -> Floats:
+        """(n, 3, h, w) one view after the other; the rest makes room where there is little."""
+        if self.rung == len(LADDER) - 1:
+            self._steppers_to(torch.device("cpu"))
+        with self._on_card(self.network.vae):
+            views = []
+            for latent in latents[0]:
+                progress.check_cancelled()
+                views.append(decoded(self.network, latent[None])[0].cpu())
+        return torch.stack(views).numpy()
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What stays the same at all steps."""
+
+    condition: Condition
+    recipe: Recipe
+    progress: Progress
+
+    def tell(self, number: int, share: float) -> None:
+        """Report how far a step is."""
+        steps = self.recipe.steps
+        self.progress.stage(GenerateStage.SAMPLE, (number + share) / steps, f"step {number + 1} of {steps}")
+
+
+def moments_of(count: int, steps: int) -> set[int]:
+    """Steps after which unfinished views are shown, evenly spread, never after the last."""
+    return {steps * part // (count + 1) for part in range(1, count + 1)} - {steps - 1}

@@ -1,0 +1,117 @@
+"""Where a training starts: nothing, zero123-xl, a TeethDreamer (specification, section 3.2; needs torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from teethscape.diffusion.config import LATENT_CHANNELS, NetworkConfig
+from teethscape.diffusion.names import place_of
+from teethscape.diffusion.networks import TeethDreamer, ours
+from teethscape.diffusion.weights_file import read_state
+from teethscape.errors import BadInputError
+from teethscape.weights.open_file import open_weights
+from teethscape.weights.tensor_table import clip, require_table, zero123
+from teethscape.weights.tensors import FileKind
+
+_FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+_PROJECTION = "cc_projection.weight"
+_VISUAL = "clip_image_encoder.model."
+
+
+def fresh(config: NetworkConfig) -> TeethDreamer:
+    """Networks with new weights; the projection passes tokens on and does not know the view yet."""
+    network = TeethDreamer(config)
+    with torch.no_grad():
+        layer = network.cc_projection
+        nn.init.eye_(layer.weight[:, : layer.out_features])
+        layer.bias.zero_()
+    return network
+
+
+def from_zero123(config: NetworkConfig, zero123_file: Path, clip_file: Path) -> TeethDreamer:
+    """Networks that begin with the weights of Zero-1-to-3 and CLIP; what these lack is new.
+
+    Args:
+        config: sizes.
+        zero123_file: zero123-xl as safetensors.
+        clip_file: ViT-L-14 as safetensors, under OpenAI's names or those of transformers.
+
+    Raises:
+        BadInputError: a file is damaged, not converted, or another network.
+    """
+    network = fresh(config)
+    state = adapted(network, _safetensors(zero123_file, zero123_of(config)))
+    found = {new: tensor for name, part in state.items() for new, tensor in ours(name, part).items()}
+    found |= clip_tensors(_safetensors(clip_file, None))
+    wanted = network.state_dict()
+    wrong = [
+        name for name, tensor in found.items() if name not in wanted or wanted[name].shape != tensor.shape
+    ]
+    if wrong:
+        raise BadInputError(
+            "weights_differ",
+            f"{len(wrong)} tensors of {zero123_file.name} and {clip_file.name} fit nowhere ({wrong[0]}).",
+            "Give zero123-xl and CLIP ViT-L/14.",
+        )
+    network.load_state_dict({name: tensor.float() for name, tensor in found.items()}, strict=False)
+    return network
+
+
+def zero123_of(config: NetworkConfig) -> bool:
+    """Whether the published table of zero123-xl holds for these sizes."""
+    return config == NetworkConfig()
+
+
+def _safetensors(path: Path, official: bool | None) -> dict[str, Tensor]:
+    with open_weights(path) as weights:
+        contents = weights.contents
+    if contents.kind is not FileKind.SAFETENSORS:
+        raise BadInputError(
+            "weights_not_converted",
+            f"{path.name} is a checkpoint ({contents.kind.value}), which is converted once.",
+            f"Run: teethscape weights convert {path} --output {path.with_suffix('.safetensors')}",
+        )
+    if official:
+        require_table(path.name, contents, zero123())
+    return read_state(path)
+
+
+def adapted(network: TeethDreamer, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Zero-1-to-3's tensors in the shapes of ours, by published names.
+
+    The first convolution keeps the weights of the noisy latent and gives none to the photos; the
+    projection keeps those of token and turn and gives none to the flags of the domain.
+    """
+    kept = {name: tensor for name, tensor in state.items() if _is_used(name)}
+    first = torch.zeros(network.unet.body.conv_in.weight.shape)
+    first[:, :LATENT_CHANNELS] = kept[_FIRST][:, :LATENT_CHANNELS].float()
+    projection = torch.zeros(network.cc_projection.weight.shape)
+    source = kept[_PROJECTION].float()
+    projection[:, : source.shape[1]] = source
+    return kept | {_FIRST: first, _PROJECTION: projection}
+
+
+def _is_used(name: str) -> bool:
+    return name.startswith(("model.diffusion_model.", "first_stage_model.", "cc_projection."))
+
+
+def clip_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """CLIP's picture part under our names, from OpenAI's names or those of transformers.
+
+    Raises:
+        BadInputError: neither is there.
+    """
+    openai = [name for name in state if name.startswith("visual.")]
+    if openai:
+        return {new: part for name in openai for new, part in ours(_VISUAL + name, state[name]).items()}
+    known = {place for name in clip().shapes for place in place_of(_VISUAL + name).targets}
+    found = {f"clip.{name}": tensor for name, tensor in state.items() if f"clip.{name}" in known}
+    if not found:
+        raise BadInputError(
+            "weights_differ", "The file holds no CLIP image encoder.", "Give ViT-L-14.pt, converted."
+        )
+    return found

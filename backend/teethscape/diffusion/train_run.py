@@ -1,0 +1,199 @@
+"""``teethscape train teethdreamer``: the loop, on one device or many (needs torch and accelerate).
+
+Accelerate (Apache-2.0) rather than Lightning Fabric: it is the companion of diffusers, needs
+nothing else, and ``accelerate launch`` starts the same program on several cards.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from io import BytesIO
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from teethscape.dental.files import storage_errors, write_bytes, write_json
+from teethscape.diffusion.config import OFFICIAL, TINY
+from teethscape.diffusion.networks import TeethDreamer
+from teethscape.diffusion.start import fresh, from_zero123
+from teethscape.diffusion.train_batches import Jaws, loader
+from teethscape.diffusion.train_data import Sample, read_splits
+from teethscape.diffusion.train_ema import Smoothed, trained
+from teethscape.diffusion.train_settings import Places, Settings
+from teethscape.diffusion.train_step import TrainingStep, batch_of, groups, warm_up
+from teethscape.diffusion.train_validate import validate
+from teethscape.diffusion.weights_file import read_network, write_network
+from teethscape.errors import BadInputError, UsageError
+from teethscape.segmentation.toothseg.training import Journal, choose_device
+
+#: Told the share that is done (0-1) and where the training stands.
+Report = Callable[[float, str], None]
+
+
+def train(places: Places, settings: Settings, report: Report) -> dict[str, Any]:
+    """Train, or go on with a training; returns what was reached.
+
+    Raises:
+        BadInputError: data, weights or an older training cannot be used.
+        UsageError: the batch cannot be shared out.
+    """
+    splits = read_splits(places.data)
+    _check_resume(places, settings)
+    device = choose_device(places.device)
+    accelerator = Accelerator(
+        cpu=device.type == "cpu", mixed_precision=settings.precision,
+        gradient_accumulation_steps=settings.accumulate,
+    )  # fmt: skip
+    share = settings.accumulate * accelerator.num_processes
+    if settings.batch % share:
+        words = f"A batch of {settings.batch} cannot be shared by {share} parts."
+        raise UsageError("usage", words, "Give a multiple with --batch.")
+    return Training(places, settings, accelerator, splits).run(report)
+
+
+def _check_resume(places: Places, settings: Settings) -> None:
+    path = places.output / "settings.json"
+    if not path.is_file():
+        return
+    try:
+        other = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise BadInputError(
+            "training_other", f"{path} is damaged ({error}).", "Give another --output."
+        ) from error
+    wrong = settings.fits(other)
+    if wrong:
+        raise BadInputError(
+            "training_other",
+            f"{places.output} holds a training with another {', '.join(wrong)}.",
+            "Give the same options, or another --output.",
+        )
+
+
+def _start(places: Places, settings: Settings) -> TeethDreamer:
+    """The networks to begin with, the same for the same arguments."""
+    torch.manual_seed(settings.seed)
+    config = TINY if settings.tiny else OFFICIAL
+    if places.start is not None:
+        return read_network(places.start).float()
+    if places.zero123 is not None and places.clip is not None:
+        return from_zero123(config, places.zero123, places.clip)
+    return fresh(config)
+
+
+class Training:
+    """A training under way."""
+
+    def __init__(
+        self, places: Places, settings: Settings, accelerator: Accelerator, splits: dict[str, tuple[str, ...]]
+    ) -> None:
+        self.places, self.settings, self.accelerator = places, settings, accelerator
+        self.network = _start(places, settings).train()
+        parts = groups(self.network, settings.rate, settings.unet)
+        self.rates = [float(str(part["lr"])) for part in parts]
+        self.network.vae.eval()
+        self.network.clip.eval()
+        if settings.checkpointing:
+            self.network.unet.body.enable_gradient_checkpointing()
+        optimiser = torch.optim.AdamW(parts)  # type: ignore[arg-type]
+        self.model, self.optimiser = accelerator.prepare(TrainingStep(self.network, settings.hide), optimiser)
+        self.smoothed = Smoothed(self.network, settings.ema) if settings.ema else None
+        size = self.network.config.image_size
+        self.jaws = Jaws(places.data, splits["train"], size, settings)
+        self.judged = Jaws(places.data, splits["val"] or splits["train"], size, settings)
+        self.step = 0
+        self._resume()
+
+    def _resume(self) -> None:
+        if not self.places.resume.is_file():
+            return
+        content = torch.load(self.places.resume, map_location="cpu", weights_only=True)
+        with torch.no_grad():
+            for name, parameter in trained(self.network).items():
+                parameter.copy_(content["trained"][name])
+        self.optimiser.load_state_dict(content["optimiser"])
+        if self.smoothed is not None:
+            self.smoothed.load(content["smoothed"])
+        self.step = int(content["step"])
+
+    def run(self, report: Report) -> dict[str, Any]:
+        """Take the steps that are left."""
+        with storage_errors(self.places.output):
+            self.places.output.mkdir(parents=True, exist_ok=True)
+        main = self.accelerator.is_main_process
+        if main:
+            write_json(self.places.output / "settings.json", asdict(self.settings))
+        journal = Journal(self.places.output / "log") if main else None
+        share = self.accelerator.process_index, self.accelerator.num_processes
+        sums: list[Tensor] = []
+        last: dict[str, float] = {}
+        for part, samples in enumerate(loader(self.jaws, self.step, share, self.places.workers)):
+            sums.append(self._part(samples, part))
+            if len(sums) < self.settings.accumulate:
+                continue
+            last = self._values(sums)
+            sums = []
+            self._after_step(last, journal, report)
+        self._save()
+        if journal is not None:
+            journal.close()
+        return {"steps": self.step, "network": str(self.places.network), **last}
+
+    def _part(self, samples: list[Sample], part: int) -> Tensor:
+        """Learn from a part of a step; returns its two losses."""
+        settings, accelerator = self.settings, self.accelerator
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * warm_up(self.step)
+        seed = (settings.seed * 1_000_003 + self.step) * 4099 + part % settings.accumulate
+        generator = torch.Generator().manual_seed(seed * 257 + accelerator.process_index)
+        batch = batch_of(samples, self.network.config.image_size).to(accelerator.device)
+        with accelerator.accumulate(self.model):
+            with accelerator.autocast():
+                colours, normals = self.model(batch, generator)
+            accelerator.backward(colours + normals)
+            if accelerator.sync_gradients and settings.clip:
+                accelerator.clip_grad_norm_(trained(self.network).values(), settings.clip)
+            self.optimiser.step()
+            self.optimiser.zero_grad(set_to_none=True)
+        return torch.stack([colours.detach(), normals.detach()])
+
+    def _values(self, sums: list[Tensor]) -> dict[str, float]:
+        both = self.accelerator.reduce(torch.stack(sums).mean(0), "mean")
+        colours, normals = (float(value) for value in both)  # type: ignore[union-attr]
+        return {"loss": colours + normals, "colours": colours, "normals": normals}
+
+    def _after_step(self, values: dict[str, float], journal: Journal | None, report: Report) -> None:
+        self.step += 1
+        if self.smoothed is not None:
+            self.smoothed.follow(self.network, self.step)
+        every = self.places.validate_every
+        if journal is not None:
+            journal.write(self.step, {f"train/{name}": value for name, value in values.items()})
+            report(self.step / self.settings.steps, f"step {self.step}, loss {values['loss']:.4f}")
+            if every and self.step % every == 0:
+                path = self.places.output / "validation" / f"{self.step:08d}.png"
+                score = validate(self.network, self.judged[0, 0], path, self.places.validate_steps)
+                journal.write(self.step, {"validation/difference": score})
+        if self.step % self.places.save_every == 0 and self.step < self.settings.steps:
+            self._save()
+
+    def _save(self) -> None:
+        """Write what a resumed training needs, and the network as it is now."""
+        self.accelerator.wait_for_everyone()
+        if not self.accelerator.is_main_process:
+            return
+        content = {
+            "step": self.step,
+            "trained": {name: p.detach().cpu() for name, p in trained(self.network).items()},
+            "optimiser": self.optimiser.state_dict(),
+            "smoothed": {} if self.smoothed is None else self.smoothed.values,
+        }
+        stream = BytesIO()
+        torch.save(content, stream)
+        write_bytes(self.places.resume, stream.getvalue())
+        state = self.network.state_dict() | content["smoothed"]
+        write_network(self.places.network, self.network.config, state, half=True)

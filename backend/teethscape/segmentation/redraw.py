@@ -1,0 +1,164 @@
+"""Tooth instances drawn anew with a fitted model's teeth as prior: the analysis in analysis by synthesis.
+
+The model says which teeth there are and about where, the photo where their borders are: each tooth of the
+model is a seed, and the network's borders stop its growth.  Two teeth drawn as one are parted so, pieces are
+joined, and teeth that the first cut lost come back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.segmentation.instances import InstanceRules, clean_mask, flood
+from teethscape.segmentation.network import FloatImage, PixelMaps
+from teethscape.segmentation.region_graph import around
+
+ByteImage = NDArray[np.uint8]
+IntImage = NDArray[np.int32]
+
+#: A seed is where a model tooth is thicker than this share of its thickest place.
+_CORE = 0.4
+#: Share of a model tooth that must lie on tooth pixels, else cheek or glove hides it.
+_SHOWN = 0.3
+#: How far a tooth may reach beyond the model's, as a share of the longer side.
+_REACH = 0.04
+#: Least area of a model tooth to look for, in units of the smallest instance.
+_SLIVER = 0.5
+#: Chance of a border from which a photo's border counts, and of a tooth beside it.
+_BORDER, _BESIDE = 0.5, 0.3
+#: A border is explained by a model outline this near, as a share of the longer side.
+_NEAR = 0.004
+#: No pixel is believed more than this.
+_SURE = 0.98
+
+
+@dataclass(frozen=True)
+class ToothMaps:
+    """What the network saw in one photo, in 255ths, at the working size.
+
+    Attributes:
+        tooth: (h, w) chance of a tooth, colours heard.
+        boundary: (h, w) chance of a tooth's border.
+        energy: (h, w) distance to the tooth's border, 255 at its middle.
+    """
+
+    tooth: ByteImage
+    boundary: ByteImage
+    energy: ByteImage
+
+    @classmethod
+    def of(cls, maps: PixelMaps, chance: FloatImage) -> ToothMaps:
+        """From the network's maps and the refined chance of a tooth."""
+        return cls(_bytes(chance), _bytes(maps.boundary), _bytes(maps.energy))
+
+    @property
+    def stacked(self) -> ByteImage:
+        """(h, w, 3) as a picture."""
+        return np.stack([self.tooth, self.boundary, self.energy], axis=2)
+
+    @classmethod
+    def unstacked(cls, picture: ByteImage) -> ToothMaps:
+        """From (h, w, 3)."""
+        return cls(*(np.ascontiguousarray(picture[..., k]) for k in range(3)))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, px."""
+        return self.tooth.shape[1], self.tooth.shape[0]
+
+    def redrawn(self, expected: IntImage) -> IntImage:
+        """Teeth of the photo, numbered as the model's.
+
+        Args:
+            expected: (h, w) numbers of the model's teeth at this size, 0 none.
+        """
+        mask = clean_mask(_chance(self.tooth), InstanceRules())
+        seeds = self._seeds(mask, expected)
+        if not seeds.any():
+            return np.zeros_like(expected)
+        grown = flood(_chance(self.boundary), _chance(self.energy), mask, seeds)
+        out = np.zeros_like(expected)
+        for number in np.unique(grown[grown > 0]):
+            box = around((grown == number) | (expected == number))
+            beyond = cv2.distanceTransform((expected[box] != number).astype(np.uint8), cv2.DIST_L2, 5)
+            part = _largest((grown[box] == number) & (beyond < _REACH * max(mask.shape)))
+            if part.sum() >= self._smallest:
+                out[box][part] = number
+        return out
+
+    def at_photo(self, labels: IntImage, size: tuple[int, int]) -> IntImage:
+        """Labels of this size enlarged to the photo's (width, height)."""
+        return at_photo_size(labels, _chance(self.tooth), (size[1], size[0]))
+
+    def likelihood(self, expected: IntImage) -> float:
+        """Mean log chance that the model's teeth and no others are teeth, per px of tooth (nats)."""
+        chance = np.clip(_chance(self.tooth), 1 - _SURE, _SURE)
+        hit = np.where(expected > 0, chance, 1 - chance)
+        return float(np.log(hit).sum() / max((chance > 0.5).sum(), 1))
+
+    def explained(self, expected: IntImage) -> float:
+        """Share of the photo's clear tooth borders near which the model has an outline, 0-1."""
+        border = (_chance(self.boundary) > _BORDER) & (_chance(self.tooth) > _BESIDE)
+        if not border.any():
+            return 1.0
+        return float((_to_outline(expected)[border] <= _NEAR * max(border.shape)).mean())
+
+    @property
+    def _smallest(self) -> float:
+        return (InstanceRules().smallest * max(self.tooth.shape)) ** 2
+
+    def _seeds(self, mask: NDArray[np.bool_], expected: IntImage) -> IntImage:
+        """(h, w) middles of the model's teeth that the photo shows."""
+        seeds = np.zeros_like(expected)
+        for number in np.unique(expected[expected > 0]):
+            box = around(expected == number)
+            region = _largest(expected[box] == number)
+            if region.sum() < _SLIVER * self._smallest or mask[box][region].mean() < _SHOWN:
+                continue
+            inner = cv2.distanceTransform(np.pad(region.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+            seeds[box][(inner > _CORE * inner.max()) & mask[box]] = number
+        return seeds
+
+
+def at_photo_size(labels: IntImage, chance: FloatImage, size: tuple[int, int]) -> IntImage:
+    """Labels at the photo's size (height, width), outlined by the enlarged probability."""
+    height, width = size
+    agreed = np.where(labels > 0, np.maximum(chance, 0.501), np.minimum(chance, 0.499))
+    inside = cv2.resize(agreed.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    ids = labels.astype(np.float32)
+    spread = cv2.dilate(ids, np.ones((3, 3), np.uint8))
+    grown = np.where(labels == 0, spread, ids).astype(np.float32)
+    large = cv2.resize(grown, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.where(inside, large, 0).astype(np.int32)
+
+
+def _bytes(chance: FloatImage) -> ByteImage:
+    return np.rint(np.clip(chance, 0, 1) * 255).astype(np.uint8)
+
+
+def _chance(values: ByteImage) -> FloatImage:
+    return (values / np.float32(255)).astype(np.float32)
+
+
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    return parts == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else mask
+
+
+def outline(labels: IntImage) -> NDArray[np.bool_]:
+    """(h, w) pixels whose right or lower neighbour has another label."""
+    edge = np.zeros(labels.shape, bool)
+    edge[:, :-1] |= labels[:, 1:] != labels[:, :-1]
+    edge[:-1] |= labels[1:] != labels[:-1]
+    return edge
+
+
+def _to_outline(labels: IntImage) -> FloatImage:
+    """(h, w) px to the nearest outline."""
+    edge = outline(labels)
+    return cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)

@@ -1,0 +1,98 @@
+"""``teethscape weights convert``: known networks are checked tensor by tensor, others taken as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from teethscape.errors import UsageError
+from teethscape.progress import Progress, ToolStage
+from teethscape.weights.convert import Storing, convert
+from teethscape.weights.layout import recognise
+from teethscape.weights.open_file import open_weights
+from teethscape.weights.store import file_sha256
+from teethscape.weights.tensor_table import Table, require_table, table_of
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What became of a file.
+
+    Attributes:
+        target: the file that was written.
+        tensors: how many are in it.
+        model: id of the known model, or None.
+        checked: names and shapes of how many tensors were compared with what was published.
+        beside: tensors of the source that were left out, such as an optimiser's or a copy for training.
+        foreign: names of Python objects that were left out.
+    """
+
+    target: Path
+    tensors: int
+    model: str | None
+    checked: int
+    beside: int
+    foreign: tuple[str, ...]
+
+    def lines(self) -> Iterator[str]:
+        """What a person reads."""
+        if self.checked:
+            yield f"{self.model}: names and shapes of all {self.checked} tensors are as published."
+        yield f"{self.tensors} tensors in {self.target}"
+        if self.beside:
+            yield f"Left out, because the network does not use them: {self.beside} tensors"
+        for name in self.foreign:
+            yield f"Left out, because it is no tensor: {name}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What a program reads."""
+        return {
+            "written": str(self.target),
+            "tensors": self.tensors,
+            "model": self.model,
+            "checked": self.checked,
+            "beside": self.beside,
+            "left_out": list(self.foreign),
+        }
+
+
+def convert_any(source: Path, target: Path | None, half: bool | None, progress: Progress) -> Converted:
+    """Write a file of weights as safetensors; nothing in it is run.
+
+    Args:
+        source: any file that `open_weights` reads.
+        target: the file to write; None for the source's name with another ending.
+        half: store in half precision; None does so for the networks of the teethdreamer engine.
+        progress: told of the steps.
+
+    Raises:
+        BadInputError: the file is damaged, carries code, or is a known network with other tensors.
+        UsageError: source and target are the same file.
+    """
+    target = source.with_suffix(".safetensors") if target is None else target
+    if target.absolute() == source.absolute():
+        raise UsageError("usage", f"{source.name} is safetensors already.", "Give --output another name.")
+    with open_weights(source) as weights:
+        contents = weights.contents
+    table = table_of(contents.tensors)
+    if table is not None:
+        require_table(source.name, contents, table)
+    storing = _storing(table, half)
+    notes = {"source": source.name, "source_sha256": file_sha256(source)}
+    notes |= {"teethscape_model": table.model} if table else {}
+    convert(
+        source, target, notes, storing, lambda share: progress.stage(ToolStage.CONVERT, share, source.name)
+    )
+    kept = [t for t in contents.tensors if storing.only is None or t.name in storing.only]
+    model = table.model if table else recognise(contents.tensors)
+    beside = contents.others + len(contents.tensors) - len(kept)
+    return Converted(target, len(kept), model, len(kept) if table else 0, beside, contents.foreign)
+
+
+def _storing(table: Table | None, half: bool | None) -> Storing:
+    if table is None:
+        return Storing(half=bool(half))
+    storing = Storing.of(table)
+    return storing if half is None else replace(storing, half=half)

@@ -1,0 +1,220 @@
+"""Memory and time of painting views at full size, with random weights.
+
+    python benchmarks/generate_memory.py --simulate     no GPU: sums the sizes of all living tensors
+    python benchmarks/generate_memory.py --steps 200    on a GPU: peak and time per step, every arrangement
+    python benchmarks/generate_memory.py --tflops 989   with the share of the card's arithmetic limit
+
+The plain arrangement is the published one: float32, four pictures at a time, keys and values of every
+voxel, empty volumes made and looked at, all networks on the card, no fused attention.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from bench_common import ROOT, write_result
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+from teethscape.dental.fdi import Jaw
+from teethscape.dental.files import write_json
+from teethscape.diffusion.card import use_attention
+from teethscape.diffusion.condition import Condition, published_views
+from teethscape.diffusion.config import OFFICIAL
+from teethscape.diffusion.denoiser import Denoiser, Shared
+from teethscape.diffusion.depth import DepthAttention
+from teethscape.diffusion.memory import LADDER, PUBLISHED, Chunking
+from teethscape.diffusion.networks import TeethDreamer
+
+#: Products and sums of a step of one jaw, times 10^12 (specification, section 9).
+STEP_TFLOP = 7.07
+#: Kept free for what the sums cannot see; by judgement, to be replaced by measurements.
+MARGIN = 800_000_000
+DATA = ROOT / "backend" / "teethscape" / "diffusion" / "data" / "memory.json"
+
+
+class LivingTensors(TorchDispatchMode):
+    """Adds up the sizes of all storages that live at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = function(*args, **(kwargs or {}))
+        for tensor in tree_iter(out):
+            if isinstance(tensor, Tensor):
+                self._see(tensor.untyped_storage())
+        return out
+
+    def _see(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._known:
+            return
+        self._known.add(key)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+
+        def gone() -> None:
+            self.live -= size
+            self._known.discard(key)
+
+        weakref.finalize(storage, gone)
+
+
+def simulate() -> dict[str, Any]:
+    """Peaks per rung of the ladder, in half precision, without computing anything."""
+    network = TeethDreamer.empty(OFFICIAL)
+    del network.vae, network.clip
+    steps = []
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        living = LivingTensors()
+        with living, torch.no_grad():
+            _fill(network, torch.float16, torch.device("cpu"))
+            weights = living.live
+            for chunking in LADDER:
+                living.peak = living.live
+                _one_portion(network, chunking)
+                steps.append(living.peak)
+                print(f"{chunking}: {living.peak / 1e9:.2f} GB")
+    return {"weights": weights, "steps": steps, "margin": MARGIN}
+
+
+def _fill(network: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+    """Small random weights where there were none."""
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            values = torch.empty(parameter.shape, dtype=dtype, device=device).normal_(std=0.02)
+            setattr(module, name, nn.Parameter(values, requires_grad=False))
+
+
+def _condition(device: torch.device) -> Condition:
+    cameras, views = published_views(Jaw.UPPER, OFFICIAL)
+    return Condition(torch.zeros(1, 4, OFFICIAL.token_width), None, views, cameras).to(device)
+
+
+def _one_portion(network: TeethDreamer, chunking: Chunking) -> None:
+    """The shared volume and the first portion of pictures; the others need as much."""
+    denoiser = Denoiser(network, _condition(torch.device("cpu")))
+    latents = torch.zeros(1, 16, 4, 32, 32)
+    times = torch.full((1,), 501)
+    shared = Shared.of(denoiser, latents, times)
+    places = torch.zeros(chunking.views, 2, dtype=torch.long)
+    denoiser._guided_rows(
+        latents[0, : chunking.views], times.expand(chunking.views), places, shared, (chunking, 2.0)
+    )
+
+
+def measure(steps: int, tflops: float | None) -> list[dict[str, Any]]:
+    """Peak and time of every arrangement on the GPU, the plain one first."""
+    rows = [_arrangement("plain, float32", torch.float32, PUBLISHED, steps, plain=True)]
+    rows += [_arrangement(str(c), torch.float16, c, steps, plain=False) for c in LADDER]
+    for row in rows:
+        row["times_faster_than_plain"] = round(rows[0]["step_seconds"] / row["step_seconds"], 2)
+        if tflops:
+            row["share_of_limit"] = round(STEP_TFLOP / row["step_seconds"] / tflops, 3)
+        print(row)
+    return rows
+
+
+def _arrangement(
+    name: str, dtype: torch.dtype, chunking: Chunking, steps: int, plain: bool
+) -> dict[str, Any]:
+    device = torch.device("cuda")
+    network = TeethDreamer.empty(OFFICIAL)
+    if not plain:
+        del network.vae, network.clip
+    _fill(network, dtype, device)
+    attention = "plain" if plain else use_attention(network.unet.body, device)
+    seconds = []
+    with _published_ways(network) if plain else _nothing():
+        torch.cuda.reset_peak_memory_stats()
+        denoiser = Denoiser(network, _condition(device))
+        latents = torch.randn(1, 16, 4, 32, 32, device=device)
+        for number in range(steps + 2):  # the first two warm up
+            torch.cuda.synchronize()
+            began = time.monotonic()
+            denoiser.guided(latents, 1 + 5 * (number % 200), chunking)
+            torch.cuda.synchronize()
+            seconds.append(time.monotonic() - began)
+    row = {
+        "arrangement": name,
+        "attention": attention,
+        "peak_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2),
+        "step_seconds": round(statistics.median(seconds[2:]), 4),
+        "steps": steps,
+    }
+    del network, denoiser
+    torch.cuda.empty_cache()
+    return row
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _published_ways(network: TeethDreamer) -> Iterator[None]:
+    """Keys and values of every voxel, empty volumes that are looked at, attention in the open."""
+    network.unet.body.set_attn_processor(AttnProcessor())
+    folded, forward = DepthAttention.forward, network.unet.forward
+    DepthAttention.forward = _every_voxel  # type: ignore[method-assign]
+
+    def with_empty(x: Tensor, t: Tensor, tokens: Tensor, volumes: dict[int, Tensor]) -> Tensor:
+        whole = {width: torch.cat([v, torch.zeros_like(v)]) for width, v in volumes.items()}
+        return forward(x, t, tokens, whole)
+
+    network.unet.forward = with_empty  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        DepthAttention.forward = folded  # type: ignore[method-assign]
+
+
+def _every_voxel(self: DepthAttention, x: Tensor, context: Tensor) -> Tensor:
+    count, width, height, wide = x.shape
+    heads, head = 4, width // 4
+    query = self.to_q(x).reshape(count, heads, head, 1, height, wide)
+    keys = self.to_k(context).reshape(count, heads, head, -1, height, wide)
+    values = self.to_v(context).reshape(count, heads, head, -1, height, wide)
+    weights = ((query * keys).sum(2, keepdim=True) * head**-0.5).softmax(3)
+    return self.to_out((weights * values).sum(3).reshape(count, width, height, wide))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--simulate", action="store_true", help="write the data file that the engine plans with"
+    )
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--tflops", type=float, help="arithmetic limit of the card in half precision")
+    args = parser.parse_args()
+    if args.simulate:
+        found = simulate()
+        note = "Bytes of all tensors that live at once at full size in half precision; margin by judgement. "
+        write_json(DATA, {"note": note + "Made by benchmarks/generate_memory.py --simulate.", **found})
+        return
+    rows = measure(args.steps, args.tflops)
+    machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
+    write_result("generate_memory", machine, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Teeth drawn anew from what the network saw and what a model expects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from teethscape.segmentation.redraw import ToothMaps
+
+from .maps import perfect_maps, row_of_teeth
+
+#: What a model would call the teeth.
+FDI = np.array([0, 24, 25, 26, 27])
+
+
+@pytest.fixture
+def truth():
+    return row_of_teeth(4)
+
+
+@pytest.fixture
+def maps(truth):
+    seen = perfect_maps(truth)
+    return ToothMaps.of(seen, seen.tooth)
+
+
+def shifted(labels, right):
+    """A model a few px off."""
+    return FDI[np.roll(labels, right, axis=1)].astype(np.int32)
+
+
+def overlap(found, wanted):
+    return (found & wanted).sum() / (found | wanted).sum()
+
+
+def test_a_model_a_little_off_gives_the_photos_own_outlines(truth, maps):
+    drawn = maps.redrawn(shifted(truth, 8))
+    for k in range(1, 5):
+        assert overlap(drawn == FDI[k], truth == k) > 0.93
+        assert overlap(shifted(truth, 8) == FDI[k], truth == k) < 0.8
+
+
+def test_two_teeth_between_which_the_network_saw_nothing_are_parted_where_the_model_says(truth):
+    joined = truth.copy()
+    joined[joined == 2] = 1
+    seen = perfect_maps(joined)
+    drawn = ToothMaps.of(seen, seen.tooth).redrawn(FDI[truth].astype(np.int32))
+    assert overlap(drawn == 24, truth == 1) > 0.75
+    assert overlap(drawn == 25, truth == 2) > 0.75
+
+
+def test_a_tooth_that_the_photo_hides_is_not_drawn(truth, maps):
+    hidden = maps.tooth.copy()
+    hidden[truth == 4] = 0
+    drawn = replace(maps, tooth=hidden).redrawn(FDI[truth].astype(np.int32))
+    assert set(np.unique(drawn)) == {0, 24, 25, 26}
+
+
+def test_tooth_pixels_far_from_the_model_stay_without_a_number(truth, maps):
+    expected = np.where(truth == 4, 0, FDI[truth]).astype(np.int32)
+    drawn = maps.redrawn(expected)
+    assert (drawn[truth == 4] > 0).mean() < 0.65
+    assert drawn[145, 100 + 60 * 4 - 5] == 0
+
+
+def test_likelihood_and_explained_borders_fall_when_the_model_goes_astray(truth, maps):
+    exact, off, far = (shifted(truth, k) for k in (0, 6, 30))
+    assert maps.likelihood(exact) > maps.likelihood(off) > maps.likelihood(far)
+    assert maps.explained(exact) > 0.95
+    assert maps.explained(far) < 0.7
+    lost = np.where(truth > 2, 0, exact).astype(np.int32)
+    assert 0.4 < maps.explained(lost) < 0.7
+
+
+def test_nothing_expected_and_nothing_seen(truth, maps):
+    assert not maps.redrawn(np.zeros_like(truth)).any()
+    blank = perfect_maps(np.zeros_like(truth))
+    empty = ToothMaps.of(blank, blank.tooth)
+    assert not empty.redrawn(FDI[truth].astype(np.int32)).any()
+    assert empty.explained(FDI[truth].astype(np.int32)) == 1.0
+
+
+def test_maps_survive_a_picture_file(maps):
+    again = ToothMaps.unstacked(maps.stacked)
+    np.testing.assert_array_equal(again.stacked, maps.stacked)
+    assert again.size == (800, 300)
+
+
+def test_labels_are_enlarged_to_the_photo(truth, maps):
+    large = maps.at_photo(FDI[truth].astype(np.int32), (1600, 600))
+    assert large.shape == (600, 1600)
+    assert set(np.unique(large)) == set(FDI.tolist())
+    assert overlap(large == 25, np.kron(truth == 2, np.ones((2, 2), bool))) > 0.95
