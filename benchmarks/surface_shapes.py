@@ -106,7 +106,7 @@ def _written(name: str, teeth: dict[int, Solid]) -> tuple[Shape, Shape]:
             whole = joined(
                 [s for fdi, s in sorted(teeth.items()) if jaw_of(fdi) is jaw], f"{name}-{jaw.value}"
             )
-            colours = _colours(whole.vertices, len(name))
+            colours = _colours(whole.vertices.astype(np.float64), len(name))
             solid = Solid(whole.name, (whole.vertices - centre) / extent, whole.faces)
             write_with(path, lambda stream, s=solid, c=colours: write_ply(stream, s, _NOTE, c))
         write_json(folder / "extent.json", {"extent_mm": extent, "centre_mm": centre.tolist()})
@@ -140,7 +140,7 @@ def seen_samples(shape: Shape, count: int, views: tuple[int, ...] = _VIEWS, seed
     vertices = solid.vertices * shape.extent_mm
     solid = Solid(solid.name, vertices, solid.faces)
     cameras = [_camera(shape, view) for view in views]
-    soup = TriangleSoup(vertices, solid.faces, np.zeros(len(solid.faces), np.int32))
+    soup = TriangleSoup(vertices, solid.faces.astype(np.int32), np.zeros(len(solid.faces), np.int32))
     depths = [render_ids(soup, camera).depth for camera in cameras]
     rng, found, total = np.random.default_rng(seed), [], 0
     while total < count:

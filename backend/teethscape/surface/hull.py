@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from teethscape.surface.views import Array, Views
 
@@ -14,12 +15,22 @@ _HALF = 0.5
 def mask_distances(foreground: NDArray[np.floating]) -> NDArray[np.float32]:
     """(h, w) signed distance of pixel centres to a mask's border, px, negative inside.
 
-    The border runs half a pixel outside the outermost inner pixel centres.
+    The border runs half a pixel outside the outermost inner pixel centres. A full or an empty mask has
+    none; its pixels are as far away as the picture is wide and high.
     """
-    inside = (foreground > _HALF).astype(np.uint8)
-    out = cv2.distanceTransform(1 - inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    deep = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.where(inside > 0, -(deep - _HALF), out - _HALF).astype(np.float32)
+    inside = foreground > _HALF
+    return np.where(inside, _HALF - _depths(inside), _depths(~inside) - _HALF).astype(np.float32)
+
+
+def _depths(region: NDArray[np.bool_]) -> Array:
+    """(h, w) distance of a region's pixels to the nearest other pixel, px, 0 elsewhere.
+
+    By scipy and not by OpenCV, whose exact distances differ in the last bit with the place of the picture
+    in memory: the grid's equations decide by signs, so that a resumed run became another one.
+    """
+    if region.all():
+        return np.full(region.shape, np.hypot(*region.shape))
+    return np.asarray(ndimage.distance_transform_edt(region), np.float64)
 
 
 def touches_border(foreground: NDArray[np.floating]) -> bool:
