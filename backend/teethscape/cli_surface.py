@@ -10,11 +10,9 @@ from typing import Any
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
 from teethscape.errors import UsageError
-from teethscape.surface.request import Preset, SurfaceMethod, SurfaceRequest
+from teethscape.surface.request import Background, GridName, Preset, SurfaceMethod, SurfaceRequest
 
 Result = dict[str, Any] | None
-_GRIDS = ("auto", "torch", "tcnn")
-_BACKGROUNDS = ("black", "white", "random")
 
 
 def add_surface(commands: Any) -> None:
@@ -44,12 +42,10 @@ def add_surface(commands: Any) -> None:
         "--rembg", action="store_const", const="rembg", dest="foreground", help="the same by rembg"
     )
     parser.add_argument(
-        "--background", choices=_BACKGROUNDS, default="black", help="behind the object in training"
+        "--background", choices=[b.value for b in Background], default="black", help="behind GS-Pull's object"
     )
     parser.add_argument("--device", choices=[d.value for d in Device], default="auto")
-    parser.add_argument(
-        "--hash-grid", choices=_GRIDS, default="auto", help="implementation of NeuS' hash grid"
-    )
+    parser.add_argument("--hash-grid", choices=[g.value for g in GridName], default="torch", help="of NeuS")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
@@ -57,10 +53,9 @@ def add_surface(commands: Any) -> None:
 def surface(options: argparse.Namespace) -> Result:
     """Run the command."""
     from teethscape.cli_progress import ConsoleProgress
+    from teethscape.segmentation.foreground import ForegroundName
     from teethscape.surface.make import make_surface
-    from teethscape.surface.write import check_suffix
 
-    check_suffix(options.output)
     request = SurfaceRequest(
         views=options.views,
         output=options.output,
@@ -70,13 +65,13 @@ def surface(options: argparse.Namespace) -> Result:
         keep=numbers_of(options.keep),
         leave_out=numbers_of(options.leave_out),
         normals=not options.no_normals,
-        foreground=options.foreground,
+        foreground=None if options.foreground is None else ForegroundName(options.foreground),
         case=options.case,
         extent_mm=options.extent,
         budget_s=options.budget,
         device=Device(options.device),
-        hash_grid=options.hash_grid,
-        background=options.background,
+        hash_grid=GridName(options.hash_grid),
+        background=Background(options.background),
         seed=options.seed,
     )
     report = make_surface(request, ConsoleProgress())

@@ -26,7 +26,7 @@ from teethscape.surface.request import SurfaceMethod, SurfaceRequest
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import arch_field, hull_box, hull_field
 from teethscape.surface.views import Views
-from teethscape.surface.write import write_surface
+from teethscape.surface.write import check_suffix, write_surface
 
 #: Share of a view's mask that a whole surface covers at least.
 _WHOLE = 0.6
@@ -76,40 +76,57 @@ def make_surface(request: SurfaceRequest, progress: Progress) -> dict[str, Any]:
         The report, as it is also written beside the mesh.
 
     Raises:
+        UsageError: the output's ending is no mesh format.
         BadInputError: the views cannot be read, or lack what the method needs.
         MissingComponentError: the method needs a library that is missing.
         RefusedError: the masks contradict each other, or the surface is empty or half.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
+    check_suffix(request.output)
     if request.method is not SurfaceMethod.GRID:
         require_torch()
     require_space(request.output.parent, _NEEDED_BYTES)
+    job, dropped = _prepared(request, progress)
+    found = _method(request.method)(job)
+    progress.stage(SurfaceStage.FINISH, 0.0)
+    report = _written(job, found, dropped)
+    job.session.clean()
+    progress.stage(SurfaceStage.FINISH, 1.0)
+    return report
+
+
+def _prepared(request: SurfaceRequest, progress: Progress) -> tuple[Job, tuple[str, ...]]:
+    """Read and check the views; the job, and the names of views that are not believed."""
     progress.stage(SurfaceStage.VIEWS, 0.0)
     views = read_views(request)
     if request.method is SurfaceMethod.GRID and views.normals is None:
         raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
     views, dropped = believed(views, progress)
     frame = frame_of(views, request.extent_mm, request.case)
-    session = Session(progress, request.output, request.budget_s, frame.note)
-    settings = (request.method, request.preset, request.seed, frame.scale, frame.arch is not None)
+    session = Session(progress, request.output, request.budget_s, frame)
+    settings = (
+        request.method, request.preset, request.seed, request.hash_grid, request.background, request.case,
+        frame.scale,
+    )  # fmt: skip
     job = Job(request, views, frame, _start(views, frame), session, fingerprint(views, *settings))
     progress.stage(SurfaceStage.VIEWS, 1.0)
-    found = _method(request.method)(job)
-    progress.stage(SurfaceStage.FINISH, 0.0)
+    return job, dropped
+
+
+def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]:
+    """Finish, check, paint and write what a method found; the report."""
+    views, frame = job.views, job.frame
     mesh = finished(found.field)
     looks = [prepared(views, k, frame.scale) for k in range(len(views))]
     agree = agreement(looks, mesh.vertices, mesh.faces)
     refuse_half(views, agree, found.trust)
-    colours = (
-        found.colours(mesh.vertices)
-        if found.colours
-        else view_colours(views, looks, mesh.vertices, mesh.faces)
-    )
+    if found.colours is None:
+        colours = view_colours(views, looks, mesh.vertices, mesh.faces)
+    else:
+        colours = found.colours(mesh.vertices)
     dropped += tuple(name for name, t in zip(views.names, found.trust, strict=True) if t <= 0)
     report = _report(job, mesh, agree, dropped)
-    write_surface(request.output, (mesh, colours), found.field, frame, report)
-    session.clean()
-    progress.stage(SurfaceStage.FINISH, 1.0)
+    write_surface(job.request.output, (mesh, colours), found.field, frame, report)
     return report
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
+from teethscape.errors import UsageError
+
+if TYPE_CHECKING:
+    from teethscape.segmentation.foreground import ForegroundName
 
 
 class SurfaceMethod(str, Enum):
@@ -26,6 +32,25 @@ class Preset(str, Enum):
     TEETH = "teeth"
     SMALL = "small"
     UPSTREAM = "upstream"
+
+    __str__ = str.__str__
+
+
+class GridName(str, Enum):
+    """An implementation of NeuS' hash grid: ours, or that of tiny-cuda-nn."""
+
+    TORCH = "torch"
+    TCNN = "tcnn"
+
+    __str__ = str.__str__
+
+
+class Background(str, Enum):
+    """What GS-Pull's training puts behind the object; ``random``: another colour each step."""
+
+    BLACK = "black"
+    WHITE = "white"
+    RANDOM = "random"
 
     __str__ = str.__str__
 
@@ -49,7 +74,7 @@ class SurfaceRequest:
         budget_s: seconds that training may take.
         device: where to compute.
         hash_grid: implementation of the hash grid.
-        background: colour behind the object in training, of data sets without opacity.
+        background: colour behind the object in GS-Pull's training.
         seed: of every random choice.
     """
 
@@ -61,11 +86,49 @@ class SurfaceRequest:
     keep: tuple[int, ...] = ()
     leave_out: tuple[int, ...] = ()
     normals: bool = True
-    foreground: str | None = None
+    foreground: ForegroundName | None = None
     case: Path | None = None
     extent_mm: float | None = None
     budget_s: float | None = None
     device: Device = Device.AUTO
-    hash_grid: str = "auto"
-    background: str = "black"
+    hash_grid: GridName = GridName.TORCH
+    background: Background = Background.BLACK
     seed: int = 0
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> SurfaceRequest:
+        """Build a request from JSON values; absent keys take their default.
+
+        Raises:
+            UsageError: a value is missing, misspelt or of the wrong type.
+        """
+        from teethscape.segmentation.foreground import ForegroundName
+
+        def given(name: str, read: Any) -> Any:
+            return None if values.get(name) is None else read(values[name])
+
+        try:
+            return SurfaceRequest(
+                views=Path(values["views"]),
+                output=Path(values["output"]),
+                method=SurfaceMethod(values.get("method", "grid")),
+                preset=Preset(values.get("preset", "teeth")),
+                jaw=given("jaw", Jaw),
+                keep=tuple(map(int, values.get("keep", ()))),
+                leave_out=tuple(map(int, values.get("leave_out", ()))),
+                normals=bool(values.get("normals", True)),
+                foreground=given("foreground", ForegroundName),
+                case=given("case", Path),
+                extent_mm=given("extent_mm", float),
+                budget_s=given("budget_s", float),
+                device=Device(values.get("device", "auto")),
+                hash_grid=GridName(values.get("hash_grid", "torch")),
+                background=Background(values.get("background", "black")),
+                seed=int(values.get("seed", 0)),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise UsageError(
+                "bad_request",
+                f"The request cannot be read ({type(error).__name__}: {error}).",
+                "Update the add-on and the engine to the same version.",
+            ) from error

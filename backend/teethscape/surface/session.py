@@ -13,8 +13,9 @@ import numpy as np
 
 from teethscape.dental.files import write_with
 from teethscape.mesh.ply import write_ply
-from teethscape.mesh.solid import FileNote, Solid
+from teethscape.mesh.solid import Solid
 from teethscape.progress import Progress, SurfaceStage
+from teethscape.surface.frame import Frame
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.views import Views
 
@@ -29,11 +30,11 @@ class Session:
         progress: whom to tell.
         output: the mesh to be written; checkpoint and preview lie beside it.
         budget_s: seconds that training may take in all, earlier runs included; None: as many as it needs.
-        note: what the preview's file says about unit and frame.
+        frame: which the preview is written in.
     """
 
-    def __init__(self, progress: Progress, output: Path, budget_s: float | None, note: FileNote) -> None:
-        self._progress, self._budget, self._note = progress, budget_s, note
+    def __init__(self, progress: Progress, output: Path, budget_s: float | None, frame: Frame) -> None:
+        self._progress, self._budget, self._frame = progress, budget_s, frame
         self.checkpoint = output.with_name(f"{output.stem}.checkpoint")
         self.preview = output.with_name(f"{output.stem}.preview.ply")
         self._began, self._before = time.monotonic(), 0.0
@@ -79,7 +80,7 @@ class Session:
             self._saved = now
 
     def show(self, make: Callable[[], GridField | None]) -> None:
-        """Write a preview mesh of a field in mm, at most every quarter of a minute."""
+        """Write a preview mesh of a field (mm, the views' axes), at most every quarter of a minute."""
         now = time.monotonic()
         if now - self._shown < _PREVIEW_S:
             return
@@ -87,8 +88,8 @@ class Session:
         field = make()
         if field is not None:
             vertices, faces = field.surface()
-            solid = Solid("preview", vertices, faces)
-            write_with(self.preview, lambda stream: write_ply(stream, solid, self._note))
+            solid = Solid("preview", self._frame.to_ours(vertices), faces)
+            write_with(self.preview, lambda stream: write_ply(stream, solid, self._frame.note))
 
     def clean(self) -> None:
         """Remove checkpoint and preview after the mesh was written."""

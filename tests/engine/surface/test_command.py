@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from teethscape.cli import main
-from teethscape.dental.fdi import Jaw
 from teethscape.mesh.ply import read_ply
 from teethscape.surface.mesh.finish import is_two_manifold
-from teethscape.surface.read.montage import encoded_normals
-
-from .scene import arch_mesh, views_of
-
-
-@pytest.fixture(scope="module")
-def strip(tmp_path_factory):
-    views = views_of(*arch_mesh(), size=64)
-    assert views.normals is not None
-    colours = np.concatenate([views.colours, views.foreground[..., None]], axis=-1)
-    tiles = [
-        *np.round(255 * colours).astype(np.uint8),
-        *encoded_normals(views.normals, views.foreground, Jaw.LOWER),
-    ]
-    path = tmp_path_factory.mktemp("strip") / "case_lower.png"
-    Image.fromarray(np.concatenate(tiles, axis=1), "RGBA").save(path)
-    return path
 
 
 def _run(capsys, *arguments):
@@ -81,6 +63,37 @@ def test_neus_without_torch_says_what_to_install(strip, tmp_path, capsys, monkey
 def test_the_grid_never_imports_torch(strip, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert _run(capsys, strip, "--output", tmp_path / "m.ply")[0] == 0
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """NeuS with as many steps, rays and samples as a small arch needs."""
+    pytest.importorskip("torch", reason="needs PyTorch")
+    from teethscape.surface.neus import method
+    from teethscape.surface.neus.presets import load_preset
+
+    def fewer(name, with_normals):
+        few = {"steps": 120, "first_rays": 160, "most_rays": 160, "samples_per_ray": 96, "occupancy": 32}
+        return replace(load_preset(name, with_normals), **few)
+
+    monkeypatch.setattr(method, "load_preset", fewer)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("options", [[], ["--no-normals"]], ids=["normals", "colours"])
+@pytest.mark.parametrize(("method", "budget"), [("neus", 600), ("gspull", 0.01)])
+def test_torch_methods_make_whole_surfaces(strip, tmp_path, capsys, method, budget, options):
+    """GS-Pull is stopped after its start, which is as good as the hull."""
+    out = tmp_path / "lower.ply"
+    small = ("--method", method, "--preset", "small", "--budget", budget, "--extent", 60)
+    code, report = _run(capsys, strip, "--output", out, *small, *options)
+    assert (code, report.get("error")) == (0, None)
+    solid, _ = read_ply(out)
+    assert is_two_manifold(solid.faces)
+    assert np.ptp(solid.vertices, axis=0)[0] == pytest.approx(60 * (2 * 0.22 + 2 * 0.09), rel=0.1)
+    assert min(view["covered"] for view in report["views"].values()) > 0.8
+    assert all((view["angle_deg"] is None) == bool(options) for view in report["views"].values())
 
 
 def test_a_folder_without_views_is_refused(tmp_path, capsys):

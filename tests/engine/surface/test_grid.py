@@ -10,9 +10,12 @@ import pytest
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.units import ScaleRecord, ScaleSource
 from teethscape.errors import CancelledError, RefusedError
+from teethscape.mesh.ply import read_ply
 from teethscape.mesh.solid import FileNote
 from teethscape.progress import NoProgress
+from teethscape.surface import session as session_module
 from teethscape.surface.faults import check_masks, odd_view
+from teethscape.surface.frame import Frame
 from teethscape.surface.grid.looks import prepared
 from teethscape.surface.grid.reconstruct import solve_grid
 from teethscape.surface.make import believed
@@ -22,7 +25,7 @@ from teethscape.surface.start import footprint, hull_box, hull_field
 
 from .scene import SCALE, arch_mesh, distance_mm, views_of
 
-NOTE = FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05))
+FRAME = Frame(SCALE, np.array([1.0, 2, 3]), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
 
 
 class Listener(NoProgress):
@@ -56,7 +59,7 @@ def _start(views):
 
 
 def _solve(views, folder, listener=None):
-    session = Session(listener or Listener(), folder / "mesh.ply", None, NOTE)
+    session = Session(listener or Listener(), folder / "mesh.ply", None, FRAME)
     return solve_grid(views, SCALE, _start(views), session, fingerprint(views))
 
 
@@ -151,6 +154,14 @@ def test_a_checkpoint_of_other_views_is_not_used(views, tmp_path):
     listener = Listener()
     _solve(views.subset(range(7)), tmp_path, listener)
     assert listener.reports == 12
+
+
+def test_the_preview_stands_where_the_mesh_will(views, tmp_path, monkeypatch):
+    monkeypatch.setattr(session_module, "_PREVIEW_S", 0.0)
+    field = _start(views)(views, 3 * footprint(views, SCALE))
+    Session(Listener(), tmp_path / "mesh.ply", None, FRAME).show(lambda: field)
+    solid, _ = read_ply(tmp_path / "mesh.preview.ply")
+    np.testing.assert_allclose(solid.vertices, FRAME.to_ours(field.surface()[0]), atol=1e-4)
 
 
 def test_the_scene_is_what_it_should_be(mesh, views):

@@ -11,13 +11,14 @@ from dataclasses import replace  # noqa: E402
 
 from teethscape.errors import MissingComponentError  # noqa: E402
 from teethscape.surface.neus.batches import RayBank  # noqa: E402
-from teethscape.surface.neus.encodings import FrequencyEncoding, GridName, hash_grid  # noqa: E402
+from teethscape.surface.neus.encodings import FrequencyEncoding, hash_grid  # noqa: E402
 from teethscape.surface.neus.fields import NeusModel, SdfField  # noqa: E402
 from teethscape.surface.neus.hash_grid import HashGrid, HashGridSpec  # noqa: E402
 from teethscape.surface.neus.losses import distortion  # noqa: E402
 from teethscape.surface.neus.presets import load_preset  # noqa: E402
 from teethscape.surface.neus.schedule import active_levels, weight_at  # noqa: E402
 from teethscape.surface.neus.train import Trainer  # noqa: E402
+from teethscape.surface.request import GridName  # noqa: E402
 
 from .scene import arch_mesh, views_of  # noqa: E402
 

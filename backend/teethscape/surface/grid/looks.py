@@ -26,7 +26,7 @@ class Look:
     Attributes:
         camera: for rasterising; works in mm.
         mask: (h, w).
-        normals: (h, w, 3) unit, world.
+        normals: (h, w, 3) unit, world; zero in views without normals.
         slopes: (h, w, 3, 2) change of the normal per pixel to the right and down.
         steady: (h, w) pixels whose neighbours lie on the same surface.
     """
@@ -39,13 +39,13 @@ class Look:
 
 
 def prepared(views: Views, view: int, scale: float) -> Look:
-    """A view's pictures and camera; ``scale`` is mm per world unit."""
-    if views.normals is None:
-        raise ValueError("the grid needs normals")
+    """A view's pictures and camera; ``scale`` is mm per world unit. Normals are zero where there are none."""
     mask = views.foreground[view] > 0.5
-    normals = views.normals[view] * mask[..., None]
-    known = np.linalg.norm(normals, axis=-1) > 0.5
-    mask = mask & known
+    if views.normals is None:
+        normals = np.zeros((*mask.shape, 3), np.float32)
+    else:
+        normals = views.normals[view] * mask[..., None]
+        mask = mask & (np.linalg.norm(normals, axis=-1) > 0.5)
     soft = cv2.GaussianBlur(normals, (0, 0), _BLUR)
     soft /= np.maximum(np.linalg.norm(soft, axis=-1, keepdims=True), 1e-6)
     right, down = (np.gradient(soft, axis=axis) for axis in (1, 0))

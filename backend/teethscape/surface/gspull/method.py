@@ -25,11 +25,12 @@ from teethscape.surface.hull import hull_distance, looked_up
 from teethscape.surface.make import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
+from teethscape.surface.request import Background
 from teethscape.surface.start import footprint
 from teethscape.surface.views import Views
 
 _FILE = Path(__file__).parent / "presets.json"
-_BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0), "random": None}
+_BACKGROUNDS = {Background.BLACK: (0.0, 0.0, 0.0), Background.WHITE: (1.0, 1.0, 1.0), Background.RANDOM: None}
 _START_PITCH = 2.0
 _OPACITY = 0.5
 _GREY = 0.7
@@ -67,19 +68,19 @@ def gspull(job: Job) -> Found:
     device = torch_device(job.request.device)
     torch.manual_seed(job.request.seed)
     run = _prepared(job, device)
-    state = load_state(job.session, job.key, device)
-    first = 0
-    if state is not None:
+    state, first = load_state(job.session, job.key, device), 0
+    if state is None:
+        _fit_start(run)
+    else:
         _restore(run, state)
         first = int(state["round"])
     if first == 0:
-        _fit_start(run)
         _stage_one(run)
-        _save(run, 1)
+        _save(run, 1, at_once=True)
     rounds = int(run.settings["rebuild"])
     for number in range(max(first, 1), rounds + 1):
         _pull_round(run, number, rounds)
-        _save(run, number + 1)
+        _save(run, number + 1, at_once=True)
         if job.session.is_over:
             break
     return Found(_extracted(run, float(run.settings["pitch"])), np.ones(len(job.views)))
@@ -133,6 +134,7 @@ def _stage_one(run: _Run) -> None:
         loss = trainer.step()
         if trainer.step_number % 10 == 0:
             session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
+        _save(run, 0)
     opaque = trainer.cloud.opacity > _OPACITY
     if int(opaque.sum()) >= len(opaque) // 4:
         trainer.cloud.replace(opaque)
@@ -212,7 +214,9 @@ def _extracted(run: _Run, pitch: float) -> GridField:
     return GridField(np.maximum(values, limit.reshape(values.shape)).astype(np.float32), low, step)
 
 
-def _save(run: _Run, number: int) -> None:
+def _save(run: _Run, number: int, at_once: bool = False) -> None:
+    """Write a checkpoint when one is due, before a round of pulling; round 0 are the Gaussians alone."""
+
     def state() -> dict[str, Any]:
         cloud = {name: getattr(run.trainer.cloud, name).detach() for name in NAMES}
         return {
@@ -222,7 +226,7 @@ def _save(run: _Run, number: int) -> None:
             "step": run.trainer.step_number,
         }
 
-    save_state(run.job.session, run.job.key, state, at_once=True)
+    save_state(run.job.session, run.job.key, state, at_once)
 
 
 def _restore(run: _Run, state: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ class PullNetwork(nn.Module):
         for k, layer in enumerate(self.layers):
             if k == _SKIP:
                 hidden = torch.cat([hidden, points], dim=1) / math.sqrt(2)
-            hidden = nn.functional.linear(hidden, layer.weight, layer.bias)  # pyright: ignore
+            hidden = layer(hidden)
             if k < self.depth:
                 hidden = torch.relu(hidden)
         return hidden[:, 0]

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from importlib import util
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from teethscape.errors import MissingComponentError
-from teethscape.surface.neus.hash_grid import HashGrid, HashGridSpec
+from teethscape.surface.neus.hash_grid import Encoding, HashGrid, HashGridSpec
+from teethscape.surface.request import GridName
 
 
-class GridName(str, Enum):
-    """An implementation of the hash grid."""
-
-    AUTO = "auto"
-    TORCH = "torch"
-    TCNN = "tcnn"
-
-    __str__ = str.__str__
-
-
-class FrequencyEncoding(nn.Module):
+class FrequencyEncoding(Encoding):
     """The position, then sines and cosines of its multiples 1, 2, 4 ... (without pi).
 
     Args:
@@ -50,7 +40,7 @@ class FrequencyEncoding(nn.Module):
         return torch.cat(values, dim=1), torch.cat([torch.diag_embed(s) for s in slopes], dim=1)
 
 
-class TcnnGrid(nn.Module):
+class TcnnGrid(Encoding):
     """The hash grid of tiny-cuda-nn; its derivative comes by automatic differentiation.
 
     Args:
@@ -86,8 +76,8 @@ class TcnnGrid(nn.Module):
         return features, torch.stack(slopes, dim=1)
 
 
-def hash_grid(spec: HashGridSpec, name: GridName) -> nn.Module:
-    """The hash grid by the implementation that is asked for; ours by itself.
+def hash_grid(spec: HashGridSpec, name: GridName) -> Encoding:
+    """The hash grid by the implementation that is asked for.
 
     Raises:
         MissingComponentError: tinycudann is asked for and missing.
@@ -97,11 +87,11 @@ def hash_grid(spec: HashGridSpec, name: GridName) -> nn.Module:
     return HashGrid(spec)
 
 
-def _tcnn(spec: HashGridSpec) -> nn.Module:
+def _tcnn(spec: HashGridSpec) -> Encoding:
     if util.find_spec("tinycudann") is None:
         raise MissingComponentError(
             "tinycudann_missing",
             "tinycudann is not installed.",
-            "It is compiled on your machine; the other hash grids need nothing: leave --hash-grid out.",
+            "It is compiled on your machine; our own hash grid needs nothing: leave --hash-grid out.",
         )
     return TcnnGrid(spec)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from teethscape.surface.neus.hash_grid import Encoding
+
 #: Sharpness of the softplus between the two layers of the distance network.
 _BETA = 100.0
 _HIDDEN = 64
@@ -34,6 +36,10 @@ class NormedLinear(nn.Module):
     def weight(self) -> Tensor:
         """(outputs, inputs) the effective weight."""
         return self.weight_v * (self.weight_g / self.weight_v.norm(dim=1, keepdim=True))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(n, inputs) to (n, outputs)."""
+        return nn.functional.linear(values, self.weight, self.bias)
 
 
 class _Layers(nn.Module):
@@ -70,10 +76,10 @@ class SdfField(nn.Module):
         radius: half the side of the cube that is mapped to the unit cube, world units.
     """
 
-    def __init__(self, encoding: nn.Module, radius: float) -> None:
+    def __init__(self, encoding: Encoding, radius: float) -> None:
         super().__init__()
         self.encoding, self.radius = encoding, radius
-        self.network = _Layers([NormedLinear(3 + encoding.width, _HIDDEN), NormedLinear(_HIDDEN, FEATURES)])  # pyright: ignore
+        self.network = _Layers([NormedLinear(3 + encoding.width, _HIDDEN), NormedLinear(_HIDDEN, FEATURES)])
         self._start_as_sphere()
 
     def _start_as_sphere(self) -> None:
@@ -105,7 +111,7 @@ class SdfField(nn.Module):
         """(n, 13) features alone, the distance first; half the work, for looking rather than learning."""
         unit = (points + self.radius) / (2 * self.radius)
         first, last = self._two()
-        found = self.encoding.values(unit)  # pyright: ignore[reportCallIssue] - every encoding has it
+        found = self.encoding.values(unit)
         inner = nn.functional.linear(torch.cat([2 * unit - 1, found], dim=1), first.weight, first.bias)
         return nn.functional.linear(nn.functional.softplus(inner, beta=_BETA), last.weight, last.bias)
 
@@ -153,7 +159,7 @@ class NeusModel(nn.Module):
         sharpness: at the start.
     """
 
-    def __init__(self, encoding: nn.Module, radius: float, sharpness: float = 0.3) -> None:
+    def __init__(self, encoding: Encoding, radius: float, sharpness: float = 0.3) -> None:
         super().__init__()
         self.geometry = SdfField(encoding, radius)
         self.texture = TextureField()

@@ -72,7 +72,23 @@ class HashGridSpec:
         return self.levels * self.features
 
 
-class HashGrid(nn.Module):
+class Encoding(nn.Module):
+    """What turns positions into features.
+
+    Attributes:
+        width: numbers per position.
+        active: levels that count, where there are levels.
+    """
+
+    width: int
+    active: int = 0
+
+    def values(self, unit: Tensor) -> Tensor:
+        """(n, 3) in the unit cube to (n, w) features alone."""
+        raise NotImplementedError
+
+
+class HashGrid(Encoding):
     """The grid; positions lie in the unit cube, others are extrapolated.
 
     Args:
@@ -85,15 +101,10 @@ class HashGrid(nn.Module):
         start = torch.empty(sum(spec.entries), spec.features).uniform_(-_START, _START)
         self.table = nn.Parameter(start)
         offsets = np.cumsum([0, *spec.entries[:-1]])
-        self.active = spec.levels
+        self.active, self.width = spec.levels, spec.width
         self._shape: list[tuple[float, int, int, int]] = list(
             zip(spec.scales, spec.resolutions, spec.entries, map(int, offsets), strict=True)
         )
-
-    @property
-    def width(self) -> int:
-        """Numbers per position."""
-        return self.spec.width
 
     @torch.no_grad()
     def values(self, unit: Tensor) -> Tensor:

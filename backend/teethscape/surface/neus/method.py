@@ -15,14 +15,14 @@ from teethscape.surface.make import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.neus.batches import RayBank
-from teethscape.surface.neus.encodings import GridName
 from teethscape.surface.neus.extract import numpy_field, surface_colours
 from teethscape.surface.neus.presets import load_preset
 from teethscape.surface.neus.train import Trainer
 from teethscape.surface.start import footprint
 
 _LOOK_EVERY, _START_STEPS = 200, 80
-_START_PITCH = 3.0
+#: Of the start's grid, footprints of a pixel; cells along a side when the surface is first looked for.
+_START_PITCH, _ROUGH = 3.0, 64
 #: How much the held-out error must fall to count as better.
 _BETTER = 0.995
 
@@ -71,7 +71,7 @@ def neus(job: Job) -> Found:
     moves = cube.middle / job.frame.scale, cube.side / job.frame.scale
     held = _held_out(len(job.views), preset.held_out)
     kept = [k for k in range(len(job.views)) if k not in held]
-    trainer = Trainer(preset, RayBank(job.views.subset(kept), moves, device), GridName(job.request.hash_grid))
+    trainer = Trainer(preset, RayBank(job.views.subset(kept), moves, device), job.request.hash_grid)
     watch = RayBank(job.views.subset(held), moves, device) if held else None
     state = load_state(job.session, job.key, device)
     if state is not None:
@@ -123,15 +123,15 @@ def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> Non
 def extracted(trainer: Trainer, job: Job, cube: Cube, pitch: float) -> GridField:
     """The distance on a grid around what is inside, mm; ``pitch`` in footprints of a pixel.
 
-    The published preset is looked at everywhere in the box, others where their start lay.
+    Inside is what a first look at 65 nodes a side finds to be nearer to the surface than two of them.
     """
     low, high = cube.mm(-cube.half), cube.mm(cube.half)
     step = pitch * footprint(job.views, job.frame.scale)
     field = numpy_field(trainer.model)
-    rough = sampled(field, -cube.half, cube.half, np.full(3, 65))
-    inside = np.argwhere(rough < 2.0 / 64)
+    rough = sampled(field, -cube.half, cube.half, np.full(3, _ROUGH + 1))
+    inside = np.argwhere(rough < 2 / _ROUGH)
     if len(inside):
-        corner = (high - low) / 64
+        corner = (high - low) / _ROUGH
         low, high = low + corner * (inside.min(axis=0) - 1), low + corner * (inside.max(axis=0) + 1)
         low, high = np.maximum(low, cube.mm(-cube.half)), np.minimum(high, cube.mm(cube.half))
     counts = np.ceil((high - low) / step).astype(int) + 1

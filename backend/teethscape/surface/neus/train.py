@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from teethscape.surface.neus.batches import RayBank, RayBatch
-from teethscape.surface.neus.encodings import GridName, hash_grid
+from teethscape.surface.neus.encodings import hash_grid
 from teethscape.surface.neus.fields import NeusModel
 from teethscape.surface.neus.losses import LossRules, Rendered, all_losses, total_loss
 from teethscape.surface.neus.march import box_bounds, march
@@ -19,6 +19,7 @@ from teethscape.surface.neus.occupancy import Occupancy, resting_opacity
 from teethscape.surface.neus.presets import NeusPreset
 from teethscape.surface.neus.render import Rendering, render_rays
 from teethscape.surface.neus.schedule import active_levels, learning_factor, next_rays, weight_at
+from teethscape.surface.request import GridName
 
 RADIUS = 0.5
 _DIAGONAL = 1.732
@@ -62,8 +63,8 @@ class Trainer:
     def set_levels(self) -> None:
         """Let the levels of the hash grid count that this step allows."""
         p = self.preset
-        count = active_levels(self.step_number, p.start_level, p.level_every, p.levels)
-        self.model.geometry.encoding.active = count  # pyright: ignore[reportAttributeAccessIssue,reportArgumentType]
+        encoding = self.model.geometry.encoding
+        encoding.active = active_levels(self.step_number, p.start_level, p.level_every, p.levels)
 
     def update_occupancy(self) -> None:
         """Look where surface may be, when that is due."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from teethscape.errors import BadInputError
-from teethscape.segmentation.foreground import ForegroundName
 from teethscape.surface.read.blender import is_blender_folder, read_blender
 from teethscape.surface.read.colmap import is_colmap_folder, read_colmap
 from teethscape.surface.read.dtu import is_dtu_folder, read_dtu
@@ -16,13 +15,15 @@ _READERS = ((is_blender_folder, read_blender), (is_dtu_folder, read_dtu), (is_co
 
 
 def read_views(request: SurfaceRequest) -> Views:
-    """The views of a request, without those that are to be left out.
+    """The views of a request: those that are to be kept, without those that are to be left out.
 
     Raises:
         BadInputError: nothing there that is known, or a file of it is damaged, or too few views are left.
     """
     views = _read(request)
-    keep = [k for k, name in enumerate(views.names) if _number(name) not in request.leave_out]
+    numbers = [_number(name) for name in views.names]
+    wanted = set(request.keep or numbers) - set(request.leave_out)
+    keep = [k for k, number in enumerate(numbers) if number in wanted]
     if len(keep) < 2:
         raise BadInputError("views_missing", f"{request.views} has {len(keep)} views.", "Give at least two.")
     return views.subset(keep)
@@ -37,8 +38,7 @@ def _number(name: str) -> int:
 def _read(request: SurfaceRequest) -> Views:
     path = request.views
     if path.is_file():
-        method = None if request.foreground is None else ForegroundName(request.foreground)
-        return read_montage_views(path, MontageOptions(request.jaw, request.normals, method))
+        return read_montage_views(path, MontageOptions(request.jaw, request.normals, request.foreground))
     if not path.is_dir():
         raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
     if is_view_folder(path):
