@@ -6,8 +6,8 @@
 
 Eight views (8-15) of 256 px, colours and exact normals, by our render scripts. The error is the distance
 of samples of the surface that the views show to the nearest triangle of the mesh. ``--spoil`` makes the
-views worse. Rows that are not asked for keep their last figures. Case-a is two shapes; a synthetic patient
-gives one jaw, odd numbers the lower one.
+views worse. Rows that are not asked for keep their last figures and their command. Case-a is two shapes; a
+synthetic patient gives one jaw, odd numbers the lower one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 import surface_shapes as shapes
-from bench_common import CACHE, LOG, RESULTS, ROOT, Clock, write_result
+from bench_common import CACHE, LOG, RESULTS, ROOT, Clock, command_line, write_result
 from numpy.typing import NDArray
 from render_runs import Blender
 from scipy.spatial import KDTree
@@ -143,7 +143,10 @@ def row(shape: shapes.Shape, setting: Setting) -> dict[str, Any]:
         keep=tuple(range(8, 16)), extent_mm=shape.extent_mm, budget_s=setting.budget_s, device=setting.device,
     )  # fmt: skip
     clock = Clock.start()
-    base: dict[str, Any] = {"shape": shape.name, "method": setting.method, "spoil": setting.spoil}
+    base: dict[str, Any] = {
+        "shape": shape.name, "method": setting.method, "spoil": setting.spoil, "budget_s": setting.budget_s,
+        "command": command_line(),
+    }  # fmt: skip
     read = reading.read_views
     try:
         if setting.spoil:
@@ -188,7 +191,7 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
         own = [r for r in rows if f"{r['method']} {r['spoil']}".strip() == key]
         done = [r for r in own if "mean_mm" in r]
         out[key] = {
-            "shapes": len(own),
+            "shapes": sorted(r["shape"] for r in own),
             "refused": len(own) - len(done),
             **{
                 name: round(float(np.mean([r[name] for r in done])), 4)
@@ -225,7 +228,8 @@ def main() -> None:
                 LOG.info("%s", found)
                 same = ("shape", "method", "spoil")
                 rows = [r for r in rows if any(r[key] != found[key] for key in same)] + [found]
-                write_result("surfaces", summary_of(rows), rows)
+                commands = dict.fromkeys(r["command"] for r in rows)
+                write_result("surfaces", summary_of(rows), rows, " && ".join(commands))
 
 
 if __name__ == "__main__":

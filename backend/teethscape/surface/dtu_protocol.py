@@ -76,7 +76,8 @@ def _cloud(path: Path) -> Array:
     import trimesh
 
     try:
-        return np.asarray(trimesh.load(path).vertices, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
+        found: Any = trimesh.load(path)
+        return np.asarray(found.vertices, np.float64)
     except (ValueError, OSError, AttributeError, KeyError, IndexError) as error:
         raise BadInputError(
             "dtu_incomplete", f"{path} cannot be read ({error}).", "Give DTU's evaluation data."

@@ -39,6 +39,7 @@ class Session:
         self.preview = output.with_name(f"{output.stem}.preview.ply")
         self._began, self._before = time.monotonic(), 0.0
         self._saved = self._shown = self._began
+        self._told = 0.0
 
     @property
     def spent_s(self) -> float:
@@ -60,12 +61,13 @@ class Session:
         return 0.0 if self._budget is None else min(self.spent_s / max(self._budget, 1e-9), 1.0)
 
     def tell(self, fraction: float, message: str) -> None:
-        """Report how far training is, and stop where the user has cancelled.
+        """Report how far training is (never less than before), and stop where the user has cancelled.
 
         Raises:
             CancelledError: the user has cancelled; the last checkpoint stays.
         """
-        self._progress.stage(SurfaceStage.TRAIN, max(fraction, self.budget_share), message)
+        self._told = max(fraction, self.budget_share, self._told)
+        self._progress.stage(SurfaceStage.TRAIN, self._told, message)
         self._progress.check_cancelled()
 
     def warn(self, code: str, message: str) -> None:

@@ -8,7 +8,7 @@ import trimesh
 from teethscape.dataset.published_views import target_cameras
 from teethscape.dental.fdi import Jaw
 from teethscape.parametric.raster import TriangleSoup, render_ids
-from teethscape.surface.grid.looks import _camera
+from teethscape.surface.grid.looks import camera_of
 from teethscape.surface.read.montage import COUNT, FIRST, RADIUS
 from teethscape.surface.views import Views, opengl_cam2world
 
@@ -48,7 +48,7 @@ def views_of(vertices, faces, size=96, jaw=Jaw.LOWER):
     soup = TriangleSoup(vertices * SCALE, faces, np.zeros(len(faces), np.int32))
     assert views.normals is not None
     for k in range(COUNT):
-        face = render_ids(soup, _camera(views, k, SCALE)).face
+        face = render_ids(soup, camera_of(views, k, SCALE)).face
         seen = face >= 0
         views.foreground[k], views.colour_mask[k] = seen, seen
         views.colours[k][seen] = 0.8

@@ -50,7 +50,7 @@ def prepared(views: Views, view: int, scale: float) -> Look:
     soft /= np.maximum(np.linalg.norm(soft, axis=-1, keepdims=True), 1e-6)
     right, down = (np.gradient(soft, axis=axis) for axis in (1, 0))
     return Look(
-        camera=_camera(views, view, scale),
+        camera=camera_of(views, view, scale),
         mask=mask,
         normals=normals,
         slopes=np.stack([right, down], axis=-1).astype(np.float32),
@@ -66,7 +66,8 @@ def _steady(normals: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return good
 
 
-def _camera(views: Views, view: int, scale: float) -> Camera:
+def camera_of(views: Views, view: int, scale: float) -> Camera:
+    """A view's camera for rasterising, mm; its pixels are taken to be square."""
     height, width = views.size
     rotation = (views.cam2world[view, :, :3] @ FLIP).T
     centre = views.cam2world[view, :, 3] * scale

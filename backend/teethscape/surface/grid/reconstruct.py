@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,61 @@ class GridResult:
     trust: Array
 
 
+@dataclass(frozen=True, eq=False)
+class _Solver:
+    """What all resolutions share.
+
+    Attributes:
+        views: with normals.
+        looks: the same, prepared.
+        scale: mm per unit of the views' world.
+        session: time, progress, checkpoints.
+    """
+
+    views: Views
+    looks: list[Look]
+    scale: float
+    session: Session
+    rules: SolveRules = field(default_factory=SolveRules)
+
+    def pitch(self, number: int) -> float:
+        """Distance of a resolution's nodes, mm."""
+        return LEVELS[number].pitch * footprint(self.views, self.scale)
+
+    def advanced(self, now: GridField, trust: Array, number: int) -> GridField:
+        """The field after the steps of one resolution, or as many as the time allows."""
+        limit = self._limit(trust, now)
+        total, done = (sum(level.steps for level in some) for some in (LEVELS, LEVELS[:number]))
+        for step in range(LEVELS[number].steps):
+            if self.session.is_over:
+                break
+            self.session.tell((done + step) / total, f"grid of {self.pitch(number):.2f} mm")
+            now = within(stepped(now, self.looks, trust, self.rules), limit)
+            self.session.show(lambda shown=now: shown)
+        return now
+
+    def _limit(self, trust: Array, now: GridField) -> Array:
+        """Values of the hull of the believed masks at a field's nodes, drawn a little wider, mm.
+
+        The equations watch the masks' borders; what drifts farther out, where no view sees it, is cut off.
+        """
+        believed = self.views.subset(np.flatnonzero(trust > 0).tolist())
+        hull = hull_distance(believed, now.nodes() / self.scale) * self.scale
+        slack = _SLACK * footprint(self.views, self.scale)
+        return np.asarray(hull.reshape(now.values.shape) - slack, np.float64)
+
+    def without_odd(self, now: GridField, start: Start) -> tuple[GridField, Array]:
+        """Leave a view out whose normals contradict the others' surface, and begin anew without it."""
+        odd = odd_view(agreement(self.looks, *now.surface()).angle_deg)
+        trust = np.ones(len(self.views))
+        if odd is None:
+            return now, trust
+        self.session.warn("view_odd", f"{self.views.names[odd]} contradicts the others and is left out.")
+        trust[odd] = 0
+        others = self.views.subset(np.flatnonzero(trust).tolist())
+        return self.advanced(start(others, self.pitch(0)), trust, 0), trust
+
+
 def solve_grid(views: Views, scale: float, start: Start, session: Session, key: str) -> GridResult:
     """Solve for the surface, coarse to fine.
 
@@ -64,67 +119,34 @@ def solve_grid(views: Views, scale: float, start: Start, session: Session, key: 
         start: makes the start.
         session: time, progress, checkpoints.
         key: what a checkpoint must say to be continued.
+
+    Raises:
+        CancelledError: the user has cancelled; the checkpoint of the last resolution stays.
     """
-    looks = [prepared(views, k, scale) for k in range(len(views))]
-    rules, pixel = SolveRules(), footprint(views, scale)
-    total, done = sum(level.steps for level in LEVELS), 0
+    solver = _Solver(views, [prepared(views, k, scale) for k in range(len(views))], scale, session)
     found = _continued(session, key)
-    field, trust, first = found or (start(views, LEVELS[0].pitch * pixel), np.ones(len(views)), 0)
-    for number, level in enumerate(LEVELS):
-        if number < first:
-            done += level.steps
-            continue
+    now, trust, first = found or (start(views, solver.pitch(0)), np.ones(len(views)), 0)
+    for number in range(first, len(LEVELS)):
         if number > 0:
-            field = field.refined(level.pitch * pixel).redistanced(rules.band)
-        limit = _limit(views, trust, scale, field)
-        for _ in range(level.steps):
-            if session.is_over:
-                return GridResult(field, trust)
-            session.tell(done / total, f"grid of {level.pitch * pixel:.2f} mm")
-            field, done = within(stepped(field, looks, trust, rules), limit), done + 1
-            session.show(lambda now=field: now)
+            now = now.refined(solver.pitch(number)).redistanced(solver.rules.band)
+        now = solver.advanced(now, trust, number)
         if number == 0:
-            field, trust = _without_odd(views, looks, field, (start, level, pixel), session)
-        _save(session, key, field, trust, number + 1)
-    return GridResult(field, trust)
+            now, trust = solver.without_odd(now, start)
+        if session.is_over:
+            break
+        _save(session, key, now, trust, number + 1)
+    return GridResult(now, trust)
 
 
-def _limit(views: Views, trust: Array, scale: float, field: GridField) -> Array:
-    """Values of the hull of the believed masks at a field's nodes, drawn a little wider, mm.
-
-    The equations watch the masks' borders; what drifts farther out, unseen from everywhere else, is cut off.
-    """
-    believed = views.subset(np.flatnonzero(trust > 0).tolist())
-    hull = hull_distance(believed, field.nodes() / scale) * scale
-    return np.asarray(hull.reshape(field.values.shape) - _SLACK * footprint(views, scale), np.float64)
-
-
-def within(field: GridField, limit: Array) -> GridField:
+def within(body: GridField, limit: Array) -> GridField:
     """The part of a field's body that a limit allows."""
-    return GridField(np.maximum(field.values, limit).astype(np.float32), field.low, field.pitch)
+    return GridField(np.maximum(body.values, limit).astype(np.float32), body.low, body.pitch)
 
 
-def _without_odd(
-    views: Views, looks: list[Look], field: GridField, begin: tuple[Start, Level, float], session: Session
-) -> tuple[GridField, Array]:
-    """Leave a view out whose normals contradict the others' surface, and begin anew without it."""
-    start, level, pixel = begin
-    odd = odd_view(agreement(looks, *field.surface()).angle_deg)
-    trust = np.ones(len(views))
-    if odd is None:
-        return field, trust
-    session.warn("view_odd", f"{views.names[odd]} contradicts the others and is left out.")
-    trust[odd] = 0
-    field = start(views.subset([k for k in range(len(views)) if k != odd]), level.pitch * pixel)
-    for _ in range(level.steps):
-        field = stepped(field, looks, trust, SolveRules())
-    return field, trust
-
-
-def _save(session: Session, key: str, field: GridField, trust: Array, level: int) -> None:
+def _save(session: Session, key: str, now: GridField, trust: Array, level: int) -> None:
     session.save(
         lambda stream: np.savez(
-            stream, key=key, values=field.values, low=field.low, pitch=field.pitch, trust=trust, level=level,
+            stream, key=key, values=now.values, low=now.low, pitch=now.pitch, trust=trust, level=level,
             spent_s=session.spent_s,
         ),
         at_once=True,
@@ -138,8 +160,8 @@ def _continued(session: Session, key: str) -> tuple[GridField, Array, int] | Non
         with np.load(path) as file:
             if str(file["key"]) != key:
                 return None
-            field = GridField(file["values"], file["low"], float(file["pitch"]))
+            now = GridField(file["values"], file["low"], float(file["pitch"]))
             session.continue_after(float(file["spent_s"]))
-            return field, file["trust"], int(file["level"])
+            return now, file["trust"], int(file["level"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None

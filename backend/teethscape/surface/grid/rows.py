@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -100,8 +101,6 @@ def border_rows(look: Look, field: GridField, depth: NDArray[np.float32], trust:
 
     The value is demanded to be zero where the ray comes nearest to the surface.
     """
-    import cv2
-
     mask = look.mask.astype(np.uint8)
     kernel = np.ones((2 * _BORDER + 1, 2 * _BORDER + 1), np.uint8)
     outside = (cv2.dilate(mask, kernel) > 0) & (mask == 0) & np.isfinite(depth)

@@ -122,7 +122,7 @@ def rasteriser(device: torch.device) -> Rasteriser:
     if device.type != "cuda":
         return draw
     try:
-        import gsplat  # pyright: ignore[reportMissingImports]
+        import gsplat  # pyright: ignore[reportMissingImports] - never required
     except ImportError as error:
         raise MissingComponentError(
             "gsplat_missing",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.parametric.raster import TriangleSoup, render_ids
 from teethscape.surface.grid.looks import Look, hits
 from teethscape.surface.hull import looked_up
 from teethscape.surface.mesh.even import vertex_normals
@@ -53,8 +54,6 @@ def agreement(looks: list[Look], vertices: Array, faces: Faces) -> Agreement:
 
 def face_picture(look: Look, vertices: Array, faces: Faces) -> NDArray[np.int32]:
     """(h, w) triangle that each pixel shows, -1 where none."""
-    from teethscape.parametric.raster import TriangleSoup, render_ids
-
     return render_ids(TriangleSoup(vertices, faces, np.zeros(len(faces), np.int32)), look.camera).face
 
 

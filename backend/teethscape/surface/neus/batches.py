@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -78,8 +79,6 @@ class RayBank:
 
 def _near_mask(views: Views, device: torch.device) -> Tensor:
     """Flat numbers of the pixels within a sixteenth of the picture's height of a mask."""
-    import cv2
-
     reach = max(3, views.size[0] // 16)
     kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     near = [cv2.dilate((mask > 0.5).astype(np.uint8), kernel) > 0 for mask in views.foreground]

@@ -49,7 +49,7 @@ class TcnnGrid(Encoding):
 
     def __init__(self, spec: HashGridSpec) -> None:
         super().__init__()
-        import tinycudann  # pyright: ignore[reportMissingImports]
+        import tinycudann  # pyright: ignore[reportMissingImports] - never required
 
         config = {
             "otype": "HashGrid", "n_levels": spec.levels, "n_features_per_level": spec.features,

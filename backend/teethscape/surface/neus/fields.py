@@ -92,7 +92,7 @@ class SdfField(nn.Module):
 
     def _two(self) -> tuple[NormedLinear, NormedLinear]:
         layers = self.network.layers
-        return layers["0"], layers["2"]  # pyright: ignore[reportReturnType]
+        return layers["0"], layers["2"]  # pyright: ignore[reportReturnType] - as made above
 
     def forward(self, points: Tensor) -> Distances:
         """Distance, gradient and feature at (n, 3) world points."""

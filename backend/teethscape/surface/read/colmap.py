@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from teethscape.errors import BadInputError
 from teethscape.surface.read.folder import read_rgba
@@ -120,16 +121,9 @@ def _matrix(model: str, values: tuple[float, ...]) -> Array:
 
 
 def pose_of(quaternion: tuple[float, ...], shift: tuple[float, ...]) -> Array:
-    """(3, 4) world to camera of a unit quaternion (w, x, y, z) and a translation."""
-    w, x, y, z = np.array(quaternion) / np.linalg.norm(quaternion)
-    turn = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-    return np.column_stack([turn, shift])
+    """(3, 4) world to camera of a quaternion of any length (w, x, y, z) and a translation."""
+    w, x, y, z = quaternion
+    return np.column_stack([Rotation.from_quat([x, y, z, w]).as_matrix(), shift])
 
 
 def _known(model: str) -> str:
