@@ -8,10 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import trimesh
+from scipy.spatial import KDTree
 
 from teethscape.cli import main
-from teethscape.mesh.ply import read_ply
+from teethscape.dental.files import write_with
+from teethscape.dental.units import ScaleRecord, ScaleSource
+from teethscape.mesh.ply import read_ply, write_ply
+from teethscape.mesh.solid import FileNote, Solid
 from teethscape.surface.mesh.finish import is_two_manifold
+
+from .scene import SCALE, arch_mesh
 
 
 def _run(capsys, *arguments):
@@ -35,6 +42,39 @@ def test_a_strip_becomes_a_closed_coloured_mesh_in_millimetres(strip, tmp_path, 
     assert solid.vertices[:, 1].mean() == pytest.approx(0, abs=40)
     left = [path.name for path in tmp_path.iterdir()]
     assert sorted(left) == ["lower.json", "lower.ply"]
+
+
+@pytest.fixture
+def fitted(tmp_path):
+    """The strip's arch as a case's crowns in our frame; the upper jaw only makes the pair's extent 60 mm."""
+    teeth = {37: (-0.22, 0.0), 31: (0.0, 0.14), 47: (0.22, 0.0)}
+    crowns = {fdi: arch_mesh((place,)) for fdi, place in teeth.items()}
+    box = trimesh.creation.box((1.0, 1.0, 1.0))
+    for fdi, (vertices, faces) in {**crowns, 11: (np.asarray(box.vertices), np.asarray(box.faces))}.items():
+        ours = vertices * SCALE * (-1, -1, 1) + (5.0, -40.0, 2.0)
+        solid = Solid(f"FDI_{fdi}", ours, faces.astype(np.int32))
+        note = FileNote(ScaleRecord(ScaleSource.SCAN, 0.0))
+        write_with(
+            tmp_path / "case" / f"FDI_{fdi}.ply", lambda stream, s=solid, n=note: write_ply(stream, s, n)
+        )
+    return tmp_path / "case", {fdi: vertices * SCALE for fdi, (vertices, _) in crowns.items()}
+
+
+@pytest.mark.slow
+def test_a_case_gives_size_place_and_the_names_of_the_teeth(strip, tmp_path, fitted, capsys):
+    case, crowns = fitted
+    out = tmp_path / "lower.ply"
+    code, report = _run(capsys, strip, "--output", out, "--case", case)
+    assert code == 0
+    assert report["unit_mm"] == pytest.approx(SCALE)
+    assert report["teeth"] == sorted(crowns)
+    _, extra = read_ply(out)
+    assert set(extra["fdi"]) == set(crowns)
+    for fdi, points in crowns.items():
+        body, _ = read_ply(tmp_path / "lower-teeth" / f"FDI_{fdi}.ply")
+        assert is_two_manifold(body.faces)
+        top = points[points[:, 2] > 0.03 * SCALE] * (-1, -1, 1) + (5.0, -40.0, 2.0)
+        assert KDTree(body.vertices).query(top)[0].mean() < 1.0  # mm; a pixel is 1.3 mm
 
 
 @pytest.mark.slow
