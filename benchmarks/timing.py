@@ -38,9 +38,11 @@ import json, resource, sys
 from pathlib import Path
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import read_photo_folder
+from teethscape.segmentation.recognition import recognise_views
 from teethscape.segmentation.segmenter import Segmenter
-photos = read_photo_folder(Path(sys.argv[1]), Jaws.BOTH)
-found = Segmenter.load().segment_all({view: photo.pixels for view, photo in photos.items()})
+photos, segmenter = read_photo_folder(Path(sys.argv[1]), Jaws.BOTH), Segmenter.load()
+assert not recognise_views([photo.pixels for photo in photos.values()], segmenter).problems
+found = segmenter.segment_all({view: photo.pixels for view, photo in photos.items()})
 assert all(one.instances.any() for one in found.values())
 use = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps({"cpu_s": use.ru_utime + use.ru_stime, "peak_gib": use.ru_maxrss / 2**20}), file=sys.stderr)
