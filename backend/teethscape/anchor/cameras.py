@@ -8,6 +8,7 @@ patient's right, the largest extent of the jaw pair is 1); the patient's is that
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teethscape.anchor.jaw import Array, FittedJaw
 from teethscape.dataset.published_views import target_cameras
@@ -17,8 +18,10 @@ from teethscape.parametric.camera import Camera
 
 #: The first of the published views that is painted, and how many are.
 FIRST, COUNT = 8, 8
+#: Pixels of a published picture's side; limits in pixels are meant at this size.
+USUAL_SIZE = 256
 #: The patient's axes in the views' world: (x, y, z) to (-x, -y, z).
-_TURN: Array = np.diag([-1.0, -1.0, 1.0])
+_TURN: NDArray[np.float64] = np.diag([-1.0, -1.0, 1.0])
 
 
 def view_name(view: int) -> str:

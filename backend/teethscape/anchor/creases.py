@@ -75,11 +75,12 @@ def profile(
     share = np.linalg.norm(ends[1] - ends[0], axis=1) * pitch / (2 * _HALF_MM)
     weights = np.clip((share - _FORESHORTENED[0]) / (_FORESHORTENED[1] - _FORESHORTENED[0]), 0, 1)
     bins = np.clip((way / BIN_MM).astype(int), 0, count - 1)
-    return Profile(np.bincount(bins, weights * falls, count), np.bincount(bins, weights, count))
+    sums = [np.bincount(bins, w, count).astype(float) for w in (weights * falls, weights)]
+    return Profile(sums[0], sums[1])
 
 
 def _points(drawn: DrawnView, foreground: NDArray[np.bool_]) -> Array:
-    """(n, 3) where the foreground's pixels lie, mm: as high as the arch in the nearest pixel that shows it."""
+    """(n, 3) where the foreground's pixels lie, mm: as high as the nearest pixel of the arch."""
     camera = drawn.camera
     row, column = np.nonzero(foreground)
     nearest = distance_transform_edt(~drawn.silhouette, return_distances=False, return_indices=True)

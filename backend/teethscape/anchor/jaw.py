@@ -15,8 +15,7 @@ from teethscape.errors import BadInputError
 from teethscape.mesh.ply import read_ply
 from teethscape.parametric.penetration import vertex_normals
 from teethscape.parametric.raster import TriangleSoup
-
-Array = NDArray[np.float64]
+from teethscape.parametric.rotation import FloatArray as Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +81,9 @@ def fitted_jaw(crowns: Mapping[int, FittedCrown], jaw: Jaw) -> FittedJaw:
         teeth=teeth,
         soup=TriangleSoup(np.concatenate([c.vertices for c in own]), faces.astype(np.int32), owner),
         normals=np.concatenate([vertex_normals(c.vertices, c.faces) for c in own]),
-        place=np.concatenate([k + _share(c, axis) for k, (c, axis) in enumerate(zip(own, left, strict=True))]),
+        place=np.concatenate(
+            [k + _share(c, axis) for k, (c, axis) in enumerate(zip(own, left, strict=True))]
+        ),
         left=left,
         outside=np.array([crown.axes[:, 1] for crown in own]),
         low=everything.min(axis=0),

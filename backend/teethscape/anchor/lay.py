@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from teethscape.anchor.cameras import cameras_in_mm
+from teethscape.anchor.cameras import USUAL_SIZE, cameras_in_mm
 from teethscape.anchor.drawn import DrawnView, drawn_view
 from teethscape.anchor.jaw import Array, FittedJaw
 from teethscape.anchor.painted import PaintedView
@@ -26,7 +26,7 @@ from teethscape.parametric.rotation import cross, rotation_matrix
 
 #: Scale of the robust weights at the first and at the last step, px of a picture of 256.
 _CUTOFF_PX = (8.0, 1.5)
-_STEPS, _USUAL_SIZE = 14, 256
+_STEPS = 14
 _DAMPING = 1e-6
 #: Standard deviations of turn (rad), shift (mm) and logarithm of size about the start: how freely a
 #: painted jaw may differ from where the training data had it.
@@ -68,7 +68,7 @@ def laid(jaw: FittedJaw, views: Sequence[PaintedView], start: Similarity) -> Sim
     seen = [Outline.of(view.foreground) for view in views]
     pivot, place = jaw.soup.vertices.mean(axis=0), start
     whole = np.zeros(7)
-    for cutoff in np.geomspace(*_CUTOFF_PX, _STEPS) * size / _USUAL_SIZE:
+    for cutoff in np.geomspace(*_CUTOFF_PX, _STEPS) * size / USUAL_SIZE:
         matrix, vector = np.diag(1 / _FREEDOM**2), -whole / _FREEDOM**2
         for camera, painted in zip(cameras_in_mm(jaw.jaw, size, place), seen, strict=True):
             if painted is None:

@@ -17,7 +17,7 @@ from teethscape.pipeline.montage import read_montage
 Floats = NDArray[np.float32]
 #: OpenCV camera axes to OpenGL's and back: stored normals are OpenGL's.
 _FLIP = np.array([1.0, -1.0, -1.0])
-#: Distance of a stored normal from white below which a pixel is background; unit normals are 0.73 or more away.
+#: Distance of a stored normal from white below which a pixel is background; unit normals are 0.73 away.
 _NEAR_WHITE = 0.4
 #: Parts of the foreground smaller than this share of it are specks.
 _SPECK = 0.004
@@ -61,20 +61,20 @@ def painted_views(tiles: list[NDArray[np.uint8]], jaw: Jaw) -> tuple[PaintedView
     but no unit normal is.
     """
     turns = rotations(jaw)
-    return tuple(
-        _view(tiles[k], tiles[COUNT + k], turns[0] @ turns[k].T) for k in range(COUNT)
-    )
+    return tuple(_view(tiles[k], tiles[COUNT + k], turns[0] @ turns[k].T) for k in range(COUNT))
 
 
 def _view(colour: NDArray[np.uint8], coded: NDArray[np.uint8], turn: NDArray[np.float64]) -> PaintedView:
-    stored = coded.astype(np.float32) / 255 * 2 - 1
+    stored = coded.astype(np.float32) / 127.5 - 1
     foreground = without_specks(_covered(stored))
-    normals = stored @ (turn * _FLIP).astype(np.float32)  # rows times (turn diag(flip)), its inverse's transpose
+    normals = stored @ (turn * _FLIP).astype(
+        np.float32
+    )  # rows times (turn diag(flip)), its inverse's transpose
     normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-6)
     return PaintedView(colour, foreground, np.where(foreground[..., None], normals, 0).astype(np.float32))
 
 
-def _covered(stored: Floats) -> NDArray[np.bool_]:
+def _covered(stored: NDArray[np.floating]) -> NDArray[np.bool_]:
     """(s, s) pixels that are tooth by more than half: mixed ones are compared with their purest neighbour."""
     away = np.linalg.norm(1 - stored, axis=2).astype(np.float32)
     return (away > _NEAR_WHITE) & (away > 0.5 * cv2.dilate(away, np.ones((3, 3), np.uint8)))

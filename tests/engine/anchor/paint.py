@@ -45,7 +45,9 @@ def truth_of(crowns: Mapping[int, Crown]) -> Similarity:
     return normalised(points.min(axis=0), points.max(axis=0))
 
 
-def tiles(crowns: Mapping[int, Crown], jaw: Jaw, place: Similarity, brush: Brush = Brush()) -> list[np.ndarray]:
+def tiles(
+    crowns: Mapping[int, Crown], jaw: Jaw, place: Similarity, brush: Brush = Brush()
+) -> list[np.ndarray]:
     """Sixteen tiles (s, s, 3) of a jaw."""
     rng = np.random.default_rng(brush.seed)
     own = [crown for fdi, crown in crowns.items() if jaw_of(fdi) is jaw]
