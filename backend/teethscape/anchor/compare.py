@@ -13,7 +13,7 @@ from teethscape.anchor.count import Count, counted, pooled
 from teethscape.anchor.creases import profile
 from teethscape.anchor.curve import arch_line
 from teethscape.anchor.drawn import DrawnView, drawn_view
-from teethscape.anchor.jaw import FittedJaw, fitted_jaw, read_crowns
+from teethscape.anchor.jaw import FittedJaw, fitted_jaw, jaws_of, read_crowns
 from teethscape.anchor.lay import laid
 from teethscape.anchor.painted import PaintedView, read_painted
 from teethscape.anchor.report import NEEDED_VIEWS, JawReport, ViewReport
@@ -22,31 +22,41 @@ from teethscape.errors import BadInputError
 
 #: Least pixels of a tooth in a picture of 256 for the view to show it.
 _SHOWN_PX = 12
+#: What one view tells alone is believed when it explains its creases by so much better.
+_ALONE = 4.0
 
 
-def compare_strip(case: Path, strip: Path, jaw: Jaw, name: str) -> JawReport:
-    """Compare a strip with the fitted arch of a finished case.
-
-    Args:
-        case: the folder.
-        strip: eight colour and eight normal views, as `generate` writes them.
-        jaw: which jaw the strip shows.
-        name: of the strip in messages.
+def fitted_of(case: Path, jaw: Jaw) -> FittedJaw:
+    """A jaw of a finished case.
 
     Raises:
-        BadInputError: the case is not finished or has no tooth in this jaw, or the strip is damaged.
+        BadInputError: the case is not finished or has no tooth in this jaw.
     """
     crowns = read_crowns(case)
-    fitted = fitted_jaw(crowns, jaw)
-    if not fitted.teeth:
+    if jaw not in jaws_of(crowns):
         raise BadInputError(
             "no_teeth", f"The case {case} has no fitted tooth in the {jaw.value} jaw.", "Leave that jaw out."
         )
-    return compare(fitted, read_painted(strip, jaw), name)
+    return fitted_jaw(crowns, jaw)
+
+
+def compare_strip(case: Path, strip: Path, jaw: Jaw) -> JawReport:
+    """Compare a strip file with the fitted arch of a finished case.
+
+    Raises:
+        BadInputError: the case has no such jaw or is not finished, or the strip is damaged.
+    """
+    return compare(fitted_of(case, jaw), read_painted(strip, jaw), strip.stem)
 
 
 def compare(jaw: FittedJaw, views: Sequence[PaintedView], name: str) -> JawReport:
-    """Compare painted views with a fitted jaw."""
+    """Compare eight painted views with a fitted jaw.
+
+    Args:
+        jaw: of a finished case.
+        views: as `generate` paints them.
+        name: of the strip in messages.
+    """
     start, line = start_of(jaw), arch_line(jaw)
     place = laid(jaw, views, start)
     size = views[0].foreground.shape[0]
@@ -68,5 +78,5 @@ def _view_report(jaw: FittedJaw, number: int, pair: tuple[DrawnView, PaintedView
     pixels = np.bincount(drawn.buffer.owner[drawn.silhouette], minlength=len(jaw.teeth))
     size = drawn.camera.width / USUAL_SIZE
     shown = int((pixels >= _SHOWN_PX * size**2).sum())
-    differ = told.teeth - len(jaw.teeth)
+    differ = told.teeth - len(jaw.teeth) if told.margin > _ALONE else 0
     return ViewReport(view_name(number), agreement_of(drawn, painted), shown, max(shown + differ, 0))

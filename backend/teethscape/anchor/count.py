@@ -22,8 +22,9 @@ from teethscape.anchor.sequences import RIM, Change, Lattice, Row
 _KNOWN = (0.12, 0.4)
 #: Falls inside a tooth that are no border: so much more than its own grooves, and no less than the second.
 _GROOVE = (0.1, 0.2)
-#: How much better a rival must explain the creases.
-_MARGIN = 4.0
+#: How much better a rival must explain the creases; and how much worse it must explain those of the fitted
+#: arch in the same views, for where that much is not told apart, the views show too little.
+_MARGIN, _APART = 1.5, 4.0
 #: Bins with fewer pixels than this share of the median are gaps; pieces shorter than this (mm) are no teeth.
 _EMPTY, _SHORTEST_MM = 0.12, 2.5
 #: Borders are looked for within so many bins of where the fit has them.
@@ -56,14 +57,18 @@ def counted(jaw: FittedJaw, line: ArchLine, painted: Profile, fitted: Profile) -
         painted: creases of the painted normals.
         fitted: creases of the fitted arch in the same views.
     """
-    row, falls = fitted_row(jaw, line, fitted.mean()), without_gaps(painted)
-    if len(falls) * BIN_MM < _SHORTEST_MM:
+    row, falls, usual = fitted_row(jaw, line, fitted.mean()), without_gaps(painted), without_gaps(fitted)
+    if min(len(falls), len(usual)) * BIN_MM < _SHORTEST_MM:
         return Count(Change.MISSING, 0, jaw.teeth[0], float("inf"))
-    lattice = Lattice(falls, row)
-    best = max(lattice.rivals(), key=lambda rival: rival.score)
-    margin = best.score - lattice.own() - _MARGIN
+    found, expected = Lattice(falls, row), Lattice(usual, row)
+    better = [
+        rival.score - found.own() - max(same.score - expected.own() + _APART, 0.0)
+        for rival, same in zip(found.rivals(), expected.rivals(), strict=True)
+    ]
+    margin = float(np.nanmax(better)) - _MARGIN
     if not margin > 0:
         return Count(Change.NONE, len(row), None, -margin)
+    best = found.rivals()[int(np.nanargmax(better))]
     more = 1 if best.change is Change.ADDED else -1
     return Count(best.change, len(row) + more, jaw.teeth[min(best.place, len(row) - 1)], margin)
 

@@ -26,7 +26,7 @@ from teethscape.parametric.rotation import cross, rotation_matrix
 
 #: Scale of the robust weights at the first and at the last step, px of a picture of 256.
 _CUTOFF_PX = (8.0, 1.5)
-_STEPS = 14
+_STEPS = 10
 _DAMPING = 1e-6
 #: Standard deviations of turn (rad), shift (mm) and logarithm of size about the start: how freely a
 #: painted jaw may differ from where the training data had it.
