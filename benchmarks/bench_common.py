@@ -90,12 +90,17 @@ def in_parallel(
         yield from pool.map(row_of, jobs)
 
 
-def write_result(name: str, summary: Mapping[str, Any], rows: Any) -> None:
-    """Write ``results/NAME.json`` with the command that made it."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
+def command_line() -> str:
+    """The command that runs now, without the folders of this machine."""
     script = Path(sys.argv[0]).name
+    return shlex.join(["python", f"benchmarks/{script}", *map(_portable, sys.argv[1:])])
+
+
+def write_result(name: str, summary: Mapping[str, Any], rows: Any, command: str = "") -> None:
+    """Write ``results/NAME.json`` with the command that made it: that which runs now, or a given one."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
     record = {
-        "command": shlex.join(["python", f"benchmarks/{script}", *map(_portable, sys.argv[1:])]),
+        "command": command or command_line(),
         "date": time.strftime("%Y-%m-%d"),
         "version": __version__,
         "prior": prior_key(),

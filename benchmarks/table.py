@@ -141,6 +141,19 @@ def _quality(s: Summary) -> str:
     return " · ".join(f"{kind}: {own['right']} of {own['photos']}" for kind, own in s.items())
 
 
+def _surfaces(s: Summary) -> str:
+    parts = []
+    for name, own in s.items():
+        shapes, refused = len(own["shapes"]), own["refused"]
+        which = own["shapes"][0] if shapes == 1 else f"{shapes} shapes"
+        found = f"{name} ({which}, {refused} refused)"
+        if "mean_mm" in own:
+            found += f": mean {own['mean_mm']:.3f} mm, worst {own['worst_mean_mm']:.3f}"
+            found += f", 95 % within {own['hausdorff95_mm']:.2f}, {own['cpu_s']:.0f} CPU-s"
+        parts.append(found)
+    return " · ".join(parts)
+
+
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("case_a_photos", "case-a, photos only", _case_a),
@@ -157,6 +170,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("timing", "time and memory, case-a", _timing),
     ("timing_segmentation", "finding the teeth in five photos alone", _timing),
     ("views", "views, sides and mirroring of sets in random order and flips", _views),
+    ("surfaces", "surfaces from eight views of known shapes, perfect or spoilt in one way", _surfaces),
     ("photo_quality", "photos judged right: degraded and good ones", _quality),
 )
 

@@ -12,6 +12,7 @@ from teethscape.cli_dataset import add_dataset, dataset
 from teethscape.cli_generate import add_generate, generate
 from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
 from teethscape.cli_segment import add_segment, segment
+from teethscape.cli_surface import add_surface, surface
 from teethscape.cli_train import add_train, run_train
 from teethscape.cli_weights import add_weights, weights
 from teethscape.dental.fdi import Jaws
@@ -23,13 +24,16 @@ def add_commands(commands: Any) -> None:
     """Declare every command on the parser."""
     add_reconstruct(commands)
     add_segment(commands)
+    add_surface(commands)
     add_generate(commands)
     add_train(commands)
     add_dataset(commands)
     evaluate = commands.add_parser("evaluate", help="score a case against reference crowns")
     evaluate.add_argument("prediction", type=Path, metavar="PRED", help="a case or a folder of tooth meshes")
     evaluate.add_argument("reference", type=Path, metavar="REF", help="a folder of tooth meshes")
-    evaluate.add_argument("--protocol", choices=["teeth"], default="teeth")
+    evaluate.add_argument("--protocol", choices=["teeth", "dtu"], default="teeth")
+    evaluate.add_argument("--scan", type=int, metavar="N", help="dtu: number of the scan")
+    evaluate.add_argument("--scan-folder", type=Path, metavar="DIR", help="dtu: cameras and masks to cull by")
     evaluate.add_argument("--align", choices=["similarity", "rigid", "none"], default="similarity")
     evaluate.add_argument("--json", nargs="?", type=Path, const=Path("-"), metavar="FILE")
     measure = commands.add_parser("measure", help="tooth widths and arch widths of a case, with intervals")
@@ -91,6 +95,7 @@ def _doctor(options: argparse.Namespace) -> Result:
 COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "reconstruct": _reconstruct,
     "segment": segment,
+    "surface": surface,
     "generate": generate,
     "train": _train,
     "dataset": dataset,

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from teethscape.errors import ExitCode
+from teethscape.errors import ExitCode, UsageError
 
 Result = dict[str, Any] | None
 
 
 def evaluate(options: argparse.Namespace) -> Result:
-    """``teethscape evaluate``: scores per tooth and their mean."""
+    """``teethscape evaluate``: scores per tooth and their mean, or the DTU protocol's."""
+    if options.protocol == "dtu":
+        return _evaluate_dtu(options)
     from teethscape.dental.files import write_json
     from teethscape.mesh.load import load_teeth
     from teethscape.mesh.scores import Alignment, score_teeth
@@ -37,6 +39,21 @@ def evaluate(options: argparse.Namespace) -> Result:
     _table(("tooth", "CD mm2", "CD-L1 mm", "F@0.5", "HD95 mm", "Dice"), rows)
     if found.missing:
         print(f"Missing: {', '.join(map(str, found.missing))}", file=sys.stderr)
+    if options.json is not None and options.json != Path("-"):
+        write_json(options.json, result)
+        return None
+    return result
+
+
+def _evaluate_dtu(options: argparse.Namespace) -> Result:
+    from teethscape.dental.files import write_json
+    from teethscape.surface.dtu_protocol import evaluate_dtu
+
+    if options.scan is None:
+        raise UsageError("usage", "--protocol dtu needs --scan.", "Give the number of the scan, such as 24.")
+    result = evaluate_dtu(options.prediction, options.reference, options.scan, options.scan_folder)
+    names = ("chamfer_mm", "d2s_mm", "s2d_mm", "f_1mm", "f_2mm")
+    _table(names, [[_cell(result[name]) for name in names]])
     if options.json is not None and options.json != Path("-"):
         write_json(options.json, result)
         return None

@@ -127,8 +127,30 @@ _GENERATE_TITLES = {
     GenerateStage.DECODE: "Developing views",
     GenerateStage.COMPARE: "Comparing with the fit",
 }
+
+
+class SurfaceStage(str, Enum):
+    """What making a surface from views consists of."""
+
+    VIEWS = "views"
+    TRAIN = "surface"
+    FINISH = "finish"
+
+    __str__ = str.__str__
+
+    @property
+    def label(self) -> str:
+        """What the user interface shows while the stage runs."""
+        return _SURFACE_TITLES[self]
+
+
+_SURFACE_TITLES = {
+    SurfaceStage.VIEWS: "Reading views",
+    SurfaceStage.TRAIN: "Making the surface",
+    SurfaceStage.FINISH: "Finishing the mesh",
+}
 #: Any stage that a job may be in.
-AnyStage = Stage | DatasetStage | XrayStage | ToolStage | GenerateStage
+AnyStage = Stage | DatasetStage | XrayStage | ToolStage | GenerateStage | SurfaceStage
 
 
 class Progress(Protocol):

@@ -56,6 +56,7 @@ class Command(Word):
     CLICK = "click"
     CHECK_PHOTOS = "check_photos"
     WEIGHTS = "weights"
+    SURFACE = "surface"
 
 
 class Outcome(Word):
@@ -129,7 +130,8 @@ class Run(JobMessage, kind="run", to=Direction.TO_ENGINE):
 
     Attributes:
         request: arguments of the command as JSON: the fields of ``ReconstructRequest`` (also to
-            check photos), ``RenderRequest``, ``XrayRequest``, ``CaseClick`` or ``WeightsRequest``.
+            check photos), ``RenderRequest``, ``XrayRequest``, ``CaseClick``, ``WeightsRequest`` or
+            ``SurfaceRequest``.
         command: what to do.
     """
 

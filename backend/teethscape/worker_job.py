@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 from teethscape import protocol
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
-from teethscape.progress import AnyStage, DatasetStage, GenerateStage, Stage, ToolStage, XrayStage
+from teethscape.progress import (
+    AnyStage,
+    DatasetStage,
+    GenerateStage,
+    Stage,
+    SurfaceStage,
+    ToolStage,
+    XrayStage,
+)
 
 if TYPE_CHECKING:
     from teethscape.pipeline.click_case import CaseClicker
@@ -29,18 +37,18 @@ _SHARES = Path(__file__).parent / "data" / "stage_shares.json"
 def stage_spans() -> dict[AnyStage, tuple[float, float]]:
     """Where each stage begins and ends on the way from 0 to 1, by its measured share.
 
-    A stage of a data set, of X-rays, of weights or of clicks is a whole job.
+    A stage of a data set, of X-rays, of weights, of clicks or of views is a whole job.
     """
     seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
-    whole = sum(seconds.get(stage.value, 0.0) for stage in Stage)
     spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys(
         (*DatasetStage, *XrayStage, *ToolStage, *GenerateStage), (0.0, 1.0)
     )
-    begin = 0.0
-    for stage in Stage:
-        end = min(begin + seconds.get(stage.value, 0.0) / whole, 1.0)
-        spans[stage] = (begin, end)
-        begin = end
+    for family in (Stage, SurfaceStage):
+        whole, begin = sum(seconds.get(stage.value, 0.0) for stage in family), 0.0
+        for stage in family:
+            end = min(begin + seconds.get(stage.value, 0.0) / whole, 1.0)
+            spans[stage] = (begin, end)
+            begin = end
     return spans
 
 
@@ -152,6 +160,14 @@ def _weights(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
     return weights_job(WeightsRequest.from_json(run.request), progress)
 
 
+def _surface(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
+    """Make a surface from views; the same request continues a run that was cancelled."""
+    from teethscape.surface.make import make_surface
+    from teethscape.surface.request import SurfaceRequest
+
+    return make_surface(SurfaceRequest.from_json(run.request), progress)
+
+
 @cache
 def _clicker() -> CaseClicker:
     """The one of this process."""
@@ -167,6 +183,7 @@ _COMMANDS: dict[protocol.Command, Callable[[protocol.Run, JobProgress], dict[str
     protocol.Command.CLICK: _click,
     protocol.Command.CHECK_PHOTOS: _check_photos,
     protocol.Command.WEIGHTS: _weights,
+    protocol.Command.SURFACE: _surface,
 }
 
 

@@ -1,0 +1,96 @@
+"""``teethscape surface``: from views with known cameras to a mesh."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from teethscape.dental.fdi import Jaw
+from teethscape.dental.request import Device
+from teethscape.errors import UsageError
+from teethscape.surface.request import Background, GridName, Preset, SurfaceMethod, SurfaceRequest
+
+Result = dict[str, Any] | None
+
+
+def add_surface(commands: Any) -> None:
+    """Declare ``surface`` on the parser."""
+    parser = commands.add_parser(
+        "surface",
+        help="views with known cameras in, a closed mesh out; the same command continues a run",
+        description="Make a surface from generated or rendered views (docs/surfaces.md).",
+    )
+    parser.add_argument("views", type=Path, metavar="VIEWS", help="a strip, or a folder of views")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="MESH", help="PLY, STL, OBJ, GLB or 3MF"
+    )
+    parser.add_argument("--method", choices=[m.value for m in SurfaceMethod], default="grid")
+    parser.add_argument("--preset", choices=[p.value for p in Preset], default="teeth")
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="how long training may take")
+    parser.add_argument(
+        "--case", type=Path, metavar="CASE", help="finished case: start, size and names of the teeth"
+    )
+    parser.add_argument("--extent", type=float, metavar="MM", help="largest extent of the jaw pair")
+    parser.add_argument("--jaw", choices=[jaw.value for jaw in Jaw], help="when the name does not tell it")
+    parser.add_argument("--keep", default="", metavar="8-15", help="numbers of the views to use (all)")
+    parser.add_argument("--leave-out", default="", metavar="9,12", help="numbers of views not to use")
+    parser.add_argument("--no-normals", action="store_true", help="the strip has colour tiles only")
+    parser.add_argument("--foreground", choices=("plain", "rembg"), help="cut out a strip without opacity")
+    parser.add_argument(
+        "--rembg", action="store_const", const="rembg", dest="foreground", help="the same by rembg"
+    )
+    parser.add_argument(
+        "--background", choices=[b.value for b in Background], default="black", help="behind GS-Pull's object"
+    )
+    parser.add_argument("--device", choices=[d.value for d in Device], default="auto")
+    parser.add_argument("--hash-grid", choices=[g.value for g in GridName], default="torch", help="of NeuS")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def surface(options: argparse.Namespace) -> Result:
+    """Run the command."""
+    from teethscape.cli_progress import ConsoleProgress
+    from teethscape.segmentation.foreground import ForegroundName
+    from teethscape.surface.make import make_surface
+
+    request = SurfaceRequest(
+        views=options.views,
+        output=options.output,
+        method=SurfaceMethod(options.method),
+        preset=Preset(options.preset),
+        jaw=None if options.jaw is None else Jaw(options.jaw),
+        keep=numbers_of(options.keep),
+        leave_out=numbers_of(options.leave_out),
+        normals=not options.no_normals,
+        foreground=None if options.foreground is None else ForegroundName(options.foreground),
+        case=options.case,
+        extent_mm=options.extent,
+        budget_s=options.budget,
+        device=Device(options.device),
+        hash_grid=GridName(options.hash_grid),
+        background=Background(options.background),
+        seed=options.seed,
+    )
+    report = make_surface(request, ConsoleProgress())
+    print(
+        f"{report['triangles']} triangles in {report['output']}, {report['seconds']:.0f} s", file=sys.stderr
+    )
+    return report
+
+
+def numbers_of(text: str) -> tuple[int, ...]:
+    """Numbers of ``8-11,14``.
+
+    Raises:
+        UsageError: the text has another form.
+    """
+    out: list[int] = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        first, _, last = part.partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise UsageError("usage", f"'{part}' is no number of a view.", "Write numbers such as 8-11,14.")
+        out += range(int(first), int(last or first) + 1)
+    return tuple(out)

@@ -1,0 +1,191 @@
+"""The DTU evaluation: culled by masks, sampled evenly, compared both ways within the observed box.
+
+Source: ``gspull-spec.md``, section 8; Jensen et al. 2014, "Large scale multi-view stereopsis evaluation".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from teethscape.errors import BadInputError
+from teethscape.mesh.load import load_mesh
+from teethscape.mesh.solid import Solid
+from teethscape.surface.read.dtu import read_cameras
+from teethscape.surface.read.folder import read_rgba
+from teethscape.surface.views import Array
+
+#: Distance of samples, mm; distances from here on are dropped; margin of the observed box, mm.
+SPACING_MM, FARTHEST_MM, _PATCH_MM = 0.2, 20.0, 60.0
+#: Radius by which masks are dilated before culling, px.
+_DILATION = 24
+_THRESHOLDS_MM = (1.0, 2.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What the scanner saw of a scan.
+
+    Attributes:
+        points: (n, 3) reference, mm.
+        mask: (x, y, z) voxels that were observed.
+        low: (3,) corner of the voxels, mm.
+        high: (3,) the opposite corner.
+        voxel: side of a voxel, mm.
+        plane: (4,) ground plane; reference points with a positive value lie above it.
+    """
+
+    points: Array
+    mask: NDArray[np.bool_]
+    low: Array
+    high: Array
+    voxel: float
+    plane: Array
+
+
+def read_observed(folder: Path, scan: int) -> Observed:
+    """The evaluation data of a scan: ``ObsMask/``, ``Points/stl/``.
+
+    Raises:
+        BadInputError: a file is missing or damaged.
+    """
+    from scipy.io import loadmat
+
+    try:
+        mask = loadmat(folder / "ObsMask" / f"ObsMask{scan}_10.mat")
+        plane = loadmat(folder / "ObsMask" / f"Plane{scan}.mat")["P"]
+        box, voxel = np.asarray(mask["BB"], np.float64), float(np.asarray(mask["Res"]).ravel()[0])
+        observed = np.asarray(mask["ObsMask"]) > 0
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise BadInputError(
+            "dtu_incomplete",
+            f"{folder} lacks the masks of scan {scan} ({error}).",
+            "Give DTU's evaluation data.",
+        ) from error
+    points = _cloud(folder / "Points" / "stl" / f"stl{scan:03d}_total.ply")
+    return Observed(points, observed, box[0], box[1], voxel, np.asarray(plane, np.float64).ravel())
+
+
+def _cloud(path: Path) -> Array:
+    import trimesh
+
+    try:
+        found: Any = trimesh.load(path)
+        return np.asarray(found.vertices, np.float64)
+    except (ValueError, OSError, AttributeError, KeyError, IndexError) as error:
+        raise BadInputError(
+            "dtu_incomplete", f"{path} cannot be read ({error}).", "Give DTU's evaluation data."
+        ) from error
+
+
+def culled(mesh: Solid, scan_folder: Path) -> Solid:
+    """The faces whose corners every view shows inside its dilated mask or outside its frame, in mm.
+
+    Args:
+        mesh: in the world of the unit sphere.
+        scan_folder: ``cameras.npz`` and ``mask/``.
+    """
+    intrinsics, poses, scale = read_cameras(scan_folder)
+    masks = sorted((scan_folder / "mask").glob("*.png"))
+    if len(masks) != len(poses):
+        raise BadInputError("dtu_incomplete", f"{scan_folder} lacks masks.", "Copy the scan again.")
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _DILATION + 1, 2 * _DILATION + 1))
+    keep = np.ones(len(mesh.vertices), bool)
+    for k, pose, path in zip(intrinsics, poses, masks, strict=True):
+        shown = (read_rgba(path)[..., 0] > 0.5).astype(np.uint8)
+        mask = np.asarray(cv2.dilate(shown, disk), np.uint8)
+        keep &= _shown(mesh.vertices @ pose[:, :3].T + pose[:, 3], k, mask)
+    faces = mesh.faces[keep[mesh.faces].all(axis=1)]
+    vertices = mesh.vertices @ scale[:3, :3].T + scale[:3, 3]
+    return Solid(mesh.name, vertices, faces)
+
+
+def _shown(local: Array, k: Array, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(n,) whether points in a camera's axes lie inside its mask or outside its frame."""
+    pixels = local @ k.T
+    place = np.round(pixels[:, :2] / pixels[:, 2:]).astype(int)
+    height, width = mask.shape
+    inside = (place >= 0).all(axis=1) & (place[:, 0] < width) & (place[:, 1] < height)
+    column, row = np.clip(place, 0, (width - 1, height - 1)).T
+    return ~inside | (mask[row, column] > 0)
+
+
+def even_samples(mesh: Solid, spacing: float, rng: np.random.Generator) -> Array:
+    """(n, 3) samples of a surface, no two nearer than ``spacing``."""
+    from teethscape.mesh.scores import sample
+
+    corners = mesh.vertices[mesh.faces]
+    area = (
+        np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum()
+        / 2
+    )
+    dense = sample(mesh, max(int(4 * area / spacing**2), 1), rng)
+    both = np.concatenate([mesh.vertices[np.unique(mesh.faces)], dense])
+    return thinned(np.asarray(both, np.float64), spacing, rng)
+
+
+def thinned(points: Array, spacing: float, rng: np.random.Generator) -> Array:
+    """(m, 3) of (n, 3) points, in random order, each dropped that is nearer than ``spacing`` to one kept."""
+    points = points[rng.permutation(len(points))]
+    near = KDTree(points).query_ball_point(points, spacing, return_sorted=False)
+    keep = np.ones(len(points), bool)
+    for index, others in enumerate(near):
+        if keep[index]:
+            keep[others] = False
+            keep[index] = True
+    return points[keep]
+
+
+def dtu_scores(points: Array, observed: Observed) -> dict[str, float]:
+    """Chamfer distance, mm, and precision, recall and F at 1 and 2 mm, of (n, 3) samples in mm."""
+    low, high = observed.low - _PATCH_MM, observed.high + 2 * _PATCH_MM
+    inside = points[((points >= low) & (points < high)).all(axis=1)]
+    cell = np.round((inside - observed.low) / observed.voxel).astype(int)
+    valid = ((cell >= 0) & (cell < observed.mask.shape)).all(axis=1)
+    seen = inside[valid][observed.mask[tuple(cell[valid].T)]]
+    above = observed.points[observed.points @ observed.plane[:3] + observed.plane[3] > 0]
+    to_reference = KDTree(observed.points).query(seen)[0] if len(seen) else np.zeros(0)
+    to_samples = KDTree(inside).query(above)[0] if len(inside) else np.zeros(0)
+    d2s, s2d = _mean(to_reference), _mean(to_samples)
+    scores = {"d2s_mm": d2s, "s2d_mm": s2d, "chamfer_mm": (d2s + s2d) / 2}
+    for threshold in _THRESHOLDS_MM:
+        precision, recall = (
+            float((d < threshold).mean()) if len(d) else 0.0 for d in (to_reference, to_samples)
+        )
+        f = 2 * precision * recall / max(precision + recall, 1e-12)
+        scores |= {
+            f"precision_{threshold:g}mm": precision,
+            f"recall_{threshold:g}mm": recall,
+            f"f_{threshold:g}mm": f,
+        }
+    return scores
+
+
+def _mean(distances: Array) -> float:
+    near = distances[distances < FARTHEST_MM]
+    return float(near.mean()) if len(near) else float("nan")
+
+
+def evaluate_dtu(prediction: Path, reference: Path, scan: int, scan_folder: Path | None) -> dict[str, Any]:
+    """Score a mesh by the protocol.
+
+    Args:
+        prediction: mesh in the unit sphere's world, or in mm without ``scan_folder``.
+        reference: DTU's evaluation data.
+        scan: its number.
+        scan_folder: cameras and masks that cull the mesh; None: it is in mm and culled already.
+    """
+    mesh = load_mesh(prediction)
+    mesh = culled(mesh, scan_folder) if scan_folder is not None else mesh
+    if not len(mesh.faces):
+        raise BadInputError(
+            "mesh_damaged", f"Nothing of {prediction} lies inside the masks.", "Check its frame."
+        )
+    samples = even_samples(mesh, SPACING_MM, np.random.default_rng(0))
+    return {"protocol": "dtu", "scan": scan, **dtu_scores(samples, read_observed(reference, scan))}

@@ -1,0 +1,83 @@
+"""Which view does not belong: found before any work by its mask, and afterwards by its normals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.surface.hull import coverage, hull_distance
+from teethscape.surface.views import Array, Views
+
+#: Nodes along the longest side of the box in which masks are compared.
+_NODES = 96
+#: Share of a mask that the hull of good views covers at least, and how much a view must spoil to be blamed.
+_COVERED, _SPOILT = 0.985, 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class MaskCheck:
+    """How well the masks of several views agree.
+
+    Attributes:
+        covered: (n,) share of each mask that the hull of all views covers.
+        without: (n,) mean share of the others' masks covered when a view is left out.
+        empty: names of views whose mask is empty.
+        culprit: number of the view that spoils the hull, if one does.
+    """
+
+    covered: Array
+    without: Array
+    empty: tuple[str, ...]
+    culprit: int | None
+
+
+def check_masks(views: Views) -> MaskCheck:
+    """Compare the hull of all views with the hulls of all but one.
+
+    A wrong mask carves away what the others show: their masks are then no longer covered, and are
+    covered again without it.
+    """
+    empty = tuple(
+        name for name, mask in zip(views.names, views.foreground, strict=True) if (mask > 0.5).sum() < 9
+    )
+    points = _coarse_points(views)
+    per_view = np.stack([hull_distance(views.subset([v]), points) for v in range(len(views))])
+    slack = float((views.high - views.low).max()) / _NODES / 2
+    covered = coverage(views, points, per_view.max(axis=0) < slack)
+    without = np.array([_without(views, points, per_view, v, slack) for v in range(len(views))])
+    return MaskCheck(covered, without, empty, _culprit(covered, without))
+
+
+def _coarse_points(views: Views) -> Array:
+    extent = views.high - views.low
+    counts = np.maximum(np.ceil(_NODES * extent / extent.max()), 2).astype(int)
+    axes = [np.linspace(a, b, n) for a, b, n in zip(views.low, views.high, counts, strict=True)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _without(views: Views, points: Array, per_view: NDArray, left_out: int, slack: float) -> float:
+    others = [v for v in range(len(views)) if v != left_out]
+    if not others:
+        return 1.0
+    inside = per_view[others].max(axis=0) < slack
+    return float(coverage(views.subset(others), points, inside).mean())
+
+
+def _culprit(covered: Array, without: Array) -> int | None:
+    """The view without which the others' masks are covered much better than without any other one."""
+    best = int(np.argmax(without))
+    rest = np.delete(without, best)
+    if covered.mean() > _COVERED or len(covered) < 4:
+        return None
+    return best if without[best] - np.median(rest) > _SPOILT else None
+
+
+def odd_view(errors: Array) -> int | None:
+    """The view whose error (n,) stands out: over three times the others' median, and over 15 degrees."""
+    if len(errors) < 4:
+        return None
+    worst = int(np.argmax(errors))
+    others = float(np.median(np.delete(errors, worst)))
+    return worst if errors[worst] > max(3 * others, 15.0) else None

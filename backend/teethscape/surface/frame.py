@@ -1,0 +1,113 @@
+"""TeethDreamer's world and the case's frame: millimetres, orientation, and where the size comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.case import CaseFolder
+from teethscape.dental.fdi import Jaw, jaw_of
+from teethscape.dental.units import ScaleRecord, ScaleSource
+from teethscape.mesh.load import load_teeth
+from teethscape.mesh.solid import FileNote, Solid
+from teethscape.parametric.prior import load_prior
+from teethscape.surface.mesh.teeth import KnownArch
+from teethscape.surface.views import Array, Views
+
+#: TeethDreamer's axes to ours: (x, y, z) to (-x, -y, z), a half turn about z.
+_TURN: Array = np.diag([-1.0, -1.0, 1.0])
+#: Relative standard deviation of the extent of a jaw pair among people, when nothing is known.
+_UNKNOWN_SIGMA = 0.06
+
+
+class OwnNote(FileNote):
+    """The note of a mesh that is not of teeth: units and frame are those of its views."""
+
+    @property
+    def entries(self) -> dict[str, str]:
+        """Name and value of each statement."""
+        return {
+            "generator": super().entries["generator"],
+            "unit": "that of the views",
+            "frame": "that of the views",
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """How the views' world becomes the frame of the files.
+
+    Attributes:
+        scale: mm per unit of the views' world; 1 for views of other things.
+        centre: (3,) where the views' origin lies in our frame, mm.
+        is_dental: the views' world is TeethDreamer's.
+        note: what files say.
+        arch: the fitted crowns in the views' axes, mm, when a case was given.
+    """
+
+    scale: float
+    centre: Array
+    is_dental: bool
+    note: FileNote
+    arch: KnownArch | None = None
+
+    def to_ours(self, points: Array) -> Array:
+        """(n, 3) mm in the views' axes to our frame."""
+        return points @ _TURN + self.centre if self.is_dental else points
+
+    def to_views(self, points: NDArray[np.floating]) -> Array:
+        """(n, 3) mm in our frame to the views' axes."""
+        return np.asarray((points - self.centre) @ _TURN, np.float64)
+
+
+def frame_of(views: Views, extent_mm: float | None, case: Path | None) -> Frame:
+    """The frame of views.
+
+    Args:
+        views: their jaw tells whether they show teeth.
+        extent_mm: largest extent of the jaw pair, when it is known.
+        case: a finished case whose fitted arch gives size, place and a start.
+
+    Raises:
+        BadInputError: the case holds no teeth.
+    """
+    if views.jaw is None:
+        return Frame(1.0, np.zeros(3), False, OwnNote(ScaleRecord(ScaleSource.ESTIMATED, 0.0)))
+    subject = f"{views.jaw.value} jaw"
+    if case is not None:
+        teeth = load_teeth(case)
+        extent, centre = _box(np.concatenate([solid.vertices for solid in teeth.values()]))
+        note = FileNote(_case_scale(case), subject)
+        frame = Frame(extent_mm or extent, centre, True, note)
+        return Frame(frame.scale, centre, True, note, _known(teeth, views.jaw, frame))
+    prior = load_prior()
+    extent, centre = _box(np.concatenate([prior.mean_vertices(fdi) for fdi in prior.fdi]))
+    if extent_mm is not None:
+        return Frame(extent_mm, centre, True, FileNote(ScaleRecord(ScaleSource.KNOWN_LENGTH, 0.0), subject))
+    return Frame(extent, centre, True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, _UNKNOWN_SIGMA), subject))
+
+
+def _box(points: NDArray[np.floating]) -> tuple[float, Array]:
+    """Largest extent and middle of the box of (n, 3) points."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    return float((high - low).max()), (low + high) / 2
+
+
+def _case_scale(case: Path) -> ScaleRecord:
+    folder = CaseFolder(case)
+    if not folder.record_path.is_file():
+        return ScaleRecord(ScaleSource.ESTIMATED, _UNKNOWN_SIGMA)
+    scale = folder.read_finished()["scale"]
+    return ScaleRecord(ScaleSource(scale["source"]), scale["relative_sigma"], scale.get("factor", 1.0))
+
+
+def _known(teeth: dict[int, Solid], jaw: Jaw, frame: Frame) -> KnownArch | None:
+    own = {
+        fdi: Solid(solid.name, frame.to_views(solid.vertices.astype(np.float64)), solid.faces)
+        for fdi, solid in teeth.items()
+        if jaw_of(fdi) is jaw
+    }
+    return KnownArch(own) if own else None

@@ -1,0 +1,88 @@
+"""What a view's pictures say at pixels: normals, how they change, and which may be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.raster import TriangleSoup, render_ids
+from teethscape.surface.mesh.marching import Array, Faces
+from teethscape.surface.views import FLIP, Views
+
+#: Smoothing before the slope of normals is taken, px.
+_BLUR = 0.8
+#: Neighbours whose normals differ more than this (cosine) lie on other surfaces.
+_SAME = 0.75
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One view, prepared.
+
+    Attributes:
+        camera: for rasterising; works in mm.
+        mask: (h, w).
+        normals: (h, w, 3) unit, world; zero in views without normals.
+        slopes: (h, w, 3, 2) change of the normal per pixel to the right and down.
+        steady: (h, w) pixels whose neighbours lie on the same surface.
+    """
+
+    camera: Camera
+    mask: NDArray[np.bool_]
+    normals: NDArray[np.float32]
+    slopes: NDArray[np.float32]
+    steady: NDArray[np.bool_]
+
+
+def prepared(views: Views, view: int, scale: float) -> Look:
+    """A view's pictures and camera; ``scale`` is mm per world unit. Normals are zero where there are none."""
+    mask = views.foreground[view] > 0.5
+    if views.normals is None:
+        normals = np.zeros((*mask.shape, 3), np.float32)
+    else:
+        normals = views.normals[view] * mask[..., None]
+        mask = mask & (np.linalg.norm(normals, axis=-1) > 0.5)
+    soft = cv2.GaussianBlur(normals, (0, 0), _BLUR)
+    soft /= np.maximum(np.linalg.norm(soft, axis=-1, keepdims=True), 1e-6)
+    right, down = (np.gradient(soft, axis=axis) for axis in (1, 0))
+    return Look(
+        camera=camera_of(views, view, scale),
+        mask=mask,
+        normals=normals,
+        slopes=np.stack([right, down], axis=-1).astype(np.float32),
+        steady=_steady(normals, mask),
+    )
+
+
+def _steady(normals: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    good = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    for axis in (0, 1):
+        for way in (1, -1):
+            good &= (normals * np.roll(normals, way, axis=axis)).sum(axis=-1) > _SAME
+    return good
+
+
+def camera_of(views: Views, view: int, scale: float) -> Camera:
+    """A view's camera for rasterising, mm; its pixels are taken to be square."""
+    height, width = views.size
+    rotation = (views.cam2world[view, :, :3] @ FLIP).T
+    centre = views.cam2world[view, :, 3] * scale
+    k = views.intrinsics[view]
+    return Camera(width, height, float(k[0, 0]), k[:2, 2] - 0.5, rotation, -rotation @ centre, np.zeros(3))
+
+
+def hits(look: Look, vertices: Array, faces: Faces) -> NDArray[np.float32]:
+    """(h, w) depth along the axis at which each pixel meets a mesh, mm; inf where it misses."""
+    soup = TriangleSoup(vertices, faces, np.zeros(len(faces), np.int32))
+    return render_ids(soup, look.camera).depth
+
+
+def back_projected(camera: Camera, pixels: Array, depth: Array) -> Array:
+    """(n, 3) points at (n, 2) pixels (centres at integers) and (n,) depths along the axis, mm."""
+    plane = (pixels - camera.principal) / camera.focal
+    local = np.column_stack([plane, np.ones(len(plane))]) * depth[:, None]
+    return (local - camera.translation) @ camera.rotation + camera.pivot

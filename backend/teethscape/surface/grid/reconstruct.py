@@ -1,0 +1,167 @@
+"""The method ``grid``: a surface in minutes, without torch and without a graphics processor."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from teethscape.surface.faults import odd_view
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.grid.looks import Look, prepared
+from teethscape.surface.grid.solve import SolveRules, stepped
+from teethscape.surface.hull import hull_distance
+from teethscape.surface.mesh.marching import Array
+from teethscape.surface.mesh.paint import agreement
+from teethscape.surface.session import Session
+from teethscape.surface.start import footprint
+from teethscape.surface.views import Views
+
+#: Makes the start at a pitch (mm) from the views that are believed.
+Start = Callable[[Views, float], GridField]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution.
+
+    Attributes:
+        pitch: distance of nodes in footprints of a pixel.
+        steps: Gauss-Newton steps.
+    """
+
+    pitch: float
+    steps: int
+
+
+#: How far outside the hull of the masks the surface may lie, footprints of a pixel.
+_SLACK = 2.5
+LEVELS = (Level(3.5, 4), Level(2.0, 4), Level(1.3, 4))
+
+
+@dataclass(frozen=True, eq=False)
+class GridResult:
+    """What the grid found.
+
+    Attributes:
+        field: signed distance, mm.
+        trust: (n views,) 0 for a view that was left out because it contradicts the others.
+    """
+
+    field: GridField
+    trust: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Solver:
+    """What all resolutions share.
+
+    Attributes:
+        views: with normals.
+        looks: the same, prepared.
+        scale: mm per unit of the views' world.
+        session: time, progress, checkpoints.
+    """
+
+    views: Views
+    looks: list[Look]
+    scale: float
+    session: Session
+    rules: SolveRules = field(default_factory=SolveRules)
+
+    def pitch(self, number: int) -> float:
+        """Distance of a resolution's nodes, mm."""
+        return LEVELS[number].pitch * footprint(self.views, self.scale)
+
+    def advanced(self, now: GridField, trust: Array, number: int) -> GridField:
+        """The field after the steps of one resolution, or as many as the time allows."""
+        limit = self._limit(trust, now)
+        total, done = (sum(level.steps for level in some) for some in (LEVELS, LEVELS[:number]))
+        for step in range(LEVELS[number].steps):
+            if self.session.is_over:
+                break
+            self.session.tell((done + step) / total, f"grid of {self.pitch(number):.2f} mm")
+            now = within(stepped(now, self.looks, trust, self.rules), limit)
+            self.session.show(lambda shown=now: shown)
+        return now
+
+    def _limit(self, trust: Array, now: GridField) -> Array:
+        """Values of the hull of the believed masks at a field's nodes, drawn a little wider, mm.
+
+        The equations watch the masks' borders; what drifts farther out, where no view sees it, is cut off.
+        """
+        believed = self.views.subset(np.flatnonzero(trust > 0).tolist())
+        hull = hull_distance(believed, now.nodes() / self.scale) * self.scale
+        slack = _SLACK * footprint(self.views, self.scale)
+        return np.asarray(hull.reshape(now.values.shape) - slack, np.float64)
+
+    def without_odd(self, now: GridField, start: Start) -> tuple[GridField, Array]:
+        """Leave a view out whose normals contradict the others' surface, and begin anew without it."""
+        odd = odd_view(agreement(self.looks, *now.surface()).angle_deg)
+        trust = np.ones(len(self.views))
+        if odd is None:
+            return now, trust
+        self.session.warn("view_odd", f"{self.views.names[odd]} contradicts the others and is left out.")
+        trust[odd] = 0
+        others = self.views.subset(np.flatnonzero(trust).tolist())
+        return self.advanced(start(others, self.pitch(0)), trust, 0), trust
+
+
+def solve_grid(views: Views, scale: float, start: Start, session: Session, key: str) -> GridResult:
+    """Solve for the surface, coarse to fine.
+
+    Args:
+        views: with normals.
+        scale: mm per unit of the views' world.
+        start: makes the start.
+        session: time, progress, checkpoints.
+        key: what a checkpoint must say to be continued.
+
+    Raises:
+        CancelledError: the user has cancelled; the checkpoint of the last resolution stays.
+    """
+    solver = _Solver(views, [prepared(views, k, scale) for k in range(len(views))], scale, session)
+    found = _continued(session, key)
+    now, trust, first = found or (start(views, solver.pitch(0)), np.ones(len(views)), 0)
+    for number in range(first, len(LEVELS)):
+        if number > 0:
+            now = now.refined(solver.pitch(number)).redistanced(solver.rules.band)
+        now = solver.advanced(now, trust, number)
+        if number == 0:
+            now, trust = solver.without_odd(now, start)
+        if session.is_over:
+            break
+        _save(session, key, now, trust, number + 1)
+    return GridResult(now, trust)
+
+
+def within(body: GridField, limit: Array) -> GridField:
+    """The part of a field's body that a limit allows."""
+    return GridField(np.maximum(body.values, limit).astype(np.float32), body.low, body.pitch)
+
+
+def _save(session: Session, key: str, now: GridField, trust: Array, level: int) -> None:
+    session.save(
+        lambda stream: np.savez(
+            stream, key=key, values=now.values, low=now.low, pitch=now.pitch, trust=trust, level=level,
+            spent_s=session.spent_s,
+        ),
+        at_once=True,
+    )  # fmt: skip
+
+
+def _continued(session: Session, key: str) -> tuple[GridField, Array, int] | None:
+    """Field, trust and next level of a checkpoint of the same views, if there is one."""
+    path: Path = session.checkpoint
+    try:
+        with np.load(path) as file:
+            if str(file["key"]) != key:
+                return None
+            now = GridField(file["values"], file["low"], float(file["pitch"]))
+            session.continue_after(float(file["spent_s"]))
+            return now, file["trust"], int(file["level"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None

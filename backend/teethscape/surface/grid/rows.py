@@ -1,0 +1,139 @@
+"""Equations of the grid's values: what masks, normals and smoothness demand, all linear.
+
+A point p of the present surface that is seen at a pixel with normal n should satisfy, after the field has
+become F, ``grad F(p) + F(p) K = n``: where F(p) is not zero the surface will lie ``-F(p)`` farther along n,
+and the view will show it at another pixel, whose normal differs by ``-F(p) K`` with K the slope of the
+picture of normals along the projected way. Several views of one place then fix its place, not only its slope.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from teethscape.surface.grid.field import GridField, trilinear
+from teethscape.surface.grid.looks import Look, back_projected, hits
+from teethscape.surface.mesh.marching import Array, Faces
+from teethscape.surface.mesh.marching_table import corner_offsets
+
+#: Least cosine between a normal and the way to the camera.
+_FACING = 0.05
+#: Residual of a normal at which its weight has halved.
+_ROBUST = 0.35
+#: How far beyond the mask's border rays are watched, px.
+_BORDER = 2
+_CORNERS = corner_offsets()
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Weighted linear equations ``matrix @ values = wanted`` of the flat field.
+
+    Attributes:
+        columns: (m, 8) flat nodes.
+        weights: (m, 8) their coefficients.
+        wanted: (m,).
+    """
+
+    columns: NDArray[np.int64]
+    weights: Array
+    wanted: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Points of the present surface that a view sees.
+
+    Attributes:
+        points: (n, 3) mm.
+        pixel: (n,) flat pixel.
+    """
+
+    points: Array
+    pixel: NDArray[np.int64]
+
+
+def seen_points(look: Look, mesh: tuple[Array, Faces]) -> tuple[Seen, NDArray[np.float32]]:
+    """Where the rays of a view's mask meet the surface, and the depth picture."""
+    depth = hits(look, *mesh)
+    pixel = np.flatnonzero(look.mask.ravel() & np.isfinite(depth.ravel()))
+    row, column = np.divmod(pixel, depth.shape[1])
+    pixels = np.column_stack([column, row]).astype(np.float64)
+    return Seen(back_projected(look.camera, pixels, depth.ravel()[pixel].astype(np.float64)), pixel), depth
+
+
+def normal_rows(look: Look, field: GridField, seen: Seen, trust: float) -> Rows:
+    """Three equations per seen point; ``trust`` weighs the view."""
+    wanted = look.normals.reshape(-1, 3)[seen.pixel].astype(np.float64)
+    base, place = field.cell(seen.points)
+    weight, slope = trilinear(place)
+    columns = base[:, None] + _CORNERS @ field.steps
+    gradient = slope / field.pitch  # (n, 3, 8)
+    away = look.camera.centre - seen.points
+    facing = (wanted * away).sum(axis=1) / np.linalg.norm(away, axis=1)
+    now = np.einsum("nkc,nc->nk", gradient, field.values.ravel()[columns])
+    error = np.linalg.norm(now - wanted, axis=1)
+    trusted = trust * np.sqrt(np.clip(facing, 0, 1) / (1 + (error / _ROBUST) ** 2))
+    trusted[facing < _FACING] = 0
+    shift = _slope_along(look, seen, wanted)
+    full = (gradient + shift[:, :, None] * weight[:, None, :]) * trusted[:, None, None]
+    return Rows(np.repeat(columns, 3, axis=0), full.reshape(-1, 8), (wanted * trusted[:, None]).ravel())
+
+
+def _slope_along(look: Look, seen: Seen, normals: Array) -> Array:
+    """(n, 3) the vector K of each point, 1 / mm; zero where the picture is not steady."""
+    camera = look.camera
+    local = camera.to_camera(seen.points)
+    turned = normals @ camera.rotation.T
+    way = camera.focal * (turned[:, :2] - local[:, :2] / local[:, 2:] * turned[:, 2:]) / local[:, 2:]
+    slopes = look.slopes.reshape(-1, 3, 2)[seen.pixel]
+    along = np.einsum("nkc,nc->nk", slopes, way)
+    along[~look.steady.ravel()[seen.pixel]] = 0
+    return np.clip(along, -1.5, 1.5)
+
+
+def border_rows(look: Look, field: GridField, depth: NDArray[np.float32], trust: float) -> Rows:
+    """One equation per ray near the mask's border that meets what it should miss, or the reverse.
+
+    The value is demanded to be zero where the ray comes nearest to the surface.
+    """
+    mask = look.mask.astype(np.uint8)
+    kernel = np.ones((2 * _BORDER + 1, 2 * _BORDER + 1), np.uint8)
+    outside = (cv2.dilate(mask, kernel) > 0) & (mask == 0) & np.isfinite(depth)
+    inside = (mask > 0) & ~np.isfinite(depth)
+    row, column = np.nonzero(outside | inside)
+    if not len(row):
+        return Rows(np.zeros((0, 8), np.int64), np.zeros((0, 8)), np.zeros(0))
+    points = _nearest_on_rays(look, field, np.column_stack([column, row]).astype(np.float64))
+    base, place = field.cell(points)
+    weight, _ = trilinear(place)
+    factor = trust / field.pitch
+    return Rows(base[:, None] + _CORNERS @ field.steps, weight * factor, np.zeros(len(points)))
+
+
+def _nearest_on_rays(look: Look, field: GridField, pixels: Array) -> Array:
+    """(n, 3) the place of the smallest value on each ray inside the grid."""
+    corners = np.stack(np.meshgrid(*zip(field.low, field.high, strict=True)), axis=-1).reshape(-1, 3)
+    depths = look.camera.to_camera(corners)[:, 2]
+    steps = np.arange(max(depths.min(), field.pitch), depths.max(), field.pitch)
+    best, at = np.full(len(pixels), np.inf), np.full(len(pixels), steps[0])
+    for depth in steps:
+        points = back_projected(look.camera, pixels, np.full(len(pixels), depth))
+        inside = ((points >= field.low) & (points <= field.high)).all(axis=1)
+        value = np.where(inside, field.at(points), np.inf)
+        nearer = value < best
+        best, at = np.where(nearer, value, best), np.where(nearer, depth, at)
+    return back_projected(look.camera, pixels, at)
+
+
+def stacked(rows: list[Rows], size: int) -> tuple[sparse.csr_matrix, Array]:
+    """All equations as one matrix (m, size) and right side (m,)."""
+    columns = np.concatenate([r.columns for r in rows])
+    weights = np.concatenate([r.weights for r in rows])
+    pointer = np.arange(0, columns.size + 1, 8)
+    matrix = sparse.csr_matrix((weights.ravel(), columns.ravel(), pointer), shape=(len(columns), size))
+    return matrix, np.concatenate([r.wanted for r in rows])

@@ -1,0 +1,145 @@
+"""A cloud of Gaussians and how it grows and is pruned (needs torch).
+
+Source: Kerbl et al. 2023, "3D Gaussian Splatting"; ``gspull-spec.md``, section 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+from torch import Tensor, nn
+
+from teethscape.surface.gspull.losses import rotation_of, thin_axis
+
+_SH0 = 0.28209479177387814
+_START_OPACITY = 0.5
+_SPLIT_SHRINK, _SPLIT_PARTS = 1.6, 2
+NAMES = ("centres", "log_scales", "quaternions", "logits", "shades")
+
+
+class Gaussians(nn.Module):
+    """n Gaussians; colours are spherical harmonics of degree 0 (lights are baked into few views).
+
+    Args:
+        points: (n, 3) world.
+        colours: (n, 3) 0..1.
+    """
+
+    def __init__(self, points: NDArray[np.floating], colours: NDArray[np.floating]) -> None:
+        super().__init__()
+        near = KDTree(points).query(points, k=min(4, len(points)))[0][:, 1:]
+        size = np.sqrt(np.maximum((near**2).mean(axis=1), 1e-12))
+        count = len(points)
+        self.centres = nn.Parameter(torch.tensor(points, dtype=torch.float32))
+        self.log_scales = nn.Parameter(torch.tensor(np.log(size), dtype=torch.float32)[:, None].repeat(1, 3))
+        self.quaternions = nn.Parameter(torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1))
+        logit = float(np.log(_START_OPACITY / (1 - _START_OPACITY)))
+        self.logits = nn.Parameter(torch.full((count,), logit))
+        self.shades = nn.Parameter(torch.tensor((colours - 0.5) / _SH0, dtype=torch.float32))
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    @property
+    def scales(self) -> Tensor:
+        """(n, 3) standard deviations, world units."""
+        return self.log_scales.exp()
+
+    @property
+    def rotations(self) -> Tensor:
+        """(n, 3, 3)."""
+        return rotation_of(self.quaternions)
+
+    @property
+    def opacity(self) -> Tensor:
+        """(n,) 0..1."""
+        return torch.sigmoid(self.logits)
+
+    @property
+    def colours(self) -> Tensor:
+        """(n, 3) RGB, clipped at 0."""
+        return (self.shades * _SH0 + 0.5).clamp_min(0.0)
+
+    @property
+    def normals(self) -> Tensor:
+        """(n, 3) thin axes, either way."""
+        return thin_axis(self.rotations, self.scales)
+
+    @torch.no_grad()
+    def replace(self, rows: Tensor, added: dict[str, Tensor] | None = None) -> None:
+        """Keep some rows (booleans or indices) and add others by name."""
+        for name in NAMES:
+            kept = getattr(self, name).detach()[rows]
+            parts = [kept] if added is None else [kept, added[name]]
+            setattr(self, name, nn.Parameter(torch.cat(parts)))
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """Copies of some rows by name."""
+        return {name: getattr(self, name).detach()[index].clone() for name in NAMES}
+
+
+@dataclass(frozen=True)
+class DensityRules:
+    """When Gaussians are added and removed.
+
+    Attributes:
+        slope: mean gradient of the projected centre above which one is added.
+        dense: size above which one is split instead of cloned, share of the extent.
+        faint: opacity below which one is removed.
+        huge: size above which one is removed, share of the extent.
+        most: Gaussians at most.
+    """
+
+    slope: float = 2e-4
+    dense: float = 0.01
+    faint: float = 0.005
+    huge: float = 0.1
+    most: int = 150_000
+
+
+@torch.no_grad()
+def densify(cloud: Gaussians, slopes: Tensor, extent: float, rules: DensityRules) -> None:
+    """Clone small and split large Gaussians whose projected centres pull strongly.
+
+    A clone takes a place drawn from its Gaussian (not a copy of it); a split one becomes two smaller ones.
+
+    Args:
+        cloud: changed in place.
+        slopes: (n,) mean gradients of the projected centres.
+        extent: of the scene, world units.
+        rules: thresholds.
+    """
+    if len(cloud) >= rules.most:
+        return
+    wanted = slopes > rules.slope
+    large = cloud.scales.amax(dim=1) > rules.dense * extent
+    clones, splits = (wanted & ~large).nonzero()[:, 0], (wanted & large).nonzero()[:, 0]
+    new = [cloud.rows(clones), *(cloud.rows(splits) for _ in range(_SPLIT_PARTS))]
+    for rows in new:
+        turn, size = rotation_of(rows["quaternions"]), rows["log_scales"].exp()
+        rows["centres"] += torch.einsum("nij,nj->ni", turn, torch.randn_like(size) * size)
+    for rows in new[1:]:
+        rows["log_scales"] -= float(np.log(_SPLIT_SHRINK))
+    keep = torch.ones(len(cloud), dtype=torch.bool, device=slopes.device)
+    keep[splits] = False
+    cloud.replace(keep, {name: torch.cat([rows[name] for rows in new]) for name in NAMES})
+
+
+@torch.no_grad()
+def prune(cloud: Gaussians, extent: float, rules: DensityRules, huge_too: bool) -> Tensor:
+    """Remove faint (and, with ``huge_too``, huge) Gaussians; which were kept (n,)."""
+    keep = cloud.opacity > rules.faint
+    if huge_too:
+        keep &= cloud.scales.amax(dim=1) < rules.huge * extent
+    cloud.replace(keep)
+    return keep
+
+
+@torch.no_grad()
+def prune_outside(cloud: Gaussians, outside: Tensor) -> None:
+    """Remove Gaussians (n,) whose centres no mask allows."""
+    cloud.replace(~outside)

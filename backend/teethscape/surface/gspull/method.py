@@ -1,0 +1,237 @@
+"""The method ``gspull``: Gaussians, then a distance pulled onto them, then the surface (needs torch)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from teethscape.surface.checkpoints import load_state, save_state
+from teethscape.surface.device import torch_device
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.gspull.gaussians import NAMES, Gaussians
+from teethscape.surface.gspull.joint import Link, coupling_loss, outward_normals
+from teethscape.surface.gspull.losses import DiskKernel
+from teethscape.surface.gspull.pull import PullRules, learn_by_pulling
+from teethscape.surface.gspull.queries import drawn_queries
+from teethscape.surface.gspull.sdf import PullNetwork
+from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
+from teethscape.surface.hull import hull_distance, looked_up
+from teethscape.surface.make import Found, Job
+from teethscape.surface.mesh.marching import Array
+from teethscape.surface.mesh.sampling import sampled
+from teethscape.surface.request import Background
+from teethscape.surface.start import footprint
+from teethscape.surface.views import Views
+
+_FILE = Path(__file__).parent / "presets.json"
+_BACKGROUNDS = {Background.BLACK: (0.0, 0.0, 0.0), Background.WHITE: (1.0, 1.0, 1.0), Background.RANDOM: None}
+_START_PITCH = 2.0
+_OPACITY = 0.5
+_GREY = 0.7
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Everything of one training.
+
+    Attributes:
+        job: what was asked.
+        settings: the preset's values.
+        trainer: Gaussians.
+        network: distance.
+        link: between their frames.
+        device: where it is computed.
+    """
+
+    job: Job
+    settings: dict[str, Any]
+    trainer: GaussianTrainer
+    network: PullNetwork
+    link: Link
+    device: torch.device
+
+
+def gspull(job: Job) -> Found:
+    """Train GS-Pull on a job's views.
+
+    Raises:
+        MissingComponentError: torch, or on a graphics processor gsplat, is missing.
+        CancelledError: the user has cancelled; the checkpoint stays.
+    """
+    device = torch_device(job.request.device)
+    torch.manual_seed(job.request.seed)
+    run = _prepared(job, device)
+    state, first = load_state(job.session, job.key, device), 0
+    if state is None:
+        _fit_start(run)
+    else:
+        _restore(run, state)
+        first = int(state["round"])
+    if first == 0:
+        _stage_one(run)
+        _save(run, 1, at_once=True)
+    rounds = int(run.settings["rebuild"])
+    for number in range(max(first, 1), rounds + 1):
+        _pull_round(run, number, rounds)
+        _save(run, number + 1, at_once=True)
+        if job.session.is_over:
+            break
+    return Found(_extracted(run, float(run.settings["pitch"])), np.ones(len(job.views)))
+
+
+def _prepared(job: Job, device: torch.device) -> _Run:
+    settings = json.loads(_FILE.read_text("utf-8"))[job.request.preset.value]
+    shape = dict(settings["gaussians"])
+    if "dense" in shape:
+        shape["dense"] = tuple(shape["dense"])
+    rules = GaussianRules(**shape, background=_BACKGROUNDS[job.request.background])
+    scale = job.frame.scale
+    field = job.start(job.views, _START_PITCH * footprint(job.views, scale))
+    vertices, _ = field.surface()
+    rng = np.random.default_rng(job.request.seed)
+    chosen = vertices[rng.integers(0, len(vertices), int(settings["points"]))]
+    points = (chosen + rng.normal(0, 0.1 * field.pitch, chosen.shape)) / scale
+    cloud = Gaussians(points, np.full(points.shape, _GREY)).to(device)
+    low, high = vertices.min(axis=0) / scale, vertices.max(axis=0) / scale
+    link = Link(torch.tensor((low + high) / 2, dtype=torch.float32, device=device), float((high - low).max()))
+    network = PullNetwork(int(settings["width"])).to(device)
+    return _Run(job, settings, GaussianTrainer(cloud, job.views, rules), network, link, device)
+
+
+def _fit_start(run: _Run) -> None:
+    """Begin as the start's distance (hull or fitted arch), so that inside and outside are known at once."""
+    steps = int(run.settings["fit_steps"])
+    if not steps:
+        return
+    field = run.job.start(run.job.views, _START_PITCH * footprint(run.job.views, run.job.frame.scale))
+    scale = run.job.frame.scale
+    nodes = torch.from_numpy((field.nodes() / scale).astype(np.float32)).to(run.device)
+    points = run.link.cube(nodes)
+    wanted = torch.from_numpy(field.values.ravel() / np.float32(scale * run.link.scale)).to(run.device)
+    optimiser = torch.optim.Adam(run.network.parameters(), lr=1e-3)
+    for step in range(steps):
+        some = torch.randint(len(points), (4096,), device=run.device)
+        loss = (run.network(points[some]) - wanted[some]).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if step % 20 == 0:
+            run.job.session.tell(0.0, "fitting the start")
+
+
+def _stage_one(run: _Run) -> None:
+    """Gaussians that look like the views; faint ones are dropped at the end."""
+    trainer, session = run.trainer, run.job.session
+    steps = trainer.rules.steps
+    while trainer.step_number < steps and session.budget_share < 0.5:
+        loss = trainer.step()
+        if trainer.step_number % 10 == 0:
+            session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
+        _save(run, 0)
+    opaque = trainer.cloud.opacity > _OPACITY
+    if int(opaque.sum()) >= len(opaque) // 4:
+        trainer.cloud.replace(opaque)
+    trainer.drop_outside()
+
+
+def _pull_round(run: _Run, number: int, rounds: int) -> None:
+    """Queries from the cloud as it is now, then pulls; in between pictures, which move the cloud."""
+    settings, session = run.settings, run.job.session
+    world = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64)
+    points = (world - run.link.centre.cpu().numpy()) / run.link.scale
+    rng = np.random.default_rng([run.job.request.seed, number])
+    data = drawn_queries(points, rng, int(settings["query_budget"]))
+    data = replace(data, normals=seen_normals(run.job.views, world))
+    steps = int(settings["pull_steps"]) // rounds
+    disk = DiskKernel(settings["kernel"]), float(settings["disk_weight"])
+
+    def each(step: int) -> bool:
+        if number > 1 and step % int(settings["render_every"]) == 0:
+            run.trainer.step(lambda: coupling_loss(run.network, run.trainer.cloud, run.link, disk))
+        if step % 10 == 0:
+            done = (number - 1 + step / steps) / rounds
+            session.tell(0.5 + 0.5 * done, f"pulling, round {number} of {rounds}")
+        session.show(lambda: _extracted(run, 4.0))
+        return not session.is_over
+
+    rules = PullRules(
+        steps=steps, batch=int(settings["batch"]), eikonal=float(settings["eikonal"]),
+        sign=float(settings["sign"]), warm_up=max(steps // 20, 1),
+    )  # fmt: skip
+    learn_by_pulling(run.network, data, rules, each, rng)
+
+
+def seen_normals(views: Views, points: Array) -> NDArray[np.float32] | None:
+    """(n, 3) normals that the best-facing view shows at world points; None without normals.
+
+    Visibility is not tested: only the view counts whose own normal faces it best.
+    """
+    if views.normals is None:
+        return None
+    found, facing = [], []
+    for view in range(len(views)):
+        pixels, _ = views.project(view, points)
+        normal = np.stack(
+            [looked_up(np.ascontiguousarray(views.normals[view, ..., k]), pixels) for k in range(3)], axis=1
+        ).astype(np.float64)
+        length = np.linalg.norm(normal, axis=1)
+        away = views.centres[view] - points
+        cos = (normal * away).sum(axis=1) / np.linalg.norm(away, axis=1) / np.maximum(length, 1e-6)
+        found.append(normal / np.maximum(length, 1e-6)[:, None])
+        facing.append(np.where(length > 0.8, cos, -1.0))
+    return outward_normals(points, (np.stack(found), np.stack(facing)))
+
+
+def _extracted(run: _Run, pitch: float) -> GridField:
+    """The distance on a grid around the cloud, mm; ``pitch`` in footprints of a pixel."""
+    scale, side = run.job.frame.scale, run.link.scale * run.job.frame.scale
+    centre = run.link.centre.cpu().numpy().astype(np.float64) * scale
+    step = pitch * footprint(run.job.views, scale)
+    cloud = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64) * scale
+    low, high = cloud.min(axis=0) - 4 * step, cloud.max(axis=0) + 4 * step
+    counts = np.ceil((high - low) / step).astype(int) + 1
+
+    @torch.no_grad()
+    def field(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        cube = torch.from_numpy(((points - centre) / side).astype(np.float32))
+        return torch.cat([run.network(p.to(run.device)).cpu() for p in cube.split(_CHUNK)]).numpy()
+
+    values = sampled(field, low, low + step * (counts - 1), counts) * np.float32(side)
+    found = GridField(values, low, step)
+    if not run.settings["fit_steps"]:
+        return found
+    # Far from the cloud nothing was learnt; what no mask allows is no surface.
+    limit = hull_distance(run.job.views, found.nodes() / scale) * scale - 2.5 * footprint(
+        run.job.views, scale
+    )
+    return GridField(np.maximum(values, limit.reshape(values.shape)).astype(np.float32), low, step)
+
+
+def _save(run: _Run, number: int, at_once: bool = False) -> None:
+    """Write a checkpoint when one is due, before a round of pulling; round 0 are the Gaussians alone."""
+
+    def state() -> dict[str, Any]:
+        cloud = {name: getattr(run.trainer.cloud, name).detach() for name in NAMES}
+        return {
+            "cloud": cloud,
+            "network": run.network.state_dict(),
+            "round": number,
+            "step": run.trainer.step_number,
+        }
+
+    save_state(run.job.session, run.job.key, state, at_once)
+
+
+def _restore(run: _Run, state: dict[str, Any]) -> None:
+    for name in NAMES:
+        setattr(run.trainer.cloud, name, torch.nn.Parameter(state["cloud"][name]))
+    run.network.load_state_dict(state["network"])
+    run.trainer.step_number = int(state["step"])
+    run.trainer.drop_outside()

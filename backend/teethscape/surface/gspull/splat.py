@@ -1,0 +1,146 @@
+"""Drawing Gaussians: one interface, a small splatter in PyTorch and gsplat's (needs torch).
+
+Source: Zwicker et al. 2001, "EWA Volume Splatting"; Kerbl et al. 2023, equations 2-6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from teethscape.errors import MissingComponentError
+from teethscape.surface.gspull.gaussians import Gaussians
+
+#: Added to the projected covariance, px^2; opacity below which a splat is not drawn; largest opacity.
+_DILATION, _LEAST, _MOST = 0.3, 1 / 255, 0.99
+_NEAR = 0.01
+#: Pixels at a time, a bound on memory.
+_PIXELS = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A camera for splatting.
+
+    Attributes:
+        pose: (3, 4) world to camera, OpenCV axes.
+        k: (3, 3) pixels, pixel centres at +0.5.
+        height: px.
+        width: px.
+    """
+
+    pose: Tensor
+    k: Tensor
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What a camera sees.
+
+    Attributes:
+        values: (h, w, c) blended values, background included for the first three.
+        opacity: (h, w).
+        means: (n, 2) projected centres; their gradient tells where detail is missing.
+    """
+
+    values: Tensor
+    opacity: Tensor
+    means: Tensor
+
+
+#: Gaussians, their values (n, c), a camera, a background (c,): a picture.
+Rasteriser = Callable[[Gaussians, Tensor, Shot, Tensor], Picture]
+
+
+def draw(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Picture:
+    """Draw all Gaussians at all pixels: exact and differentiable, for some thousands of them."""
+    local = cloud.centres @ shot.pose[:, :3].T + shot.pose[:, 3]
+    depth = local[:, 2].clamp_min(_NEAR)
+    focal = torch.stack([shot.k[0, 0], shot.k[1, 1]])
+    means = local[:, :2] / depth[:, None] * focal + shot.k[:2, 2]
+    if means.requires_grad:
+        means.retain_grad()
+    inverse = _inverse_covariance(cloud, local, depth, shot)
+    order = torch.argsort(depth)
+    order = order[local[order, 2] > _NEAR]
+    ys, xs = torch.meshgrid(
+        torch.arange(shot.height, device=depth.device),
+        torch.arange(shot.width, device=depth.device),
+        indexing="ij",
+    )
+    pixels = torch.stack([xs, ys], dim=-1).reshape(-1, 2) + 0.5
+    rows = [
+        _blend(part, (means[order], inverse[order], cloud.opacity[order]), values[order], background)
+        for part in pixels.split(_PIXELS)
+    ]
+    shape = (shot.height, shot.width)
+    shown = torch.cat([v for v, _ in rows]).reshape(*shape, -1)
+    return Picture(shown, torch.cat([a for _, a in rows]).reshape(shape), means)
+
+
+def _inverse_covariance(cloud: Gaussians, local: Tensor, depth: Tensor, shot: Shot) -> Tensor:
+    """(n, 3) entries xx, xy, yy of the inverse of each projected covariance, 1 / px^2."""
+    fx, fy = shot.k[0, 0], shot.k[1, 1]
+    zero = torch.zeros_like(depth)
+    rows = [fx / depth, zero, -fx * local[:, 0] / depth**2, zero, fy / depth, -fy * local[:, 1] / depth**2]
+    jacobian = torch.stack(rows, dim=1).reshape(-1, 2, 3)
+    axes = jacobian @ shot.pose[:, :3] @ cloud.rotations * cloud.scales[:, None, :]
+    cov = axes @ axes.transpose(1, 2)
+    a, b, c = cov[:, 0, 0] + _DILATION, cov[:, 0, 1], cov[:, 1, 1] + _DILATION
+    det = (a * c - b * b).clamp_min(1e-12)
+    return torch.stack([c / det, -b / det, a / det], dim=1)
+
+
+def _blend(
+    pixels: Tensor, splats: tuple[Tensor, Tensor, Tensor], values: Tensor, background: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Values (p, c) and opacity (p,) of pixels (p, 2), splats ordered front to back."""
+    means, inverse, opacity = splats
+    off = pixels[:, None] - means
+    power = inverse[:, 0] * off[..., 0] ** 2 + 2 * inverse[:, 1] * off[..., 0] * off[..., 1]
+    power = power + inverse[:, 2] * off[..., 1] ** 2
+    alpha = (opacity * torch.exp(-0.5 * power)).clamp_max(_MOST)
+    alpha = torch.where(alpha < _LEAST, 0.0, alpha)
+    through = torch.log1p(-alpha)
+    reached = torch.exp(torch.cumsum(through, dim=1) - through)
+    weight = alpha * reached
+    total = weight.sum(dim=1)
+    return weight @ values + (1 - total)[:, None] * background, total
+
+
+def rasteriser(device: torch.device) -> Rasteriser:
+    """The rasteriser of a device: that of gsplat on a graphics processor, ours elsewhere.
+
+    Raises:
+        MissingComponentError: a graphics processor is used and gsplat is missing.
+    """
+    if device.type != "cuda":
+        return draw
+    try:
+        import gsplat  # pyright: ignore[reportMissingImports] - never required
+    except ImportError as error:
+        raise MissingComponentError(
+            "gsplat_missing",
+            f"GS-Pull on a graphics processor needs gsplat ({error.name} is missing).",
+            "Run in the engine's environment: python -m pip install gsplat; or give --device cpu.",
+        ) from error
+
+    def draw_fast(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Picture:
+        pose = torch.eye(4, device=values.device)
+        pose[:3] = shot.pose
+        found, opacity, info = gsplat.rasterization(
+            cloud.centres, cloud.quaternions, cloud.scales, cloud.opacity, values, pose[None], shot.k[None],
+            shot.width, shot.height, near_plane=_NEAR, packed=False,
+        )  # fmt: skip
+        means = info["means2d"]
+        if means.requires_grad:
+            means.retain_grad()
+        alpha = opacity[0, ..., 0]
+        return Picture(found[0] + (1 - alpha)[..., None] * background, alpha, means)
+
+    return draw_fast

@@ -1,0 +1,207 @@
+"""Stage 1 of GS-Pull, and stage 2's images: Gaussians that look like the views (needs torch).
+
+Source: ``gspull-spec.md``, sections 2, 5 and 10 (few views, masks, normals).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from teethscape.surface.gspull import losses
+from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians, densify, prune, prune_outside
+from teethscape.surface.gspull.schedule import position_rate
+from teethscape.surface.gspull.splat import Picture, Shot, rasteriser
+from teethscape.surface.hull import hull_distance
+from teethscape.surface.views import FLIP, Views
+
+_RATES = {"log_scales": 5e-3, "quaternions": 1e-3, "logits": 0.05, "shades": 2.5e-3}
+
+
+@dataclass(frozen=True)
+class GaussianRules:
+    """How the Gaussians are trained.
+
+    Attributes:
+        steps: of stage 1.
+        thin_from: step from which thick Gaussians cost.
+        thin: weight of the smallest scale.
+        opaque_from: step from which faint Gaussians cost.
+        opaque: weight of what is missing to full opacity.
+        dense: first step, last step and interval of densification.
+        silhouette: weight of the mask.
+        normal: weight of the normals.
+        shrink: pictures are shrunk by this factor.
+        background: colour behind the object, or None for a random one each step.
+        density: thresholds.
+    """
+
+    steps: int = 3000
+    thin_from: int = 1500
+    thin: float = 100.0
+    opaque_from: int = 500
+    opaque: float = 0.03
+    dense: tuple[int, int, int] = (500, 2500, 200)
+    silhouette: float = 0.1
+    normal: float = 0.1
+    shrink: int = 1
+    background: tuple[float, float, float] | None = (0.0, 0.0, 0.0)
+    density: DensityRules = field(default_factory=DensityRules)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One view for splatting.
+
+    Attributes:
+        shot: camera.
+        colour: (h, w, 3).
+        mask: (h, w).
+        normal: (h, w, 3) world, zero where unknown; None without.
+    """
+
+    shot: Shot
+    colour: Tensor
+    mask: Tensor
+    normal: Tensor | None
+
+
+def targets_of(views: Views, shrink: int, device: torch.device) -> list[Target]:
+    """Views as splatting takes them, shrunk by a whole factor."""
+    return [_target(views, k, shrink, device) for k in range(len(views))]
+
+
+def _target(views: Views, k: int, shrink: int, device: torch.device) -> Target:
+    height, width = (n // shrink for n in views.size)
+
+    def kept(array: np.ndarray) -> Tensor:
+        image = torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device)
+        image = image.reshape(*image.shape[:2], -1).permute(2, 0, 1)[None]
+        return torch.nn.functional.avg_pool2d(image, shrink)[0].permute(1, 2, 0)
+
+    turn = (views.cam2world[k, :, :3] @ FLIP).T
+    pose = np.column_stack([turn, -turn @ views.cam2world[k, :, 3]])
+    intrinsics = views.intrinsics[k].copy()
+    intrinsics[:2] /= shrink
+    camera, k3 = (torch.tensor(a, dtype=torch.float32, device=device) for a in (pose, intrinsics))
+    shot = Shot(camera, k3, height, width)
+    normal = None if views.normals is None else kept(views.normals[k])
+    return Target(shot, kept(views.colours[k]), kept(views.foreground[k])[..., 0], normal)
+
+
+class GaussianTrainer:
+    """A cloud, its optimiser and what it should look like.
+
+    Args:
+        cloud: started.
+        views: to look like.
+        rules: how.
+    """
+
+    def __init__(self, cloud: Gaussians, views: Views, rules: GaussianRules) -> None:
+        self.cloud, self.views, self.rules = cloud, views, rules
+        self.device = cloud.centres.device
+        self.targets = targets_of(views, rules.shrink, self.device)
+        self.draw = rasteriser(self.device)
+        middle = (views.low + views.high) / 2
+        self.extent = 1.1 * float(np.linalg.norm(views.centres - middle, axis=1).max())
+        self.step_number = 0
+        self._slopes = self._counts = torch.zeros(len(cloud), device=self.device)
+        self._renew()
+
+    def _renew(self) -> None:
+        """A fresh optimiser after Gaussians were added or removed."""
+        groups = [
+            {"params": [getattr(self.cloud, name)], "lr": _RATES.get(name, 0.0), "name": name}
+            for name in NAMES
+        ]
+        self.optimiser = torch.optim.Adam(groups, eps=1e-15)
+        self._slopes = torch.zeros(len(self.cloud), device=self.device)
+        self._counts = torch.zeros_like(self._slopes)
+
+    def step(self, more: Callable[[], Tensor] | None = None) -> float:
+        """One optimiser step on a random view; ``more`` adds a loss."""
+        target = self.targets[int(torch.randint(len(self.targets), (1,)))]
+        picture, loss = self.look(target)
+        loss = loss + self._shape_losses()
+        if more is not None:
+            loss = loss + more()
+        for group in self.optimiser.param_groups:
+            if group["name"] == "centres":
+                group["lr"] = position_rate(self.step_number) * self.extent
+        self.optimiser.zero_grad()
+        loss.backward()
+        self._note_slopes(picture)
+        self.optimiser.step()
+        self.step_number += 1
+        self._change_density()
+        return float(loss.detach())
+
+    def look(self, target: Target) -> tuple[Picture, Tensor]:
+        """A picture of colours and normals, and how far it is from a view."""
+        rules, cloud = self.rules, self.cloud
+        back = torch.rand(3) if rules.background is None else torch.tensor(rules.background)
+        back = back.to(self.device)
+        normals = self._facing_normals(target.shot)
+        values = torch.cat([cloud.colours, normals], dim=1)
+        nothing = torch.cat([back, torch.zeros(3, device=self.device)])
+        picture = self.draw(cloud, values, target.shot, nothing)
+        wanted = target.colour * target.mask[..., None] + back * (1 - target.mask[..., None])
+        both = [image.permute(2, 0, 1)[None] for image in (picture.values[..., :3], wanted)]
+        loss = losses.photo_loss(both[0], both[1])
+        alpha = picture.opacity.clamp(1e-4, 1 - 1e-4)
+        loss = loss + rules.silhouette * torch.nn.functional.binary_cross_entropy(
+            alpha, target.mask.clamp(0, 1)
+        )
+        if target.normal is not None:
+            cos = torch.nn.functional.cosine_similarity(picture.values[..., 3:], target.normal, dim=-1)
+            inside = target.mask > 0.5
+            loss = loss + rules.normal * ((1 - cos) * inside).sum() / inside.sum().clamp_min(1)
+        return picture, loss
+
+    def _facing_normals(self, shot: Shot) -> Tensor:
+        """(n, 3) thin axes turned to the camera, world."""
+        normals = self.cloud.normals
+        centre = -shot.pose[:, :3].T @ shot.pose[:, 3]
+        away = centre - self.cloud.centres.detach()
+        return normals * torch.sign((normals * away).sum(dim=1, keepdim=True)).detach()
+
+    def _shape_losses(self) -> Tensor:
+        rules, total = self.rules, self.cloud.logits.new_zeros(())
+        if self.step_number >= rules.thin_from:
+            total = total + rules.thin * losses.thin_loss(self.cloud.scales, clamped=False)
+        if self.step_number >= rules.opaque_from:
+            total = total + rules.opaque * (1 - self.cloud.opacity).mean()
+        return total
+
+    def _note_slopes(self, picture: Picture) -> None:
+        slope = picture.means.grad
+        if slope is None:
+            return
+        slope = slope.reshape(-1, 2)
+        size = torch.tensor([picture.values.shape[1], picture.values.shape[0]], device=self.device) / 2
+        length = (slope * size).norm(dim=1)
+        self._slopes += length
+        self._counts += length > 0
+
+    def _change_density(self) -> None:
+        first, last, every = self.rules.dense
+        number = self.step_number
+        if number < first or number > last or number % every:
+            return
+        densify(self.cloud, self._slopes / self._counts.clamp_min(1), self.extent, self.rules.density)
+        prune(self.cloud, self.extent, self.rules.density, huge_too=True)
+        self.drop_outside()
+        self._renew()
+
+    def drop_outside(self) -> None:
+        """Remove Gaussians that lie outside the masks by more than two pixels."""
+        points = self.cloud.centres.detach().cpu().numpy().astype(np.float64)
+        slack = 2 * self.extent / self.views.intrinsics[0, 0, 0]
+        outside = torch.from_numpy(hull_distance(self.views, points) > slack).to(self.device)
+        prune_outside(self.cloud, outside)
+        self._renew()

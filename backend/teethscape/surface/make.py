@@ -1,0 +1,234 @@
+"""The use case: views in, a mesh and a report out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.files import require_space
+from teethscape.errors import BadInputError, RefusedError
+from teethscape.progress import Progress, SurfaceStage
+from teethscape.surface.device import require_torch
+from teethscape.surface.faults import MaskCheck, check_masks
+from teethscape.surface.frame import Frame, frame_of
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.grid.looks import prepared
+from teethscape.surface.grid.reconstruct import solve_grid
+from teethscape.surface.mesh.finish import FinishedMesh, finished
+from teethscape.surface.mesh.marching import Array
+from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
+from teethscape.surface.read.any import read_views
+from teethscape.surface.request import SurfaceMethod, SurfaceRequest
+from teethscape.surface.session import Session, fingerprint
+from teethscape.surface.start import arch_field, hull_box, hull_field
+from teethscape.surface.views import Views
+from teethscape.surface.write import check_suffix, write_surface
+
+#: Share of a view's mask that a whole surface covers at least.
+_WHOLE = 0.6
+_NEEDED_BYTES = 60_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything that a method needs.
+
+    Attributes:
+        request: what was asked.
+        views: those that are believed.
+        frame: size and place.
+        start: makes the start at a pitch, mm.
+        session: time, progress, checkpoints.
+        key: what a checkpoint belongs to.
+    """
+
+    request: SurfaceRequest
+    views: Views
+    frame: Frame
+    start: Callable[[Views, float], GridField]
+    session: Session
+    key: str
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a method found.
+
+    Attributes:
+        field: signed distance, mm, the views' axes.
+        trust: (n views,) 0 for views that were left out.
+        colours: (n, 3) points in mm to (n, 3) RGB 0..255, when the method knows them.
+    """
+
+    field: GridField
+    trust: Array
+    colours: Callable[[Array], NDArray[np.uint8]] | None = None
+
+
+def make_surface(request: SurfaceRequest, progress: Progress) -> dict[str, Any]:
+    """Make a surface from views and write it.
+
+    Returns:
+        The report, as it is also written beside the mesh.
+
+    Raises:
+        UsageError: the output's ending is no mesh format.
+        BadInputError: the views cannot be read, or lack what the method needs.
+        MissingComponentError: the method needs a library that is missing.
+        RefusedError: the masks contradict each other, or the surface is empty or half.
+        CancelledError: the user has cancelled; the checkpoint stays.
+    """
+    check_suffix(request.output)
+    if request.method is not SurfaceMethod.GRID:
+        require_torch()
+    require_space(request.output.parent, _NEEDED_BYTES)
+    job, dropped = _prepared(request, progress)
+    found = _method(request.method)(job)
+    progress.stage(SurfaceStage.FINISH, 0.0)
+    report = _written(job, found, dropped)
+    job.session.clean()
+    progress.stage(SurfaceStage.FINISH, 1.0)
+    return report
+
+
+def _prepared(request: SurfaceRequest, progress: Progress) -> tuple[Job, tuple[str, ...]]:
+    """Read and check the views; the job, and the names of views that are not believed."""
+    progress.stage(SurfaceStage.VIEWS, 0.0)
+    views = read_views(request)
+    if request.method is SurfaceMethod.GRID and views.normals is None:
+        raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
+    views, dropped = believed(views, progress)
+    frame = frame_of(views, request.extent_mm, request.case)
+    session = Session(progress, request.output, request.budget_s, frame)
+    settings = (
+        request.method, request.preset, request.seed, request.hash_grid, request.background, request.case,
+        frame.scale,
+    )  # fmt: skip
+    job = Job(request, views, frame, _start(views, frame), session, fingerprint(views, *settings))
+    progress.stage(SurfaceStage.VIEWS, 1.0)
+    return job, dropped
+
+
+def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]:
+    """Finish, check, paint and write what a method found; the report."""
+    views, frame = job.views, job.frame
+    mesh = finished(found.field)
+    looks = [prepared(views, k, frame.scale) for k in range(len(views))]
+    agree = agreement(looks, mesh.vertices, mesh.faces)
+    refuse_half(views, agree, found.trust)
+    if found.colours is None:
+        colours = view_colours(views, looks, mesh.vertices, mesh.faces)
+    else:
+        colours = found.colours(mesh.vertices)
+    dropped += tuple(name for name, t in zip(views.names, found.trust, strict=True) if t <= 0)
+    report = _report(job, mesh, agree, dropped)
+    write_surface(job.request.output, (mesh, colours), found.field, frame, report)
+    return report
+
+
+def _method(method: SurfaceMethod) -> Callable[[Job], Found]:
+    """The function of a method; heavy libraries are imported only by those that need them."""
+    if method is SurfaceMethod.GRID:
+        return _grid
+    if method is SurfaceMethod.NEUS:
+        from teethscape.surface.neus.method import neus
+
+        return neus
+    from teethscape.surface.gspull.method import gspull
+
+    return gspull
+
+
+def _grid(job: Job) -> Found:
+    result = solve_grid(job.views, job.frame.scale, job.start, job.session, job.key)
+    return Found(result.field, result.trust)
+
+
+def _start(views: Views, frame: Frame) -> Callable[[Views, float], GridField]:
+    arch = frame.arch
+    if arch is not None:
+        return lambda some, pitch: arch_field(some, frame.scale, arch, pitch)
+    box = hull_box(views, frame.scale)
+    return lambda some, pitch: hull_field(some, frame.scale, box, pitch)
+
+
+def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
+    """The views whose masks agree, and the names of the others.
+
+    Raises:
+        RefusedError: a mask is empty, or the masks contradict each other and no single view is at fault.
+    """
+    check = check_masks(views)
+    if check.empty:
+        raise RefusedError(
+            "view_empty", f"The mask of {check.empty[0]} is empty.", "Correct it, or leave the view out."
+        )
+    if check.culprit is not None:
+        name = views.names[check.culprit]
+        progress.warn("view_odd", f"The mask of {name} contradicts the others; it is left out.")
+        return views.subset([k for k in range(len(views)) if k != check.culprit]), (name,)
+    _refuse_contradiction(views, check)
+    return views, ()
+
+
+def _refuse_contradiction(views: Views, check: MaskCheck) -> None:
+    worst = int(np.argmin(check.covered))
+    if check.covered[worst] < _WHOLE:
+        raise RefusedError(
+            "views_contradict",
+            f"The masks contradict each other: only {100 * check.covered[worst]:.0f} % of that of "
+            f"{views.names[worst]} fits the others.",
+            "Check the cameras, the jaw and the masks.",
+        )
+
+
+def refuse_half(views: Views, agree: Agreement, trust: Array) -> None:
+    """Refuse a surface that leaves much of a believed view's mask empty.
+
+    Raises:
+        RefusedError: it does; the message names the worst view.
+    """
+    covered = np.where(trust > 0, agree.covered, 1.0)
+    worst = int(np.argmin(covered))
+    if covered[worst] < _WHOLE:
+        raise RefusedError(
+            "surface_half",
+            f"The surface covers only {100 * covered[worst]:.0f} % of what {views.names[worst]} shows.",
+            "Give it more time, another method, or leave that view out with --leave-out.",
+        )
+
+
+def _report(job: Job, mesh: FinishedMesh, agree: Agreement, dropped: tuple[str, ...]) -> dict[str, Any]:
+    """What the files beside the mesh and ``--json`` say."""
+
+    def listed(values: Array) -> list[float | None]:
+        return [None if np.isnan(v) else round(float(v), 4) for v in values]
+
+    return {
+        "output": str(job.request.output),
+        "method": job.request.method.value,
+        "preset": job.request.preset.value,
+        "seconds": round(job.session.spent_s, 1),
+        "unit_mm": round(job.frame.scale, 4),
+        "triangles": len(mesh.faces),
+        "components": mesh.components,
+        "crumbs_dropped": mesh.crumbs,
+        "edge_mm": round(mesh.edge_mm, 4),
+        "edge_spread": round(mesh.edge_spread, 3),
+        "decimated_to_mm": round(mesh.tolerance_mm, 4),
+        "views_left_out": list(dropped),
+        "views": {
+            name: {"overlap": o, "covered": c, "angle_deg": a}
+            for name, o, c, a in zip(
+                job.views.names,
+                listed(agree.overlap),
+                listed(agree.covered),
+                listed(agree.angle_deg),
+                strict=True,
+            )
+        },
+    }

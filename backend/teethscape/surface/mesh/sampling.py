@@ -1,0 +1,55 @@
+"""A field sampled on a grid, in two passes: roughly everywhere, then closely where the surface is.
+
+Source: ``teethdreamer-spec.md``, section 6.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.surface.mesh.marching import Array, Faces, marching_cubes
+
+#: (n, 3) world points, single precision, to (n,) values.
+Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+_MARGIN = 0.1
+
+
+def sampled(field: Field, low: Array, high: Array, counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(x, y, z) values at ``counts`` nodes per axis between two corners, one slice of x at a time."""
+    axes = [np.linspace(a, b, n).astype(np.float32) for a, b, n in zip(low, high, counts, strict=True)]
+    y, z = np.meshgrid(axes[1], axes[2], indexing="ij")
+    out = np.empty(tuple(counts), np.float32)
+    for k, x in enumerate(axes[0]):
+        points = np.stack([np.full_like(y, x), y, z], axis=-1).reshape(-1, 3)
+        out[k] = field(points).reshape(y.shape)
+    return out
+
+
+def two_pass_surface(field: Field, radius: float, resolution: int) -> tuple[Array, Faces]:
+    """The zero set of a field in the cube of half side ``radius``; the published extraction.
+
+    The second pass covers the box of the first one's vertices and a tenth more on each side.
+
+    Returns:
+        (V, 3) world, (F, 3) outward; both empty where there is no surface.
+    """
+    counts = np.full(3, resolution)
+    low, high = np.full(3, -radius), np.full(3, radius)
+    vertices, faces = surface_in_box(field, low, high, counts)
+    if not len(faces):
+        return vertices, faces
+    first, last = vertices.min(axis=0), vertices.max(axis=0)
+    margin = _MARGIN * (last - first)
+    low, high = np.maximum(first - margin, low), np.minimum(last + margin, high)
+    return surface_in_box(field, low, high, counts)
+
+
+def surface_in_box(
+    field: Field, low: Array, high: Array, counts: NDArray[np.int64], level: float = 0.0
+) -> tuple[Array, Faces]:
+    """The surface of a field in a box: (V, 3) world, (F, 3) outward."""
+    vertices, faces = marching_cubes(sampled(field, low, high, counts), level)
+    return low + vertices / (counts - 1) * (high - low), faces

@@ -1,0 +1,1 @@
+"""NeuS: a signed distance field learnt by volume rendering (needs torch)."""

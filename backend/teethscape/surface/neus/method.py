@@ -1,0 +1,139 @@
+"""The method ``neus``: train, stop in time, extract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from teethscape.surface.checkpoints import load_state, save_state
+from teethscape.surface.device import torch_device
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.make import Found, Job
+from teethscape.surface.mesh.marching import Array
+from teethscape.surface.mesh.sampling import sampled
+from teethscape.surface.neus.batches import RayBank
+from teethscape.surface.neus.extract import numpy_field, surface_colours
+from teethscape.surface.neus.presets import load_preset
+from teethscape.surface.neus.train import Trainer
+from teethscape.surface.start import footprint
+
+_LOOK_EVERY, _START_STEPS = 200, 80
+#: Of the start's grid, footprints of a pixel; cells along a side when the surface is first looked for.
+_START_PITCH, _ROUGH = 3.0, 64
+#: How much the held-out error must fall to count as better.
+_BETTER = 0.995
+
+
+@dataclass(frozen=True, eq=False)
+class Cube:
+    """How the box of the views (mm, views' axes) becomes the cube of half side 0.5.
+
+    Attributes:
+        middle: (3,) mm.
+        side: longest side, mm.
+        half: (3,) half the box, cube units.
+    """
+
+    middle: Array
+    side: float
+    half: Array
+
+    def mm(self, points: Array) -> Array:
+        """(n, 3) cube units to mm."""
+        return points * self.side + self.middle
+
+    def unit(self, points: Array) -> NDArray[np.float32]:
+        """(n, 3) mm to cube units."""
+        return ((points - self.middle) / self.side).astype(np.float32)
+
+
+def cube_of(job: Job) -> Cube:
+    """The cube of a job's views."""
+    low, high = job.views.low * job.frame.scale, job.views.high * job.frame.scale
+    side = float((high - low).max())
+    return Cube((low + high) / 2, side, (high - low) / side / 2)
+
+
+def neus(job: Job) -> Found:
+    """Train NeuS on a job's views.
+
+    Raises:
+        MissingComponentError: torch, a device or a hash grid is missing.
+        CancelledError: the user has cancelled; the checkpoint stays.
+    """
+    device = torch_device(job.request.device)
+    torch.manual_seed(job.request.seed)
+    preset = load_preset(job.request.preset.value, job.views.normals is not None)
+    cube = cube_of(job)
+    moves = cube.middle / job.frame.scale, cube.side / job.frame.scale
+    held = _held_out(len(job.views), preset.held_out)
+    kept = [k for k in range(len(job.views)) if k not in held]
+    trainer = Trainer(preset, RayBank(job.views.subset(kept), moves, device), job.request.hash_grid)
+    watch = RayBank(job.views.subset(held), moves, device) if held else None
+    state = load_state(job.session, job.key, device)
+    if state is not None:
+        trainer.load(state)
+    elif preset.start == "hull":
+        _begin(trainer, job, cube)
+    _train(trainer, watch, job, cube)
+    model = trainer.model
+
+    def colours(points: Array) -> NDArray[np.uint8]:
+        return np.round(255 * surface_colours(model, cube.unit(points))).astype(np.uint8)
+
+    return Found(extracted(trainer, job, cube, preset.pitch), np.ones(len(job.views)), colours)
+
+
+def _held_out(count: int, wanted: int) -> list[int]:
+    """Views in the middle of the list, fewer than a quarter of them."""
+    wanted = min(wanted, count // 4)
+    return [count // 2 + k for k in range(wanted)]
+
+
+def _begin(trainer: Trainer, job: Job, cube: Cube) -> None:
+    """Fit the field to the start (hull or arch) before the first step."""
+    field = job.start(job.views, _START_PITCH * footprint(job.views, job.frame.scale))
+    points = torch.from_numpy(cube.unit(field.nodes())).to(trainer.device)
+    distances = torch.from_numpy(field.values.ravel() / np.float32(cube.side)).to(trainer.device)
+    trainer.learn_start(points, distances, _START_STEPS)
+
+
+def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> None:
+    """Steps until the preset, the budget or the held-out views say enough."""
+    preset, best, patience = trainer.preset, float("inf"), trainer.preset.patience
+    while trainer.step_number < preset.steps and not job.session.is_over:
+        loss = trainer.step()
+        number = trainer.step_number
+        if number % 10 == 0:
+            job.session.tell(number / preset.steps, f"step {number}, loss {loss:.3f}")
+        job.session.show(lambda: extracted(trainer, job, cube, 4.0))
+        save_state(job.session, job.key, trainer.state)
+        if watch is not None and patience and number % _LOOK_EVERY == 0:
+            error = trainer.held_out_error(watch)
+            patience = preset.patience if error < _BETTER * best else patience - 1
+            best = min(best, error)
+            if not patience:
+                break
+    save_state(job.session, job.key, trainer.state, at_once=True)
+
+
+def extracted(trainer: Trainer, job: Job, cube: Cube, pitch: float) -> GridField:
+    """The distance on a grid around what is inside, mm; ``pitch`` in footprints of a pixel.
+
+    Inside is what a first look at 65 nodes a side finds to be nearer to the surface than two of them.
+    """
+    low, high = cube.mm(-cube.half), cube.mm(cube.half)
+    step = pitch * footprint(job.views, job.frame.scale)
+    field = numpy_field(trainer.model)
+    rough = sampled(field, -cube.half, cube.half, np.full(3, _ROUGH + 1))
+    inside = np.argwhere(rough < 2 / _ROUGH)
+    if len(inside):
+        corner = (high - low) / _ROUGH
+        low, high = low + corner * (inside.min(axis=0) - 1), low + corner * (inside.max(axis=0) + 1)
+        low, high = np.maximum(low, cube.mm(-cube.half)), np.minimum(high, cube.mm(cube.half))
+    counts = np.ceil((high - low) / step).astype(int) + 1
+    values = sampled(lambda p: field(cube.unit(p.astype(np.float64))), low, low + step * (counts - 1), counts)
+    return GridField(values * np.float32(cube.side), low, step)

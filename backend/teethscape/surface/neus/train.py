@@ -1,0 +1,182 @@
+"""Training of NeuS (needs torch). Source: ``teethdreamer-spec.md``, sections 6.5 to 6.7.
+
+The box of the views is moved into a cube of half side 0.5 (TeethDreamer's is that already).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from teethscape.surface.neus.batches import RayBank, RayBatch
+from teethscape.surface.neus.encodings import hash_grid
+from teethscape.surface.neus.fields import NeusModel
+from teethscape.surface.neus.losses import LossRules, Rendered, all_losses, total_loss
+from teethscape.surface.neus.march import box_bounds, march
+from teethscape.surface.neus.occupancy import Occupancy, resting_opacity
+from teethscape.surface.neus.presets import NeusPreset
+from teethscape.surface.neus.render import Rendering, render_rays
+from teethscape.surface.neus.schedule import active_levels, learning_factor, next_rays, weight_at
+from teethscape.surface.request import GridName
+
+RADIUS = 0.5
+_DIAGONAL = 1.732
+_RULES = LossRules()
+
+
+class Trainer:
+    """A model, its optimiser and its rays.
+
+    Args:
+        preset: settings.
+        bank: rays to learn from.
+        grid: implementation of the hash grid.
+    """
+
+    def __init__(self, preset: NeusPreset, bank: RayBank, grid: GridName) -> None:
+        self.preset, self.bank, self.device = preset, bank, bank.device
+        encoding = hash_grid(preset.grid, grid)
+        self.model = NeusModel(encoding, RADIUS, preset.sharpness).to(self.device)
+        self.occupancy = Occupancy(RADIUS, preset.occupancy).to(self.device)
+        geometry, texture, sharpness = preset.rates
+        groups = [
+            {"params": list(self.model.geometry.parameters()), "lr": geometry},
+            {"params": list(self.model.texture.parameters()), "lr": texture},
+            {"params": list(self.model.variance.parameters()), "lr": sharpness},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99), eps=1e-15, weight_decay=0.01)
+        self.step_number, self.rays = 0, preset.first_rays
+        self.step_length = _DIAGONAL * 2 * RADIUS / preset.samples_per_ray
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self._half)
+
+    @property
+    def _half(self) -> bool:
+        return self.preset.half_precision and self.device.type == "cuda"
+
+    @property
+    def anneal(self) -> float:
+        """How strictly back faces are closed, 0..1."""
+        return min(1.0, self.step_number / self.preset.anneal)
+
+    def set_levels(self) -> None:
+        """Let the levels of the hash grid count that this step allows."""
+        p = self.preset
+        encoding = self.model.geometry.encoding
+        encoding.active = active_levels(self.step_number, p.start_level, p.level_every, p.levels)
+
+    def update_occupancy(self) -> None:
+        """Look where surface may be, when that is due."""
+        if not self.occupancy.is_due(self.step_number):
+            return
+        geometry, inv_s = self.model.geometry, self.model.variance().detach()
+        self.occupancy.update(
+            self.step_number, lambda points: resting_opacity(geometry.sdf(points), inv_s, self.step_length)
+        )
+
+    def render(self, batch: RayBatch, jitter: bool) -> Rendering:
+        """What a batch of rays sees now."""
+        rays = batch.origins, batch.directions
+        near, far = box_bounds(*rays, RADIUS)
+        if jitter:
+            near = near + torch.rand_like(near) * self.step_length
+        samples = march(rays, (near, far), self.step_length, self.occupancy.occupied)
+        return render_rays(self.model, rays, samples, self.anneal)
+
+    def step(self) -> float:
+        """One optimiser step; its loss."""
+        self.set_levels()
+        self.update_occupancy()
+        batch = self.bank.random(self.rays, near_only=self.preset.start != "sphere")
+        with torch.autocast(self.device.type, enabled=self._half):
+            out = self.render(batch, jitter=True)
+            loss = self._loss(out, batch)
+        self._descend(loss)
+        self.rays = next_rays(
+            self.rays, len(out.samples.ray), self.preset.sample_target, self.preset.most_rays
+        )
+        self.rays = max(self.rays, 16)
+        self.step_number += 1
+        return float(loss.detach())
+
+    def _loss(self, out: Rendering, batch: RayBatch) -> Tensor:
+        background = torch.rand(3, device=self.device)
+        fg = batch.targets.foreground[:, None]
+        wanted = replace(batch.targets, colour=batch.targets.colour * fg + background * (1 - fg))
+        near, beside = self._smoothness()
+        seen = Rendered(
+            out.over(background),
+            out.normal,
+            out.opacity[:, 0],
+            out.valid,
+            out.sdf,
+            out.gradient,
+            near,
+            beside,
+        )
+        lambdas = {name: weight_at(value, self.step_number) for name, value in self.preset.lambdas.items()}
+        losses = {
+            name: loss for name, loss in all_losses(seen, wanted, _RULES).items() if torch.isfinite(loss)
+        }
+        return total_loss(losses, lambdas)
+
+    def _smoothness(self) -> tuple[Tensor, Tensor]:
+        """Gradients at random points and a little beside them."""
+        p = self.preset
+        points = (2 * torch.rand(p.smooth_points, 3, device=self.device) - 1) * p.smooth_reach
+        beside = points + p.smooth_step * torch.randn_like(points)
+        both = self.model.geometry(torch.cat([points, beside])).gradient
+        return both[: p.smooth_points], both[p.smooth_points :]
+
+    def _descend(self, loss: Tensor) -> None:
+        factor = learning_factor(self.step_number, self.preset.steps, self.preset.warm_up)
+        for group, rate in zip(self.optimiser.param_groups, self.preset.rates, strict=True):
+            group["lr"] = factor * rate
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+
+    def learn_start(self, points: Tensor, distances: Tensor, steps: int) -> None:
+        """Begin as a known field: distances (n,) at points (n, 3), box units."""
+        optimiser = torch.optim.Adam(self.model.geometry.parameters(), lr=5e-3)
+        self.set_levels()
+        for _ in range(steps):
+            some = torch.randint(len(points), (min(8192, len(points)),), device=self.device)
+            found = self.model.geometry(points[some])
+            error = (found.sdf - distances[some]).abs().mean()
+            loss = 10 * error + 0.02 * ((found.gradient.norm(dim=1) - 1) ** 2).mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+
+    @torch.no_grad()
+    def held_out_error(self, bank: RayBank, rays: int = 2048) -> float:
+        """Error of masks and normals in views that training does not see; the same rays each time."""
+        picks = torch.Generator().manual_seed(0)
+        index = torch.randint(bank.views * bank.pixels, (8 * rays,), generator=picks).to(self.device)
+        batch = bank.at(index)
+        out = self.render(batch, jitter=False)
+        error = (out.opacity[:, 0] - batch.targets.foreground).abs().mean()
+        if batch.targets.normal is not None:
+            inside = batch.targets.foreground > 0.5
+            cos = (out.normal * batch.targets.normal).sum(dim=1)
+            error = error + ((1 - cos) * inside).sum() / inside.sum().clamp_min(1)
+        return float(error)
+
+    def state(self) -> dict[str, object]:
+        """Everything that a checkpoint needs."""
+        return {
+            "model": self.model.state_dict(), "occupancy": self.occupancy.state_dict(),
+            "optimiser": self.optimiser.state_dict(), "scaler": self.scaler.state_dict(),
+            "step": self.step_number, "rays": self.rays,
+        }  # fmt: skip
+
+    def load(self, state: dict) -> None:
+        """Continue from a checkpoint's content."""
+        self.model.load_state_dict(state["model"])
+        self.occupancy.load_state_dict(state["occupancy"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.step_number, self.rays = int(state["step"]), int(state["rays"])

@@ -1,0 +1,142 @@
+"""Folders of rendered views (``teethscape dataset render`` and the render scripts) as views."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from teethscape.dental.fdi import Jaw
+from teethscape.errors import BadInputError
+from teethscape.surface.read.montage import RADIUS
+from teethscape.surface.views import Array, FloatImage, Views, opengl_cam2world
+
+#: Stem of the metadata and ending of the pictures, of colours and of normals.
+_COLOUR, _NORMAL = ("meta", ".png"), ("meta_normal", "_normal.png")
+#: A published pair of folders differs in this one part of the path.
+_PARTS = ("target", "normal")
+
+
+def is_view_folder(folder: Path) -> bool:
+    """Whether a folder holds rendered views."""
+    return any((folder / f"{stem}.json").is_file() for stem, _ in (_COLOUR, _NORMAL))
+
+
+def read_view_folder(folder: Path, keep: Sequence[int] | None = None) -> Views:
+    """Rendered views, colours and normals, in TeethDreamer's world.
+
+    Args:
+        folder: holds normals, colours or both; the other kind is looked for in the published twin
+            folder (``normal`` for ``target`` and the reverse).
+        keep: numbers of the views; None: all that are there.
+
+    Raises:
+        BadInputError: a picture or the metadata is missing or damaged.
+    """
+    normals, colours = _folder_of(folder, _NORMAL), _folder_of(folder, _COLOUR)
+    source = normals or colours
+    if source is None:
+        raise BadInputError(
+            "views_missing", f"{folder} holds no rendered views.", "Give a folder with meta.json."
+        )
+    meta = _meta(*source)
+    numbers = list(range(len(meta["poses"]))) if keep is None else list(keep)
+    there = [n for n in numbers if n < len(meta["poses"]) and _picture(*source, n).is_file()]
+    if keep is not None and len(there) < len(numbers):
+        absent = sorted(set(numbers) - set(there))
+        raise BadInputError(
+            "views_missing", f"{folder} lacks view {absent[0]}.", "Render it, or leave it out."
+        )
+    if not there:
+        raise BadInputError("views_missing", f"{folder} holds no pictures.", "Render them.")
+    cam2world = opengl_cam2world(np.array(meta["poses"])[there])
+    return _assembled(meta, there, cam2world, (normals, colours))
+
+
+_Source = tuple[Path, tuple[str, str]]
+
+
+def _folder_of(folder: Path, kind: tuple[str, str]) -> _Source | None:
+    """The folder itself or its twin, whichever has this kind of pictures."""
+    parts, twins = folder.absolute().parts, [folder]
+    for k in range(len(parts) - 1, -1, -1):
+        if parts[k] in _PARTS:
+            other = _PARTS[1 - _PARTS.index(parts[k])]
+            twins.append(Path(*parts[:k], other, *parts[k + 1 :]))
+            break
+    return next(((place, kind) for place in twins if (place / f"{kind[0]}.json").is_file()), None)
+
+
+def _meta(folder: Path, kind: tuple[str, str]) -> dict[str, Any]:
+    path = folder / f"{kind[0]}.json"
+    try:
+        meta = json.loads(path.read_text("utf-8"))
+        np.array(meta["poses"], float).reshape(-1, 3, 4)
+        np.array(meta["K"], float).reshape(3, 3)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInputError(
+            "views_damaged", f"{path} is damaged ({error}).", "Render the views anew."
+        ) from error
+    return meta
+
+
+def _picture(folder: Path, kind: tuple[str, str], number: int) -> Path:
+    return folder / f"{number:03d}{kind[1]}"
+
+
+def read_rgba(path: Path) -> FloatImage:
+    """(h, w, 4) 0..1.
+
+    Raises:
+        BadInputError: there is no such picture, or it is damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.divide(np.asarray(image.convert("RGBA")), 255, dtype=np.float32)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadInputError(
+            "views_damaged", f"{path} cannot be read ({error}).", "Render it anew."
+        ) from error
+
+
+def _assembled(
+    meta: dict[str, Any], numbers: list[int], cam2world: Array, sources: tuple[_Source | None, _Source | None]
+) -> Views:
+    normal, colour = ([read_rgba(_picture(*s, n)) for n in numbers] if s else None for s in sources)
+    pictures = np.stack(normal or colour or [])
+    size = pictures.shape[1]
+    k = np.array(meta["K"], np.float64)
+    shade = np.stack([_fitted(c, size) for c in colour]) if colour else pictures
+    return Views(
+        names=tuple(f"view {n}" for n in numbers),
+        colours=shade[..., :3],
+        colour_mask=(shade[..., 3] > 0.5).astype(np.float32),
+        foreground=(pictures[..., 3] > 0.5).astype(np.float32) if normal else pictures[..., 3],
+        normals=_world_normals(pictures, cam2world) if normal else None,
+        intrinsics=np.repeat(k[None], len(numbers), axis=0),
+        cam2world=cam2world,
+        jaw=Jaw(meta["jaw"]) if meta.get("jaw") in {j.value for j in Jaw} else None,
+        low=np.full(3, -RADIUS),
+        high=np.full(3, RADIUS),
+    )
+
+
+def _fitted(picture: FloatImage, size: int) -> FloatImage:
+    """A colour picture at the normals' size."""
+    if picture.shape[0] == size:
+        return picture
+    levels = Image.fromarray((255 * picture).round().astype(np.uint8), "RGBA")
+    return np.divide(np.asarray(levels.resize((size, size), Image.Resampling.BICUBIC)), 255, dtype=np.float32)
+
+
+def _world_normals(pictures: NDArray[np.float32], cam2world: Array) -> FloatImage:
+    """(n, h, w, 3) unit world normals of pictures in the camera's axes; zero outside the mask."""
+    inside = pictures[..., 3:] > 0.5
+    n = np.where(inside, 2 * pictures[..., :3] - 1, 0)
+    n /= np.maximum(np.linalg.norm(n, axis=-1, keepdims=True), 1e-6)
+    return np.einsum("vij,vhwj->vhwi", cam2world[:, :, :3], n * inside).astype(np.float32)

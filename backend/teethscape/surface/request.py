@@ -1,0 +1,134 @@
+"""What making a surface is asked to do. Only the standard library, so that help answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teethscape.dental.fdi import Jaw
+from teethscape.dental.request import Device
+from teethscape.errors import UsageError
+
+if TYPE_CHECKING:
+    from teethscape.segmentation.foreground import ForegroundName
+
+
+class SurfaceMethod(str, Enum):
+    """How the surface is found."""
+
+    NEUS = "neus"
+    GSPULL = "gspull"
+    GRID = "grid"
+
+    __str__ = str.__str__
+
+
+class Preset(str, Enum):
+    """Which settings of a method."""
+
+    TEETH = "teeth"
+    SMALL = "small"
+    UPSTREAM = "upstream"
+
+    __str__ = str.__str__
+
+
+class GridName(str, Enum):
+    """An implementation of NeuS' hash grid: ours, or that of tiny-cuda-nn."""
+
+    TORCH = "torch"
+    TCNN = "tcnn"
+
+    __str__ = str.__str__
+
+
+class Background(str, Enum):
+    """What GS-Pull's training puts behind the object; ``random``: another colour each step."""
+
+    BLACK = "black"
+    WHITE = "white"
+    RANDOM = "random"
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True)
+class SurfaceRequest:
+    """Everything that a surface depends on.
+
+    Attributes:
+        views: a strip, a folder of rendered views, or a data set of Blender, COLMAP or DTU.
+        output: the mesh to write; its ending chooses the format.
+        method: how.
+        preset: settings: our own, our own for a processor without graphics, or the published ones.
+        jaw: which jaw a strip shows, when its name does not tell.
+        keep: numbers of the views to use; empty: all.
+        leave_out: numbers of views not to use.
+        normals: a strip has normal tiles.
+        foreground: how a strip without opacity is cut out.
+        case: a finished case whose arch is the start and names the teeth.
+        extent_mm: largest extent of the jaw pair, when known.
+        budget_s: seconds that training may take.
+        device: where to compute.
+        hash_grid: implementation of the hash grid.
+        background: colour behind the object in GS-Pull's training.
+        seed: of every random choice.
+    """
+
+    views: Path
+    output: Path
+    method: SurfaceMethod = SurfaceMethod.GRID
+    preset: Preset = Preset.TEETH
+    jaw: Jaw | None = None
+    keep: tuple[int, ...] = ()
+    leave_out: tuple[int, ...] = ()
+    normals: bool = True
+    foreground: ForegroundName | None = None
+    case: Path | None = None
+    extent_mm: float | None = None
+    budget_s: float | None = None
+    device: Device = Device.AUTO
+    hash_grid: GridName = GridName.TORCH
+    background: Background = Background.BLACK
+    seed: int = 0
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> SurfaceRequest:
+        """Build a request from JSON values; absent keys take their default.
+
+        Raises:
+            UsageError: a value is missing, misspelt or of the wrong type.
+        """
+        from teethscape.segmentation.foreground import ForegroundName
+
+        def given(name: str, read: Any) -> Any:
+            return None if values.get(name) is None else read(values[name])
+
+        try:
+            return SurfaceRequest(
+                views=Path(values["views"]),
+                output=Path(values["output"]),
+                method=SurfaceMethod(values.get("method", "grid")),
+                preset=Preset(values.get("preset", "teeth")),
+                jaw=given("jaw", Jaw),
+                keep=tuple(map(int, values.get("keep", ()))),
+                leave_out=tuple(map(int, values.get("leave_out", ()))),
+                normals=bool(values.get("normals", True)),
+                foreground=given("foreground", ForegroundName),
+                case=given("case", Path),
+                extent_mm=given("extent_mm", float),
+                budget_s=given("budget_s", float),
+                device=Device(values.get("device", "auto")),
+                hash_grid=GridName(values.get("hash_grid", "torch")),
+                background=Background(values.get("background", "black")),
+                seed=int(values.get("seed", 0)),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise UsageError(
+                "bad_request",
+                f"The request cannot be read ({type(error).__name__}: {error}).",
+                "Update the add-on and the engine to the same version.",
+            ) from error

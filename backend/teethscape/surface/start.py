@@ -1,0 +1,73 @@
+"""Where training begins: the visual hull of the masks, or the arch that a fit has found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from teethscape.errors import RefusedError
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.hull import hull_distance
+from teethscape.surface.mesh.marching import Array
+from teethscape.surface.mesh.teeth import REACH_MM, KnownArch
+from teethscape.surface.views import Views
+
+#: Nodes along the longest side when the hull's box is looked for, and the margin around it, in pitches.
+_SEARCH, _MARGIN = 48, 2
+#: Nodes within this many pitches of the surface keep their values.
+_KEEP = 2.0
+
+
+def footprint(views: Views, scale: float) -> float:
+    """Size of a pixel at the middle of the box, mm."""
+    middle = (views.low + views.high) / 2
+    distance = np.linalg.norm(views.centres - middle, axis=1)
+    return float(np.median(distance / views.intrinsics[:, 0, 0]) * scale)
+
+
+def hull_box(views: Views, scale: float) -> tuple[Array, Array]:
+    """Corners of the hull's box, mm.
+
+    Raises:
+        RefusedError: the masks have no common body.
+    """
+    low, high = views.low * scale, views.high * scale
+    pitch = float((high - low).max()) / _SEARCH
+    counts = np.ceil((high - low) / pitch).astype(int) + 1
+    grid = GridField(np.zeros(tuple(counts), np.float32), low, pitch)
+    inside = hull_distance(views, grid.nodes() / scale).reshape(grid.values.shape) * scale < pitch
+    if not inside.any():
+        raise RefusedError(
+            "surface_empty",
+            "The surface is empty: no place lies inside the masks of all views.",
+            "Look at the masks, or leave the view at fault out with --leave-out.",
+        )
+    index = np.argwhere(inside)
+    return low + pitch * (index.min(axis=0) - _MARGIN), low + pitch * (index.max(axis=0) + _MARGIN)
+
+
+def hull_field(views: Views, scale: float, box: tuple[Array, Array], pitch: float) -> GridField:
+    """Signed distance of the visual hull on a grid, mm."""
+    grid = _empty(box, pitch)
+    values = hull_distance(views, grid.nodes() / scale) * scale
+    return GridField(values.reshape(grid.values.shape).astype(np.float32), grid.low, pitch).redistanced(_KEEP)
+
+
+def arch_field(views: Views, scale: float, arch: KnownArch, pitch: float) -> GridField:
+    """Signed distance of the fitted crowns, cut to what the masks allow, mm.
+
+    Where the fit sticks out of a mask the mask is believed; the box holds both.
+    """
+    points = np.concatenate([solid.vertices for solid in arch.teeth.values()])
+    box = points.min(axis=0) - 2 * REACH_MM, points.max(axis=0) + 2 * REACH_MM
+    grid = _empty(box, pitch)
+    nodes = grid.nodes()
+    values = np.maximum(arch.signed(nodes), hull_distance(views, nodes / scale) * scale)
+    return GridField(values.reshape(grid.values.shape).astype(np.float32), grid.low, pitch).redistanced(_KEEP)
+
+
+def _empty(box: Sequence[Array], pitch: float) -> GridField:
+    low, high = box
+    counts = np.ceil((high - low) / pitch).astype(int) + 1
+    return GridField(np.zeros(tuple(counts), np.float32), low, pitch)

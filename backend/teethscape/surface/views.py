@@ -1,0 +1,104 @@
+"""Pictures with known cameras, as every surface method takes them.
+
+Frame: the views' own world, right-handed. TeethDreamer's is z to the palate, +Y in front of the incisors,
++X at the patient's right, units of the jaw pair's largest extent; readers of other data keep theirs.
+Cameras are cam2world with OpenGL axes (x right, y up, z backward); pixel (i, j) has its centre at
+(i + 0.5, j + 0.5). Source: ``teethdreamer-spec.md``, sections 4.3 and 6.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.fdi import Jaw
+
+Array = NDArray[np.float64]
+FloatImage = NDArray[np.float32]
+#: OpenCV camera axes to OpenGL's and back.
+FLIP: Array = np.diag([1.0, -1.0, -1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """n views of one object.
+
+    Attributes:
+        names: what to call each view in messages.
+        colours: (n, h, w, 3) 0..1.
+        colour_mask: (n, h, w) 1 where the colour may be believed.
+        foreground: (n, h, w) 0..1, how much of the pixel shows the object.
+        normals: (n, h, w, 3) unit, world; zero where unknown; None without normals.
+        intrinsics: (n, 3, 3) K, pixels.
+        cam2world: (n, 3, 4) OpenGL axes.
+        jaw: which jaw is shown, where that is known.
+        low: (3,) lower corner of the box that holds the object.
+        high: (3,) its upper corner.
+    """
+
+    names: tuple[str, ...]
+    colours: FloatImage
+    colour_mask: FloatImage
+    foreground: FloatImage
+    normals: FloatImage | None
+    intrinsics: Array
+    cam2world: Array
+    jaw: Jaw | None
+    low: Array
+    high: Array
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, px."""
+        return self.colours.shape[1], self.colours.shape[2]
+
+    @property
+    def centres(self) -> Array:
+        """(n, 3) projection centres, world."""
+        return self.cam2world[:, :, 3]
+
+    def directions(self, view: int) -> Array:
+        """(h, w, 3) directions of the rays through a view's pixels, world, not normalised."""
+        height, width = self.size
+        return _camera_directions(height, width, self.intrinsics[view]) @ self.cam2world[view, :, :3].T
+
+    def project(self, view: int, points: Array) -> tuple[Array, Array]:
+        """(m, 3) world points to (m, 2) pixels (centres at +0.5) and (m,) depths along the axis."""
+        turned = (points - self.cam2world[view, :, 3]) @ self.cam2world[view, :, :3] @ FLIP
+        k, depth = self.intrinsics[view], turned[:, 2]
+        safe = np.where(np.abs(depth) > 1e-9, depth, 1e-9)
+        return turned[:, :2] / safe[:, None] * k[[0, 1], [0, 1]] + k[:2, 2], depth
+
+    def subset(self, keep: Sequence[int]) -> Views:
+        """Some of the views."""
+        index = list(keep)
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in index),
+            colours=self.colours[index],
+            colour_mask=self.colour_mask[index],
+            foreground=self.foreground[index],
+            normals=None if self.normals is None else self.normals[index],
+            intrinsics=self.intrinsics[index],
+            cam2world=self.cam2world[index],
+        )
+
+
+def _camera_directions(height: int, width: int, k: Array) -> Array:
+    """(h, w, 3) directions through pixel centres in the camera's OpenGL axes, z = -1."""
+    x = (np.arange(width) + 0.5 - k[0, 2]) / k[0, 0]
+    y = (np.arange(height) + 0.5 - k[1, 2]) / k[1, 1]
+    return np.stack([*np.meshgrid(x, -y), -np.ones((height, width))], axis=-1)
+
+
+def opengl_cam2world(poses: Array) -> Array:
+    """(n, 3, 4) world-to-camera poses with OpenCV axes as cam2world with OpenGL axes."""
+    turn = poses[:, :, :3].transpose(0, 2, 1)
+    centre = -(turn @ poses[:, :, 3:])
+    return np.concatenate([turn @ FLIP, centre], axis=2)

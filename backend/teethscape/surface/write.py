@@ -1,0 +1,78 @@
+"""Write a surface: the mesh in its format, a body per tooth where the arch is known, the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.dental.files import write_json, write_with
+from teethscape.errors import UsageError
+from teethscape.mesh.glb import write_glb
+from teethscape.mesh.obj import write_obj
+from teethscape.mesh.ply import write_ply
+from teethscape.mesh.solid import Solid
+from teethscape.mesh.stl import write_stl
+from teethscape.mesh.threemf import write_3mf
+from teethscape.surface.frame import Frame
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.mesh.finish import FinishedMesh
+from teethscape.surface.mesh.teeth import tooth_bodies
+
+SUFFIXES = (".ply", ".stl", ".obj", ".glb", ".3mf")
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse an output that we cannot write, before any work.
+
+    Raises:
+        UsageError: its ending is no mesh format.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            "usage", f"{path.name} has no ending of a mesh format.", f"Choose from {', '.join(SUFFIXES)}."
+        )
+
+
+def write_surface(
+    path: Path,
+    painted: tuple[FinishedMesh, NDArray[np.uint8]],
+    field: GridField,
+    frame: Frame,
+    report: dict[str, Any],
+) -> None:
+    """Write everything; the report learns which teeth were found.
+
+    Args:
+        path: of the mesh.
+        painted: the mesh in the views' axes, and (V, 3) RGB.
+        field: to cut teeth from.
+        frame: how to get to our frame.
+        report: written beside the mesh as ``NAME.json``.
+    """
+    mesh, colours = painted
+    solid = Solid(path.stem, frame.to_ours(mesh.vertices), mesh.faces)
+    extra: dict[str, NDArray] = dict(zip(("red", "green", "blue"), colours.T, strict=True))
+    if frame.arch is not None:
+        extra["fdi"] = frame.arch.distances(mesh.vertices)[0].astype(np.uint8)
+        teeth = tooth_bodies(field, frame.arch)
+        report["teeth"] = sorted(teeth)
+        for fdi, body in teeth.items():
+            placed = Solid(body.name, frame.to_ours(body.vertices.astype(np.float64)), body.faces)
+            place = path.parent / f"{path.stem}-teeth" / f"FDI_{fdi}.ply"
+            write_with(place, lambda stream, s=placed: write_ply(stream, s, frame.note))
+    _write_mesh(path, solid, frame, extra)
+    write_json(path.with_suffix(".json"), report)
+
+
+def _write_mesh(path: Path, solid: Solid, frame: Frame, extra: dict[str, NDArray]) -> None:
+    suffix, note = path.suffix.lower(), frame.note
+    if suffix == ".ply":
+        write_with(path, lambda stream: write_ply(stream, solid, note, extra))
+    elif suffix == ".stl":
+        write_with(path, lambda stream: write_stl(stream, solid, note))
+    else:
+        writer = {".obj": write_obj, ".glb": write_glb, ".3mf": write_3mf}[suffix]
+        write_with(path, lambda stream: writer(stream, [solid], note))

@@ -1,0 +1,169 @@
+"""The grid: better than the hull, whole, with the wrong view named; checkpoints; the command."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from teethscape.dental.fdi import Jaw
+from teethscape.dental.units import ScaleRecord, ScaleSource
+from teethscape.errors import CancelledError, RefusedError
+from teethscape.mesh.ply import read_ply
+from teethscape.mesh.solid import FileNote
+from teethscape.progress import NoProgress
+from teethscape.surface import session as session_module
+from teethscape.surface.faults import check_masks, odd_view
+from teethscape.surface.frame import Frame
+from teethscape.surface.grid.looks import prepared
+from teethscape.surface.grid.reconstruct import solve_grid
+from teethscape.surface.make import believed
+from teethscape.surface.mesh.paint import agreement
+from teethscape.surface.session import Session, fingerprint
+from teethscape.surface.start import footprint, hull_box, hull_field
+
+from .scene import SCALE, arch_mesh, distance_mm, views_of
+
+FRAME = Frame(SCALE, np.array([1.0, 2, 3]), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
+
+
+class Listener(NoProgress):
+    """Remembers warnings; cancels at a given report."""
+
+    def __init__(self, cancel_at=None):
+        self.warnings, self.reports, self.cancel_at = [], 0, cancel_at
+
+    def warn(self, code, message):
+        self.warnings.append((code, message))
+
+    def check_cancelled(self):
+        self.reports += 1
+        if self.cancel_at is not None and self.reports >= self.cancel_at:
+            raise CancelledError
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    return arch_mesh()
+
+
+@pytest.fixture(scope="module")
+def views(mesh):
+    return views_of(*mesh, size=96)
+
+
+def _start(views):
+    box = hull_box(views, SCALE)
+    return lambda some, pitch: hull_field(some, SCALE, box, pitch)
+
+
+def _solve(views, folder, listener=None):
+    session = Session(listener or Listener(), folder / "mesh.ply", None, FRAME)
+    return solve_grid(views, SCALE, _start(views), session, fingerprint(views))
+
+
+def _upper_part(vertices):
+    """What the views from above show of ellipsoids: their upper halves."""
+    return vertices[vertices[:, 2] > 0.03] * SCALE
+
+
+@pytest.mark.slow
+def test_the_grid_is_within_a_third_of_a_pixel_and_better_than_the_hull(mesh, views, tmp_path):
+    found = _solve(views, tmp_path)
+    seen, pixel = _upper_part(mesh[0]), footprint(views, SCALE)
+    error = np.abs(found.field.at(seen)).mean()
+    hull = np.abs(_start(views)(views, pixel).at(seen)).mean()
+    assert error < pixel / 3
+    assert error < hull / 2
+    agree = agreement([prepared(views, k, SCALE) for k in range(8)], *found.field.surface())
+    assert (agree.covered > 0.97).all()
+    assert (agree.angle_deg < 12).all()
+
+
+@pytest.mark.slow
+def test_good_masks_blame_nobody(views):
+    check = check_masks(views)
+    assert check.culprit is None
+    assert (check.covered > 0.98).all()
+
+
+@pytest.mark.slow
+def test_a_view_with_a_shifted_mask_is_named_and_left_out(views):
+    masks = views.foreground.copy()
+    masks[3] = np.roll(masks[3], 14, axis=1)
+    listener = Listener()
+    kept, dropped = believed(replace(views, foreground=masks), listener)
+    assert dropped == ("view 11",)
+    assert len(kept) == 7
+    assert "view 11" in listener.warnings[0][1]
+
+
+@pytest.mark.slow
+def test_a_view_with_wrong_normals_is_named(mesh, views, tmp_path):
+    normals = views.normals.copy()
+    normals[5] = normals[5][..., [1, 2, 0]]
+    listener = Listener()
+    found = _solve(replace(views, normals=normals), tmp_path, listener)
+    assert found.trust.tolist() == [1, 1, 1, 1, 1, 0, 1, 1]
+    assert "view 13" in listener.warnings[0][1]
+    assert np.abs(found.field.at(_upper_part(mesh[0]))).mean() < footprint(views, SCALE) / 2
+
+
+@pytest.mark.slow
+def test_an_empty_mask_is_refused_by_name(views):
+    masks = views.foreground.copy()
+    masks[2] = 0
+    with pytest.raises(RefusedError, match="view 10") as refused:
+        believed(replace(views, foreground=masks), Listener())
+    assert refused.value.code == "view_empty"
+
+
+@pytest.mark.slow
+def test_masks_of_the_other_jaw_are_refused(mesh):
+    views = views_of(*mesh, size=64)
+    wrong = replace(views, cam2world=views_of(*mesh, size=64, jaw=Jaw.UPPER).cam2world, foreground=np.stack(
+        [np.roll(m, (9 * k, -7 * k), axis=(0, 1)) for k, m in enumerate(views.foreground)]
+    ))  # fmt: skip
+    with pytest.raises(RefusedError):
+        believed(wrong, Listener())
+
+
+def test_one_error_stands_out_or_none_does():
+    assert odd_view(np.array([5.0, 6, 5, 40, 6])) == 3
+    assert odd_view(np.array([5.0, 6, 5, 12, 6])) is None
+    assert odd_view(np.array([25.0, 26, 25, 40, 26])) is None
+
+
+@pytest.mark.slow
+def test_a_cancelled_run_continues_where_it_was(views, tmp_path):
+    whole = _solve(views, tmp_path / "a").field
+    with pytest.raises(CancelledError):
+        _solve(views, tmp_path / "b", Listener(cancel_at=7))
+    assert (tmp_path / "b" / "mesh.checkpoint").is_file()
+    listener = Listener()
+    again = _solve(views, tmp_path / "b", listener).field
+    assert listener.reports < 12
+    np.testing.assert_allclose(again.values, whole.values, atol=1e-5)  # mm
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_other_views_is_not_used(views, tmp_path):
+    with pytest.raises(CancelledError):
+        _solve(views, tmp_path, Listener(cancel_at=7))
+    listener = Listener()
+    _solve(views.subset(range(7)), tmp_path, listener)
+    assert listener.reports == 12
+
+
+def test_the_preview_stands_where_the_mesh_will(views, tmp_path, monkeypatch):
+    monkeypatch.setattr(session_module, "_PREVIEW_S", 0.0)
+    field = _start(views)(views, 3 * footprint(views, SCALE))
+    Session(Listener(), tmp_path / "mesh.ply", None, FRAME).show(lambda: field)
+    solid, _ = read_ply(tmp_path / "mesh.preview.ply")
+    np.testing.assert_allclose(solid.vertices, FRAME.to_ours(field.surface()[0]), atol=1e-4)
+
+
+def test_the_scene_is_what_it_should_be(mesh, views):
+    points = _start(views)(views, footprint(views, SCALE)).surface()[0]
+    assert distance_mm(points, mesh[0]).max() < 12

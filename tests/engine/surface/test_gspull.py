@@ -1,0 +1,82 @@
+"""Gaussians: what one looks like, how clouds grow, what coupling moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch")
+
+from teethscape.surface.gspull.gaussians import DensityRules, Gaussians, densify, prune  # noqa: E402
+from teethscape.surface.gspull.losses import chamfer  # noqa: E402
+from teethscape.surface.gspull.splat import Shot, draw  # noqa: E402
+from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer  # noqa: E402
+
+from .scene import arch_mesh, views_of  # noqa: E402
+
+
+def _shot(size=21):
+    pose = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 4]])
+    k = torch.tensor([[40.0, 0, size / 2], [0, 40.0, size / 2], [0, 0, 1]])
+    return Shot(pose, k, size, size)
+
+
+def _one(place=(0.0, 0, 0)):
+    cloud = Gaussians(np.array([place, (0.0, 0, 90.0)]), np.full((2, 3), 0.5))
+    cloud.log_scales.data[:] = float(np.log(0.2))
+    return cloud
+
+
+def test_one_gaussian_has_its_projected_size_and_opacity():
+    cloud = _one()
+    cloud.replace(torch.tensor([True, False]))
+    picture = draw(cloud, cloud.colours, _shot(), torch.zeros(3))
+    assert float(picture.opacity[10, 10]) == pytest.approx(0.5, abs=1e-3)
+    sigma = np.sqrt((0.2 * 40 / 4) ** 2 + 0.3)
+    wanted = 0.5 * np.exp(-0.5 * (3 / sigma) ** 2)
+    assert float(picture.opacity[10, 13]) == pytest.approx(wanted, rel=1e-3)
+    np.testing.assert_allclose(picture.values[10, 10].detach(), 0.25, atol=1e-3)
+
+
+def test_the_nearer_one_hides_the_farther_and_the_background_shines_through():
+    cloud = Gaussians(np.array([(0.0, 0, 0), (0.0, 0, 1.0)]), np.array([(1.0, 0, 0), (0, 1.0, 0)]))
+    cloud.logits.data[:] = 0.0
+    picture = draw(cloud, cloud.colours, _shot(), torch.tensor([0.0, 0, 1.0]))
+    red, green, blue = picture.values[10, 10].tolist()
+    assert (red, green, blue) == pytest.approx((0.5, 0.25, 0.25), abs=0.01)
+
+
+def test_densifying_clones_small_and_splits_large_ones():
+    cloud = _one()
+    cloud.log_scales.data[0] = float(np.log(0.001))
+    densify(cloud, torch.tensor([1.0, 1.0]), extent=1.0, rules=DensityRules())
+    assert len(cloud) == 4  # one clone more; the large one became two
+    sizes = cloud.scales.amax(dim=1).sort()[0]
+    assert float(sizes[-1]) == pytest.approx(0.2 / 1.6, rel=1e-4)
+    cloud.logits.data[0] = -9.0
+    prune(cloud, 1.0, DensityRules(), huge_too=False)
+    assert len(cloud) == 3
+
+
+@pytest.mark.slow
+def test_training_looks_more_like_the_views():
+    mesh = arch_mesh()
+    views = views_of(*mesh, size=32)
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    points = mesh[0][rng.integers(0, len(mesh[0]), 200)] + rng.normal(0, 0.01, (200, 3))
+    trainer = GaussianTrainer(Gaussians(points, np.full((200, 3), 0.3)), views, GaussianRules(steps=30))
+
+    def error():
+        with torch.no_grad():
+            return np.mean([float(trainer.look(target)[1]) for target in trainer.targets])
+
+    before = error()
+    for _ in range(25):
+        trainer.step()
+    assert error() < 0.9 * before
+
+
+def test_chamfer_of_a_set_with_itself_is_zero():
+    points = torch.rand(30, 3)
+    assert float(chamfer(points, points)) == pytest.approx(0.0, abs=1e-6)

@@ -1,0 +1,102 @@
+"""Marching cubes and finished meshes: closed, two-manifold, even, small enough."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from teethscape.errors import RefusedError
+from teethscape.mesh.solid import Solid
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.mesh.finish import finished, is_two_manifold, manifold
+from teethscape.surface.mesh.marching import marching_cubes
+from teethscape.surface.mesh.marching_table import loops, triangles
+from teethscape.surface.mesh.teeth import KnownArch, tooth_bodies
+
+from .scene import SCALE, arch_mesh
+
+
+def _volume(vertices, faces):
+    corners = vertices[faces]
+    return np.einsum("ij,ij->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
+
+
+def test_every_case_is_cut_into_all_its_loops():
+    for case in range(256):
+        assert len(triangles(case)) == sum(len(loop) - 2 for loop in loops(case))
+
+
+def test_the_surface_of_noise_is_closed_and_two_manifold():
+    values = np.random.default_rng(0).standard_normal((14, 15, 16))
+    padded = np.pad(values, 1, constant_values=1.0)
+    vertices, faces = marching_cubes(padded)
+    assert is_two_manifold(faces)
+    assert manifold(vertices, faces) is not None
+
+
+def test_a_sphere_has_its_volume_and_faces_outward():
+    places = np.stack(np.meshgrid(*[np.arange(25.0)] * 3, indexing="ij"), axis=-1)
+    vertices, faces = marching_cubes(np.linalg.norm(places - 12, axis=-1) - 9)
+    assert _volume(vertices, faces) == pytest.approx(4 / 3 * np.pi * 9**3, rel=0.02)
+    np.testing.assert_allclose(np.linalg.norm(vertices - 12, axis=1), 9, atol=0.02)
+
+
+def test_nothing_has_no_surface():
+    vertices, faces = marching_cubes(np.ones((4, 4, 4)))
+    assert vertices.shape == (0, 3)
+    assert faces.shape == (0, 3)
+
+
+def _balls(pitch=0.4):
+    """Two balls of 4 mm and a crumb."""
+    axes = [np.arange(-8, 8, pitch), np.arange(-6, 6, pitch), np.arange(-6, 6, pitch)]
+    places = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    centres = (((-3.0, 0, 0), 4.0), ((3.5, 0, 0), 4.0), ((0.0, 5, 5), 0.6))
+    values = np.min([np.linalg.norm(places - c, axis=-1) - r for c, r in centres], axis=0)
+    return GridField(values.astype(np.float32), np.array([-8.0, -6, -6]), pitch)
+
+
+def test_a_finished_mesh_is_whole_even_and_near_the_field():
+    field = _balls()
+    mesh = finished(field)
+    assert is_two_manifold(mesh.faces)
+    assert manifold(mesh.vertices, mesh.faces) is not None
+    assert (mesh.components, mesh.crumbs) == (1, 1)
+    assert mesh.edge_spread < 0.35
+    raw, faces = field.surface()
+    lengths = np.linalg.norm(raw[faces] - np.roll(raw[faces], 1, axis=1), axis=2)
+    assert mesh.edge_spread < lengths.std() / lengths.mean()
+    assert np.abs(field.at(mesh.vertices)).max() < 0.06
+
+
+def test_a_mesh_with_too_many_triangles_is_decimated_further():
+    mesh = finished(_balls(), most=400)
+    assert len(mesh.faces) <= 400
+    assert mesh.tolerance_mm > 0.02
+    assert is_two_manifold(mesh.faces)
+
+
+def test_an_empty_field_is_refused():
+    with pytest.raises(RefusedError) as refused:
+        finished(GridField(np.ones((5, 5, 5), np.float32), np.zeros(3), 1.0))
+    assert refused.value.code == "surface_empty"
+
+
+def test_each_tooth_of_a_known_arch_becomes_a_closed_body():
+    vertices, faces = arch_mesh(((-0.085, 0.0), (0.085, 0.0)))
+    half = len(vertices) // 2
+    crowns = {
+        41: Solid("FDI_41", vertices[:half] * SCALE, faces[: len(faces) // 2]),
+        31: Solid("FDI_31", vertices[half:] * SCALE, faces[len(faces) // 2 :] - half),
+    }
+    arch = KnownArch(crowns)
+    low, high = vertices.min(axis=0) * SCALE - 2, vertices.max(axis=0) * SCALE + 2
+    counts = np.ceil((high - low) / 0.5).astype(int)
+    field = GridField(np.zeros(tuple(counts), np.float32), low, 0.5)
+    field = GridField(arch.signed(field.nodes()).reshape(tuple(counts)).astype(np.float32), low, 0.5)
+    bodies = tooth_bodies(field, arch)
+    assert set(bodies) == {41, 31}
+    for fdi, body in bodies.items():
+        assert is_two_manifold(body.faces)
+        wanted = _volume(crowns[fdi].vertices, crowns[fdi].faces)
+        assert _volume(body.vertices, body.faces) == pytest.approx(wanted, rel=0.1)

@@ -1,0 +1,132 @@
+"""Parts of NeuS that no fixture pins: slopes of the grid, levels, occupancy, one training step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch")
+
+from dataclasses import replace  # noqa: E402
+
+from teethscape.errors import MissingComponentError  # noqa: E402
+from teethscape.surface.neus.batches import RayBank  # noqa: E402
+from teethscape.surface.neus.encodings import FrequencyEncoding, hash_grid  # noqa: E402
+from teethscape.surface.neus.fields import NeusModel, SdfField  # noqa: E402
+from teethscape.surface.neus.hash_grid import HashGrid, HashGridSpec  # noqa: E402
+from teethscape.surface.neus.losses import distortion  # noqa: E402
+from teethscape.surface.neus.presets import load_preset  # noqa: E402
+from teethscape.surface.neus.schedule import active_levels, weight_at  # noqa: E402
+from teethscape.surface.neus.train import Trainer  # noqa: E402
+from teethscape.surface.request import GridName  # noqa: E402
+
+from .scene import arch_mesh, views_of  # noqa: E402
+
+SPEC = HashGridSpec(4, 2, 8, 4, 1.6)
+
+
+@pytest.fixture
+def grid():
+    torch.manual_seed(0)
+    found = HashGrid(SPEC)
+    found.table.data.normal_()
+    return found
+
+
+def test_slopes_of_the_grid_are_differences_of_its_values(grid):
+    points = torch.rand(200, 3) * 0.9 + 0.05
+    _, slopes = grid(points)
+    step = 1e-4
+    for axis in range(3):
+        shift = torch.zeros(3)
+        shift[axis] = step
+        measured = (grid.values(points + shift) - grid.values(points - shift)) / (2 * step)
+        close = (measured - slopes[..., axis]).abs() < 0.05
+        assert close.float().mean() > 0.98  # some differences cross the border of a cell
+
+
+def test_gradients_to_the_table_are_right(grid):
+    points = torch.rand(20, 3)
+    weights = torch.randn(20, 8), torch.randn(20, 8, 3)
+
+    def loss():
+        values, slopes = grid(points)
+        return (values * weights[0]).sum() + (slopes * weights[1]).sum()
+
+    loss().backward()
+    row = int(grid.table.grad.abs().sum(dim=1).argmax())
+    with torch.no_grad():
+        before = float(loss())
+        grid.table[row, 0] += 1e-2
+        after = float(loss())
+    assert (after - before) / 1e-2 == pytest.approx(float(grid.table.grad[row, 0]), rel=1e-2)
+
+
+def test_levels_that_are_not_active_are_zero(grid):
+    grid.active = 2
+    points = torch.rand(5, 3)
+    values, slopes = grid(points)
+    assert values.shape == (5, 8)
+    assert not values[:, 4:].any()
+    assert not slopes[:, 4:].any()
+    assert torch.allclose(values, grid.values(points))
+
+
+def test_the_fresh_field_is_a_sphere():
+    torch.manual_seed(0)
+    field = SdfField(HashGrid(SPEC), 0.5)
+    points = torch.randn(500, 3)
+    points = 0.25 * points / points.norm(dim=1, keepdim=True)
+    with torch.no_grad():
+        middle, on, far = (float(field.sdf(factor * points).mean()) for factor in (0.0, 1.0, 1.9))
+    assert abs(on) < 0.1
+    assert middle < -0.1
+    assert far > 0.1
+
+
+def test_the_written_out_gradient_is_that_of_automatic_differentiation():
+    torch.manual_seed(0)
+    model = NeusModel(FrequencyEncoding(3), 0.5)
+    points = (torch.rand(50, 3) - 0.5).requires_grad_(True)
+    (wanted,) = torch.autograd.grad(model.geometry(points).sdf.sum(), points)
+    np.testing.assert_allclose(model.geometry(points).gradient.detach(), wanted, atol=1e-4)
+
+
+def test_a_missing_tinycudann_is_said(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingComponentError) as missing:
+        hash_grid(SPEC, GridName.TCNN)
+    assert missing.value.code == "tinycudann_missing"
+
+
+def test_weights_may_be_ramps():
+    assert weight_at([100, 0.0, 1.0, 200], 150) == 0.5
+    assert weight_at([0.0, 1.0, 200], 50) == 0.25
+    assert [active_levels(s, 4, 1000, 16) for s in (0, 999, 1000, 50_000)] == [4, 4, 5, 16]
+
+
+def test_distortion_is_that_of_all_pairs():
+    rng = torch.Generator().manual_seed(0)
+    w, length = torch.rand(3, 5, generator=rng), torch.full((3, 5), 0.1)
+    m = torch.cumsum(length, dim=1)
+    pairs = (w[:, :, None] * w[:, None] * (m[:, :, None] - m[:, None]).abs()).sum(dim=(1, 2))
+    wanted = (pairs + (w**2 * length).sum(dim=1) / 3).mean()
+    assert torch.allclose(distortion(w, m, length), wanted, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_training_lowers_the_loss_and_continues_from_its_state():
+    views = views_of(*arch_mesh(), size=32)
+    small = replace(
+        load_preset("small", True), samples_per_ray=64, first_rays=128, most_rays=128, occupancy=16, steps=60,
+        smooth_points=32, levels=3, finest=24, log2_table=12, start="sphere",
+    )  # fmt: skip
+    torch.manual_seed(0)
+    trainer = Trainer(small, RayBank(views, (np.zeros(3), 1.0), torch.device("cpu")), GridName.TORCH)
+    losses = [trainer.step() for _ in range(30)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    again = Trainer(small, trainer.bank, GridName.TORCH)
+    again.load(trainer.state())
+    assert again.step_number == 30
+    points = torch.rand(10, 3) - 0.5
+    assert torch.equal(again.model.geometry.sdf(points), trainer.model.geometry.sdf(points))

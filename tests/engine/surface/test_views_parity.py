@@ -1,0 +1,95 @@
+"""Reading montages against the published loader: fixture n01."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from teethscape.dental.fdi import Jaw
+from teethscape.errors import BadInputError
+from teethscape.segmentation.foreground import ForegroundName
+from teethscape.surface.read.montage import (
+    MontageOptions,
+    encoded_normals,
+    montage_views,
+    read_montage_views,
+)
+
+TOLERANCE = {"atol": 1e-4, "rtol": 0}
+
+
+@pytest.fixture(scope="module")
+def data(published):
+    with np.load(published / "n01_dataset.npz") as file:
+        return {key: file[key] for key in file.files}
+
+
+@pytest.fixture(scope="module")
+def tiles(data):
+    return list(data["montage_rgba_uint8"].reshape(32, -1, 32, 4).transpose(1, 0, 2, 3))
+
+
+@pytest.mark.parametrize("jaw", list(Jaw))
+def test_parity_n01_pictures_masks_normals_and_cameras(data, tiles, jaw):
+    views = montage_views(tiles, jaw, with_normals=True)
+    np.testing.assert_allclose(views.colours, data["images"], **TOLERANCE)
+    assert np.array_equal(views.foreground, data["fg_masks"])
+    assert np.array_equal(views.colour_mask, data["color_masks"])
+    assert views.normals is not None
+    np.testing.assert_allclose(views.normals, data[f"{jaw.value}_normals_world"], **TOLERANCE)
+    np.testing.assert_allclose(views.cam2world, data[f"{jaw.value}_c2w"], **TOLERANCE)
+    assert views.intrinsics[0, 0, 0] == pytest.approx(float(data["focal"]), abs=1e-4)
+
+
+def test_parity_n01_ray_directions_and_the_published_picture_of_normals(data, tiles):
+    views = montage_views(tiles, Jaw.UPPER, with_normals=True)
+    turned_back = views.directions(0) @ views.cam2world[0, :, :3]
+    np.testing.assert_allclose(turned_back, data["directions"], **TOLERANCE)
+    assert views.normals is not None
+    picture = ((views.normals[0] * 0.5 + 0.5) * 255).astype(np.uint8).astype(int)
+    assert np.abs(picture - data["upper_world_normal_png_view0"]).max() <= 1
+
+
+def test_parity_n01_without_normals_the_last_tiles_are_colours(data, tiles):
+    views = montage_views(tiles, Jaw.UPPER, with_normals=False)
+    np.testing.assert_allclose(views.colours[0], data["coloronly_images_view0"], **TOLERANCE)
+    np.testing.assert_allclose(views.foreground[0], data["coloronly_fg_masks_view0"], **TOLERANCE)
+    assert views.normals is None
+
+
+def test_normals_survive_being_encoded_and_read(tiles):
+    views = montage_views(tiles, Jaw.LOWER, with_normals=True)
+    assert views.normals is not None
+    rng = np.random.default_rng(0)
+    normals = rng.standard_normal(views.normals.shape)
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    coded = encoded_normals(normals, np.ones(normals.shape[:3]), Jaw.LOWER)
+    again = montage_views([*coded, *coded], Jaw.LOWER, with_normals=True).normals
+    assert again is not None
+    np.testing.assert_allclose(again, normals, atol=0.012)
+
+
+def _strip(folder, name, tiles, mode="RGBA"):
+    path = folder / name
+    Image.fromarray(np.concatenate(tiles, axis=1), "RGBA").convert(mode).save(path)
+    return path
+
+
+def test_a_strip_is_read_from_its_file(tmp_path, tiles, data):
+    views = read_montage_views(_strip(tmp_path, "a_lower.png", tiles), MontageOptions())
+    assert views.jaw is Jaw.LOWER
+    np.testing.assert_allclose(views.colours, data["images"], **TOLERANCE)
+
+
+def test_a_strip_without_opacity_needs_a_method(tmp_path, tiles):
+    path = _strip(tmp_path, "a_upper.png", tiles, "RGB")
+    with pytest.raises(BadInputError, match="foreground") as refused:
+        read_montage_views(path, MontageOptions())
+    assert refused.value.code == "opacity_missing"
+    assert len(read_montage_views(path, MontageOptions(foreground=ForegroundName.PLAIN))) == 8
+
+
+def test_a_name_must_tell_the_jaw(tmp_path, tiles):
+    with pytest.raises(BadInputError, match="jaw"):
+        read_montage_views(_strip(tmp_path, "strip.png", tiles), MontageOptions())
