@@ -32,6 +32,7 @@ def add_generate(commands: Any) -> None:
     )
     parser.add_argument("--jaw", choices=[j.value for j in Jaws], default=Jaws.BOTH.value)
     _add_recipe(parser)
+    _add_anchor(parser)
     _add_card(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
@@ -49,6 +50,18 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         *("--show",), type=int, default=4, metavar="N", help="write unfinished views N times per jaw (4)"
     )
+
+
+def _add_anchor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        *("--no-anchor",),
+        action="store_true",
+        help="do not compare the views of a case with its fitted teeth",
+    )
+    parser.add_argument(
+        *("--repaint",), type=int, default=2, metavar="N",
+        help="paint views that disagree with the fitted teeth again, up to N times (2)",
+    )  # fmt: skip
 
 
 def _add_card(parser: argparse.ArgumentParser) -> None:
@@ -82,9 +95,10 @@ def require_full(purpose: str) -> None:
 def generate(options: argparse.Namespace) -> Result:
     """Run ``generate``."""
     require_full("Painting views")
+    from teethscape.anchor.report import sentences
     from teethscape.cli_progress import ConsoleProgress
     from teethscape.diffusion.card import Precision
-    from teethscape.diffusion.generate import GenerateRequest, check_steps
+    from teethscape.diffusion.generate import GenerateRequest, check_steps, require_agreement
     from teethscape.diffusion.generate import generate as paint
     from teethscape.diffusion.painter import Recipe
     from teethscape.diffusion.pictures import Backdrop
@@ -104,8 +118,21 @@ def generate(options: argparse.Namespace) -> Result:
         Precision(options.precision),
         MemoryMode(options.memory),
         options.show,
+        not options.no_anchor,
+        max(options.repaint, 0),
     )
     done = paint(request, ConsoleProgress())
     for jaw in done:
         print(f"{jaw.name}: {jaw.file}{' (kept)' if jaw.resumed else ''}", file=sys.stderr)
-    return {"views": [{"name": j.name, "file": str(j.file), "kept": j.resumed} for j in done]}
+        for line in sentences(jaw.report) if jaw.report else ():
+            print(line, file=sys.stderr)
+    require_agreement(done)
+    return {"views": [_listed(jaw) for jaw in done]}
+
+
+def _listed(jaw: Any) -> dict[str, Any]:
+    """A finished jaw for ``--json``."""
+    from teethscape.anchor.report import as_json
+
+    out = {"name": jaw.name, "file": str(jaw.file), "kept": jaw.resumed}
+    return out if jaw.report is None else {**out, "anchor": as_json(jaw.report)}

@@ -110,6 +110,7 @@ class GenerateStage(str, Enum):
     ENCODE = "encode"
     SAMPLE = "sample"
     DECODE = "decode"
+    COMPARE = "compare"
 
     __str__ = str.__str__
 
@@ -124,6 +125,7 @@ _GENERATE_TITLES = {
     GenerateStage.ENCODE: "Reading the photos",
     GenerateStage.SAMPLE: "Painting views",
     GenerateStage.DECODE: "Developing views",
+    GenerateStage.COMPARE: "Comparing with the fit",
 }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from teethscape.dataset.gums import Mesh
 from teethscape.dataset.patient_crowns import Crown
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.raster import IdBuffer, TriangleSoup, render_ids
+from teethscape.parametric.raster import TriangleSoup, hit_weights, render_ids
 from teethscape.parametric.rotation import FloatArray
 
 #: Label of gums in :attr:`Surfaces.label`; below it FDI numbers, 0 is nothing.
@@ -73,24 +73,6 @@ def _crown_attributes(crown: Crown) -> FloatArray:
     return np.column_stack([normal, place, np.clip(concavity, -1.5, 1.5), crown.cap.astype(float)])
 
 
-def _weights(buffer: IdBuffer, soup: TriangleSoup, camera: Camera) -> tuple[NDArray, FloatArray]:
-    """Hit pixels (flat) and their barycentric weights (n, 3), exact in perspective."""
-    hit = np.flatnonzero(buffer.face.ravel() >= 0)
-    y, x = np.divmod(hit, camera.width)
-    depth = buffer.depth.ravel()[hit].astype(float)
-    plane = (np.stack([x, y], 1) - camera.principal) / camera.focal
-    point = np.column_stack([plane * depth[:, None], depth])
-    corners = camera.to_camera(soup.vertices)[soup.faces[buffer.face.ravel()[hit]]]
-    edge1, edge2 = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    normal = np.cross(edge1, edge2)
-    scale = np.maximum(np.einsum("ij,ij->i", normal, normal), 1e-12)
-    offset = point - corners[:, 0]
-    w1 = np.einsum("ij,ij->i", np.cross(offset, edge2), normal) / scale
-    w2 = np.einsum("ij,ij->i", np.cross(edge1, offset), normal) / scale
-    weights = np.clip(np.column_stack([1 - w1 - w2, w1, w2]), 0, 1)
-    return hit, weights / weights.sum(axis=1, keepdims=True)
-
-
 def _soft_normals(depth: FloatImage, mask: NDArray[np.bool_], camera: Camera, blur: float) -> FloatImage:
     """(h, w, 3) normals of a depth map smoothed inside ``mask``."""
     weight = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), blur)
@@ -113,7 +95,7 @@ def see(crowns: list[Crown], gums: list[Mesh], camera: Camera) -> Surfaces:
     owner = np.repeat(owners, [len(f) for _, f in meshes]).astype(np.int32)
     soup = TriangleSoup(vertices, faces, owner)
     buffer = render_ids(soup, camera)
-    hit, weights = _weights(buffer, soup, camera)
+    hit, weights = hit_weights(buffer, soup, camera)
     attributes = np.zeros((len(vertices), 8))
     filled = np.vstack([_crown_attributes(c) for c in crowns])
     attributes[: len(filled)] = filled

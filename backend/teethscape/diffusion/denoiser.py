@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,11 +26,15 @@ class Denoiser:
     Args:
         network: on the device that computes.
         condition: of the jaws, on the same device.
+        pictures: numbers of those that are looked at (colours first, then normals); None for all.
     """
 
-    def __init__(self, network: TeethDreamer, condition: Condition) -> None:
+    def __init__(
+        self, network: TeethDreamer, condition: Condition, pictures: Sequence[int] | None = None
+    ) -> None:
         self.network = network
         self.condition = condition
+        self._pictures = range(2 * network.config.views) if pictures is None else pictures
         self._projections = condition.cameras.of_latents(network.config)
         self._dtype = network.cc_projection.weight.dtype
 
@@ -104,7 +108,9 @@ class Denoiser:
         self, latents: Tensor, time: int, chunking: Chunking, guidance: float = GUIDANCE,
         done: Callable[[float], None] = lambda _: None,
     ) -> Tensor:  # fmt: skip
-        """(cases, 2 * views, 4, h, w) float32 noise in all views, pushed away from what is unconditional.
+        """(cases, 2 * views, 4, h, w) float32 noise in the views, pushed away from what is unconditional.
+
+        Pictures that are not looked at have none; they still tell the volumes what they show.
 
         Args:
             latents: of that shape.
@@ -113,16 +119,16 @@ class Denoiser:
             guidance: strength of the condition; 1 leaves the unconditional half out.
             done: told the share of the pictures that are done.
         """
-        cases, pictures = latents.shape[:2]
+        cases, looked = len(latents), len(self._pictures)
         times = torch.full((cases,), time, device=latents.device)
         shared = Shared.of(self, latents, times)
-        found = torch.empty_like(latents, dtype=torch.float32)
-        for rows in _chunks(cases, pictures, chunking.views, latents.device):
+        found = torch.zeros_like(latents, dtype=torch.float32)
+        for number, rows in enumerate(_chunks(cases, self._pictures, chunking.views, latents.device)):
             case, picture = rows.unbind(1)
             noisy = latents[case, picture]
             each_time = times[case]
             found[case, picture] = self._guided_rows(noisy, each_time, rows, shared, (chunking, guidance))
-            done(float((case[-1] * pictures + picture[-1] + 1) / (cases * pictures)))
+            done(min((number + 1) * chunking.views / (cases * looked), 1.0))
         return found
 
     def _guided_rows(
@@ -168,9 +174,9 @@ def blank(latents: Tensor) -> Tensor:
     return latents.new_zeros(len(latents), LATENTS, *latents.shape[2:])
 
 
-def _chunks(cases: int, pictures: int, size: int, device: torch.device) -> Iterator[Tensor]:
+def _chunks(cases: int, pictures: Sequence[int], size: int, device: torch.device) -> Iterator[Tensor]:
     """Places (n, 2) of the pictures, case after case."""
     for case in range(cases):
-        for start in range(0, pictures, size):
-            rows = torch.arange(start, min(start + size, pictures), device=device)
+        for start in range(0, len(pictures), size):
+            rows = torch.tensor(list(pictures[start : start + size]), device=device)
             yield torch.stack([torch.full_like(rows, case), rows], 1)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from teethscape.anchor.report import JawReport
 from teethscape.dental.case import utc_now
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.files import remove_leftovers, require_space, storage_errors, write_json, write_with
@@ -21,6 +24,7 @@ from teethscape.diffusion.card import Precision, choose_card
 from teethscape.diffusion.memory import LADDER, MemoryMode, choose
 from teethscape.diffusion.painter import Painter, Recipe, Watching
 from teethscape.diffusion.pictures import MONTAGE_ENDING, Backdrop, Floats, montage
+from teethscape.diffusion.repaint import Rounds, anchored, is_anchorable
 from teethscape.diffusion.sources import JawPhotos, read_source
 from teethscape.diffusion.weights_file import read_network, weights_of
 from teethscape.errors import BadInputError
@@ -46,6 +50,8 @@ class GenerateRequest:
         precision: how exactly.
         memory: how the card's memory is used.
         previews: how often unfinished views are shown per jaw.
+        anchor: views of a case are compared with its fitted teeth.
+        repaint: how often views that disagree are painted again at the most.
     """
 
     source: Path
@@ -58,6 +64,8 @@ class GenerateRequest:
     precision: Precision = Precision.AUTO
     memory: MemoryMode = MemoryMode.AUTO
     previews: int = 4
+    anchor: bool = True
+    repaint: int = 2
 
 
 @dataclass(frozen=True)
@@ -68,11 +76,13 @@ class Generated:
         name: such as ``1832_upper``.
         file: the strip.
         resumed: it was there already and fits the request.
+        report: how it agrees with the fitted teeth, when it was compared.
     """
 
     name: str
     file: Path
     resumed: bool
+    report: JawReport | None = None
 
 
 def generate(request: GenerateRequest, progress: Progress) -> list[Generated]:
@@ -99,18 +109,42 @@ def _paint_all(
 ) -> list[Generated]:
     progress.stage(GenerateStage.LOAD, 0.0, weights.name)
     digest = file_sha256(weights, lambda _: progress.check_cancelled())
-    done, painter = [], None
+    painter = cache(lambda: _painter(request, weights, progress))
+    rounds = Rounds(request.repaint, request.recipe, painter)
+    anchors, done = _has_anchor(request, progress), []
     for jaw in jaws:
         file = request.output / f"{jaw.name}{MONTAGE_ENDING}"
         key = _key(request, jaw, digest)
-        if _is_done(file, key):
+        is_done = _is_done(file, key)
+        if is_done:
             progress.warn("jaw_kept", f"{file.name} is done already and was kept.")
-            done.append(Generated(jaw.name, file, True))
-            continue
-        painter = painter or _painter(request, weights, progress)
-        _paint_one(request, jaw, painter, (file, key), progress)
-        done.append(Generated(jaw.name, file, False))
+        else:
+            _paint_one(request, jaw, painter(), (file, key), progress)
+        report = anchored(request.source, jaw, file, rounds, progress) if anchors else None
+        done.append(Generated(jaw.name, file, is_done, report))
     return done
+
+
+def _has_anchor(request: GenerateRequest, progress: Progress) -> bool:
+    """Whether the views are compared; a case that is not finished is told."""
+    if not request.anchor or not (request.source / "case.json").is_file():
+        return False
+    if is_anchorable(request.source):
+        return True
+    progress.warn("anchor_skipped", f"{request.source.name} is not finished: its views are not compared.")
+    return False
+
+
+def require_agreement(done: Sequence[Generated]) -> None:
+    """Refuse views that the photos contradict; strips and reports stay.
+
+    Raises:
+        RefusedError: a jaw has another number of teeth than the photos, or its views disagree.
+    """
+    for jaw in done:
+        refusal = jaw.report.refusal() if jaw.report else None
+        if refusal is not None:
+            raise refusal
 
 
 def _painter(request: GenerateRequest, weights: Path, progress: Progress) -> Painter:

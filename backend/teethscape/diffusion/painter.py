@@ -22,6 +22,7 @@ from teethscape.diffusion.condition import (
 )
 from teethscape.diffusion.config import LATENT_CHANNELS
 from teethscape.diffusion.denoiser import GUIDANCE, Denoiser
+from teethscape.diffusion.held import Held, Hold
 from teethscape.diffusion.memory import LADDER
 from teethscape.diffusion.networks import TeethDreamer
 from teethscape.diffusion.pictures import Floats, network_input
@@ -95,8 +96,8 @@ class Painter:
             cast(part, torch.float32 if name in _RESTING else self.card.dtype)
         self.attention = use_attention(self.network.unet.body, self.card.device)
 
-    def paint(self, jaw: JawPhotos, recipe: Recipe, watching: Watching) -> Floats:
-        """(2 * views, 3, h, w) colours, then normals, from -1 to 1.
+    def paint(self, jaw: JawPhotos, recipe: Recipe, watching: Watching, held: Held | None = None) -> Floats:
+        """(2 * views, 3, h, w) colours, then normals, from -1 to 1; held ones come back as they are.
 
         Raises:
             CancelledError: the user has cancelled.
@@ -107,9 +108,10 @@ class Painter:
         self.network.unet.watch = progress.check_cancelled
         try:
             condition = self.condition(jaw, recipe, generator, progress)
-            latents = self._sample(condition, recipe, generator, watching)
+            hold = self._hold(held)
+            latents = self._sample(_Look(condition, recipe, progress, hold), generator, watching)
             progress.stage(GenerateStage.DECODE, 0.0)
-            views = self._decoded(latents, progress)
+            views = self._finished(latents, held, progress)
         except torch.OutOfMemoryError as error:
             raise self._too_small() from error
         finally:
@@ -146,17 +148,23 @@ class Painter:
             part.to("cpu")
             self.card.forget()
 
-    def _sample(
-        self, condition: Condition, recipe: Recipe, generator: torch.Generator, watching: Watching
-    ) -> Tensor:
-        config, progress = self.network.config, watching.progress
+    def _hold(self, held: Held | None) -> Hold:
+        """The held pictures as latents: the middle of what the encoder finds."""
+        if held is None or not held.rows:
+            return Hold([])
+        pictures = torch.from_numpy(held.pictures[held.rows]).to(self.card.device)
+        with self._on_card(self.network.vae):
+            return Hold(held.rows, encoded(self.network, pictures, None))
+
+    def _sample(self, look: _Look, generator: torch.Generator, watching: Watching) -> Tensor:
+        config, recipe, progress = self.network.config, look.recipe, watching.progress
         self._steppers_to(self.card.device)
         shape = (1, 2 * config.views, LATENT_CHANNELS, config.latent_size, config.latent_size)
         latents = torch.randn(shape, generator=generator).to(self.card.device)
         steps, moments = Steps(recipe.steps), moments_of(watching.shows, recipe.steps)
-        look = _Look(condition, recipe, progress)
         for number in range(recipe.steps):
             start = time.monotonic()
+            latents = look.hold.at(latents, steps.times[number], generator)
             noise = self._noise(look, latents, number, steps.times[number])
             if number in moments:
                 watching.show(self._decoded(steps.clean(number, latents, noise), progress), number + 1)
@@ -165,7 +173,7 @@ class Painter:
             fresh = None if last else torch.randn(shape, generator=generator).to(latents)
             latents = steps.step(number, latents, noise, fresh)
             self.step_seconds.append(time.monotonic() - start)
-        return latents
+        return look.hold.clear(latents)
 
     def _steppers(self) -> Iterator[nn.Module]:
         """Everything that works at every step."""
@@ -183,7 +191,7 @@ class Painter:
 
         while True:
             try:
-                denoiser = Denoiser(self.network, look.condition)
+                denoiser = Denoiser(self.network, look.condition, look.hold.others(latents.shape[1]))
                 noise = denoiser.guided(latents, at, LADDER[self.rung], look.recipe.guidance, told)
             except torch.OutOfMemoryError as error:
                 self._step_down(look.progress, error)
@@ -228,6 +236,14 @@ class Painter:
         for part in self._steppers():
             cast(part, torch.bfloat16)
 
+    def _finished(self, latents: Tensor, held: Held | None, progress: Progress) -> Floats:
+        """All pictures; held ones need no decoding."""
+        if held is None:
+            return self._decoded(latents, progress)
+        out, fresh = held.pictures.copy(), Hold(held.rows).others(len(held.pictures))
+        out[fresh] = self._decoded(latents[:, fresh], progress)
+        return out
+
     def _decoded(self, latents: Tensor, progress: Progress) -> Floats:
         """(n, 3, h, w) one view after the other; the rest makes room where there is little."""
         if self.rung == len(LADDER) - 1:
@@ -247,6 +263,7 @@ class _Look:
     condition: Condition
     recipe: Recipe
     progress: Progress
+    hold: Hold
 
     def tell(self, number: int, share: float) -> None:
         """Report how far a step is."""

@@ -154,3 +154,21 @@ def _nearest(fragments: _Fragments, pixels: int) -> _Fragments:
     hit = np.flatnonzero(best >= 0)
     chosen = best[hit] & 0xFFFFFFFF
     return hit, triangle[chosen], 1.0 / inverse[chosen]
+
+
+def hit_weights(buffer: IdBuffer, soup: TriangleSoup, camera: Camera) -> tuple[NDArray[np.intp], FloatArray]:
+    """Hit pixels (flat) and their barycentric weights (n, 3), exact in perspective."""
+    hit = np.flatnonzero(buffer.face.ravel() >= 0)
+    y, x = np.divmod(hit, camera.width)
+    depth = buffer.depth.ravel()[hit].astype(float)
+    plane = (np.stack([x, y], 1) - camera.principal) / camera.focal
+    point = np.column_stack([plane * depth[:, None], depth])
+    corners = camera.to_camera(soup.vertices)[soup.faces[buffer.face.ravel()[hit]]]
+    edge1, edge2 = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    normal = np.cross(edge1, edge2)
+    scale = np.maximum(np.einsum("ij,ij->i", normal, normal), 1e-12)
+    offset = point - corners[:, 0]
+    w1 = np.einsum("ij,ij->i", np.cross(offset, edge2), normal) / scale
+    w2 = np.einsum("ij,ij->i", np.cross(edge1, offset), normal) / scale
+    weights = np.clip(np.column_stack([1 - w1 - w2, w1, w2]), 0, 1)
+    return hit, weights / weights.sum(axis=1, keepdims=True)

@@ -1,0 +1,1 @@
+"""Generated views of a jaw laid onto the arch that the parametric fit has found."""
