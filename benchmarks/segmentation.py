@@ -33,6 +33,7 @@ from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.masks import read_label_image
 from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.views import View
+from teethscape.errors import RefusedError
 from teethscape.pipeline import evidence, segment_folder, view_order
 from teethscape.progress import NoProgress
 from teethscape.reconstruct import reconstruct
@@ -142,21 +143,26 @@ def network(segmenter: Segmenter) -> Iterator[None]:
         yield
 
 
-def all_found(case: Path, photos: list[TrainingPhoto], segmenter: Segmenter) -> dict[str, dict[View, Found]]:
-    """The teeth of a case by each of the three ways."""
+def _seen(photos: list[TrainingPhoto], segmenter: Segmenter) -> dict[View, Found]:
+    """As the network cuts them."""
     seen = segmenter.segment_all({View(p.view): p.pixels for p in photos})
-    masks, fitted = CACHE / "segmentation-masks", CACHE / "segmentation-case"
-    for folder in (masks, fitted):
-        shutil.rmtree(folder, ignore_errors=True)
-    with network(segmenter):
-        segment_folder.segment_folder(case / "photos", masks, Jaws.BOTH, NoProgress())
-        reconstruct(ReconstructRequest(case / "photos", fitted), NoProgress())
-    final = CaseFolder(fitted)
-    return {
-        "network": {view: _by_network(one) for view, one in seen.items()},
-        "segment": {View(p.view): _by_numbers(masks / f"{p.view}.png") for p in photos},
-        "reconstruct": {View(p.view): _by_numbers(final.mask(View(p.view))) for p in photos},
-    }
+    return {view: _by_network(one) for view, one in seen.items()}
+
+
+def _numbered(case: Path) -> dict[View, Found]:
+    """As ``teethscape segment`` draws them."""
+    masks = CACHE / "segmentation-masks"
+    shutil.rmtree(masks, ignore_errors=True)
+    segment_folder.segment_folder(case / "photos", masks, Jaws.BOTH, NoProgress())
+    return {view: _by_numbers(masks / f"{view.value}.png") for view in View}
+
+
+def _fitted(case: Path) -> dict[View, Found]:
+    """As ``teethscape reconstruct`` draws them."""
+    final = CaseFolder(CACHE / "segmentation-case")
+    shutil.rmtree(final.root, ignore_errors=True)
+    reconstruct(ReconstructRequest(case / "photos", final.root), NoProgress())
+    return {view: _by_numbers(final.mask(view)) for view in View}
 
 
 def summary_of(scores: Mapping[View, Score]) -> dict[str, Any]:
@@ -175,16 +181,28 @@ def main() -> None:
     )
     parser.add_argument("case", type=Path)
     parser.add_argument("--weights", type=Path, default=None)
+    parser.add_argument("--name", default="segmentation", help="name of the result file")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    photos = read_case(options.case)
+    photos, segmenter = read_case(options.case), Segmenter.load(options.weights)
+    ways = {
+        "network": lambda: _seen(photos, segmenter),
+        "segment": lambda: _numbered(options.case),
+        "reconstruct": lambda: _fitted(options.case),
+    }
     rows, summary = [], {}
-    for way, found in all_found(options.case, photos, Segmenter.load(options.weights)).items():
+    for way, found_by in ways.items():
+        try:
+            with network(segmenter):
+                found = found_by()
+        except RefusedError as refusal:
+            LOG.info("%s refused: %s", way, refusal.code)
+            continue
         scores = {View(p.view): score(found[View(p.view)], p) for p in photos}
         rows += [{"way": way, "view": view.slug, **asdict(one)} for view, one in scores.items()]
         summary[way] = summary_of(scores)
         LOG.info("%s %s", way, summary[way])
-    write_result("segmentation", summary, rows)
+    write_result(options.name, summary, rows)
 
 
 if __name__ == "__main__":

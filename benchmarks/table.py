@@ -59,6 +59,15 @@ def _synthetic(s: Summary) -> str:
     return f"{counts}, {s['failed']} failed · median CD {s['median_cd_mm2']:.3f} mm² · {held}"
 
 
+def _segmentation(s: Summary) -> str:
+    parts = []
+    for way, own in s.items():
+        scores = f"Dice {own['dice']:.3f}, outlines {own['outline']:.3f}, instances {own['instances']:.3f}"
+        named = "place in the quadrant" if way == "network" else "FDI number"
+        parts.append(f"{way}: {scores}, {named} right {own['number']:.0%}")
+    return " · ".join(parts)
+
+
 def _timing(s: Summary) -> str:
     parts = []
     for name, run in s.items():
@@ -156,6 +165,7 @@ def _surfaces(s: Summary) -> str:
 
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
+    ("segmentation", "teeth in case-a's photos, by a network that never saw it", _segmentation),
     ("case_a_photos", "case-a, photos only", _case_a),
     ("case_a_photos_damaged", "the same with a tenth of the teeth missed or merged by the network", _case_a),
     ("numbering", "numbering from shuffled ids", _numbering),
