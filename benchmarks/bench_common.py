@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +41,7 @@ from teethscape.mesh.scores import Alignment, score_teeth
 from teethscape.mesh.solid import Solid
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.parametric.prior import PRIOR_FILE, load_prior
+from teethscape.pipeline import evidence, segment_folder, view_order
 from teethscape.pipeline.evidence import part_doubles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -251,6 +254,15 @@ def coverage(rows: list[dict[str, Any]]) -> float:
         return float("nan")
     error, sigma = (np.array([row[key] for row in rows], float) for key in ("error_mm", "sigma_mm"))
     return float((np.abs(error) <= NINETY * sigma).mean())
+
+
+@contextmanager
+def using_network(segmenter: Any) -> Iterator[None]:
+    """Let the whole pipeline use another segmentation network, to recognise the views as well."""
+    with ExitStack() as stack:
+        for module in (evidence, segment_folder, view_order):
+            stack.enter_context(patch.object(module, "segmenter", lambda: segmenter))
+        yield
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,18 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
-from bench_common import CACHE, ROOT, Clock, accepted_numbers, centre_scores, coverage, write_result
+from bench_common import (
+    CACHE,
+    ROOT,
+    Clock,
+    accepted_numbers,
+    centre_scores,
+    coverage,
+    using_network,
+    write_result,
+)
 from damaged_segmenter import DamagedSegmenter
 from PIL import Image
 
@@ -35,7 +43,6 @@ from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.mesh.load import load_teeth
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
-from teethscape.pipeline import evidence
 from teethscape.pipeline.fit_checkpoint import load_fit
 from teethscape.progress import NoProgress
 from teethscape.reconstruct import reconstruct
@@ -108,7 +115,7 @@ def network(weights: Path | None, damage: float = 0.0, seed: int = 0) -> Abstrac
     chosen = Segmenter.load(weights)
     if damage:
         chosen = DamagedSegmenter(chosen, damage, seed)
-    return patch.object(evidence, "segmenter", lambda: chosen)
+    return using_network(chosen)
 
 
 def summary_of(report: dict[str, Any], result: FitResult, truth: Path) -> dict[str, Any]:

@@ -15,16 +15,14 @@ from __future__ import annotations
 import argparse
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import cv2
 import numpy as np
-from bench_common import CACHE, LOG, write_result
+from bench_common import CACHE, LOG, using_network, write_result
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
@@ -34,7 +32,7 @@ from teethscape.dental.masks import read_label_image
 from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.pipeline import evidence, segment_folder, view_order
+from teethscape.pipeline import segment_folder
 from teethscape.progress import NoProgress
 from teethscape.reconstruct import reconstruct
 from teethscape.segmentation.redraw import outline
@@ -134,15 +132,6 @@ def _by_numbers(path: Path) -> Found:
     return Found(read_label_image(path), list(range(11, 29)), lambda i, tooth: i == tooth)
 
 
-@contextmanager
-def network(segmenter: Segmenter) -> Iterator[None]:
-    """Let the whole pipeline use a network."""
-    with ExitStack() as stack:
-        for module in (evidence, segment_folder, view_order):
-            stack.enter_context(patch.object(module, "segmenter", lambda: segmenter))
-        yield
-
-
 def _seen(photos: list[TrainingPhoto], segmenter: Segmenter) -> dict[View, Found]:
     """As the network cuts them."""
     seen = segmenter.segment_all({View(p.view): p.pixels for p in photos})
@@ -193,7 +182,7 @@ def main() -> None:
     rows, summary = [], {}
     for way, found_by in ways.items():
         try:
-            with network(segmenter):
+            with using_network(segmenter):
                 found = found_by()
         except RefusedError as refusal:
             LOG.info("%s refused: %s", way, refusal.code)

@@ -157,21 +157,23 @@ def row(shape: shapes.Shape, setting: Setting) -> dict[str, Any]:
     finally:
         make.read_views = read
     times = clock.read()
-    solid, _ = read_ply(out)
-    frame = frame_of(read(request), shape.extent_mm, None)
+    left = {"components": report["components"], "left_out": report["views_left_out"]}
+    return {**base, **_scores(shape, request, setting.samples), **left, **times}
+
+
+def _scores(shape: shapes.Shape, request: SurfaceRequest, samples: int) -> dict[str, Any]:
+    """The mesh of a request against the truth."""
+    solid, _ = read_ply(request.output)
+    frame = frame_of(reading.read_views(request), shape.extent_mm, None)
     placed = frame.to_views(solid.vertices)
-    away = triangle_distances(shapes.seen_samples(shape, setting.samples), placed, solid.faces)
+    away = triangle_distances(shapes.seen_samples(shape, samples), placed, solid.faces)
     return {
-        **base,
         "mean_mm": round(float(away.mean()), 4),
         "hausdorff95_mm": round(float(np.percentile(away, 95)), 4),
         "triangles": len(solid.faces),
         "two_manifold": bool(
             is_two_manifold(solid.faces) and manifold(solid.vertices, solid.faces) is not None
         ),
-        "components": report["components"],
-        "left_out": report["views_left_out"],
-        **times,
     }
 
 

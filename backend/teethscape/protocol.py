@@ -129,9 +129,7 @@ class Run(JobMessage, kind="run", to=Direction.TO_ENGINE):
     """Start a job; the engine runs one at a time and answers ``accepted``.
 
     Attributes:
-        request: arguments of the command as JSON: the fields of ``ReconstructRequest`` (also to
-            check photos), ``RenderRequest``, ``XrayRequest``, ``CaseClick``, ``WeightsRequest`` or
-            ``SurfaceRequest``.
+        request: the command's arguments as JSON: the fields of the request that ``worker_job`` reads.
         command: what to do.
     """
 

@@ -13,6 +13,7 @@ from teethscape.anchor.cameras import COUNT, rotations
 from teethscape.dental.fdi import Jaw
 from teethscape.errors import BadInputError
 from teethscape.pipeline.montage import read_montage
+from teethscape.segmentation.instances import small_parts
 
 Floats = NDArray[np.float32]
 #: OpenCV camera axes to OpenGL's and back: stored normals are OpenGL's.
@@ -85,7 +86,5 @@ def without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     out = mask.astype(np.uint8)
     limit = max(_SPECK * float(mask.sum()), 4.0)
     for value in (1, 0):
-        _, parts, stats, _ = cv2.connectedComponentsWithStats((out == value).astype(np.uint8), connectivity=4)
-        small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < limit)
-        out[np.isin(parts, small[small > 0])] = 1 - value
+        out[small_parts(out == value, limit, connectivity=4)] = 1 - value
     return out > 0

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.errors import MissingComponentError
+from teethscape.segmentation.instances import small_parts
 
 #: (h, w, 3) RGB to (h, w) opacity 0-255.
 Method = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -57,9 +58,7 @@ def plain_foreground(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     mask = cv2.morphologyEx(far.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     smallest = _SMALLEST * mask.size
     for value in (1, 0):  # specks outside, then holes inside
-        _, parts, stats, _ = cv2.connectedComponentsWithStats((mask == value).astype(np.uint8))
-        small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < smallest)
-        mask[np.isin(parts, small[small > 0])] = 1 - value
+        mask[small_parts(mask == value, smallest)] = 1 - value
     return mask * np.uint8(255)
 
 

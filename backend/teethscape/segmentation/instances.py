@@ -110,14 +110,16 @@ def clean_mask(chance: FloatImage, rules: InstanceRules) -> NDArray[np.bool_]:
     """Teeth against the rest: pin-holes closed, specks dropped."""
     mask = (chance > 0.5).astype(np.uint8)
     mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    holes = (1 - mask).astype(np.uint8)
     smallest = (rules.smallest * max(mask.shape)) ** 2
-    for image, value in ((holes, 1), (mask.copy(), 0)):
-        _, parts, stats, _ = cv2.connectedComponentsWithStats(image)
-        limit = 0.15 * smallest if value else smallest
-        small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < limit)
-        mask[np.isin(parts, small[small > 0])] = value
-    return mask > 0
+    holes, specks = small_parts(mask == 0, 0.15 * smallest), small_parts(mask > 0, smallest)
+    return ((mask > 0) | holes) & ~specks
+
+
+def small_parts(mask: NDArray[np.bool_], least: float, connectivity: int = 8) -> NDArray[np.bool_]:
+    """Pixels of a mask whose connected part has an area below ``least``, px."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=connectivity)
+    small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < least)
+    return np.isin(parts, small[small > 0])
 
 
 def cut_instances(maps: PixelMaps, chance: FloatImage, rules: InstanceRules | None = None) -> IntImage:

@@ -23,8 +23,7 @@ from teethscape.diffusion.pictures import MONTAGE_ENDING, Backdrop
 from teethscape.diffusion.repaint import Rounds, anchored, is_anchorable
 from teethscape.diffusion.schedule import kept
 from teethscape.diffusion.sources import JawPhotos, read_source
-from teethscape.diffusion.start import fresh
-from teethscape.diffusion.weights_file import read_network, write_network
+from teethscape.diffusion.weights_file import read_network
 from teethscape.errors import ExitCode
 from teethscape.progress import NoProgress
 from teethscape.weights.store import file_sha256
@@ -35,20 +34,6 @@ from .paint import Brush, strip, tiles, truth_of
 @pytest.fixture(scope="module")
 def case(finished_case):
     return finished_case
-
-
-@pytest.fixture(scope="module")
-def small_file(tmp_path_factory):
-    """Random weights of the smallest sizes; every layer does something."""
-    torch.manual_seed(5)
-    network = fresh(TINY)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if not parameter.any():
-                parameter.normal_(std=0.05)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    write_network(path, TINY, network.state_dict(), half=False)
-    return path
 
 
 @pytest.fixture

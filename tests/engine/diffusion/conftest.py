@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,21 +17,11 @@ TOLERANCE = 1e-4
 
 
 @pytest.fixture(scope="session")
-def fixtures(request) -> Path:
-    """The folder of the fixtures, or skip with the reason."""
-    named = os.environ.get("TEETHSCAPE_FIXTURES")
-    folder = Path(named) if named else request.getfixturevalue("shared") / "fixtures" / "teethdreamer"
-    if not folder.is_dir():
-        pytest.skip(f"needs the TeethDreamer fixtures: {folder} is absent")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def arrays(fixtures) -> Callable[[str], dict]:
+def arrays(published) -> Callable[[str], dict]:
     """Reads a fixture's arrays; floats become float32 tensors."""
 
     def read(name: str) -> dict:
-        with np.load(fixtures / f"{name}.npz") as content:
+        with np.load(published / f"{name}.npz") as content:
             return {key: _tensor(content[key]) for key in content.files}
 
     return read
@@ -46,8 +35,8 @@ def _tensor(array: np.ndarray) -> object:
 
 
 @pytest.fixture(scope="session")
-def tiny_file(fixtures) -> Path:
-    return fixtures / "tiny_teethdreamer_state_fp16.safetensors"
+def tiny_file(published) -> Path:
+    return published / "tiny_teethdreamer_state_fp16.safetensors"
 
 
 @pytest.fixture(scope="session")
@@ -75,21 +64,3 @@ def agree():
         torch.testing.assert_close(found.float(), wanted.float(), atol=tolerance, rtol=0)
 
     return check
-
-
-@pytest.fixture(scope="session")
-def small_file(tmp_path_factory) -> Path:
-    """Random weights of the smallest sizes, as a file of ours; every layer does something."""
-    from teethscape.diffusion.config import TINY
-    from teethscape.diffusion.start import fresh
-    from teethscape.diffusion.weights_file import write_network
-
-    torch.manual_seed(5)
-    network = fresh(TINY)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if not parameter.any():
-                parameter.normal_(std=0.05)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    write_network(path, TINY, network.state_dict(), half=False)
-    return path

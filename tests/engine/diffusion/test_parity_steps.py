@@ -96,14 +96,14 @@ def test_parity_f07_whole_sampling(tiny, arrays, agree, chunking):
 
 
 @pytest.mark.parametrize("jaw", list(Jaw))
-def test_parity_f10_photos(arrays, fixtures, shared, jaw):
+def test_parity_f10_photos(arrays, published, shared, jaw):
     wanted = arrays("f10_condition_images")[f"{jaw.value}_uint8_256x256x12"].numpy()
     folder = shared / "cases" / "case-c" / "official" / f"1832_{jaw.value}"
     pictures = [read_picture(folder / f"{n:03d}.png", Backdrop.AS_GIVEN) for n in range(4)]
     values = np.concatenate([network_input(picture, 256) for picture in pictures], -1)
     levels = np.rint((values + 1) / 2 * 255).astype(np.uint8)
     assert np.array_equal(levels, wanted)
-    known = json.loads((fixtures / "f10_condition_images.json").read_text())[jaw.value]
+    known = json.loads((published / "f10_condition_images.json").read_text())[jaw.value]
     assert hashlib.sha256(levels.tobytes()).hexdigest() == known["sha256_uint8"]
     assert values.mean() == pytest.approx(known["mean"], abs=1e-4)
     assert values.std() == pytest.approx(known["std"], abs=1e-4)

@@ -1,8 +1,7 @@
-"""Where the fixtures of the published programs lie; a strip of views of a small arch."""
+"""A strip of views of a small arch."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,6 @@ from teethscape.dental.fdi import Jaw
 from teethscape.surface.read.montage import encoded_normals
 
 from .scene import arch_mesh, views_of
-
-
-@pytest.fixture(scope="session")
-def published(request) -> Path:
-    """The TeethDreamer fixtures: ``TEETHSCAPE_FIXTURES``, else those of the shared folder."""
-    named = os.environ.get("TEETHSCAPE_FIXTURES")
-    folder = Path(named) if named else request.getfixturevalue("shared") / "fixtures" / "teethdreamer"
-    if not folder.is_dir():
-        pytest.skip(f"needs the TeethDreamer fixtures: {folder} is absent")
-    return folder
 
 
 @pytest.fixture(scope="session")
