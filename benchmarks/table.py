@@ -178,7 +178,6 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),
     ("clicks", "clicks without downloaded weights, mean IoU", _clicks),
     ("timing", "time and memory, case-a", _timing),
-    ("timing_segmentation", "finding the teeth in five photos alone", _timing),
     ("views", "views, sides and mirroring of sets in random order and flips", _views),
     ("surfaces", "surfaces from eight views of known shapes, perfect or spoilt in one way", _surfaces),
     ("photo_quality", "photos judged right: degraded and good ones", _quality),
