@@ -42,6 +42,15 @@ class UsageError(TeethscapeError):
     exit_code = ExitCode.USAGE
 
 
+def unreadable_request(error: Exception) -> UsageError:
+    """What to raise when a job's JSON has a value missing, misspelt or of the wrong type."""
+    return UsageError(
+        "bad_request",
+        f"The request cannot be read ({type(error).__name__}: {error}).",
+        "Update the add-on and the engine to the same version.",
+    )
+
+
 class BadInputError(TeethscapeError):
     """A file or folder of the user cannot be used as it is."""
 

@@ -15,7 +15,7 @@ from typing import Any
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.lengths import KnownLength, parse_known_lengths
 from teethscape.dental.views import View
-from teethscape.errors import UsageError
+from teethscape.errors import unreadable_request
 
 
 class MaskValues(str, Enum):
@@ -151,11 +151,7 @@ class ReconstructRequest:
                 absent_teeth=tuple(int(tooth) for tooth in values.get("absent_teeth", ())),
             )
         except (KeyError, ValueError, TypeError) as error:
-            raise UsageError(
-                "bad_request",
-                f"The request cannot be read ({type(error).__name__}: {error}).",
-                "Update the add-on and the engine to the same version.",
-            ) from error
+            raise unreadable_request(error) from error
 
 
 def _slot_to_json(slot: PhotoSlot) -> dict[str, Any]:

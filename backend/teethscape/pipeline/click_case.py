@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.photos import Photo
 from teethscape.dental.views import View
-from teethscape.errors import BadInputError, UsageError
+from teethscape.errors import BadInputError, unreadable_request
 from teethscape.pipeline.corrected_masks import (
     corrected_folder,
     current_labels,
@@ -97,11 +97,7 @@ class CaseClick:
                 int(values.get("tooth", 0)),
             )
         except (KeyError, ValueError, TypeError, IndexError) as error:
-            raise UsageError(
-                "bad_request",
-                f"The request cannot be read ({type(error).__name__}: {error}).",
-                "Update the add-on and the engine to the same version.",
-            ) from error
+            raise unreadable_request(error) from error
 
 
 class CaseClicker:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
-from teethscape.errors import UsageError
+from teethscape.errors import unreadable_request
 
 if TYPE_CHECKING:
     from teethscape.segmentation.foreground import ForegroundName
@@ -127,8 +127,4 @@ class SurfaceRequest:
                 seed=int(values.get("seed", 0)),
             )
         except (KeyError, ValueError, TypeError) as error:
-            raise UsageError(
-                "bad_request",
-                f"The request cannot be read ({type(error).__name__}: {error}).",
-                "Update the add-on and the engine to the same version.",
-            ) from error
+            raise unreadable_request(error) from error

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from teethscape.errors import UsageError
+from teethscape.errors import UsageError, unreadable_request
 
 
 class Kind(str, Enum):
@@ -111,11 +111,7 @@ class RenderRequest:
                 known[name] = Path(known[name]) if known.get(name) else None
             return checked(RenderRequest(**known))
         except (TypeError, ValueError) as error:
-            raise UsageError(
-                "bad_request",
-                f"The request cannot be read ({type(error).__name__}: {error}).",
-                "Update the add-on and the engine to the same version.",
-            ) from error
+            raise unreadable_request(error) from error
 
 
 def checked(request: RenderRequest) -> RenderRequest:
