@@ -18,7 +18,8 @@ sys.path.insert(0, str(ROOT / "tests" / "bpy"))
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(3600)]
 
-PATIENTS = 6
+#: So many that a fast machine has not rendered them all when the test has found **Cancel**.
+PATIENTS = 16
 #: The engine runs in the box's own Python, and the panel stands alone in its tab, open.
 SETUP = """
 import bpy, dataclasses, importlib, os, runpy
@@ -53,7 +54,7 @@ _SET = "probe.state().dataset"
 BEGUN = f"lambda: {_SET} is not None and not {_SET}.state.is_over and {_SET}.overall > 0"
 STARTED = f"lambda: {_SET} is not None"
 CANCELLED = f"lambda: {_SET}.state.value == 'cancelled'"
-GOES_ON = f"lambda: not {_SET}.state.is_over"
+GOES_ON = f"lambda: {_SET}.state.value != 'cancelled'"  # it may be over at once
 OVER = f"lambda: {_SET}.state.is_over"
 
 
@@ -61,7 +62,7 @@ def _meshes(folder: Path) -> None:
     import convex
 
     for number in range(PATIENTS):
-        body = convex.ellipsoid((0.5, 0.2 + 0.01 * number, 0.36), level=2)
+        body = convex.ellipsoid((0.5, 0.2 + 0.005 * number, 0.36), level=2)
         for jaw in ("upper", "lower"):
             convex.write_ply(body, folder / f"P{number}" / f"norm_{jaw}.ply")
 
