@@ -94,6 +94,25 @@ def test_a_mirrored_buccal_photo_counts_as_the_other_side(segmenter, shared):
     assert seen.mirrored is None
 
 
+def _drawn_sides(seed):
+    views = (View.LEFT_BUCCAL, View.RIGHT_BUCCAL)
+    return [draw_photo(load_prior(), v, np.random.default_rng([31_000, int(v), seed])).pixels for v in views]
+
+
+def test_a_side_is_not_taken_for_the_other_one_on_its_head(segmenter):
+    # By itself the network thinks so of this left side.
+    found = recognise_views(_drawn_sides(4), segmenter)
+    assert [p.view for p in found.photos] == [View.LEFT_BUCCAL, View.RIGHT_BUCCAL]
+    assert [p.rotation for p in found.photos] == [0, 0]
+    assert found.same_side is None
+
+
+def test_two_photos_of_one_side_are_told(segmenter):
+    left, right = _drawn_sides(3)
+    found = recognise_views([left, np.ascontiguousarray(right[:, ::-1])], segmenter)
+    assert found.same_side == (0, 1)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_pictures_without_teeth_are_refused(segmenter, seed):
     (seen,) = recognise_views([draw_negative(np.random.default_rng(500 + seed))], segmenter).photos
