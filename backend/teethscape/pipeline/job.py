@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.anchor.report import report_path
 from teethscape.dental.case import CaseFolder
+from teethscape.dental.fdi import Jaw
 from teethscape.dental.photos import Photo
-from teethscape.dental.request import MaskValues, ReconstructRequest
+from teethscape.dental.request import Engine, MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.errors import CancelledError, ResourceError, TeethscapeError
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
@@ -28,6 +30,7 @@ from teethscape.pipeline.runner import StageRunner
 from teethscape.pipeline.segment_stage import Labels, at_photos, load_labels, save_labels
 from teethscape.pipeline.view_order import order_photos
 from teethscape.progress import Progress, Stage
+from teethscape.weights.store import file_sha256
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,8 @@ class Job:
         photos = self._recognise(photos, masks)
         labels = self._segment(photos, None if masks is None else masks[1])
         result = self._fit(photos, labels)
+        if self.request.engine is Engine.TEETHDREAMER:
+            result = self._views(photos, labels, result)
         self.record.add_fit(result, labels.source)
         self._write(photos, labels, result)
         return result
@@ -121,6 +126,28 @@ class Job:
             "absent": list(request.absent_teeth),
         }
         return self.runner.run(Stage.FIT, wishes, make, lambda: load_fit(path))
+
+    def _views(self, photos: Mapping[View, Photo], labels: Labels, result: FitResult) -> FitResult:
+        """Views painted and made surfaces of, in place of the fitted crowns."""
+        from teethscape.pipeline import views_stage
+
+        request, case, wishes = self.request, self.case, self.request.views
+        weights = views_stage.require_engine(request)
+
+        def paint() -> tuple[dict[Jaw, Path], list[Path]]:
+            write_fdi_masks(case, *_final_masks(photos, labels, result))
+            painted = views_stage.paint_views(case, request, result, self.progress)
+            return painted, [f for strip in painted.values() for f in (strip, report_path(strip))]
+
+        asked = {"weights": file_sha256(weights), "steps": wishes.steps, "repaint": wishes.repaint}
+        strips = self.runner.run(Stage.PAINT, asked, paint, lambda: views_stage.painted_strips(case, request))
+        self.runner.run(
+            Stage.WRAP,
+            {"surface": views_stage.surface_method(request).value, "budget_s": wishes.budget_s},
+            lambda: (None, views_stage.wrap_views(case, request, result, strips, self.progress)),
+            _nothing,
+        )
+        return views_stage.with_surfaces(case, result)
 
     def _write(self, photos: Mapping[View, Photo], labels: Labels, result: FitResult) -> None:
         """Meshes, masks, overlays and exports."""
