@@ -30,9 +30,11 @@ from teethscape.diffusion.sources import JawPhotos, read_source
 from teethscape.diffusion.weights_file import read_network, weights_of
 from teethscape.errors import BadInputError
 from teethscape.progress import GenerateStage, Progress
-from teethscape.weights.store import file_sha256
+from teethscape.weights.store import file_sha256, remembered_sha256
 
 _NEEDED_BYTES = 50_000_000
+#: Remembers the checksum of the weights, in the folder of the strips.
+WEIGHTS_NOTE = "weights.json"
 _LIBRARIES = ("torch", "diffusers", "transformers")
 
 
@@ -121,7 +123,7 @@ def _paint_all(
     progress: Progress,
 ) -> list[Generated]:
     progress.stage(GenerateStage.LOAD, 0.0, weights.name)
-    digest = file_sha256(weights, lambda _: progress.check_cancelled())
+    digest = remembered_sha256(weights, request.output / WEIGHTS_NOTE, lambda _: progress.check_cancelled())
     painter = cache(lambda: _painter(request, weights, progress))
     rounds = Rounds(request.repaint, request.recipe, painter)
     jaws, fitted = what

@@ -21,7 +21,7 @@ from teethscape.dental.views import View
 from teethscape.errors import CancelledError, ResourceError, TeethscapeError
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.pipeline.evidence import find_labels
-from teethscape.pipeline.fit_checkpoint import load_fit, save_fit
+from teethscape.pipeline.fit_checkpoint import fit_path, load_fit, save_fit
 from teethscape.pipeline.mesh_stage import write_exports, write_fdi_masks, write_meshes
 from teethscape.pipeline.overlay_stage import write_overlays
 from teethscape.pipeline.photo_stage import identity, load_photos, save_photos
@@ -30,7 +30,6 @@ from teethscape.pipeline.runner import StageRunner
 from teethscape.pipeline.segment_stage import Labels, at_photos, load_labels, save_labels
 from teethscape.pipeline.view_order import order_photos
 from teethscape.progress import Progress, Stage
-from teethscape.weights.store import file_sha256
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +97,7 @@ class Job:
 
     def _fit(self, photos: Mapping[View, Photo], labels: Labels) -> FitResult:
         """The parametric model fitted to the labels."""
-        request, path = self.request, self.case.log / "fit.npz"
+        request, path = self.request, fit_path(self.case)
 
         def make() -> tuple[FitResult, list[Path]]:
             from teethscape.parametric.engine import fit_case
@@ -120,7 +119,6 @@ class Job:
             return result, [path]
 
         wishes = {
-            "engine": request.engine.value,
             "known_lengths": [str(length) for length in request.known_lengths],
             "seed": request.seed,
             "absent": list(request.absent_teeth),
@@ -132,14 +130,13 @@ class Job:
         from teethscape.pipeline import views_stage
 
         request, case, wishes = self.request, self.case, self.request.views
-        weights = views_stage.require_engine(request)
 
         def paint() -> tuple[dict[Jaw, Path], list[Path]]:
             write_fdi_masks(case, *_final_masks(photos, labels, result))
             painted = views_stage.paint_views(case, request, result, self.progress)
             return painted, [f for strip in painted.values() for f in (strip, report_path(strip))]
 
-        asked = {"weights": file_sha256(weights), "steps": wishes.steps, "repaint": wishes.repaint}
+        asked = views_stage.paint_inputs(case, request, self.progress)
         strips = self.runner.run(Stage.PAINT, asked, paint, lambda: views_stage.painted_strips(case, request))
         self.runner.run(
             Stage.WRAP,

@@ -10,19 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial import KDTree
 
-from teethscape.anchor.jaw import FittedCrown
+from teethscape.anchor.jaw import crowns_of
 from teethscape.anchor.report import read_place
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, jaw_of, object_name
 from teethscape.dental.request import Device, ReconstructRequest, SurfaceMethod
+from teethscape.libraries import require_full
 from teethscape.mesh.ply import read_ply
 from teethscape.mesh.solid import Solid
 from teethscape.parametric.interface import FitResult, FittedTooth
 from teethscape.progress import AnyStage, Progress, Stage
+from teethscape.weights.store import remembered_sha256
 
 
 def require_engine(request: ReconstructRequest) -> Path:
@@ -32,14 +35,22 @@ def require_engine(request: ReconstructRequest) -> Path:
         MissingComponentError: libraries or weights are not installed.
         BadInputError: the weights cannot be used, or the number of steps cannot.
     """
-    from teethscape.cli_generate import require_full
-
     require_full("The engine teethdreamer")
     from teethscape.diffusion.generate import check_steps
     from teethscape.diffusion.weights_file import weights_of
 
     check_steps(request.views.steps)
     return weights_of(request.views.weights)
+
+
+def paint_inputs(case: CaseFolder, request: ReconstructRequest, progress: Progress) -> dict[str, Any]:
+    """What painted views depend on besides former stages; refuses as ``require_engine`` does."""
+    weights = require_engine(request)
+    from teethscape.diffusion.generate import WEIGHTS_NOTE
+
+    note = case.root / "views" / WEIGHTS_NOTE
+    digest = remembered_sha256(weights, note, lambda _: progress.check_cancelled())
+    return {"weights": digest, "steps": request.views.steps, "repaint": request.views.repaint}
 
 
 def surface_method(request: ReconstructRequest) -> SurfaceMethod:
@@ -63,14 +74,13 @@ def paint_views(
     from teethscape.diffusion.generate import GenerateRequest, generate, require_agreement
     from teethscape.diffusion.painter import SEED, Recipe
 
-    crowns = {fdi: FittedCrown(t.vertices, t.faces, t.cap, t.axes) for fdi, t in result.teeth.items()}
     wishes = request.views
     recipe = Recipe(wishes.steps, SEED + request.seed)
     job = GenerateRequest(
         case.root, case.root / "views", wishes.weights, request.jaws, recipe,
         device=request.device, repaint=wishes.repaint,
     )  # fmt: skip
-    done = generate(job, Folded(progress, Stage.PAINT, len(request.jaws.members)), crowns)
+    done = generate(job, Folded(progress, Stage.PAINT, len(request.jaws.members)), crowns_of(result))
     require_agreement(done)
     return dict(zip(request.jaws.members, (one.file for one in done), strict=True))
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.anchor.jaw import read_crowns
 from teethscape.dental.case import CaseFolder
-from teethscape.dental.fdi import Jaw, jaw_of
+from teethscape.dental.fdi import Jaw, jaw_of, object_name
 from teethscape.dental.units import ScaleRecord, ScaleSource
 from teethscape.mesh.align import Similarity
 from teethscape.mesh.load import load_teeth
@@ -100,7 +101,7 @@ def frame_of(
         return Frame(1.0, np.zeros(3), False, OwnNote(ScaleRecord(ScaleSource.ESTIMATED, 0.0)))
     subject = f"{views.jaw.value} jaw"
     if case is not None:
-        teeth = load_teeth(case)
+        teeth = _fitted_teeth(case)
         if place is not None:
             return anchored_frame(place, teeth, _case_scale(case), views.jaw)
         extent, centre = _box(np.concatenate([solid.vertices for solid in teeth.values()]))
@@ -118,6 +119,13 @@ def _box(points: NDArray[np.floating]) -> tuple[float, Array]:
     """Largest extent and middle of the box of (n, 3) points."""
     low, high = points.min(axis=0), points.max(axis=0)
     return float((high - low).max()), (low + high) / 2
+
+
+def _fitted_teeth(case: Path) -> dict[int, Solid]:
+    """The fitted crowns of a case; of a folder of meshes, those."""
+    if not CaseFolder(case).record_path.is_file():
+        return load_teeth(case)
+    return {fdi: Solid(object_name(fdi), c.vertices, c.faces) for fdi, c in read_crowns(case).items()}
 
 
 def _case_scale(case: Path) -> ScaleRecord:

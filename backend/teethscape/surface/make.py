@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from teethscape.anchor.report import read_place, report_path
 from teethscape.dental.files import require_space
 from teethscape.errors import BadInputError, RefusedError
+from teethscape.libraries import require_torch
 from teethscape.mesh.align import Similarity
 from teethscape.progress import Progress, SurfaceStage
-from teethscape.surface.device import require_torch
 from teethscape.surface.faults import MaskCheck, check_masks
 from teethscape.surface.frame import Frame, frame_of
 from teethscape.surface.grid.field import GridField
@@ -33,6 +33,7 @@ from teethscape.surface.write import check_suffix, write_surface
 #: Share of a view's mask that a whole surface covers at least.
 _WHOLE = 0.6
 _NEEDED_BYTES = 60_000_000
+_WITHOUT_TORCH = "Run in the engine's environment: python -m pip install torch; or take --method grid."
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
     """
     check_suffix(request.output)
     if request.method is not SurfaceMethod.GRID:
-        require_torch()
+        require_torch("The method " + request.method.value, _WITHOUT_TORCH)
     require_space(request.output.parent, _NEEDED_BYTES)
     job, dropped = _prepared(request, progress, frame)
     found = _method(request.method)(job)

@@ -45,22 +45,3 @@ def exact(crowns):
 def finished_case(crowns, tmp_path_factory):
     """The patient as a finished case."""
     return write_case(tmp_path_factory.mktemp("anchor") / "case", crowns)
-
-
-@pytest.fixture(scope="session")
-def small_file(tmp_path_factory):
-    """Random weights of the smallest sizes; every layer does something."""
-    torch = pytest.importorskip("torch", reason="needs PyTorch")
-    from teethscape.diffusion.config import TINY
-    from teethscape.diffusion.start import fresh
-    from teethscape.diffusion.weights_file import write_network
-
-    torch.manual_seed(5)
-    network = fresh(TINY)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if not parameter.any():
-                parameter.normal_(std=0.05)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    write_network(path, TINY, network.state_dict(), half=False)
-    return path

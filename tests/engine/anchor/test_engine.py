@@ -16,16 +16,19 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 pytest.importorskip("diffusers", reason="needs diffusers")
 
 from teethscape import cli
+from teethscape.anchor.jaw import read_crowns
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.request import Engine, ReconstructRequest, SurfaceMethod, ViewWishes
-from teethscape.errors import ExitCode, RefusedError, UsageError
+from teethscape.dental.request import Engine, MaskValues, ReconstructRequest, SurfaceMethod, ViewWishes
+from teethscape.errors import BadInputError, ExitCode, RefusedError, UsageError
 from teethscape.mesh.ply import read_ply
-from teethscape.parametric.interface import FittedTooth
+from teethscape.parametric.interface import FitInputs, FittedTooth
+from teethscape.pipeline.fit_checkpoint import fit_path, save_fit
 from teethscape.pipeline.views_stage import Folded, surface_method
 from teethscape.progress import GenerateStage, NoProgress, Stage, SurfaceStage
 from teethscape.reconstruct import reconstruct
 
+from .cases import write_case
 from .paint import Brush, tiles, truth_of
 
 _PLACE = Path(__file__).parents[1] / "pipeline" / "small_case.py"
@@ -50,15 +53,21 @@ def _fitted_tooth(crown):
     )  # fmt: skip
 
 
-@pytest.fixture
-def request_of(small, crowns, small_file, tmp_path, monkeypatch):
-    """A request over small photos whose fit finds the synthetic patient."""
+def _fit_of(small, crowns):
+    """A fit that has found the synthetic patient."""
 
     def fit(inputs, progress):
         found = small.quick_fit(inputs, progress)
         return replace(found, teeth={fdi: _fitted_tooth(crown) for fdi, crown in crowns.items()})
 
-    monkeypatch.setattr("teethscape.parametric.engine.fit_case", fit)
+    return fit
+
+
+@pytest.fixture
+def request_of(small, crowns, small_file, tmp_path, monkeypatch):
+    """A request over small photos whose fit finds the synthetic patient."""
+
+    monkeypatch.setattr("teethscape.parametric.engine.fit_case", _fit_of(small, crowns))
     small.write_inputs(tmp_path)
 
     def make(**wishes):
@@ -100,6 +109,21 @@ def test_the_surface_is_chosen_by_the_device(request_of, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert surface_method(free) is SurfaceMethod.NEUS
     assert surface_method(request_of()) is SurfaceMethod.GRID
+
+
+def test_views_are_compared_with_the_fit_and_never_with_their_own_surfaces(small, crowns, tmp_path):
+    case = CaseFolder(write_case(tmp_path / "case", {11: crowns[21]}))  # meshes of another shape
+    record = json.loads(case.record_path.read_text())
+    record["request"]["engine"] = "teethdreamer"
+    case.record_path.write_text(json.dumps(record))
+    with pytest.raises(BadInputError, match="cannot be read"):
+        read_crowns(case.root)
+    inputs = FitInputs(photos={}, labels={}, label_kind=MaskValues.FDI)
+    save_fit(fit_path(case), _fit_of(small, {11: crowns[11]})(inputs, NoProgress()))
+    np.testing.assert_allclose(read_crowns(case.root)[11].vertices, crowns[11].vertices)
+    fit_path(case).write_bytes(b"PK")
+    with pytest.raises(BadInputError, match="cannot be read"):
+        read_crowns(case.root)
 
 
 def test_stages_of_other_jobs_are_parts_of_one():
@@ -161,6 +185,7 @@ def test_photos_become_surfaces_in_millimetres_in_the_bite_of_the_fit(request_of
     for fdi, crown in crowns.items():
         solid, extra = read_ply(case.tooth_mesh(fdi))
         assert set(extra) == {"sigma_mm", "inferred", "cap"}
+        assert np.array_equal(read_crowns(case.root)[fdi].vertices, crown.vertices)
         misses.append(np.median(KDTree(solid.vertices).query(crown.vertices[~crown.cap])[0]))
     assert np.median(misses) < 0.35
     for jaw in Jaw:
