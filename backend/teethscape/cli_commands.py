@@ -10,7 +10,14 @@ from typing import Any
 
 from teethscape.cli_dataset import add_dataset, dataset
 from teethscape.cli_generate import add_generate, generate
-from teethscape.cli_options import add_reconstruct, exports_of, folder_of, lengths_of, mask_values_of
+from teethscape.cli_options import (
+    add_reconstruct,
+    exports_of,
+    folder_of,
+    lengths_of,
+    mask_values_of,
+    view_wishes_of,
+)
 from teethscape.cli_segment import add_segment, segment
 from teethscape.cli_surface import add_surface, surface
 from teethscape.cli_train import add_train, run_train
@@ -63,6 +70,7 @@ def _reconstruct(options: argparse.Namespace) -> Result:
         exports=exports_of(options),
         trust_views=options.trust_views,
         absent_teeth=tuple(options.absent),
+        views=view_wishes_of(options),
     )
     summary = reconstruct(request, ConsoleProgress())
     print(f"{len(summary.teeth)} teeth in {summary.case}", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.request import Device
 from teethscape.diffusion.memory import MemoryMode
-from teethscape.errors import MissingComponentError
+from teethscape.libraries import require_full
 
 Result = dict[str, Any] | None
 #: Steps of a preview.
@@ -71,25 +71,6 @@ def _add_card(parser: argparse.ArgumentParser) -> None:
         *("--memory",), choices=[m.value for m in MemoryMode], default=MemoryMode.AUTO.value,
         help="auto fits the work to the free memory, small takes the least",
     )  # fmt: skip
-
-
-def require_full(purpose: str) -> None:
-    """Refuse without the libraries of the full profile, before any work begins.
-
-    Raises:
-        MissingComponentError: one of them is not installed.
-    """
-    try:
-        import diffusers  # noqa: F401 - asked for before any work begins
-        import safetensors  # noqa: F401 - likewise
-        import torch  # noqa: F401 - likewise
-        import transformers  # noqa: F401 - likewise
-    except ImportError as error:
-        raise MissingComponentError(
-            "full_profile_missing",
-            f"{purpose} needs the full profile ({error.name} is missing).",
-            "Run in the engine's environment: python -m pip install 'teethscape[full]'",
-        ) from error
 
 
 def generate(options: argparse.Namespace) -> Result:

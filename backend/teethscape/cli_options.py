@@ -8,7 +8,7 @@ from typing import Any
 
 from teethscape.dental.fdi import TEETH, Jaws
 from teethscape.dental.lengths import KnownLength, parse_known_lengths
-from teethscape.dental.request import Device, Engine, ExportFormat, MaskValues
+from teethscape.dental.request import Device, Engine, ExportFormat, MaskValues, SurfaceMethod, ViewWishes
 from teethscape.errors import UsageError
 
 
@@ -28,6 +28,7 @@ def add_reconstruct(commands: Any) -> None:
         "--mask-values", choices=[v.value for v in MaskValues], help="what the masks' values mean (fdi)"
     )
     parser.add_argument("--engine", choices=[e.value for e in Engine], default=Engine.PARAMETRIC.value)
+    _add_views(parser)
     parser.add_argument("--jaw", choices=[j.value for j in Jaws], default=Jaws.BOTH.value)
     parser.add_argument(
         *("--known-length",),
@@ -47,6 +48,38 @@ def add_reconstruct(commands: Any) -> None:
         "--trust-views", action="store_true", help="believe the file names, do not recognise the views"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+
+
+def _add_views(parser: argparse.ArgumentParser) -> None:
+    """What the engine ``teethdreamer`` needs besides."""
+    usual = ViewWishes()
+    views = parser.add_argument_group("engine teethdreamer")
+    views.add_argument(
+        *("--surface",), choices=[m.value for m in SurfaceMethod],
+        help="how surfaces are found (neus with a graphics processor, else grid)",
+    )  # fmt: skip
+    views.add_argument(
+        "--weights", type=Path, metavar="FILE", help="safetensors; default: the installed ones"
+    )
+    views.add_argument("--steps", type=int, default=usual.steps, metavar="N", help="of the sampling (200)")
+    views.add_argument(
+        *("--repaint",), type=int, default=usual.repaint, metavar="N",
+        help="paint views that disagree with the fit again, up to N times (2)",
+    )  # fmt: skip
+    views.add_argument("--budget", type=float, metavar="SECONDS", help="how long each surface may take")
+
+
+def view_wishes_of(options: argparse.Namespace) -> ViewWishes:
+    """Wishes for the engine ``teethdreamer``; useless with another engine."""
+    surface = SurfaceMethod(options.surface) if options.surface else None
+    wishes = ViewWishes(options.weights, options.steps, max(options.repaint, 0), surface, options.budget)
+    if wishes != ViewWishes() and options.engine != Engine.TEETHDREAMER.value:
+        raise UsageError(
+            "usage",
+            "--surface, --weights, --steps, --repaint and --budget need --engine teethdreamer.",
+            "Add it, or leave them out.",
+        )
+    return wishes
 
 
 def folder_of(path: Path) -> Path:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from teethscape.errors import MissingComponentError
-
 #: Flags of every command that reads pictures with masks.
 _SPLITS = ("train", "val", "test")
 _MODELS = ("unet", "scag", "nac")
@@ -36,22 +34,6 @@ def add_segmenter_actions(parser: argparse.ArgumentParser) -> None:
     _add_fbf(parts)
     for name in ("export", "index"):
         _add_json(parts.choices[name])
-
-
-def require_torch() -> None:
-    """Refuse to train without PyTorch, before any work begins.
-
-    Raises:
-        MissingComponentError: it is not installed.
-    """
-    try:
-        import torch  # noqa: F401 - asked for before any work begins
-    except ImportError as error:
-        raise MissingComponentError(
-            "torch_missing",
-            f"Training needs PyTorch ({error.name}).",
-            "Run in the engine's environment: python -m pip install torch onnx",
-        ) from error
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.cli_progress import PlainProgress
-from teethscape.cli_segmenter import require_torch
 from teethscape.errors import BadInputError, MissingComponentError, UsageError
+from teethscape.libraries import require_torch
 from teethscape.segmentation.toothseg.index import Item, MaskKind, labelled, write_index
 from teethscape.segmentation.toothseg.layouts import default_size, find_items, with_kind
 from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec
@@ -28,7 +28,7 @@ def run_action(options: argparse.Namespace) -> Result:
         MissingComponentError: it needs PyTorch, which is not installed.
     """
     if options.action not in _LIGHT:
-        require_torch()
+        require_torch("Training")
     return _ACTIONS[options.action](options)
 
 

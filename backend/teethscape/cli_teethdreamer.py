@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from teethscape.cli_generate import require_full
 from teethscape.cli_progress import PlainProgress
 from teethscape.diffusion.train_settings import Places, Settings
-from teethscape.errors import BadInputError, MissingComponentError, UsageError
+from teethscape.errors import BadInputError, UsageError
+from teethscape.libraries import require_full
 
 _ADD_PATHS = (
     ("--fine-tune", "TeethDreamer as safetensors to go on from"),
@@ -65,23 +65,11 @@ def run_teethdreamer(options: argparse.Namespace) -> dict[str, Any]:
         UsageError: options contradict each other.
         MissingComponentError: the full profile is not installed.
     """
-    require_full("Training the networks")
-    _require_accelerate()
+    require_full("Training the networks", "accelerate")
     places, settings = _places(options), _settings(options)
     from teethscape.diffusion.train_run import train
 
     return train(places, settings, PlainProgress("Training"))
-
-
-def _require_accelerate() -> None:
-    try:
-        import accelerate  # noqa: F401 - asked for before any work begins
-    except ImportError as error:
-        raise MissingComponentError(
-            "full_profile_missing",
-            "Training the networks needs accelerate.",
-            "Run in the engine's environment: python -m pip install 'teethscape[full]'",
-        ) from error
 
 
 def _places(options: argparse.Namespace) -> Places:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.cli_progress import PlainProgress
-from teethscape.cli_segmenter import add_segmenter_actions, require_torch
+from teethscape.cli_segmenter import add_segmenter_actions
 from teethscape.cli_teethdreamer import add_teethdreamer, run_teethdreamer
 from teethscape.errors import BadInputError, UsageError
+from teethscape.libraries import require_torch
 
 
 def add_train(commands: Any) -> None:
@@ -77,7 +78,7 @@ def _prior(source: Path, output: Path) -> Path:
 
 
 def _segmenter(source: Path, output: Path, recipe: dict[str, Any]) -> Path:
-    require_torch()
+    require_torch("Training")
     from teethscape.segmentation.toothseg.training import choose_device
     from teethscape.segmentation.train_recipe import SegmenterTraining
     from teethscape.segmentation.train_segmenter import train_segmenter

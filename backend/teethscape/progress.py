@@ -14,6 +14,8 @@ class Stage(str, Enum):
     SEGMENT = "segment"
     NUMBER = "number"
     FIT = "fit"
+    PAINT = "paint"
+    WRAP = "wrap"
     MESHES = "meshes"
     OVERLAYS = "overlays"
     EXPORT = "export"
@@ -33,6 +35,8 @@ _TITLES = {
     Stage.SEGMENT: "Finding teeth",
     Stage.NUMBER: "Numbering teeth",
     Stage.FIT: "Fitting the tooth model",
+    Stage.PAINT: "Painting views",
+    Stage.WRAP: "Making surfaces",
     Stage.MESHES: "Writing meshes",
     Stage.OVERLAYS: "Drawing overlays",
     Stage.EXPORT: "Exporting",

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.dental.case import CaseFolder
-from teethscape.dental.request import ReconstructRequest
+from teethscape.dental.request import Engine, ReconstructRequest
 from teethscape.parametric.interface import FitResult
 from teethscape.pipeline.evidence import labels_from_masks
 from teethscape.pipeline.job import Job
 from teethscape.pipeline.photo_stage import read_photos
+from teethscape.pipeline.views_stage import require_engine
 from teethscape.progress import Progress, Stage
 
 
@@ -75,6 +76,8 @@ def reconstruct(request: ReconstructRequest, progress: Progress) -> CaseSummary:
     clock = _Clock()
     case = CaseFolder(request.output)
     case.check()
+    if request.engine is Engine.TEETHDREAMER:
+        require_engine(request)
     progress.stage(Stage.PHOTOS, 0.0)
     photos = read_photos(request)
     masks = None if request.masks is None else labels_from_masks(request, photos, progress)

@@ -34,12 +34,16 @@ _SHARES = Path(__file__).parent / "data" / "stage_shares.json"
 
 
 @cache
-def stage_spans() -> dict[AnyStage, tuple[float, float]]:
+def stage_spans(without: frozenset[AnyStage] = frozenset()) -> dict[AnyStage, tuple[float, float]]:
     """Where each stage begins and ends on the way from 0 to 1, by its measured share.
 
     A stage of a data set, of X-rays, of weights, of clicks or of views is a whole job.
+
+    Args:
+        without: stages that the job does not have; they take no time.
     """
-    seconds: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
+    told: dict[str, float] = json.loads(_SHARES.read_text("utf-8"))["seconds"]
+    seconds = {name: took for name, took in told.items() if name not in {stage.value for stage in without}}
     spans: dict[AnyStage, tuple[float, float]] = dict.fromkeys(
         (*DatasetStage, *XrayStage, *ToolStage, *GenerateStage), (0.0, 1.0)
     )
@@ -66,6 +70,8 @@ class JobProgress:
     ) -> None:
         self.job = job
         self.current = ""
+        #: Stages that the job does not have.
+        self.without: frozenset[AnyStage] = frozenset()
         self._send = send
         self._cancelled = cancelled
 
@@ -80,7 +86,7 @@ class JobProgress:
             self.current = name.value
             self._send(protocol.Stage(self.job, name.value, message or name.label))
         fraction = min(max(float(fraction), 0.0), 1.0)
-        begin, end = stage_spans()[name]
+        begin, end = stage_spans(self.without)[name]
         overall = begin + (end - begin) * fraction
         self._send(protocol.Progress(self.job, name.value, fraction, overall, message or name.label))
 
@@ -117,10 +123,13 @@ def perform(run: protocol.Run, progress: JobProgress) -> protocol.Message:
 
 def _reconstruct(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
     """The command itself; its libraries are loaded here, after the greeting."""
-    from teethscape.dental.request import ReconstructRequest
+    from teethscape.dental.request import Engine, ReconstructRequest
     from teethscape.reconstruct import reconstruct
 
-    return reconstruct(ReconstructRequest.from_json(run.request), progress).to_json()
+    request = ReconstructRequest.from_json(run.request)
+    if request.engine is Engine.PARAMETRIC:
+        progress.without = frozenset({Stage.PAINT, Stage.WRAP})
+    return reconstruct(request, progress).to_json()
 
 
 def _render_dataset(run: protocol.Run, progress: JobProgress) -> dict[str, object]:

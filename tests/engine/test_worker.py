@@ -276,9 +276,11 @@ def test_a_broken_library_fails_the_selftest(tmp_path: Path) -> None:
     assert "libGL.so.1" in error.details
 
 
-def test_progress_never_runs_backwards_and_ends_at_one() -> None:
+@pytest.mark.parametrize("without", [(), (Stage.PAINT, Stage.WRAP)])
+def test_progress_never_runs_backwards_and_ends_at_one(without: tuple[Stage, ...]) -> None:
     sent: list[protocol.Message] = []
     progress = JobProgress("j", sent.append, threading.Event())
+    progress.without = frozenset(without)
     for stage in Stage:
         for fraction in (0.0, 0.5, 1.0, 7.0):
             progress.stage(stage, fraction)
@@ -286,6 +288,8 @@ def test_progress_never_runs_backwards_and_ends_at_one() -> None:
     assert overall == sorted(overall)
     assert overall[0] == 0.0
     assert overall[-1] == pytest.approx(1.0)
+    painting = stage_spans(progress.without)[Stage.PAINT]
+    assert painting[1] - painting[0] == pytest.approx(0.0 if without else 0.55, abs=0.1)
     assert set(stage_spans()) == {stage for family in get_args(AnyStage) for stage in family}
 
 

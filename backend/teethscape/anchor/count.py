@@ -61,6 +61,10 @@ def counted(jaw: FittedJaw, line: ArchLine, painted: Profile, fitted: Profile) -
     if min(len(falls), len(usual)) * BIN_MM < _SHORTEST_MM:
         return Count(Change.MISSING, 0, jaw.teeth[0], float("inf"))
     found, expected = Lattice(falls, row), Lattice(usual, row)
+    if not np.isfinite([found.own(), *(rival.score for rival in found.rivals())]).any():
+        return _by_length(jaw, len(falls) / float(row.widths.sum()))
+    if not np.isfinite(expected.own()):  # these views show too little of the arch itself
+        return Count(Change.NONE, len(row), None, 0.0)
     better = [
         rival.score - found.own() - max(same.score - expected.own() + _APART, 0.0)
         for rival, same in zip(found.rivals(), expected.rivals(), strict=True)
@@ -71,6 +75,12 @@ def counted(jaw: FittedJaw, line: ArchLine, painted: Profile, fitted: Profile) -
     best = found.rivals()[int(np.nanargmax(better))]
     more = 1 if best.change is Change.ADDED else -1
     return Count(best.change, len(row) + more, jaw.teeth[min(best.place, len(row) - 1)], margin)
+
+
+def _by_length(jaw: FittedJaw, share: float) -> Count:
+    """When not even a rival fits into what is painted: by how long that is, as a share of the fitted row."""
+    change = Change.MISSING if share < 1 else Change.ADDED
+    return Count(change, round(share * len(jaw.teeth)), jaw.teeth[-1], float("inf"))
 
 
 def fitted_row(jaw: FittedJaw, line: ArchLine, falls: Array) -> Row:

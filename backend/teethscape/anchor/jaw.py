@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, arch, is_left, jaw_of
+from teethscape.dental.request import Engine
 from teethscape.errors import BadInputError
 from teethscape.mesh.ply import read_ply
+from teethscape.parametric.interface import FitResult
 from teethscape.parametric.penetration import vertex_normals
 from teethscape.parametric.raster import TriangleSoup
 from teethscape.parametric.rotation import FloatArray as Array
+from teethscape.pipeline.fit_checkpoint import fit_path, load_fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +103,35 @@ def _share(crown: FittedCrown, axis: Array) -> Array:
 
 
 def read_crowns(place: Path) -> dict[int, FittedCrown]:
-    """The crowns of a finished case by FDI number.
+    """The fitted crowns of a finished case by FDI number.
+
+    The meshes of the engine ``teethdreamer`` are what views show, so its crowns are those that its fit left.
 
     Raises:
-        BadInputError: no case, not finished, or a mesh is damaged.
+        BadInputError: no case, not finished, or a file is damaged.
     """
     case = CaseFolder(place)
-    crowns = {int(tooth["fdi"]): _read_crown(case, tooth) for tooth in case.read_finished()["teeth"]}
+    record = case.read_finished()
+    if record["request"]["engine"] == Engine.TEETHDREAMER.value:
+        crowns = crowns_of(_read_fit(case))
+    else:
+        crowns = {int(tooth["fdi"]): _read_crown(case, tooth) for tooth in record["teeth"]}
     return {fdi: crowns[fdi] for jaw in Jaw for fdi in arch(jaw) if fdi in crowns}
+
+
+def crowns_of(result: FitResult) -> dict[int, FittedCrown]:
+    """The crowns of a fit by FDI number."""
+    return {fdi: FittedCrown(t.vertices, t.faces, t.cap, t.axes) for fdi, t in result.teeth.items()}
+
+
+def _read_fit(case: CaseFolder) -> FitResult:
+    path = fit_path(case)
+    try:
+        return load_fit(path)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise BadInputError(
+            "case_damaged", f"{path} cannot be read ({error}).", "Run teethscape reconstruct again."
+        ) from error
 
 
 def _read_crown(case: CaseFolder, tooth: Mapping[str, object]) -> FittedCrown:

@@ -32,6 +32,17 @@ class Engine(str, Enum):
     """A reconstruction method (architecture, section 4)."""
 
     PARAMETRIC = "parametric"
+    TEETHDREAMER = "teethdreamer"
+
+    __str__ = str.__str__
+
+
+class SurfaceMethod(str, Enum):
+    """How a surface is found from views."""
+
+    NEUS = "neus"
+    GSPULL = "gspull"
+    GRID = "grid"
 
     __str__ = str.__str__
 
@@ -76,6 +87,47 @@ class PhotoSlot:
 
 
 @dataclass(frozen=True)
+class ViewWishes:
+    """How the engine ``teethdreamer`` paints views and makes surfaces of them.
+
+    Attributes:
+        weights: file of the networks; None for the installed one.
+        steps: of the sampling.
+        repaint: how often views that disagree with the fit are painted again at the most.
+        surface: how surfaces are found; None: NeuS where there is a graphics processor, else the grid.
+        budget_s: seconds that a jaw's surface may take; None: as many as it needs.
+    """
+
+    weights: Path | None = None
+    steps: int = 200
+    repaint: int = 2
+    surface: SurfaceMethod | None = None
+    budget_s: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; ``from_json`` is the inverse."""
+        return {
+            "weights": None if self.weights is None else str(self.weights),
+            "steps": self.steps,
+            "repaint": self.repaint,
+            "surface": None if self.surface is None else self.surface.value,
+            "budget_s": self.budget_s,
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> ViewWishes:
+        """Build it from JSON values; absent keys take their default."""
+        usual = ViewWishes()
+        return ViewWishes(
+            weights=Path(values["weights"]) if values.get("weights") else None,
+            steps=int(values.get("steps", usual.steps)),
+            repaint=int(values.get("repaint", usual.repaint)),
+            surface=SurfaceMethod(values["surface"]) if values.get("surface") else None,
+            budget_s=None if values.get("budget_s") is None else float(values["budget_s"]),
+        )
+
+
+@dataclass(frozen=True)
 class ReconstructRequest:
     """Everything that a reconstruction depends on besides the engine's version.
 
@@ -93,6 +145,7 @@ class ReconstructRequest:
         slots: photos given one by one instead of a folder.
         trust_views: believe the slots or file names instead of the pictures.
         absent_teeth: FDI numbers that the user says are missing.
+        views: what the engine ``teethdreamer`` needs besides.
     """
 
     photos: Path
@@ -108,6 +161,7 @@ class ReconstructRequest:
     slots: tuple[PhotoSlot, ...] = ()
     trust_views: bool = False
     absent_teeth: tuple[int, ...] = field(default=())
+    views: ViewWishes = field(default_factory=ViewWishes)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; ``from_json`` is the inverse."""
@@ -125,6 +179,7 @@ class ReconstructRequest:
             "slots": [_slot_to_json(slot) for slot in self.slots],
             "trust_views": self.trust_views,
             "absent_teeth": list(self.absent_teeth),
+            "views": self.views.to_json(),
         }
 
     @staticmethod
@@ -149,6 +204,7 @@ class ReconstructRequest:
                 slots=tuple(_slot_from_json(slot) for slot in values.get("slots", ())),
                 trust_views=bool(values.get("trust_views", False)),
                 absent_teeth=tuple(int(tooth) for tooth in values.get("absent_teeth", ())),
+                views=ViewWishes.from_json(values.get("views", {})),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise unreadable_request(error) from error

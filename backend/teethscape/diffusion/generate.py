@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
@@ -14,9 +14,10 @@ from typing import Any
 
 from PIL import Image
 
+from teethscape.anchor.jaw import FittedCrown, FittedJaw, fitted_jaw, jaws_of, read_crowns
 from teethscape.anchor.report import JawReport
 from teethscape.dental.case import utc_now
-from teethscape.dental.fdi import Jaws
+from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.files import remove_leftovers, require_space, storage_errors, write_json, write_with
 from teethscape.dental.lock import exclusive
 from teethscape.dental.request import Device
@@ -29,9 +30,11 @@ from teethscape.diffusion.sources import JawPhotos, read_source
 from teethscape.diffusion.weights_file import read_network, weights_of
 from teethscape.errors import BadInputError
 from teethscape.progress import GenerateStage, Progress
-from teethscape.weights.store import file_sha256
+from teethscape.weights.store import file_sha256, remembered_sha256
 
 _NEEDED_BYTES = 50_000_000
+#: Remembers the checksum of the weights, in the folder of the strips.
+WEIGHTS_NOTE = "weights.json"
 _LIBRARIES = ("torch", "diffusers", "transformers")
 
 
@@ -85,8 +88,15 @@ class Generated:
     report: JawReport | None = None
 
 
-def generate(request: GenerateRequest, progress: Progress) -> list[Generated]:
+def generate(
+    request: GenerateRequest, progress: Progress, crowns: Mapping[int, FittedCrown] | None = None
+) -> list[Generated]:
     """Paint all jaws that a source holds; jaws that are done already are kept.
+
+    Args:
+        request: what to paint, and how.
+        progress: told of every step.
+        crowns: fitted teeth to compare with; None: those of the source, when it is a finished case.
 
     Raises:
         BadInputError: photos or weights cannot be used.
@@ -101,17 +111,23 @@ def generate(request: GenerateRequest, progress: Progress) -> list[Generated]:
         request.output.mkdir(parents=True, exist_ok=True)
     with storage_errors(request.output), exclusive(request.output / ".lock"):
         remove_leftovers(request.output)
-        return _paint_all(request, jaws, weights, progress)
+        found = _fitted_crowns(request, progress) if crowns is None else crowns
+        fitted = {jaw: fitted_jaw(found, jaw) for jaw in jaws_of(found)} if request.anchor else {}
+        return _paint_all(request, (jaws, fitted), weights, progress)
 
 
 def _paint_all(
-    request: GenerateRequest, jaws: list[JawPhotos], weights: Path, progress: Progress
+    request: GenerateRequest,
+    what: tuple[list[JawPhotos], Mapping[Jaw, FittedJaw]],
+    weights: Path,
+    progress: Progress,
 ) -> list[Generated]:
     progress.stage(GenerateStage.LOAD, 0.0, weights.name)
-    digest = file_sha256(weights, lambda _: progress.check_cancelled())
+    digest = remembered_sha256(weights, request.output / WEIGHTS_NOTE, lambda _: progress.check_cancelled())
     painter = cache(lambda: _painter(request, weights, progress))
     rounds = Rounds(request.repaint, request.recipe, painter)
-    anchors, done = _has_anchor(request, progress), []
+    jaws, fitted = what
+    done = []
     for jaw in jaws:
         file = request.output / f"{jaw.name}{MONTAGE_ENDING}"
         key = _key(request, jaw, digest)
@@ -120,19 +136,20 @@ def _paint_all(
             progress.warn("jaw_kept", f"{file.name} is done already and was kept.")
         else:
             _paint_one(request, jaw, painter(), (file, key), progress)
-        report = anchored(request.source, jaw, file, rounds, progress) if anchors else None
+        own = fitted.get(jaw.jaw)
+        report = None if own is None else anchored(own, jaw, file, rounds, progress)
         done.append(Generated(jaw.name, file, is_done, report))
     return done
 
 
-def _has_anchor(request: GenerateRequest, progress: Progress) -> bool:
-    """Whether the views are compared; a case that is not finished is told."""
+def _fitted_crowns(request: GenerateRequest, progress: Progress) -> Mapping[int, FittedCrown]:
+    """Those of a finished case, else none; a case that is not finished is told."""
     if not request.anchor or not (request.source / "case.json").is_file():
-        return False
+        return {}
     if is_anchorable(request.source):
-        return True
+        return read_crowns(request.source)
     progress.warn("anchor_skipped", f"{request.source.name} is not finished: its views are not compared.")
-    return False
+    return {}
 
 
 def require_agreement(done: Sequence[Generated]) -> None:

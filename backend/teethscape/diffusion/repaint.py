@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from teethscape.anchor.compare import compare, fitted_of
+from teethscape.anchor.compare import compare
 from teethscape.anchor.jaw import FittedJaw
 from teethscape.anchor.painted import painted_views
 from teethscape.anchor.report import JawReport, write_report
@@ -53,17 +53,17 @@ def is_anchorable(source: Path) -> bool:
     return case.record_path.is_file() and case.read_record()["status"] == "done"
 
 
-def anchored(case: Path, jaw: JawPhotos, strip: Path, rounds: Rounds, progress: Progress) -> JawReport:
-    """Compare a strip with its case, paint bad views again, write the report beside it.
+def anchored(fitted: FittedJaw, jaw: JawPhotos, strip: Path, rounds: Rounds, progress: Progress) -> JawReport:
+    """Compare a strip with its fitted jaw, paint bad views again, write the report beside it.
 
     A round is kept when its strip agrees better: first in the count of teeth, then in the number of views
     that agree, then in outlines.
 
     Raises:
-        BadInputError: the case or the strip is damaged.
+        BadInputError: the strip is damaged.
         CancelledError: the user has cancelled; the best strip so far stays.
     """
-    fitted, record_file = fitted_of(case, jaw.jaw), strip.with_suffix(".json")
+    record_file = strip.with_suffix(".json")
     progress.stage(GenerateStage.COMPARE, 0.0, jaw.name)
     tiles = read_montage(strip)
     best = compare(fitted, painted_views(tiles, jaw.jaw), jaw.name)

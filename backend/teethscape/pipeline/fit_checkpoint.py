@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.case import CaseFolder
 from teethscape.dental.files import write_with
 from teethscape.dental.units import ScaleRecord, ScaleSource
 from teethscape.dental.views import View
@@ -16,6 +17,11 @@ from teethscape.parametric.interface import CameraRecord, FitResult, FittedTooth
 
 _ARRAYS = ("vertices", "faces", "sigma_mm", "inferred", "cap", "centre", "centre_cov", "axes")
 _NUMBERS = ("confidence", "width_mm", "width_sigma_mm")
+
+
+def fit_path(case: CaseFolder) -> Path:
+    """Where a case keeps its fit."""
+    return case.log / "fit.npz"
 
 
 def save_fit(path: Path, result: FitResult) -> None:

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.anchor.report import report_path
 from teethscape.dental.case import CaseFolder
+from teethscape.dental.fdi import Jaw
 from teethscape.dental.photos import Photo
-from teethscape.dental.request import MaskValues, ReconstructRequest
+from teethscape.dental.request import Engine, MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.errors import CancelledError, ResourceError, TeethscapeError
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.pipeline.evidence import find_labels
-from teethscape.pipeline.fit_checkpoint import load_fit, save_fit
+from teethscape.pipeline.fit_checkpoint import fit_path, load_fit, save_fit
 from teethscape.pipeline.mesh_stage import write_exports, write_fdi_masks, write_meshes
 from teethscape.pipeline.overlay_stage import write_overlays
 from teethscape.pipeline.photo_stage import identity, load_photos, save_photos
@@ -51,6 +53,8 @@ class Job:
         photos = self._recognise(photos, masks)
         labels = self._segment(photos, None if masks is None else masks[1])
         result = self._fit(photos, labels)
+        if self.request.engine is Engine.TEETHDREAMER:
+            result = self._views(photos, labels, result)
         self.record.add_fit(result, labels.source)
         self._write(photos, labels, result)
         return result
@@ -93,7 +97,7 @@ class Job:
 
     def _fit(self, photos: Mapping[View, Photo], labels: Labels) -> FitResult:
         """The parametric model fitted to the labels."""
-        request, path = self.request, self.case.log / "fit.npz"
+        request, path = self.request, fit_path(self.case)
 
         def make() -> tuple[FitResult, list[Path]]:
             from teethscape.parametric.engine import fit_case
@@ -115,12 +119,32 @@ class Job:
             return result, [path]
 
         wishes = {
-            "engine": request.engine.value,
             "known_lengths": [str(length) for length in request.known_lengths],
             "seed": request.seed,
             "absent": list(request.absent_teeth),
         }
         return self.runner.run(Stage.FIT, wishes, make, lambda: load_fit(path))
+
+    def _views(self, photos: Mapping[View, Photo], labels: Labels, result: FitResult) -> FitResult:
+        """Views painted and made surfaces of, in place of the fitted crowns."""
+        from teethscape.pipeline import views_stage
+
+        request, case, wishes = self.request, self.case, self.request.views
+
+        def paint() -> tuple[dict[Jaw, Path], list[Path]]:
+            write_fdi_masks(case, *_final_masks(photos, labels, result))
+            painted = views_stage.paint_views(case, request, result, self.progress)
+            return painted, [f for strip in painted.values() for f in (strip, report_path(strip))]
+
+        asked = views_stage.paint_inputs(case, request, self.progress)
+        strips = self.runner.run(Stage.PAINT, asked, paint, lambda: views_stage.painted_strips(case, request))
+        self.runner.run(
+            Stage.WRAP,
+            {"surface": views_stage.surface_method(request).value, "budget_s": wishes.budget_s},
+            lambda: (None, views_stage.wrap_views(case, request, result, strips, self.progress)),
+            _nothing,
+        )
+        return views_stage.with_surfaces(case, result)
 
     def _write(self, photos: Mapping[View, Photo], labels: Labels, result: FitResult) -> None:
         """Meshes, masks, overlays and exports."""

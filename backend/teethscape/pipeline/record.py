@@ -123,6 +123,8 @@ def _request(request: ReconstructRequest) -> dict[str, Any]:
     values = request.to_json()
     for name in ("photos", "output", "masks", "slots"):
         values.pop(name)
+    if request.views.weights is not None:
+        values["views"]["weights"] = request.views.weights.name
     return values
 
 

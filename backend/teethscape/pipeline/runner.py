@@ -21,6 +21,8 @@ _OWNED: dict[Stage, tuple[str, ...]] = {
     Stage.RECOGNISE: ("photos/*.png", "log/photos.json"),
     Stage.SEGMENT: ("masks/instances/*.png", "log/maps/*.png", "log/labels.json"),
     Stage.FIT: ("log/fit.npz",),
+    # Painted strips have keys of their own: a cancelled run goes on after the finished jaw.
+    Stage.WRAP: ("meshes/surface/*.ply", "meshes/surface/*.json", "meshes/surface/*-teeth/FDI_*.ply"),
     Stage.MESHES: ("meshes/*.ply", "meshes/teeth/FDI_*.ply", "masks/*.png"),
     Stage.OVERLAYS: ("overlays/*.png",),
     Stage.EXPORT: (

@@ -8,22 +8,6 @@ from teethscape.dental.request import Device
 from teethscape.errors import MissingComponentError
 
 
-def require_torch() -> None:
-    """Refuse NeuS and GS-Pull without PyTorch, before any work begins.
-
-    Raises:
-        MissingComponentError: it is not installed.
-    """
-    try:
-        import torch  # noqa: F401 - asked for before any work begins
-    except ImportError as error:
-        raise MissingComponentError(
-            "torch_missing",
-            f"NeuS and GS-Pull need PyTorch ({error.name} is missing).",
-            "Run in the engine's environment: python -m pip install torch; or take --method grid.",
-        ) from error
-
-
 def torch_device(choice: Device) -> Any:
     """The ``torch.device`` of a choice.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.anchor.jaw import read_crowns
 from teethscape.dental.case import CaseFolder
-from teethscape.dental.fdi import Jaw, jaw_of
+from teethscape.dental.fdi import Jaw, jaw_of, object_name
 from teethscape.dental.units import ScaleRecord, ScaleSource
+from teethscape.mesh.align import Similarity
 from teethscape.mesh.load import load_teeth
 from teethscape.mesh.solid import FileNote, Solid
 from teethscape.parametric.prior import load_prior
@@ -43,6 +46,7 @@ class Frame:
     Attributes:
         scale: mm per unit of the views' world; 1 for views of other things.
         centre: (3,) where the views' origin lies in our frame, mm.
+        turn: (3, 3) rows in the views' axes times this are in ours.
         is_dental: the views' world is TeethDreamer's.
         note: what files say.
         arch: the fitted crowns in the views' axes, mm, when a case was given.
@@ -53,23 +57,42 @@ class Frame:
     is_dental: bool
     note: FileNote
     arch: KnownArch | None = None
+    turn: Array = field(default_factory=lambda: _TURN)
 
     def to_ours(self, points: Array) -> Array:
         """(n, 3) mm in the views' axes to our frame."""
-        return points @ _TURN + self.centre if self.is_dental else points
+        return points @ self.turn + self.centre if self.is_dental else points
 
     def to_views(self, points: NDArray[np.floating]) -> Array:
         """(n, 3) mm in our frame to the views' axes."""
-        return np.asarray((points - self.centre) @ _TURN, np.float64)
+        return np.asarray((points - self.centre) @ self.turn.T, np.float64)
 
 
-def frame_of(views: Views, extent_mm: float | None, case: Path | None) -> Frame:
+def anchored_frame(place: Similarity, teeth: Mapping[int, Solid], scale: ScaleRecord, jaw: Jaw) -> Frame:
+    """The frame of views of a jaw that were laid onto its fitted teeth.
+
+    Args:
+        place: our frame to the views' world, as the comparison with the fit found it.
+        teeth: fitted crowns by FDI number, our frame, mm.
+        scale: of the case.
+        jaw: which jaw the views show.
+    """
+    centre = -(place.shift / place.scale) @ place.rotation
+    note = FileNote(scale, f"{jaw.value} jaw")
+    bare = Frame(1 / place.scale, centre, True, note, turn=place.rotation)
+    return replace(bare, arch=_known(teeth, jaw, bare))
+
+
+def frame_of(
+    views: Views, extent_mm: float | None, case: Path | None, place: Similarity | None = None
+) -> Frame:
     """The frame of views.
 
     Args:
         views: their jaw tells whether they show teeth.
         extent_mm: largest extent of the jaw pair, when it is known.
         case: a finished case whose fitted arch gives size, place and a start.
+        place: where the views lie on that arch, when they were compared; else where they should.
 
     Raises:
         BadInputError: the case holds no teeth.
@@ -78,7 +101,9 @@ def frame_of(views: Views, extent_mm: float | None, case: Path | None) -> Frame:
         return Frame(1.0, np.zeros(3), False, OwnNote(ScaleRecord(ScaleSource.ESTIMATED, 0.0)))
     subject = f"{views.jaw.value} jaw"
     if case is not None:
-        teeth = load_teeth(case)
+        teeth = _fitted_teeth(case)
+        if place is not None:
+            return anchored_frame(place, teeth, _case_scale(case), views.jaw)
         extent, centre = _box(np.concatenate([solid.vertices for solid in teeth.values()]))
         note = FileNote(_case_scale(case), subject)
         frame = Frame(extent_mm or extent, centre, True, note)
@@ -96,6 +121,13 @@ def _box(points: NDArray[np.floating]) -> tuple[float, Array]:
     return float((high - low).max()), (low + high) / 2
 
 
+def _fitted_teeth(case: Path) -> dict[int, Solid]:
+    """The fitted crowns of a case; of a folder of meshes, those."""
+    if not CaseFolder(case).record_path.is_file():
+        return load_teeth(case)
+    return {fdi: Solid(object_name(fdi), c.vertices, c.faces) for fdi, c in read_crowns(case).items()}
+
+
 def _case_scale(case: Path) -> ScaleRecord:
     folder = CaseFolder(case)
     if not folder.record_path.is_file():
@@ -104,7 +136,7 @@ def _case_scale(case: Path) -> ScaleRecord:
     return ScaleRecord(ScaleSource(scale["source"]), scale["relative_sigma"], scale.get("factor", 1.0))
 
 
-def _known(teeth: dict[int, Solid], jaw: Jaw, frame: Frame) -> KnownArch | None:
+def _known(teeth: Mapping[int, Solid], jaw: Jaw, frame: Frame) -> KnownArch | None:
     own = {
         fdi: Solid(solid.name, frame.to_views(solid.vertices.astype(np.float64)), solid.faces)
         for fdi, solid in teeth.items()

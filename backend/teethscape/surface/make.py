@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.anchor.report import read_place, report_path
 from teethscape.dental.files import require_space
 from teethscape.errors import BadInputError, RefusedError
+from teethscape.libraries import require_torch
+from teethscape.mesh.align import Similarity
 from teethscape.progress import Progress, SurfaceStage
-from teethscape.surface.device import require_torch
 from teethscape.surface.faults import MaskCheck, check_masks
 from teethscape.surface.frame import Frame, frame_of
 from teethscape.surface.grid.field import GridField
@@ -31,6 +33,7 @@ from teethscape.surface.write import check_suffix, write_surface
 #: Share of a view's mask that a whole surface covers at least.
 _WHOLE = 0.6
 _NEEDED_BYTES = 60_000_000
+_WITHOUT_TORCH = "Run in the engine's environment: python -m pip install torch; or take --method grid."
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +72,13 @@ class Found:
     colours: Callable[[Array], NDArray[np.uint8]] | None = None
 
 
-def make_surface(request: SurfaceRequest, progress: Progress) -> dict[str, Any]:
+def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | None = None) -> dict[str, Any]:
     """Make a surface from views and write it.
+
+    Args:
+        request: what is asked.
+        progress: told of every stage.
+        frame: of the views, when the caller knows it better than the request tells.
 
     Returns:
         The report, as it is also written beside the mesh.
@@ -84,9 +92,9 @@ def make_surface(request: SurfaceRequest, progress: Progress) -> dict[str, Any]:
     """
     check_suffix(request.output)
     if request.method is not SurfaceMethod.GRID:
-        require_torch()
+        require_torch("The method " + request.method.value, _WITHOUT_TORCH)
     require_space(request.output.parent, _NEEDED_BYTES)
-    job, dropped = _prepared(request, progress)
+    job, dropped = _prepared(request, progress, frame)
     found = _method(request.method)(job)
     progress.stage(SurfaceStage.FINISH, 0.0)
     report = _written(job, found, dropped)
@@ -95,22 +103,31 @@ def make_surface(request: SurfaceRequest, progress: Progress) -> dict[str, Any]:
     return report
 
 
-def _prepared(request: SurfaceRequest, progress: Progress) -> tuple[Job, tuple[str, ...]]:
+def _prepared(
+    request: SurfaceRequest, progress: Progress, frame: Frame | None
+) -> tuple[Job, tuple[str, ...]]:
     """Read and check the views; the job, and the names of views that are not believed."""
     progress.stage(SurfaceStage.VIEWS, 0.0)
     views = read_views(request)
     if request.method is SurfaceMethod.GRID and views.normals is None:
         raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
     views, dropped = believed(views, progress)
-    frame = frame_of(views, request.extent_mm, request.case)
+    frame = frame or frame_of(views, request.extent_mm, request.case, _place_of(request))
     session = Session(progress, request.output, request.budget_s, frame)
     settings = (
         request.method, request.preset, request.seed, request.hash_grid, request.background, request.case,
-        frame.scale,
+        frame.scale, frame.centre.tolist(), frame.turn.tolist(),
     )  # fmt: skip
     job = Job(request, views, frame, _start(views, frame), session, fingerprint(views, *settings))
     progress.stage(SurfaceStage.VIEWS, 1.0)
     return job, dropped
+
+
+def _place_of(request: SurfaceRequest) -> Similarity | None:
+    """Where the views of a case lie, when `generate` has compared them with its fit."""
+    if request.case is None or request.extent_mm is not None or not report_path(request.views).is_file():
+        return None
+    return read_place(request.views)
 
 
 def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]:

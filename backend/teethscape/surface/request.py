@@ -9,21 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.request import Device
+from teethscape.dental.request import Device, SurfaceMethod
 from teethscape.errors import unreadable_request
 
 if TYPE_CHECKING:
     from teethscape.segmentation.foreground import ForegroundName
-
-
-class SurfaceMethod(str, Enum):
-    """How the surface is found."""
-
-    NEUS = "neus"
-    GSPULL = "gspull"
-    GRID = "grid"
-
-    __str__ = str.__str__
 
 
 class Preset(str, Enum):

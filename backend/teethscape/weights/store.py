@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -122,3 +123,23 @@ def file_sha256(path: Path, told: Callable[[int], None] | None = None) -> str:
             if told is not None:
                 told(done)
     return digest.hexdigest()
+
+
+def remembered_sha256(path: Path, note: Path, told: Callable[[int], None] | None = None) -> str:
+    """Checksum of a file of gigabytes, read again only when its name, size or time of change is another.
+
+    Args:
+        path: the file.
+        note: where its checksum is remembered; a damaged note is written anew.
+        told: hears how many bytes were read.
+    """
+    stat = path.stat()
+    stamp = {"file": path.name, "bytes": stat.st_size, "changed_ns": stat.st_mtime_ns}
+    with suppress(OSError, ValueError, TypeError):
+        known = dict(json.loads(note.read_text("utf-8")))
+        digest = str(known.pop("sha256", ""))
+        if known == stamp and len(digest) == 64:
+            return digest
+    digest = file_sha256(path, told)
+    write_json(note, stamp | {"sha256": digest})
+    return digest

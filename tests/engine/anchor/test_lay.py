@@ -123,3 +123,20 @@ def test_a_mesh_file_comes_back_in_mm(crowns, tmp_path, finished_case):
     head = (tmp_path / "out.ply").read_bytes()[:800].decode("ascii", "replace")
     assert "comment unit mm" in head
     assert "scale_relative_sigma 0.02" in head
+
+
+def test_the_frame_of_a_surface_is_the_comparisons(crowns):
+    """A surface method works in mm in the views' axes; its frame goes back to the patient all the same."""
+    from teethscape.dental.units import ScaleRecord, ScaleSource
+    from teethscape.surface.frame import anchored_frame
+
+    place = _elsewhere(crowns)
+    solids = {fdi: Solid(str(fdi), crown.vertices, crown.faces) for fdi, crown in crowns.items()}
+    frame = anchored_frame(place, solids, ScaleRecord(ScaleSource.ESTIMATED, 0.02), JAW)
+    points = _points(crowns)
+    views_mm = place.points(points) * frame.scale
+    np.testing.assert_allclose(frame.to_ours(views_mm), points, atol=1e-9)
+    np.testing.assert_allclose(frame.to_views(points), views_mm, atol=1e-9)
+    assert frame.arch is not None
+    assert set(frame.arch.teeth) == {fdi for fdi in crowns if jaw_of(fdi) is JAW}
+    np.testing.assert_allclose(frame.arch.teeth[16].vertices, place.points(crowns[16].vertices) * frame.scale)

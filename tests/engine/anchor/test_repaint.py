@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 pytest.importorskip("diffusers", reason="needs diffusers")
 
 from teethscape import cli
+from teethscape.anchor.compare import fitted_of
 from teethscape.anchor.report import report_path
 from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.diffusion.card import Card
@@ -99,10 +101,13 @@ def test_bad_views_are_replaced_by_better_ones(crowns, case, tmp_path):
     file = tmp_path / f"case_upper{MONTAGE_ENDING}"
     Image.fromarray(strip(bad)).save(file)
     file.with_suffix(".json").write_text(json.dumps({"key": "k", "sha256": file_sha256(file)}))
+    fitted = fitted_of(case, Jaw.UPPER)
     hand, photos = _Hand(good), JawPhotos("case_upper", Jaw.UPPER, ())
-    report = anchored(case, photos, file, Rounds(0, Recipe(), lambda: hand), NoProgress())
+    report = anchored(fitted, photos, file, Rounds(0, Recipe(), lambda: cast("Painter", hand)), NoProgress())
     assert report.disagreeing == (3,)
-    report = anchored(case, photos, file, Rounds(2, Recipe(seed=40), lambda: hand), NoProgress())
+    report = anchored(
+        fitted, photos, file, Rounds(2, Recipe(seed=40), lambda: cast("Painter", hand)), NoProgress()
+    )
     assert report.disagreeing == ()
     assert hand.asked == [(41, [0, 1, 2, 4, 5, 6, 7])]
     record = json.loads(file.with_suffix(".json").read_text())

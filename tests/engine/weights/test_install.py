@@ -19,6 +19,7 @@ from teethscape.weights.catalogue import CommercialUse, known_models
 from teethscape.weights.layout import Layout, groups_of
 from teethscape.weights.open_file import open_weights
 from teethscape.weights.safetensors_file import write_safetensors
+from teethscape.weights.store import file_sha256, remembered_sha256
 from teethscape.weights.tensors import TensorInfo
 
 from .loopback import FileServer, serving
@@ -171,3 +172,19 @@ def test_the_list_of_models_is_sound():
 def test_unknown_names_are_wrong_usage(capsys):
     assert cli.main(["weights", "install", "sam-vit-x"]) == ExitCode.USAGE
     assert "sam-vit-b" in capsys.readouterr().err
+
+
+def test_a_checksum_is_remembered_until_the_file_changes(tmp_path):
+    file, note, read = tmp_path / "w.safetensors", tmp_path / "views" / "weights.json", []
+    file.write_bytes(b"weights")
+    first = remembered_sha256(file, note, read.append)
+    assert first == file_sha256(file)
+    assert remembered_sha256(file, note, read.append) == first
+    assert read == [7]
+    os.utime(file, ns=(1, 1))
+    assert remembered_sha256(file, note, read.append) == first
+    file.write_bytes(b"another")
+    assert remembered_sha256(file, note, read.append) == file_sha256(file) != first
+    note.write_text("[1")
+    assert remembered_sha256(file, note, read.append) == file_sha256(file)
+    assert read == [7, 7, 7, 7]

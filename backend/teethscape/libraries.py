@@ -1,0 +1,57 @@
+"""Libraries beyond the standard profile: asked for before any work begins."""
+
+from __future__ import annotations
+
+import importlib
+
+from teethscape.errors import MissingComponentError
+
+#: What the networks of the engine ``teethdreamer`` are built on.
+_FULL = ("diffusers", "safetensors", "torch", "transformers")
+_TORCH_ADVICE = "Run in the engine's environment: python -m pip install torch onnx"
+
+
+def require_full(purpose: str, *more: str) -> None:
+    """Refuse without the libraries of the full profile.
+
+    Args:
+        purpose: what needs them, as the message's subject.
+        more: names of further ones that it needs.
+
+    Raises:
+        MissingComponentError: one of them is not installed.
+    """
+    missing = _missing((*_FULL, *more))
+    if missing is not None:
+        raise MissingComponentError(
+            "full_profile_missing",
+            f"{purpose} needs the full profile ({missing} is missing).",
+            "Run in the engine's environment: python -m pip install 'teethscape[full]'",
+        )
+
+
+def require_torch(purpose: str, advice: str = _TORCH_ADVICE) -> None:
+    """Refuse without PyTorch.
+
+    Args:
+        purpose: what needs it, as the message's subject.
+        advice: what to do.
+
+    Raises:
+        MissingComponentError: it is not installed.
+    """
+    missing = _missing(("torch",))
+    if missing is not None:
+        raise MissingComponentError(
+            "torch_missing", f"{purpose} needs PyTorch ({missing} is missing).", advice
+        )
+
+
+def _missing(names: tuple[str, ...]) -> str | None:
+    """The first that cannot be imported; they are imported, since one that is there may be broken."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            return error.name or name
+    return None

@@ -1,0 +1,190 @@
+"""Stages PAINT and WRAP: the engine ``teethdreamer`` after the parametric fit.
+
+Views of each jaw are painted from its masked photos and compared with the fitted teeth; a surface is made
+of those, started from the fitted teeth and cut into teeth by them. What comes out stands where the fit is:
+in millimetres, in its bite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from teethscape.anchor.jaw import crowns_of
+from teethscape.anchor.report import read_place
+from teethscape.dental.case import CaseFolder
+from teethscape.dental.fdi import Jaw, jaw_of, object_name
+from teethscape.dental.request import Device, ReconstructRequest, SurfaceMethod
+from teethscape.libraries import require_full
+from teethscape.mesh.ply import read_ply
+from teethscape.mesh.solid import Solid
+from teethscape.parametric.interface import FitResult, FittedTooth
+from teethscape.progress import AnyStage, Progress, Stage
+from teethscape.weights.store import remembered_sha256
+
+
+def require_engine(request: ReconstructRequest) -> Path:
+    """The weights of the engine; refuses before any work begins.
+
+    Raises:
+        MissingComponentError: libraries or weights are not installed.
+        BadInputError: the weights cannot be used, or the number of steps cannot.
+    """
+    require_full("The engine teethdreamer")
+    from teethscape.diffusion.generate import check_steps
+    from teethscape.diffusion.weights_file import weights_of
+
+    check_steps(request.views.steps)
+    return weights_of(request.views.weights)
+
+
+def paint_inputs(case: CaseFolder, request: ReconstructRequest, progress: Progress) -> dict[str, Any]:
+    """What painted views depend on besides former stages; refuses as ``require_engine`` does."""
+    weights = require_engine(request)
+    from teethscape.diffusion.generate import WEIGHTS_NOTE
+
+    note = case.root / "views" / WEIGHTS_NOTE
+    digest = remembered_sha256(weights, note, lambda _: progress.check_cancelled())
+    return {"weights": digest, "steps": request.views.steps, "repaint": request.views.repaint}
+
+
+def surface_method(request: ReconstructRequest) -> SurfaceMethod:
+    """The one that is asked for, else NeuS where there is a graphics processor and the grid elsewhere."""
+    if request.views.surface is not None:
+        return request.views.surface
+    import torch
+
+    may_use = request.device in (Device.AUTO, Device.CUDA)
+    return SurfaceMethod.NEUS if may_use and torch.cuda.is_available() else SurfaceMethod.GRID
+
+
+def paint_views(
+    case: CaseFolder, request: ReconstructRequest, result: FitResult, progress: Progress
+) -> dict[Jaw, Path]:
+    """Paint the views of all jaws into ``views/`` and compare them with the fit.
+
+    Raises:
+        RefusedError: the views show other teeth than the photos.
+    """
+    from teethscape.diffusion.generate import GenerateRequest, generate, require_agreement
+    from teethscape.diffusion.painter import SEED, Recipe
+
+    wishes = request.views
+    recipe = Recipe(wishes.steps, SEED + request.seed)
+    job = GenerateRequest(
+        case.root, case.root / "views", wishes.weights, request.jaws, recipe,
+        device=request.device, repaint=wishes.repaint,
+    )  # fmt: skip
+    done = generate(job, Folded(progress, Stage.PAINT, len(request.jaws.members)), crowns_of(result))
+    require_agreement(done)
+    return dict(zip(request.jaws.members, (one.file for one in done), strict=True))
+
+
+def painted_strips(case: CaseFolder, request: ReconstructRequest) -> dict[Jaw, Path]:
+    """Where the strips of a finished stage lie."""
+    from teethscape.diffusion.pictures import MONTAGE_ENDING
+
+    name = case.root.resolve().name
+    return {jaw: case.root / "views" / f"{name}_{jaw.value}{MONTAGE_ENDING}" for jaw in request.jaws.members}
+
+
+def wrap_views(
+    case: CaseFolder,
+    request: ReconstructRequest,
+    result: FitResult,
+    strips: Mapping[Jaw, Path],
+    progress: Progress,
+) -> list[Path]:
+    """Make the surfaces of all jaws, and of each tooth, into ``meshes/surface/``; the files."""
+    from teethscape.segmentation.foreground import ForegroundName
+    from teethscape.surface.frame import anchored_frame
+    from teethscape.surface.make import make_surface
+    from teethscape.surface.request import SurfaceRequest
+
+    solids = {fdi: Solid(object_name(fdi), t.vertices, t.faces) for fdi, t in result.teeth.items()}
+    folded = Folded(progress, Stage.WRAP, len(strips))
+    for jaw, strip in strips.items():
+        job = SurfaceRequest(
+            strip, surface_file(case, jaw), surface_method(request), jaw=jaw, foreground=ForegroundName.PLAIN,
+            budget_s=request.views.budget_s, device=request.device, seed=request.seed,
+        )  # fmt: skip
+        frame = anchored_frame(read_place(strip), solids, result.scale, jaw)
+        make_surface(job, folded, frame)
+        folded.next_part()
+    return [path for jaw in strips for path in [surface_file(case, jaw), *_tooth_files(case, jaw).values()]]
+
+
+def surface_file(case: CaseFolder, jaw: Jaw) -> Path:
+    """Where the surface of a jaw is written."""
+    return case.root / "meshes" / "surface" / f"{jaw.value}.ply"
+
+
+def _tooth_files(case: CaseFolder, jaw: Jaw) -> dict[int, Path]:
+    folder = case.root / "meshes" / "surface" / f"{jaw.value}-teeth"
+    return {int(path.stem.split("_")[1]): path for path in sorted(folder.glob("FDI_*.ply"))}
+
+
+def with_surfaces(case: CaseFolder, result: FitResult) -> FitResult:
+    """The fit with the surfaces in place of its crowns; teeth that the surfaces lack stay, with a notice."""
+    files = {fdi: path for jaw in Jaw for fdi, path in _tooth_files(case, jaw).items()}
+    teeth = {
+        fdi: _replaced(tooth, read_ply(files[fdi])[0]) if fdi in files else tooth
+        for fdi, tooth in result.teeth.items()
+    }
+    jaws = {jaw_of(fdi) for fdi in files}
+    kept = [str(fdi) for fdi in result.teeth if fdi not in files and jaw_of(fdi) in jaws]
+    told = f"The surface does not show {', '.join(kept)}: as fitted there."
+    return replace(result, teeth=teeth, notices=(*result.notices, told) if kept else result.notices)
+
+
+def _replaced(tooth: FittedTooth, surface: Solid) -> FittedTooth:
+    """A tooth of another shape; what is known of its vertices is that of the nearest fitted ones."""
+    vertices = np.asarray(surface.vertices, float)
+    near = KDTree(tooth.vertices).query(vertices)[1]
+    return replace(
+        tooth,
+        vertices=vertices,
+        faces=surface.faces.astype(np.int32),
+        sigma_mm=tooth.sigma_mm[near],
+        inferred=tooth.inferred[near],
+        cap=tooth.cap[near],
+    )
+
+
+class Folded:
+    """A progress that shows the stages of another job as parts of one stage.
+
+    Args:
+        progress: told in the end.
+        stage: the one stage.
+        parts: equal parts of the work, one per jaw.
+    """
+
+    def __init__(self, progress: Progress, stage: Stage, parts: int) -> None:
+        self._progress, self._stage, self._parts = progress, stage, max(parts, 1)
+        self._done, self._furthest = 0, 0.0
+
+    def next_part(self) -> None:
+        """A part is complete."""
+        self._done = min(self._done + 1, self._parts - 1)
+
+    def stage(self, name: AnyStage, fraction: float, message: str = "") -> None:
+        """Report; the bar never goes back."""
+        if name.value in ("sample", "surface"):
+            self._furthest = max(self._furthest, (self._done + min(fraction, 1.0)) / self._parts)
+        elif name.value == "compare" and fraction >= 1:
+            self.next_part()
+        self._progress.stage(self._stage, self._furthest, message or name.label)
+
+    def check_cancelled(self) -> None:
+        """Ask whether to stop."""
+        self._progress.check_cancelled()
+
+    def warn(self, code: str, message: str) -> None:
+        """Pass a warning on."""
+        self._progress.warn(code, message)

@@ -1,0 +1,194 @@
+"""`teethscape reconstruct --engine teethdreamer`: the stages after the parametric fit."""
+
+# ruff: noqa: E402 - the libraries are asked for before what needs them is imported
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial import KDTree
+
+torch = pytest.importorskip("torch", reason="needs PyTorch")
+pytest.importorskip("diffusers", reason="needs diffusers")
+
+from teethscape import cli
+from teethscape.anchor.jaw import read_crowns
+from teethscape.dental.case import CaseFolder
+from teethscape.dental.fdi import Jaw
+from teethscape.dental.request import Engine, MaskValues, ReconstructRequest, SurfaceMethod, ViewWishes
+from teethscape.errors import BadInputError, ExitCode, RefusedError, UsageError
+from teethscape.mesh.ply import read_ply
+from teethscape.parametric.interface import FitInputs, FittedTooth
+from teethscape.pipeline.fit_checkpoint import fit_path, save_fit
+from teethscape.pipeline.views_stage import Folded, surface_method
+from teethscape.progress import GenerateStage, NoProgress, Stage, SurfaceStage
+from teethscape.reconstruct import reconstruct
+
+from .cases import write_case
+from .paint import Brush, tiles, truth_of
+
+_PLACE = Path(__file__).parents[1] / "pipeline" / "small_case.py"
+
+
+@pytest.fixture(scope="module")
+def small():
+    """The small case of the pipeline's tests."""
+    spec = importlib.util.spec_from_file_location("small_case_of_engine", _PLACE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _fitted_tooth(crown):
+    count = len(crown.vertices)
+    return FittedTooth(
+        crown.vertices, crown.faces.astype(np.int32), np.full(count, 0.2), np.zeros(count, bool), crown.cap,
+        crown.centre, np.eye(3) * 0.01, crown.axes, 0.9, (), 8.0, 0.2,
+    )  # fmt: skip
+
+
+def _fit_of(small, crowns):
+    """A fit that has found the synthetic patient."""
+
+    def fit(inputs, progress):
+        found = small.quick_fit(inputs, progress)
+        return replace(found, teeth={fdi: _fitted_tooth(crown) for fdi, crown in crowns.items()})
+
+    return fit
+
+
+@pytest.fixture
+def request_of(small, crowns, small_file, tmp_path, monkeypatch):
+    """A request over small photos whose fit finds the synthetic patient."""
+
+    monkeypatch.setattr("teethscape.parametric.engine.fit_case", _fit_of(small, crowns))
+    small.write_inputs(tmp_path)
+
+    def make(**wishes):
+        views = ViewWishes(small_file, 2, 0, SurfaceMethod.GRID, **wishes)
+        return replace(small.request(tmp_path), engine=Engine.TEETHDREAMER, views=views)
+
+    return make
+
+
+class _Told(NoProgress):
+    """Remembers stages and their shares."""
+
+    def __init__(self):
+        self.shares = []
+
+    def stage(self, name, fraction, message=""):
+        self.shares.append((name, fraction))
+
+
+def test_requests_travel_as_json():
+    wishes = ViewWishes(Path("w.safetensors"), 20, 1, SurfaceMethod.GSPULL, 60.0)
+    request = ReconstructRequest(Path("p"), Path("c"), engine=Engine.TEETHDREAMER, views=wishes)
+    assert ReconstructRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
+    assert ReconstructRequest.from_json({"photos": "p", "output": "c"}).views == ViewWishes()
+    with pytest.raises(UsageError, match="cannot be read"):
+        ReconstructRequest.from_json({"photos": "p", "output": "c", "views": {"surface": "magic"}})
+
+
+def test_wishes_for_another_engine_are_a_slip(tmp_path, capsys):
+    line = ["reconstruct", str(tmp_path), "--output", str(tmp_path / "c"), "--surface", "grid"]
+    assert cli.main(line) == ExitCode.USAGE
+    assert "need --engine teethdreamer" in capsys.readouterr().err
+
+
+def test_the_surface_is_chosen_by_the_device(request_of, monkeypatch):
+    free = replace(request_of(), views=ViewWishes())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert surface_method(free) is SurfaceMethod.GRID
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert surface_method(free) is SurfaceMethod.NEUS
+    assert surface_method(request_of()) is SurfaceMethod.GRID
+
+
+def test_views_are_compared_with_the_fit_and_never_with_their_own_surfaces(small, crowns, tmp_path):
+    case = CaseFolder(write_case(tmp_path / "case", {11: crowns[21]}))  # meshes of another shape
+    record = json.loads(case.record_path.read_text())
+    record["request"]["engine"] = "teethdreamer"
+    case.record_path.write_text(json.dumps(record))
+    with pytest.raises(BadInputError, match="cannot be read"):
+        read_crowns(case.root)
+    inputs = FitInputs(photos={}, labels={}, label_kind=MaskValues.FDI)
+    save_fit(fit_path(case), _fit_of(small, {11: crowns[11]})(inputs, NoProgress()))
+    np.testing.assert_allclose(read_crowns(case.root)[11].vertices, crowns[11].vertices)
+    fit_path(case).write_bytes(b"PK")
+    with pytest.raises(BadInputError, match="cannot be read"):
+        read_crowns(case.root)
+
+
+def test_stages_of_other_jobs_are_parts_of_one():
+    told = _Told()
+    folded = Folded(told, Stage.PAINT, 2)
+    for _ in range(2):
+        for stage in GenerateStage:
+            folded.stage(stage, 0.0)
+            folded.stage(stage, 1.0)
+    folded.stage(SurfaceStage.VIEWS, 1.0)
+    shares = [share for _, share in told.shares]
+    assert {name for name, _ in told.shares} == {Stage.PAINT}
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert 0.5 in shares
+
+
+@pytest.mark.slow
+def test_random_networks_are_refused_and_the_case_says_why(request_of):
+    request = request_of()
+    with pytest.raises(RefusedError) as refusal:
+        reconstruct(request, NoProgress())
+    assert refusal.value.code == "views_disagree"
+    record = CaseFolder(request.output).read_record()
+    assert record["status"] == "failed"
+    assert record["error"]["code"] == "views_disagree"
+    assert len(list((request.output / "views").glob("*.anchor.json"))) == 2
+
+
+class _Hand:
+    """Paints what the patient looks like, in place of networks that have learned it."""
+
+    def __init__(self, crowns, card):
+        self._crowns, self.card, self.step_seconds, self.attention, self.rung = crowns, card, [], "none", 0
+
+    def paint(self, jaw, recipe, watching, held=None):
+        parts = tiles(self._crowns, jaw.jaw, truth_of(self._crowns), Brush(noise=4))
+        return np.stack(parts).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - 1
+
+
+@pytest.mark.slow
+def test_photos_become_surfaces_in_millimetres_in_the_bite_of_the_fit(request_of, crowns, monkeypatch):
+    from teethscape.diffusion.card import Card
+
+    hand = _Hand(crowns, Card(torch.device("cpu"), torch.float32))
+    monkeypatch.setattr("teethscape.diffusion.generate._painter", lambda *_: hand)
+    request, told = request_of(), _Told()
+    summary = reconstruct(request, told)
+    assert set(summary.teeth) == set(crowns)
+    names = [name for name, _ in told.shares]
+    assert (
+        names.index(Stage.FIT)
+        < names.index(Stage.PAINT)
+        < names.index(Stage.WRAP)
+        < names.index(Stage.MESHES)
+    )
+    case, misses = CaseFolder(request.output), []
+    assert case.read_finished()["request"]["views"]["weights"] == "small.safetensors"
+    for fdi, crown in crowns.items():
+        solid, extra = read_ply(case.tooth_mesh(fdi))
+        assert set(extra) == {"sigma_mm", "inferred", "cap"}
+        assert np.array_equal(read_crowns(case.root)[fdi].vertices, crown.vertices)
+        misses.append(np.median(KDTree(solid.vertices).query(crown.vertices[~crown.cap])[0]))
+    assert np.median(misses) < 0.35
+    for jaw in Jaw:
+        assert (request.output / "meshes" / "surface" / f"{jaw.value}.ply").is_file()
+    again = reconstruct(request, NoProgress())
+    assert {"paint", "wrap", "meshes"} <= set(again.resumed)
