@@ -55,8 +55,11 @@ class Sight(Protocol):
         """How well a model's labels agree with what was seen, nats per px of tooth."""
         ...
 
-    def explained(self, expected: NDArray[np.int32]) -> float:
-        """Share of the clear tooth borders, 0-1, near which a model's labels have a border."""
+    def explained(self, expected: NDArray[np.int32], one_jaw: bool) -> float:
+        """Share of the clear tooth borders, 0-1, near which a model's labels have a border.
+
+        With ``one_jaw``, teeth of the other jaw that the picture cuts off do not count.
+        """
         ...
 
 

@@ -94,7 +94,7 @@ def require_explained(expected: Mapping[View, IntImage], sight: Mapping[View, Si
     Raises:
         RefusedError: the model explains too few of a photo's tooth borders.
     """
-    share = {view: sight[view].explained(labels) for view, labels in expected.items()}
+    share = {view: sight[view].explained(labels, view.is_occlusal) for view, labels in expected.items()}
     view = min(share, key=lambda v: share[v])
     if share[view] < _EXPLAINED:
         raise RefusedError(

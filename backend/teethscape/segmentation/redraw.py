@@ -100,9 +100,17 @@ class ToothMaps:
         hit = np.where(expected > 0, chance, 1 - chance)
         return float(np.log(hit).sum() / max((chance > 0.5).sum(), 1))
 
-    def explained(self, expected: IntImage) -> float:
-        """Share of the photo's clear tooth borders near which the model has an outline, 0-1."""
-        border = (_chance(self.boundary) > _BORDER) & (_chance(self.tooth) > _BESIDE)
+    def explained(self, expected: IntImage, one_jaw: bool) -> float:
+        """Share of the photo's clear tooth borders near which the model has an outline, 0-1.
+
+        Args:
+            expected: (h, w) numbers of the model's teeth at this size, 0 none.
+            one_jaw: the model holds one jaw; teeth of the other that the picture cuts off do not count.
+        """
+        beside = _chance(self.tooth) > _BESIDE
+        border = (_chance(self.boundary) > _BORDER) & beside
+        if one_jaw:
+            border &= ~_others_cut_off(beside, expected)
         if not border.any():
             return 1.0
         return float((_to_outline(expected)[border] <= _NEAR * max(border.shape)).mean())
@@ -150,6 +158,19 @@ def outline(labels: IntImage) -> NDArray[np.bool_]:
     edge[:, :-1] |= labels[:, 1:] != labels[:, :-1]
     edge[:-1] |= labels[1:] != labels[:-1]
     return edge
+
+
+def _others_cut_off(teeth: NDArray[np.bool_], expected: IntImage) -> NDArray[np.bool_]:
+    """(h, w) groups of teeth that the picture's edge cuts and none of which the model has.
+
+    In an occlusal photo these are teeth of the other jaw, or the mirror's surroundings.
+    """
+    count, groups = cv2.connectedComponents(teeth.astype(np.uint8))
+    edge = np.concatenate([groups[0], groups[-1], groups[:, 0], groups[:, -1]])
+    others = np.isin(np.arange(count), edge)
+    others[0] = False
+    others[groups[expected > 0]] = False
+    return others[groups]
 
 
 def _to_outline(labels: IntImage) -> FloatImage:

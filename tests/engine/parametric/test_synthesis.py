@@ -44,7 +44,7 @@ class Eyes:
     def likelihood(self, expected):
         return float(-((expected > 0) != (self.truth > 0)).sum() / (self.truth > 0).sum())
 
-    def explained(self, expected):
+    def explained(self, expected, one_jaw):
         return float((expected == self.truth)[self.truth > 0].mean())
 
 

@@ -68,10 +68,22 @@ def test_tooth_pixels_far_from_the_model_stay_without_a_number(truth, maps):
 def test_likelihood_and_explained_borders_fall_when_the_model_goes_astray(truth, maps):
     exact, off, far = (shifted(truth, k) for k in (0, 6, 30))
     assert maps.likelihood(exact) > maps.likelihood(off) > maps.likelihood(far)
-    assert maps.explained(exact) > 0.95
-    assert maps.explained(far) < 0.7
+    assert maps.explained(exact, one_jaw=False) > 0.95
+    assert maps.explained(far, one_jaw=False) < 0.7
     lost = np.where(truth > 2, 0, exact).astype(np.int32)
-    assert 0.4 < maps.explained(lost) < 0.7
+    assert 0.4 < maps.explained(lost, one_jaw=False) < 0.7
+
+
+def test_teeth_of_the_other_jaw_at_the_edge_of_an_occlusal_photo_need_no_model(truth):
+    both = truth.copy()
+    both[-30:, 40:200] = 5  # cut off by the picture's lower edge
+    both[5:30, 40:200] = 6  # not cut off: a tooth that the model lacks
+    seen = perfect_maps(both)
+    maps = ToothMaps.of(seen, seen.tooth)
+    exact = FDI[truth].astype(np.int32)
+    assert maps.explained(exact, one_jaw=False) + 0.05 < maps.explained(exact, one_jaw=True) < 0.9
+    lacking = perfect_maps(np.where(both == 6, 0, both))
+    assert ToothMaps.of(lacking, lacking.tooth).explained(exact, one_jaw=True) > 0.95
 
 
 def test_nothing_expected_and_nothing_seen(truth, maps):
@@ -79,7 +91,7 @@ def test_nothing_expected_and_nothing_seen(truth, maps):
     blank = perfect_maps(np.zeros_like(truth))
     empty = ToothMaps.of(blank, blank.tooth)
     assert not empty.redrawn(FDI[truth].astype(np.int32)).any()
-    assert empty.explained(FDI[truth].astype(np.int32)) == 1.0
+    assert empty.explained(FDI[truth].astype(np.int32), one_jaw=False) == 1.0
 
 
 def test_maps_survive_a_picture_file(maps):
