@@ -21,6 +21,7 @@ from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from teethscape import __version__, dataset
 from teethscape.dataset.patient_case import (
@@ -31,6 +32,7 @@ from teethscape.dataset.patient_case import (
     random_recipe,
 )
 from teethscape.dataset.patient_files import load_patient, save_patient
+from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, jaw_of
 from teethscape.dental.lengths import KnownLength
 from teethscape.dental.request import MaskValues
@@ -205,6 +207,30 @@ def numbering_errors(patient: SyntheticPatient, numbering: Mapping[View, Mapping
                 errors.append(f"{view.slug}: {sorted(accepted.get(value, ()))} called {fdi}")
     called = {fdi for table in numbering.values() for fdi in table.values()}
     errors += [f"{fdi} does not exist" for fdi in sorted(called - set(patient.crowns))]
+    return errors
+
+
+#: Share of an instance that labels must cover to tell its tooth.
+_DRAWN = 0.5
+
+
+def photo_number_errors(case: CaseFolder, result: FitResult, labels: Path) -> list[str]:
+    """Instances of the network that mostly lie on labels (FDI numbers) but got another number.
+
+    A hand leaves out some far molars; what the network finds there has no truth.
+    """
+    errors = []
+    for view, table in result.numbering.items():
+        found = np.asarray(Image.open(case.instances(view))).astype(np.int32)
+        hand = Image.open(labels / f"{view.value}.png")
+        wanted = np.asarray(hand.resize(found.shape[::-1], Image.Resampling.NEAREST)).astype(np.int32)
+        drawn = {v for v in np.unique(found[found > 0]) if (wanted[found == v] > 0).mean() >= _DRAWN}
+        accepted = {v: names for v, names in accepted_numbers(found, wanted).items() if v in drawn}
+        errors += [
+            f"{view.slug}: {sorted(accepted[value])} called {fdi}"
+            for value, fdi in table.items()
+            if accepted.get(value) and fdi not in accepted[value]
+        ]
     return errors
 
 

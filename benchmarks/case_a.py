@@ -28,9 +28,9 @@ from bench_common import (
     CACHE,
     ROOT,
     Clock,
-    accepted_numbers,
     centre_scores,
     coverage,
+    photo_number_errors,
     using_network,
     write_result,
 )
@@ -156,37 +156,13 @@ def run(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     if args.evidence == "masks":
         errors = number_errors(result.numbering, tables)
     else:
-        errors = photo_number_errors(case, result, args.case)
+        errors = photo_number_errors(case, result, args.case / FDI_MASKS)
     summary |= {"number_errors": errors, **times, "metrics": result.metrics}
     rows = {f: {k: round(v, 4) for k, v in t.items()} for f, t in report["teeth"].items()}
     return summary, {
         "teeth": rows,
         "centres": centre_scores(result, load_teeth(args.case / "reference" / "teeth")),
     }
-
-
-#: Share of an instance that hand-made labels must cover to tell its tooth.
-_DRAWN = 0.5
-
-
-def photo_number_errors(case: CaseFolder, result: FitResult, truth: Path) -> list[str]:
-    """Instances of the network that mostly lie on hand-made labels but got another number.
-
-    The hand leaves out some far molars; what the network finds there has no truth.
-    """
-    errors = []
-    for view, table in result.numbering.items():
-        found = np.asarray(Image.open(case.instances(view))).astype(np.int32)
-        hand = Image.open(truth / FDI_MASKS / f"{view.value}.png")
-        wanted = np.asarray(hand.resize(found.shape[::-1], Image.Resampling.NEAREST)).astype(np.int32)
-        drawn = {v for v in np.unique(found[found > 0]) if (wanted[found == v] > 0).mean() >= _DRAWN}
-        accepted = {v: names for v, names in accepted_numbers(found, wanted).items() if v in drawn}
-        errors += [
-            f"{view.slug}: {sorted(accepted[value])} called {fdi}"
-            for value, fdi in table.items()
-            if accepted.get(value) and fdi not in accepted[value]
-        ]
-    return errors
 
 
 def main() -> None:

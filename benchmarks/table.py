@@ -91,6 +91,12 @@ def _render(s: Summary) -> str:
     return " · ".join(parts)
 
 
+def _rendered(s: Summary) -> str:
+    counts = f"{s['patients']} patients: {s['right']} right, {s['refused']} refused, {s['wrong']} wrong"
+    scores = f"CD {s['median_cd_mm2']:.3f} mm² · CD-L1 {s['median_cd_l1_mm']:.3f} mm"
+    return f"{counts} · medians: {scores} · 90 % intervals of centres hold {s['median_coverage']:.0%}"
+
+
 def _photo_cases(s: Summary) -> str:
     used = f"{s['mean_cpu_s']:.0f} CPU-s a case, worst {s['worst_cpu_s']:.0f}"
     made = f"{s['mean_draw_cpu_s']:.0f} of them to draw the patient"
@@ -173,6 +179,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("scale", "scale of case-a from known tooth widths", _scale),
     ("synthetic_patients", "random synthetic patients", _synthetic),
     ("render", "renders of case-a, bpy 5.0.1", _render),
+    ("rendered_patients", "five rendered photos of patients that no network has seen", _rendered),
     ("photo_cases", "synthetic photo cases, five photos with labels", _photo_cases),
     ("photo_colours", "colours of real and synthetic photos", _photo_colours),
     ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),
