@@ -19,12 +19,13 @@ from teethscape import cli
 from teethscape.anchor.jaw import read_crowns
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.request import Engine, MaskValues, ReconstructRequest, SurfaceMethod, ViewWishes
+from teethscape.dental.request import Engine, MaskValues, ReconstructRequest
+from teethscape.dental.wishes import Preset, SurfaceMethod, ViewWishes
 from teethscape.errors import BadInputError, ExitCode, RefusedError, UsageError
 from teethscape.mesh.ply import read_ply
 from teethscape.parametric.interface import FitInputs, FittedTooth
 from teethscape.pipeline.fit_checkpoint import fit_path, save_fit
-from teethscape.pipeline.views_stage import Folded, surface_method
+from teethscape.pipeline.views_stage import Folded, surface_method, surface_preset
 from teethscape.progress import GenerateStage, NoProgress, Stage, SurfaceStage
 from teethscape.reconstruct import reconstruct
 
@@ -88,7 +89,7 @@ class _Told(NoProgress):
 
 
 def test_requests_travel_as_json():
-    wishes = ViewWishes(Path("w.safetensors"), 20, 1, SurfaceMethod.GSPULL, 60.0)
+    wishes = ViewWishes(Path("w.safetensors"), 20, 1, SurfaceMethod.GSPULL, Preset.UPSTREAM, 60.0)
     request = ReconstructRequest(Path("p"), Path("c"), engine=Engine.TEETHDREAMER, views=wishes)
     assert ReconstructRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
     assert ReconstructRequest.from_json({"photos": "p", "output": "c"}).views == ViewWishes()
@@ -105,9 +106,9 @@ def test_wishes_for_another_engine_are_a_slip(tmp_path, capsys):
 def test_the_surface_is_chosen_by_the_device(request_of, monkeypatch):
     free = replace(request_of(), views=ViewWishes())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert surface_method(free) is SurfaceMethod.GRID
+    assert (surface_method(free), surface_preset(free)) == (SurfaceMethod.GRID, Preset.SMALL)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert surface_method(free) is SurfaceMethod.NEUS
+    assert (surface_method(free), surface_preset(free)) == (SurfaceMethod.NEUS, Preset.TEETH)
     assert surface_method(request_of()) is SurfaceMethod.GRID
 
 
