@@ -35,6 +35,21 @@ _DISPLAY_ITEMS = [
     ("BLEND", "Blend", "The photo half transparent over the teeth, to compare outlines"),
     ("HIDDEN", "Hidden", "No photo"),
 ]
+_ENGINE_ITEMS = [
+    ("parametric", "Parametric", "The tooth model fitted to the photos; nothing to download"),
+    (
+        "teethdreamer",
+        "TeethDreamer",
+        "Views painted by a diffusion model, then a surface, in the fitted bite",
+    ),
+    ("regression", "Regression", "An instant preview by a network"),
+]
+_SURFACE_ITEMS = [
+    ("auto", "Automatic", "NeuS with a graphics processor, else the grid"),
+    ("neus", "NeuS", "A neural surface; slow without a graphics processor"),
+    ("gspull", "GS-Pull", "Gaussians and a neural surface; slow without a graphics processor"),
+    ("grid", "Grid", "Distances on a grid; made for machines without a graphics processor"),
+]
 _CLICK_ITEMS = [
     ("net", "Own Network", "The network that ships with the engine; nothing to download"),
     ("sam", "Segment Anything", "SAM; install its weights with: teethscape weights install sam-vit-b"),
@@ -134,6 +149,25 @@ class TEETH_PG_dataset(bpy.types.PropertyGroup):
     seed: IntProperty(name="Seed", description="Seed of every random choice", min=0)
 
 
+class TEETH_PG_views(bpy.types.PropertyGroup):
+    """What the engine TeethDreamer needs besides."""
+
+    surface: EnumProperty(
+        name="Surface", description="How surfaces are made from the views", items=_SURFACE_ITEMS
+    )
+    weights: StringProperty(
+        name="Network", description="File of the networks; empty for the installed ones", subtype="FILE_PATH"
+    )
+    steps: IntProperty(
+        name="Steps", description="Steps of the sampling; 200 is the published number",
+        default=200, min=2, max=1000,
+    )  # fmt: skip
+    repaint: IntProperty(
+        name="Paint Again", description="How often views that disagree with the fit are painted again",
+        default=2, min=0, max=20,
+    )  # fmt: skip
+
+
 class TEETH_PG_xray(bpy.types.PropertyGroup):
     """What the X-ray panel segments."""
 
@@ -177,6 +211,8 @@ class TEETH_PG_scene(bpy.types.PropertyGroup):
         name="Mask Values", description="What the masks' pixel values mean", items=_MASK_ITEMS
     )
     seed: IntProperty(name="Seed", description="Seed of every random choice", min=0)
+    engine: EnumProperty(name="Engine", description="Who makes the teeth", items=_ENGINE_ITEMS)
+    views: PointerProperty(type=TEETH_PG_views)
 
     result_folder: StringProperty(
         name="Result", description="Case folder of the result shown", subtype="DIR_PATH"
@@ -243,6 +279,7 @@ _register_classes, _unregister_classes = bpy.utils.register_classes_factory(
         TEETH_PG_mesh_path,
         TEETH_PG_dataset,
         TEETH_PG_xray,
+        TEETH_PG_views,
         TEETH_PG_scene,
         TEETH_PG_object,
     )

@@ -31,13 +31,14 @@ from scipy.spatial import KDTree
 
 from teethscape.cli_progress import ConsoleProgress
 from teethscape.dental.request import Device
+from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.errors import TeethscapeError
 from teethscape.mesh.ply import read_ply
 from teethscape.surface import make
 from teethscape.surface.frame import frame_of
 from teethscape.surface.mesh.finish import is_two_manifold, manifold
 from teethscape.surface.read import any as reading
-from teethscape.surface.request import Preset, SurfaceMethod, SurfaceRequest
+from teethscape.surface.request import SurfaceRequest
 from teethscape.surface.views import Views
 
 SHARED = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))

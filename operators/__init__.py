@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from . import (
+    abilities,
     clicks,
     dataset,
     engine,
@@ -32,6 +33,7 @@ register, unregister = bpy.utils.register_classes_factory(
         *dataset.classes,
         *xray.classes,
         *weights.classes,
+        *abilities.classes,
         *clicks.classes,
     )
 )

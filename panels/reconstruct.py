@@ -10,7 +10,7 @@ from ..properties import TEETH_PG_scene
 from ..session.readiness import why_not
 from ..session.refusal import asks_for_missing_teeth
 from ..session.view_state import state
-from . import missing
+from . import method, missing
 from .base import TeethPanel, clock, draw_problem, wrapped
 
 
@@ -43,6 +43,7 @@ def _draw_start(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         wrapped(layout, context, reason + ".", "INFO")
     if not asks_for_missing_teeth():  # then the chart stands below the problem
         missing.draw_section(layout, context)
+    method.draw_section(layout, context)
     _draw_options(layout, settings)
 
 

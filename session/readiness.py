@@ -9,6 +9,7 @@ from ..backend.teethscape.dental.views import View
 from ..photos.check import Severity
 from ..photos.thumbnails import shelf
 from ..properties import TEETH_PG_scene
+from .abilities import why_not_method
 from .request import missing_views, needed_views
 from .view_state import state
 
@@ -31,6 +32,8 @@ def why_not(settings: TEETH_PG_scene) -> str:
     if missing:
         word = "photo" if len(missing) == 1 else "photos"
         return f"{' and '.join(view.title for view in missing)} {word} missing: load in Photos"
+    if reason := why_not_method(settings):
+        return reason
     bad = [view for view in needed_views(settings) if _is_bad(view)]
     if bad:
         return f"{bad[0].title} photo cannot be used: choose another in Photos"

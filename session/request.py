@@ -12,7 +12,7 @@ import bpy
 from ..backend.teethscape.dental.fdi import Jaws
 from ..backend.teethscape.dental.views import View, views_needed
 from ..preferences import cases_root
-from ..properties import TEETH_PG_scene
+from ..properties import TEETH_PG_scene, TEETH_PG_views
 
 
 def needed_views(settings: TEETH_PG_scene) -> tuple[View, ...]:
@@ -54,6 +54,20 @@ def build_request(settings: TEETH_PG_scene, output: Path) -> dict[str, Any]:
         "slots": slots,
         "trust_views": settings.trust_views,
         "absent_teeth": sorted(settings.absent_teeth),
+        "engine": settings.engine,
+        "views": _views(settings.views),
+    }
+
+
+def _views(views: TEETH_PG_views) -> dict[str, Any]:
+    """The JSON form of ``ViewWishes``; the engine chooses where the user did not."""
+    return {
+        "weights": bpy.path.abspath(views.weights) or None,
+        "steps": views.steps,
+        "repaint": views.repaint,
+        "surface": None if views.surface == "auto" else views.surface,
+        "preset": None,
+        "budget_s": None,
     }
 
 

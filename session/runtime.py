@@ -45,6 +45,7 @@ class Runtime:
         xray_job: id of the job that the X-Ray panel shows.
         check_job: id of the last check of the photos.
         weights_job: id of the job that the Weights panel shows.
+        asking_job: id of the last question about engines and surface methods.
         scene_name: the scene that gets the job's result; a name, for pointers
             die with every undo.
     """
@@ -62,6 +63,7 @@ class Runtime:
     xray_job: str | None = None
     check_job: str | None = None
     weights_job: str | None = None
+    asking_job: str | None = None
     scene_name: str = ""
 
     @property
@@ -88,6 +90,11 @@ class Runtime:
     def weights_view(self) -> JobView | None:
         """A snapshot of the job that the Weights panel shows."""
         return None if self.weights_job is None else self.loader.job(self.weights_job)
+
+    @property
+    def asking_view(self) -> JobView | None:
+        """A snapshot of the last question about engines and surface methods."""
+        return None if self.asking_job is None else self.loader.job(self.asking_job)
 
     @property
     def engines(self) -> tuple[EngineClient, ...]:

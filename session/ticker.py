@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import bpy
 
@@ -47,7 +49,7 @@ def _visible() -> tuple[object, ...]:
     """What the panels show of the snapshots, to the second and the per mille."""
     engine = state.engine
     seen: tuple[object, ...] = ()
-    for job in (state.job, state.dataset, state.xray, state.check, state.weights):
+    for job in (state.job, state.dataset, state.xray, state.check, state.weights, state.asking):
         if job is not None:
             seen += (job.state, job.stage, job.message, round(job.overall, 3))
             seen += (int(job.elapsed_s), job.silent, len(job.warnings))
@@ -65,6 +67,7 @@ def refresh() -> None:
     _refresh_xray()
     state.check = current.check_view
     _refresh_weights()
+    _refresh_asking()
     state.engine = current.engine_view(state.engine)
     ended = now is not None and now.state is JobState.DONE
     if ended and (before is None or before.id != now.id or before.state is not JobState.DONE):
@@ -82,9 +85,25 @@ def _refresh_xray() -> None:
 
 def _refresh_weights() -> None:
     """Take a snapshot of the job about weights; one that is done brings the new list."""
-    now = state.weights = runtime().weights_view
+    before, now = state.weights, runtime().weights_view
+    state.weights = now
     if now is not None and now.state is JobState.DONE:
         state.models = tuple(now.summary.get("models", ()))
+    if now is not before and now is not None and now.state is JobState.DONE:
+        _take_abilities(now.summary.get("abilities"))
+
+
+def _refresh_asking() -> None:
+    """Take a snapshot of the question about engines; its answer is kept."""
+    before, now = state.asking, runtime().asking_view
+    state.asking = now
+    if now is not before and now is not None and now.state is JobState.DONE:
+        _take_abilities(now.summary)
+
+
+def _take_abilities(found: Mapping[str, Any] | None) -> None:
+    if found is not None and "engines" in found:
+        state.abilities = found
 
 
 def _deliver() -> None:

@@ -43,6 +43,8 @@ class ViewState:
         checked: what was checked: the slots as they were then, see `photo_check.slots_key`.
         weights: the running or last job about weights in this Blender, if any.
         models: known weights as the engine listed them last; None before it was asked.
+        abilities: engines and surface methods as the engine listed them last; None before it was asked.
+        asking: the running or last question about them in this Blender, if any.
         results: shown cases by their folder.
     """
 
@@ -56,6 +58,8 @@ class ViewState:
     checked: SlotsKey = ()
     weights: JobView | None = None
     models: tuple[Mapping[str, Any], ...] | None = None
+    abilities: Mapping[str, Any] | None = None
+    asking: JobView | None = None
     results: dict[Path, ResultView] = field(default_factory=dict)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from teethscape.dental.fdi import TEETH, Jaws
 from teethscape.dental.lengths import KnownLength, parse_known_lengths
-from teethscape.dental.request import Device, Engine, ExportFormat, MaskValues, SurfaceMethod, ViewWishes
+from teethscape.dental.request import Device, Engine, ExportFormat, MaskValues
+from teethscape.dental.wishes import Preset, SurfaceMethod, ViewWishes
 from teethscape.errors import UsageError
 
 
@@ -59,6 +60,10 @@ def _add_views(parser: argparse.ArgumentParser) -> None:
         help="how surfaces are found (neus with a graphics processor, else grid)",
     )  # fmt: skip
     views.add_argument(
+        *("--preset",), choices=[p.value for p in Preset],
+        help="settings of neus and gspull (teeth with a graphics processor, else small)",
+    )  # fmt: skip
+    views.add_argument(
         "--weights", type=Path, metavar="FILE", help="safetensors; default: the installed ones"
     )
     views.add_argument("--steps", type=int, default=usual.steps, metavar="N", help="of the sampling (200)")
@@ -72,11 +77,14 @@ def _add_views(parser: argparse.ArgumentParser) -> None:
 def view_wishes_of(options: argparse.Namespace) -> ViewWishes:
     """Wishes for the engine ``teethdreamer``; useless with another engine."""
     surface = SurfaceMethod(options.surface) if options.surface else None
-    wishes = ViewWishes(options.weights, options.steps, max(options.repaint, 0), surface, options.budget)
+    preset = Preset(options.preset) if options.preset else None
+    wishes = ViewWishes(
+        options.weights, options.steps, max(options.repaint, 0), surface, preset, options.budget
+    )
     if wishes != ViewWishes() and options.engine != Engine.TEETHDREAMER.value:
         raise UsageError(
             "usage",
-            "--surface, --weights, --steps, --repaint and --budget need --engine teethdreamer.",
+            "--surface, --preset, --weights, --steps, --repaint and --budget need --engine teethdreamer.",
             "Add it, or leave them out.",
         )
     return wishes

@@ -9,8 +9,9 @@ from typing import Any
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
+from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.errors import UsageError
-from teethscape.surface.request import Background, GridName, Preset, SurfaceMethod, SurfaceRequest
+from teethscape.surface.request import Background, GridName, SurfaceRequest
 
 Result = dict[str, Any] | None
 

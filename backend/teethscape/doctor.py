@@ -11,6 +11,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from teethscape.abilities import Ability, engines, surface_methods
 from teethscape.doctor_card import examine_card
 from teethscape.errors import TeethscapeError
 
@@ -54,6 +55,8 @@ def examine() -> list[Check]:
     checks += [_package(name) for name in _NEEDED]
     checks += [_part("tooth prior", _load_prior), _part("segmentation network", _load_segmenter)]
     checks += [_optional(*part) for part in _OPTIONAL]
+    checks += [_ability("engine", one) for one in engines()]
+    checks += [_ability("surface method", one) for one in surface_methods()]
     return [*checks, *_card(), _disk()]
 
 
@@ -108,13 +111,17 @@ def _optional(module: str, package: str, purpose: str) -> Check:
     return Check(f"{package} ({purpose})", False, False, "not installed", f"python -m pip install {package}")
 
 
+def _ability(kind: str, one: Ability) -> Check:
+    return Check(f"{kind} {one.name}", not one.missing, False, one.missing or "can be used", one.advice)
+
+
 def _card() -> list[Check]:
     """Device, attention, free memory and expected time; nothing without PyTorch."""
     try:
         report = examine_card()
     except (ImportError, OSError, RuntimeError) as error:  # a broken torch or driver
         return [Check("graphics processor", False, False, str(error)[:200], "Install PyTorch again.")]
-    return [] if report is None else [Check("teethdreamer engine", True, False, report.words())]
+    return [] if report is None else [Check("graphics for teethdreamer", True, False, report.words())]
 
 
 def _disk() -> Check:

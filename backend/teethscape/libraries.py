@@ -7,8 +7,9 @@ import importlib
 from teethscape.errors import MissingComponentError
 
 #: What the networks of the engine ``teethdreamer`` are built on.
-_FULL = ("diffusers", "safetensors", "torch", "transformers")
-_TORCH_ADVICE = "Run in the engine's environment: python -m pip install torch onnx"
+FULL = ("diffusers", "safetensors", "torch", "transformers")
+FULL_ADVICE = "Run in the engine's environment: python -m pip install 'teethscape[full]'"
+TORCH_ADVICE = "Run in the engine's environment: python -m pip install torch onnx"
 
 
 def require_full(purpose: str, *more: str) -> None:
@@ -21,16 +22,16 @@ def require_full(purpose: str, *more: str) -> None:
     Raises:
         MissingComponentError: one of them is not installed.
     """
-    missing = _missing((*_FULL, *more))
+    missing = _missing((*FULL, *more))
     if missing is not None:
         raise MissingComponentError(
             "full_profile_missing",
             f"{purpose} needs the full profile ({missing} is missing).",
-            "Run in the engine's environment: python -m pip install 'teethscape[full]'",
+            FULL_ADVICE,
         )
 
 
-def require_torch(purpose: str, advice: str = _TORCH_ADVICE) -> None:
+def require_torch(purpose: str, advice: str = TORCH_ADVICE) -> None:
     """Refuse without PyTorch.
 
     Args:

@@ -57,6 +57,7 @@ class Command(Word):
     CHECK_PHOTOS = "check_photos"
     WEIGHTS = "weights"
     SURFACE = "surface"
+    ABILITIES = "abilities"
 
 
 class Outcome(Word):

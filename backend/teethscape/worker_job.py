@@ -177,6 +177,13 @@ def _surface(run: protocol.Run, progress: JobProgress) -> dict[str, object]:
     return make_surface(SurfaceRequest.from_json(run.request), progress)
 
 
+def _abilities(_run: protocol.Run, _progress: JobProgress) -> dict[str, object]:
+    """Engines and surface methods that can be used, and why not."""
+    from teethscape.abilities import to_json
+
+    return to_json()
+
+
 @cache
 def _clicker() -> CaseClicker:
     """The one of this process."""
@@ -193,6 +200,7 @@ _COMMANDS: dict[protocol.Command, Callable[[protocol.Run, JobProgress], dict[str
     protocol.Command.CHECK_PHOTOS: _check_photos,
     protocol.Command.WEIGHTS: _weights,
     protocol.Command.SURFACE: _surface,
+    protocol.Command.ABILITIES: _abilities,
 }
 
 

@@ -16,11 +16,13 @@ class Drawn:
         texts: labels.
         buttons: operators, with the properties that the panel has set and whether they are pressed.
         opened: sections that are open, by their identifier.
+        choices: property, value, and whether it can be chosen.
     """
 
     texts: list[str] = field(default_factory=list)
     buttons: list[tuple[str, SimpleNamespace, bool]] = field(default_factory=list)
     opened: set[str] = field(default_factory=set)
+    choices: list[tuple[str, str, bool]] = field(default_factory=list)
 
     def pressed(self, name: str) -> list[int]:
         """FDI numbers of the pressed buttons of an operator."""
@@ -55,6 +57,9 @@ class FakeLayout:
     def prop(self, *_: object, **__: object) -> SimpleNamespace:
         """Properties draw themselves."""
         return SimpleNamespace()
+
+    def prop_enum(self, _owner: object, name: str, value: str, **_: object) -> None:
+        self.drawn.choices.append((name, value, getattr(self, "enabled", True)))
 
     separator = progress = template_icon = operator_menu_enum = prop
 

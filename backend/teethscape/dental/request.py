@@ -15,6 +15,7 @@ from typing import Any
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.lengths import KnownLength, parse_known_lengths
 from teethscape.dental.views import View
+from teethscape.dental.wishes import ViewWishes
 from teethscape.errors import unreadable_request
 
 
@@ -33,16 +34,6 @@ class Engine(str, Enum):
 
     PARAMETRIC = "parametric"
     TEETHDREAMER = "teethdreamer"
-
-    __str__ = str.__str__
-
-
-class SurfaceMethod(str, Enum):
-    """How a surface is found from views."""
-
-    NEUS = "neus"
-    GSPULL = "gspull"
-    GRID = "grid"
 
     __str__ = str.__str__
 
@@ -84,47 +75,6 @@ class PhotoSlot:
     path: Path
     quarter_turns: int = 0
     mirrored: bool = False
-
-
-@dataclass(frozen=True)
-class ViewWishes:
-    """How the engine ``teethdreamer`` paints views and makes surfaces of them.
-
-    Attributes:
-        weights: file of the networks; None for the installed one.
-        steps: of the sampling.
-        repaint: how often views that disagree with the fit are painted again at the most.
-        surface: how surfaces are found; None: NeuS where there is a graphics processor, else the grid.
-        budget_s: seconds that a jaw's surface may take; None: as many as it needs.
-    """
-
-    weights: Path | None = None
-    steps: int = 200
-    repaint: int = 2
-    surface: SurfaceMethod | None = None
-    budget_s: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; ``from_json`` is the inverse."""
-        return {
-            "weights": None if self.weights is None else str(self.weights),
-            "steps": self.steps,
-            "repaint": self.repaint,
-            "surface": None if self.surface is None else self.surface.value,
-            "budget_s": self.budget_s,
-        }
-
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> ViewWishes:
-        """Build it from JSON values; absent keys take their default."""
-        usual = ViewWishes()
-        return ViewWishes(
-            weights=Path(values["weights"]) if values.get("weights") else None,
-            steps=int(values.get("steps", usual.steps)),
-            repaint=int(values.get("repaint", usual.repaint)),
-            surface=SurfaceMethod(values["surface"]) if values.get("surface") else None,
-            budget_s=None if values.get("budget_s") is None else float(values["budget_s"]),
-        )
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ def _vae(config: NetworkConfig) -> Any:
         block_out_channels=config.vae_channels,
         layers_per_block=2,
         latent_channels=LATENT_CHANNELS,
+        norm_num_groups=min(32, *config.vae_channels),
         scaling_factor=LATENT_SCALE,
     )
 

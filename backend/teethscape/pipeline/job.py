@@ -129,7 +129,7 @@ class Job:
         """Views painted and made surfaces of, in place of the fitted crowns."""
         from teethscape.pipeline import views_stage
 
-        request, case, wishes = self.request, self.case, self.request.views
+        request, case = self.request, self.case
 
         def paint() -> tuple[dict[Jaw, Path], list[Path]]:
             write_fdi_masks(case, *_final_masks(photos, labels, result))
@@ -140,7 +140,7 @@ class Job:
         strips = self.runner.run(Stage.PAINT, asked, paint, lambda: views_stage.painted_strips(case, request))
         self.runner.run(
             Stage.WRAP,
-            {"surface": views_stage.surface_method(request).value, "budget_s": wishes.budget_s},
+            views_stage.wrap_inputs(request),
             lambda: (None, views_stage.wrap_views(case, request, result, strips, self.progress)),
             _nothing,
         )

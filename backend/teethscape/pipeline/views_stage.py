@@ -19,7 +19,8 @@ from teethscape.anchor.jaw import crowns_of
 from teethscape.anchor.report import read_place
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, jaw_of, object_name
-from teethscape.dental.request import Device, ReconstructRequest, SurfaceMethod
+from teethscape.dental.request import Device, ReconstructRequest
+from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.libraries import require_full
 from teethscape.mesh.ply import read_ply
 from teethscape.mesh.solid import Solid
@@ -55,12 +56,25 @@ def paint_inputs(case: CaseFolder, request: ReconstructRequest, progress: Progre
 
 def surface_method(request: ReconstructRequest) -> SurfaceMethod:
     """The one that is asked for, else NeuS where there is a graphics processor and the grid elsewhere."""
-    if request.views.surface is not None:
-        return request.views.surface
+    usual = SurfaceMethod.NEUS if _uses_card(request) else SurfaceMethod.GRID
+    return request.views.surface or usual
+
+
+def surface_preset(request: ReconstructRequest) -> Preset:
+    """The one that is asked for, else our own: small without a graphics processor."""
+    return request.views.preset or (Preset.TEETH if _uses_card(request) else Preset.SMALL)
+
+
+def _uses_card(request: ReconstructRequest) -> bool:
     import torch
 
-    may_use = request.device in (Device.AUTO, Device.CUDA)
-    return SurfaceMethod.NEUS if may_use and torch.cuda.is_available() else SurfaceMethod.GRID
+    return request.device in (Device.AUTO, Device.CUDA) and torch.cuda.is_available()
+
+
+def wrap_inputs(request: ReconstructRequest) -> dict[str, Any]:
+    """What surfaces depend on besides former stages."""
+    method, preset = surface_method(request), surface_preset(request)
+    return {"surface": method.value, "preset": preset.value, "budget_s": request.views.budget_s}
 
 
 def paint_views(
@@ -110,8 +124,9 @@ def wrap_views(
     folded = Folded(progress, Stage.WRAP, len(strips))
     for jaw, strip in strips.items():
         job = SurfaceRequest(
-            strip, surface_file(case, jaw), surface_method(request), jaw=jaw, foreground=ForegroundName.PLAIN,
-            budget_s=request.views.budget_s, device=request.device, seed=request.seed,
+            strip, surface_file(case, jaw), surface_method(request), surface_preset(request), jaw,
+            foreground=ForegroundName.PLAIN, budget_s=request.views.budget_s, device=request.device,
+            seed=request.seed,
         )  # fmt: skip
         frame = anchored_frame(read_place(strip), solids, result.scale, jaw)
         make_surface(job, folded, frame)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from teethscape.anchor.report import read_place, report_path
 from teethscape.dental.files import require_space
+from teethscape.dental.wishes import SurfaceMethod
 from teethscape.errors import BadInputError, RefusedError
 from teethscape.libraries import require_torch
 from teethscape.mesh.align import Similarity
@@ -24,7 +25,7 @@ from teethscape.surface.mesh.finish import FinishedMesh, finished
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
 from teethscape.surface.read.any import read_views
-from teethscape.surface.request import SurfaceMethod, SurfaceRequest
+from teethscape.surface.request import SurfaceRequest
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import arch_field, hull_box, hull_field
 from teethscape.surface.views import Views

@@ -9,21 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.request import Device, SurfaceMethod
+from teethscape.dental.request import Device
+from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.errors import unreadable_request
 
 if TYPE_CHECKING:
     from teethscape.segmentation.foreground import ForegroundName
-
-
-class Preset(str, Enum):
-    """Which settings of a method."""
-
-    TEETH = "teeth"
-    SMALL = "small"
-    UPSTREAM = "upstream"
-
-    __str__ = str.__str__
 
 
 class GridName(str, Enum):

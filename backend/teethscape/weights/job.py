@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from teethscape import abilities
 from teethscape.errors import UsageError
 from teethscape.progress import Progress, ToolStage
 from teethscape.weights.catalogue import known_model, known_models
@@ -64,7 +65,8 @@ def weights_job(request: WeightsRequest, progress: Progress) -> dict[str, Any]:
     """Do it.
 
     Returns:
-        JSON values: ``folder``, ``models`` (see `listed`), and the ids that were ``added``.
+        JSON values: ``folder``, ``models`` (see `listed`), the ids that were ``added``, and the ``abilities``
+        of the engine now.
 
     Raises:
         TeethscapeError: as of `install` and `import_path`.
@@ -75,7 +77,9 @@ def weights_job(request: WeightsRequest, progress: Progress) -> dict[str, Any]:
     elif request.action is WeightsAction.IMPORT and request.path is not None:
         progress.stage(ToolStage.VERIFY, 0.0, request.path.name)
         added = [record.id for record in import_path(request.path, None, progress)]
-    return {"folder": str(models_folder()), "models": listed(), "added": added}
+    return {
+        "folder": str(models_folder()), "models": listed(), "added": added, "abilities": abilities.to_json(),
+    }  # fmt: skip
 
 
 def listed() -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,18 +16,20 @@ from scipy.spatial import KDTree
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 pytest.importorskip("diffusers", reason="needs diffusers")
 
-from teethscape import cli
+from teethscape import cli, protocol
 from teethscape.anchor.jaw import read_crowns
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.request import Engine, MaskValues, ReconstructRequest, SurfaceMethod, ViewWishes
+from teethscape.dental.request import Engine, MaskValues, ReconstructRequest
+from teethscape.dental.wishes import Preset, SurfaceMethod, ViewWishes
 from teethscape.errors import BadInputError, ExitCode, RefusedError, UsageError
 from teethscape.mesh.ply import read_ply
 from teethscape.parametric.interface import FitInputs, FittedTooth
 from teethscape.pipeline.fit_checkpoint import fit_path, save_fit
-from teethscape.pipeline.views_stage import Folded, surface_method
+from teethscape.pipeline.views_stage import Folded, surface_method, surface_preset
 from teethscape.progress import GenerateStage, NoProgress, Stage, SurfaceStage
 from teethscape.reconstruct import reconstruct
+from teethscape.worker_job import JobProgress, perform
 
 from .cases import write_case
 from .paint import Brush, tiles, truth_of
@@ -88,7 +91,7 @@ class _Told(NoProgress):
 
 
 def test_requests_travel_as_json():
-    wishes = ViewWishes(Path("w.safetensors"), 20, 1, SurfaceMethod.GSPULL, 60.0)
+    wishes = ViewWishes(Path("w.safetensors"), 20, 1, SurfaceMethod.GSPULL, Preset.UPSTREAM, 60.0)
     request = ReconstructRequest(Path("p"), Path("c"), engine=Engine.TEETHDREAMER, views=wishes)
     assert ReconstructRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
     assert ReconstructRequest.from_json({"photos": "p", "output": "c"}).views == ViewWishes()
@@ -105,9 +108,9 @@ def test_wishes_for_another_engine_are_a_slip(tmp_path, capsys):
 def test_the_surface_is_chosen_by_the_device(request_of, monkeypatch):
     free = replace(request_of(), views=ViewWishes())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert surface_method(free) is SurfaceMethod.GRID
+    assert (surface_method(free), surface_preset(free)) == (SurfaceMethod.GRID, Preset.SMALL)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert surface_method(free) is SurfaceMethod.NEUS
+    assert (surface_method(free), surface_preset(free)) == (SurfaceMethod.NEUS, Preset.TEETH)
     assert surface_method(request_of()) is SurfaceMethod.GRID
 
 
@@ -151,6 +154,31 @@ def test_random_networks_are_refused_and_the_case_says_why(request_of):
     assert record["status"] == "failed"
     assert record["error"]["code"] == "views_disagree"
     assert len(list((request.output / "views").glob("*.anchor.json"))) == 2
+
+
+@pytest.mark.slow
+def test_the_worker_paints_reports_and_stops(request_of):
+    """The job of the sidebar: the request travels as JSON, stages come back, cancelling ends it in order."""
+    request, sent, cancelled = request_of(), [], threading.Event()
+
+    def send(message):
+        sent.append(message)
+        if (
+            isinstance(message, protocol.Progress)
+            and message.stage == "paint"
+            and "step 1 of" in message.message
+        ):
+            cancelled.set()
+
+    run = protocol.Run("j", json.loads(json.dumps(request.to_json())))
+    end = perform(run, JobProgress("j", send, cancelled))
+    assert isinstance(end, protocol.Result)
+    assert end.outcome is protocol.Outcome.CANCELLED
+    shares = [message.overall for message in sent if isinstance(message, protocol.Progress)]
+    assert shares == sorted(shares)
+    assert [m.name for m in sent if isinstance(m, protocol.Stage)][-1] == "paint"
+    assert CaseFolder(request.output).read_record()["status"] == "cancelled"
+    assert not list((request.output / "views").glob("*.part"))
 
 
 class _Hand:

@@ -7,10 +7,11 @@ import threading
 import pytest
 
 from teethscape import protocol
+from teethscape.dental.wishes import SurfaceMethod
 from teethscape.errors import UsageError
 from teethscape.progress import SurfaceStage
 from teethscape.surface import session
-from teethscape.surface.request import SurfaceMethod, SurfaceRequest
+from teethscape.surface.request import SurfaceRequest
 from teethscape.worker_job import JobProgress, perform
 
 

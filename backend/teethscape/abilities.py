@@ -1,0 +1,89 @@
+"""Engines and surface methods that this installation can use, and why not (nothing heavy is loaded)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import Enum
+from importlib import util
+from typing import Any
+
+from teethscape.dental.request import Engine
+from teethscape.dental.wishes import SurfaceMethod
+from teethscape.errors import TeethscapeError
+from teethscape.libraries import FULL, FULL_ADVICE, TORCH_ADVICE
+from teethscape.weights.store import required_weights
+
+
+class Need(str, Enum):
+    """What would help."""
+
+    NOTHING = ""
+    PROFILE = "profile"
+    WEIGHTS = "weights"
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True)
+class Ability:
+    """An engine or a surface method.
+
+    Attributes:
+        name: as the command line calls it.
+        missing: what it lacks, in one sentence; empty when it can be used.
+        advice: the step that helps; empty when it can be used.
+        need: what would help; where it is weights, a file that is named will do.
+    """
+
+    name: str
+    missing: str = ""
+    advice: str = ""
+    need: Need = Need.NOTHING
+
+
+def engines() -> tuple[Ability, ...]:
+    """All engines of this version."""
+    return tuple(_ENGINES[engine](engine.value) for engine in Engine)
+
+
+def surface_methods() -> tuple[Ability, ...]:
+    """All surface methods of this version."""
+    lacking = _lacking(("torch",))
+    return tuple(
+        Ability(method.value, f"It needs PyTorch ({lacking} is missing).", TORCH_ADVICE, Need.PROFILE)
+        if lacking and method is not SurfaceMethod.GRID
+        else Ability(method.value)
+        for method in SurfaceMethod
+    )
+
+
+def to_json() -> dict[str, Any]:
+    """Plain JSON values of both."""
+    return {
+        "engines": [asdict(one) for one in engines()],
+        "surfaces": [asdict(one) for one in surface_methods()],
+    }
+
+
+def _teethdreamer(name: str) -> Ability:
+    lacking = _lacking(FULL)
+    if lacking:
+        return Ability(name, f"It needs the full profile ({lacking} is missing).", FULL_ADVICE, Need.PROFILE)
+    try:
+        required_weights(name)
+    except TeethscapeError as error:
+        return Ability(name, error.message, error.advice, Need.WEIGHTS)
+    return Ability(name)
+
+
+#: What is looked at for each engine.
+_ENGINES: dict[Engine, Callable[[str], Ability]] = {
+    Engine.PARAMETRIC: Ability,
+    Engine.TEETHDREAMER: _teethdreamer,
+}
+
+
+def _lacking(modules: tuple[str, ...]) -> str | None:
+    """The first that is not installed; none is loaded."""
+    return next((name for name in modules if util.find_spec(name) is None), None)

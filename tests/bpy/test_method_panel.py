@@ -1,0 +1,148 @@
+"""Engine and surface method in *Reconstruct*: greyed with the reason, and in the request."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import bpy
+import pytest
+from fake_layout import draw
+from stage import speak
+
+ROOT = Path(__file__).resolve().parents[2]
+SECTION = "TEETH_PT_reconstruct_method"
+
+
+@pytest.fixture
+def state(part, own_runtime, scene):
+    return part("session.view_state").state
+
+
+def _ability(name, missing="", need=""):
+    return {"name": name, "missing": missing, "advice": "", "need": need}
+
+
+def _abilities(teethdreamer=("", ""), neus=("", "")):
+    return {
+        "engines": [_ability("parametric"), _ability("teethdreamer", *teethdreamer)],
+        "surfaces": [_ability("neus", *neus), _ability("gspull", *neus), _ability("grid")],
+    }
+
+
+def _drawn(part, *opened):
+    return draw(part("panels.reconstruct").TEETH_PT_reconstruct, *(opened or (SECTION,)))
+
+
+def _can(drawn, name):
+    return {value for prop, value, enabled in drawn.choices if prop == name and enabled}
+
+
+def test_the_header_tells_the_engine_and_a_closed_section_nothing_else(part, state, scene):
+    assert "Engine: Parametric" in _drawn(part, "none").texts
+    assert _drawn(part, "none").choices == []
+    scene.teethscape.engine = "teethdreamer"
+    assert "Engine: TeethDreamer" in _drawn(part, "none").texts
+
+
+def test_what_was_not_looked_at_is_greyed(part, state):
+    drawn = _drawn(part)
+    assert _can(drawn, "engine") == {"parametric"}
+    assert any("Not looked yet" in text for text in drawn.texts)
+    assert drawn.count("teeth.list_engines") == 1
+
+
+def test_missing_parts_are_greyed_with_reason_and_remedy(part, state, scene):
+    state.abilities = _abilities(("It needs the full profile (torch is missing).", "profile"))
+    drawn = _drawn(part)
+    words = " ".join(drawn.texts)
+    assert _can(drawn, "engine") == {"parametric"}
+    assert "torch is missing" in words
+    assert "choose Full in Setup" in words
+    assert "This version of the engine does not have it" in words  # regression
+    scene.teethscape.engine = "teethdreamer"
+    state.abilities = _abilities(neus=("It needs PyTorch (torch is missing).", "profile"))
+    drawn = _drawn(part)
+    assert _can(drawn, "engine") == {"parametric", "teethdreamer"}
+    assert _can(drawn, "surface") == {"auto", "grid"}
+
+
+def test_a_named_file_stands_in_for_installed_weights(part, state, scene):
+    state.abilities = _abilities(("The weights are not installed.", "weights"))
+    assert _can(_drawn(part), "engine") == {"parametric"}
+    scene.teethscape.views.weights = "/networks/own.safetensors"
+    assert _can(_drawn(part), "engine") == {"parametric", "teethdreamer"}
+
+
+def test_the_button_says_why_the_method_cannot_be_used(part, state, scene, case_folder):
+    bpy.ops.teeth.load_photos(directory=str(case_folder / "photos"))
+    why_not = part("session.readiness").why_not
+    scene.teethscape.engine = "teethdreamer"
+    assert why_not(scene.teethscape) == ""  # nobody has looked: the engine itself will tell
+    state.abilities = _abilities(("The weights are not installed.", "weights"))
+    assert why_not(scene.teethscape).startswith("The weights are not installed: install them in Networks")
+    assert not bpy.ops.teeth.reconstruct.poll()
+    state.abilities = _abilities(neus=("It needs PyTorch (torch is missing).", "profile"))
+    assert why_not(scene.teethscape) == ""
+    scene.teethscape.views.surface = "neus"
+    assert "needs PyTorch" in why_not(scene.teethscape)
+    scene.teethscape.engine = "parametric"
+    assert why_not(scene.teethscape) == ""
+
+
+def test_the_choice_reaches_the_engine(part, state, scene, case_folder):
+    sys.path.insert(0, str(ROOT / "backend"))
+    try:
+        from teethscape.dental.request import Engine, ReconstructRequest
+        from teethscape.dental.wishes import SurfaceMethod, ViewWishes
+    finally:
+        sys.path.remove(str(ROOT / "backend"))
+    bpy.ops.teeth.load_photos(directory=str(case_folder / "photos"))
+    settings = scene.teethscape
+    build = part("session.request").build_request
+    assert ReconstructRequest.from_json(build(settings, Path("/c"))).views == ViewWishes()
+    settings.engine, settings.views.surface, settings.views.steps = "teethdreamer", "gspull", 20
+    settings.views.weights = "/networks/own.safetensors"
+    request = ReconstructRequest.from_json(build(settings, Path("/c")))
+    assert request.engine is Engine.TEETHDREAMER
+    assert request.views == ViewWishes(Path("/networks/own.safetensors"), 20, surface=SurfaceMethod.GSPULL)
+
+
+def test_every_engine_and_method_of_the_engine_can_be_chosen(part, scene):
+    sys.path.insert(0, str(ROOT / "backend"))
+    try:
+        from teethscape.dental.request import Engine
+        from teethscape.dental.wishes import SurfaceMethod
+    finally:
+        sys.path.remove(str(ROOT / "backend"))
+    shown = scene.teethscape.bl_rna.properties["engine"].enum_items.keys()
+    assert {engine.value for engine in Engine} <= set(shown)
+    shown = scene.teethscape.views.bl_rna.properties["surface"].enum_items.keys()
+    assert {method.value for method in SurfaceMethod} | {"auto"} == set(shown)
+
+
+def test_asking_is_a_job_of_the_engine(part, state, tmp_path, monkeypatch):
+    speak(part, tmp_path, "ok", "loader")
+    assert bpy.ops.teeth.list_engines() == {"FINISHED"}
+    done = part("backend.client").JobState.DONE
+    assert state.asking.state is done
+    assert state.abilities is None  # this engine only speaks
+    answer = part("backend.client").JobView("j", tmp_path, done, summary=_abilities())
+    runtime = part("session.runtime")
+    monkeypatch.setattr(runtime.Runtime, "asking_view", answer)
+    part("session.ticker").refresh()
+    assert state.abilities == _abilities()
+    command = part("backend.teethscape.protocol").Command.ABILITIES
+    queue = runtime.runtime().loader._queue
+    message = queue.begin(queue.add({"command": command.value, **part("session.asking").question()}))
+    assert message.command is command
+
+
+def test_installed_weights_bring_the_new_abilities(part, state, tmp_path, monkeypatch):
+    client, runtime = part("backend.client"), part("session.runtime")
+    state.abilities = _abilities(("The weights are not installed.", "weights"))
+    summary = {"models": [], "added": ["teethdreamer"], "abilities": _abilities()}
+    done = client.JobView("j", tmp_path, client.JobState.DONE, summary=summary)
+    monkeypatch.setattr(runtime.Runtime, "weights_view", done)
+    part("session.ticker").refresh()
+    assert state.abilities == _abilities()
