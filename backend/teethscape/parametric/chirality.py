@@ -6,6 +6,7 @@ the numbered teeth of all photos are fitted together once as they are and once w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,14 +16,15 @@ from numpy.typing import NDArray
 from teethscape.dental.fdi import mirrored
 from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
+from teethscape.parametric.numbering.joint import Belief, NumberedView, joint_fits
 from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import measure, shrunk
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.start_cameras import focal_prior, start_from_fdi
 
 Labels = NDArray[np.int32]
-_ROUNDS = 8
+#: Fits whose median cost counts: robust weights keep each of them off by several nats.
+_FIRST, _LAST = 6, 13
 #: What is tested: each photo, and the two buccal ones together, for one of them flipped is the other side.
 TESTED: tuple[tuple[View, ...], ...] = (
     (View.ANTERIOR,),
@@ -58,15 +60,13 @@ def flip_gains(
     small = {view: shrunk(image) for view, image in labels.items()}
     images = {view: image for view, (image, _) in small.items()}
     focal = {v: None if focal_px.get(v) is None else (focal_px[v] or 0.0) * small[v][1] for v in images}
-    belief = Belief.before(Layouts(prior).get(_missing(images, prior)))
     cameras = start_from_fdi(images, prior, focal)
     seen = {view: _seen(images[view], cameras[view], prior, focal[view]) for view in images}
-    base = fit_joint({view: own.plain for view, own in seen.items()}, belief, _ROUNDS).cost
+    base = _cost({view: own.plain for view, own in seen.items()}, prior)
     gains: dict[View, float] = {}
     for group in (group for group in TESTED if set(group) < set(seen)):
         tried = {view: own.flipped if view in group else own.plain for view, own in seen.items()}
-        gain = base - fit_joint(tried, belief, _ROUNDS).cost
-        gains |= dict.fromkeys(group, float(gain))
+        gains |= dict.fromkeys(group, base - _cost(tried, prior))
     return gains
 
 
@@ -86,10 +86,13 @@ def verdicts(gains: Mapping[View, float]) -> dict[View, bool | None]:
     }
 
 
-def _missing(images: Mapping[View, Labels], prior: ToothPrior) -> frozenset[int]:
-    """Teeth that no photo shows; second molars are often hidden, so nothing is said about them."""
-    shown = {int(fdi) for image in images.values() for fdi in np.unique(image)}
-    return frozenset(fdi for fdi in prior.fdi if fdi not in shown and fdi % 10 != 7)
+def _cost(views: Mapping[View, NumberedView], prior: ToothPrior) -> float:
+    """Nats of the fit of all views; teeth that none shows are missing, which a flip may change."""
+    shown = np.unique(np.concatenate([own.tooth for own in views.values()]))
+    # Second molars are often hidden, so nothing is said about them.
+    missing = frozenset(fdi for k, fdi in enumerate(prior.fdi) if k not in shown and fdi % 10 != 7)
+    fits = joint_fits(views, Belief.before(Layouts(prior).get(missing)))
+    return float(np.median([fit.cost for fit in itertools.islice(fits, _FIRST, _LAST)]))
 
 
 def _seen(image: Labels, camera: Camera, prior: ToothPrior, focal: float | None) -> _Seen:

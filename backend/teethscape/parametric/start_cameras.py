@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering.crowns import Placed, crowns_of, lower_teeth, place, see
+from teethscape.parametric.numbering.crowns import Placed, lower_teeth, placed_at, see
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.rotation import FloatArray, rotation_matrix
 
@@ -208,7 +208,7 @@ def start_from_fdi(
     Returns:
         A camera per view with at least four numbered teeth, in px of the label image.
     """
-    placed = place(crowns_of(prior), prior, state if state is not None else ArchState.mean(len(prior.fdi)))
+    placed = placed_at(prior, state if state is not None else ArchState.mean(len(prior.fdi)))
     out: dict[View, Camera] = {}
     for view, image in labels.items():
         points = _counted(labelled_points(image, prior), counted_teeth(view, prior))

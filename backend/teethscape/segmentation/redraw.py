@@ -30,6 +30,8 @@ _REACH = 0.04
 _SLIVER = 0.5
 #: Chance of a border from which a photo's border counts, and of a tooth beside it.
 _BORDER, _BESIDE = 0.5, 0.3
+#: Chance above which pixels of teeth that only seem to touch fall apart.
+_CLEAR = 0.7
 #: A border is explained by a model outline this near, as a share of the longer side.
 _NEAR = 0.004
 #: No pixel is believed more than this.
@@ -107,10 +109,10 @@ class ToothMaps:
             expected: (h, w) numbers of the model's teeth at this size, 0 none.
             one_jaw: the model holds one jaw; teeth of the other that the picture cuts off do not count.
         """
-        beside = _chance(self.tooth) > _BESIDE
-        border = (_chance(self.boundary) > _BORDER) & beside
+        chance = _chance(self.tooth)
+        border = (_chance(self.boundary) > _BORDER) & (chance > _BESIDE)
         if one_jaw:
-            border &= ~_others_cut_off(beside, expected)
+            border &= ~_others_cut_off(chance > _CLEAR, expected)
         if not border.any():
             return 1.0
         return float((_to_outline(expected)[border] <= _NEAR * max(border.shape)).mean())
@@ -161,15 +163,17 @@ def outline(labels: IntImage) -> NDArray[np.bool_]:
 
 
 def _others_cut_off(teeth: NDArray[np.bool_], expected: IntImage) -> NDArray[np.bool_]:
-    """(h, w) groups of teeth that the picture's edge cuts and none of which the model has.
+    """(h, w) pixels nearest to a group of teeth that the picture's edge cuts and the model lacks.
 
     In an occlusal photo these are teeth of the other jaw, or the mirror's surroundings.
     """
-    count, groups = cv2.connectedComponents(teeth.astype(np.uint8))
-    edge = np.concatenate([groups[0], groups[-1], groups[:, 0], groups[:, -1]])
-    others = np.isin(np.arange(count), edge)
-    others[0] = False
-    others[groups[expected > 0]] = False
+    core = cv2.erode(teeth.astype(np.uint8), np.ones((3, 3), np.uint8))
+    if not core.any():
+        return np.zeros_like(teeth)
+    _, groups = cv2.distanceTransformWithLabels(1 - core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
+    own = groups * core
+    others = np.isin(np.arange(int(groups.max()) + 1), np.r_[own[0], own[-1], own[:, 0], own[:, -1]])
+    others[own[expected > 0]] = others[0] = False
     return others[groups]
 
 

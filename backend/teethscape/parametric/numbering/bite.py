@@ -72,8 +72,8 @@ def start_cameras(task: BiteView, belief: Belief) -> list[tuple[float, Camera]]:
     if len(used) < 3 or not pairs:
         return []
     cameras = [_first(task, layout, found, teeth) for teeth in pairs]
-    covs, state = (belief.world_cov(), belief.size_cov()), belief.state
-    seen = [view_of(layout, camera, layout.present, state) for camera in cameras]
+    covs = (belief.world_cov(), belief.size_cov())
+    seen = [view_of(belief.placed, camera, layout.present) for camera in cameras]
     expected = stack_expected([(covs, teeth, one) for teeth, one in zip(pairs, seen, strict=True)])
     measured = measured_of(found)
     judged = judge(Cameras.of(cameras), expected, measured, task.frame[2:], rounds=4)
@@ -145,7 +145,7 @@ def assign(view: View, found: Instances, camera: Camera, belief: Belief) -> NDAr
 def _match_cost(found: Instances, camera: Camera, belief: Belief, drawn: NDArray[np.bool_]) -> FloatArray:
     """(n, m) cost in nats of each instance being each of the m drawn teeth."""
     n, teeth = len(belief.layout.prior.fdi), np.flatnonzero(drawn)
-    seen = view_of(belief.layout, camera, drawn, belief.state)
+    seen = view_of(belief.placed, camera, drawn)
     anchor = seen.anchor[teeth]
     pixels, to_world, _ = camera.jacobians(anchor)
     depth = np.maximum(camera.to_camera(anchor)[:, 2], 5.0)

@@ -89,8 +89,9 @@ class Placed:
     areas: FloatArray
 
 
-def place(crowns: Crowns, prior: ToothPrior, state: ArchState) -> Placed:
+def placed_at(prior: ToothPrior, state: ArchState) -> Placed:
     """Mean crowns at the pose, size and bite of a state; its shape is left out."""
+    crowns = crowns_of(prior)
     turn = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
     points = np.einsum("tij,tpj->tpi", turn, crowns.points) + state.translation[:, None]
     points = np.einsum("tij,tpj->tpi", prior.axes, points) + prior.centre[:, None]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from scipy.linalg import cho_factor, cho_solve
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering.crowns import lower_teeth
+from teethscape.parametric.numbering.crowns import Placed, lower_teeth, placed_at
 from teethscape.parametric.numbering.layout import Layout
 from teethscape.parametric.numbering.measure import Instances
 from teethscape.parametric.numbering.occlusal import measured_of, view_of
@@ -73,6 +75,11 @@ class Belief:
     def state(self) -> ArchState:
         """The expected teeth about the layout's mean places."""
         return state_of(self.layout, self.mean)
+
+    @cached_property
+    def placed(self) -> Placed:
+        """The expected crowns in the world."""
+        return placed_at(self.layout.prior, self.state)
 
     def world_cov(self) -> FloatArray:
         """(84, 84) covariance of the teeth's places in the world, the bite's part included, mm^2."""
@@ -160,7 +167,7 @@ def _sight(view: View, numbered: NumberedView, belief: Belief) -> _Sight:
     layout, camera = belief.layout, numbered.camera
     tooth = numbered.tooth[numbered.used]
     drawn = layout.present & counted_teeth(view, layout.prior)
-    seen = view_of(layout, camera, drawn, belief.state)
+    seen = view_of(belief.placed, camera, drawn)
     measured = measured_of(numbered.found.only(numbered.used))
     anchor = seen.anchor[tooth]
     depth = np.maximum(camera.to_camera(anchor)[:, 2], 5.0)
@@ -285,18 +292,28 @@ def fit_joint(views: Mapping[View, NumberedView], belief: Belief, rounds: int = 
         belief: what is held about the teeth before these views.
         rounds: Gauss-Newton steps.
     """
+    if rounds < 0:
+        raise ValueError("rounds must not be negative")
+    return next(itertools.islice(joint_fits(views, belief), rounds, None))
+
+
+def joint_fits(views: Mapping[View, NumberedView], belief: Belief) -> Iterator[JointFit]:
+    """The fits that `fit_joint` goes through, without end; the first one is not robust.
+
+    Args:
+        views: the numbered views with cameras to start from.
+        belief: what is held about the teeth before these views.
+    """
     current, now = dict(views), belief
-    for turn in range(rounds + 1):
+    for turn in itertools.count():
         rows = [_rows(v, current[v], now, robust=turn > 0) for v in current]
         solved = _solve(rows, list(current.values()), belief, now.mean)
-        if turn == rounds:
-            return JointFit(current, Belief(belief.layout, now.mean, solved.cov), solved.cost)
+        yield JointFit(current, Belief(belief.layout, now.mean, solved.cov), solved.cost)
         now = replace(now, mean=solved.mean)
         current = {
             v: replace(x, camera=x.camera.moved(_bounded(solved.step[k], x.camera)))
             for k, (v, x) in enumerate(current.items())
         }
-    raise ValueError("rounds must not be negative")
 
 
 def _bounded(step: FloatArray, camera: Camera) -> FloatArray:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw, arch, is_left, jaw_of
+from teethscape.parametric.arch import ArchState
+from teethscape.parametric.numbering.crowns import Placed, placed_at
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.rotation import FloatArray, rotation_matrix
 
@@ -35,6 +37,7 @@ class Layout:
         closed: FDI numbers whose gap is closed.
         place_cov: (84, 84) covariance of the crowns' places, world axes, mm^2.
         turn_var: (28, 3) variance of the rotations that closing the gaps adds, rad^2.
+        placed: the mean crowns at the mean places.
     """
 
     prior: ToothPrior
@@ -42,6 +45,7 @@ class Layout:
     closed: frozenset[int]
     place_cov: FloatArray
     turn_var: FloatArray
+    placed: Placed
 
     @property
     def covs(self) -> tuple[FloatArray, FloatArray]:
@@ -65,15 +69,17 @@ class Layouts:
     def __init__(self, prior: ToothPrior) -> None:
         self.prior = prior
         self._ways = {fdi: _closing_ways(prior, fdi) for fdi in prior.fdi}
-        self._places: dict[frozenset[int], tuple[ToothPrior, FloatArray, FloatArray]] = {}
+        self._places: dict[frozenset[int], tuple[ToothPrior, FloatArray, FloatArray, Placed]] = {}
 
     def get(self, missing: frozenset[int], closed: frozenset[int] = frozenset()) -> Layout:
         """The mean arch with teeth missing, the gaps of ``closed`` taken up by their neighbours."""
         if closed not in self._places:
-            self._places[closed] = _close_gaps(self.prior, {f: self._ways[f] for f in sorted(closed)})
-        moved, cov, turn_var = self._places[closed]
+            moved, cov, turn_var = _close_gaps(self.prior, {f: self._ways[f] for f in sorted(closed)})
+            placed = placed_at(moved, ArchState.mean(len(moved.fdi)))
+            self._places[closed] = moved, cov, turn_var, placed
+        moved, cov, turn_var, placed = self._places[closed]
         present = np.array([fdi not in missing for fdi in self.prior.fdi])
-        return Layout(moved, present, closed, cov, turn_var)
+        return Layout(moved, present, closed, cov, turn_var, placed)
 
 
 def _close_gaps(

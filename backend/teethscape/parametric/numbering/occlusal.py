@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw, arch
 from teethscape.dental.views import View
-from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering.crowns import Seen, crowns_of, place, see
+from teethscape.parametric.numbering.crowns import Placed, Seen, crowns_of, see
 from teethscape.parametric.numbering.evidence import Cameras, Expected, Measured, elongation, judge
 from teethscape.parametric.numbering.layout import Layout, Layouts, jaw_rows
 from teethscape.parametric.numbering.measure import Instances
@@ -282,7 +281,7 @@ class OcclusalJudge:
     def _seen(self, trial: _Trial) -> View1:
         """What the trial's camera sees of its layout."""
         drawn = trial.layout.present & np.isin(np.arange(len(trial.layout.present)), self.rows)
-        return view_of(trial.layout, trial.sight, drawn)
+        return view_of(trial.layout.placed, trial.sight, drawn)
 
     def _moved(self, seen: View1, layout: Layout) -> View1:
         """What was seen of the whole arch, carried to the places of another layout."""
@@ -309,12 +308,9 @@ class View1:
     noise: FloatArray
 
 
-def view_of(
-    layout: Layout, camera: Camera, drawn: NDArray[np.bool_], state: ArchState | None = None
-) -> View1:
-    """What a camera sees of each tooth of a layout."""
-    state = state if state is not None else ArchState.mean(len(layout.prior.fdi))
-    seen = see(place(crowns_of(layout.prior), layout.prior, state), camera, drawn)
+def view_of(placed: Placed, camera: Camera, drawn: NDArray[np.bool_]) -> View1:
+    """What a camera sees of each tooth."""
+    seen = see(placed, camera, drawn)
     depth = camera.to_camera(seen.anchor)[:, 2]
     with np.errstate(divide="ignore"):
         log_size = (
