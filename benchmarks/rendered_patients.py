@@ -16,6 +16,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -45,24 +46,24 @@ from teethscape.reconstruct import reconstruct
 from teethscape.segmentation.segmenter import Segmenter
 
 
-def copy_photos(patient: Path, folder: Path) -> None:
-    """The patient's photos as a practice keeps them: mirrored ones flipped back."""
-    folder.mkdir(parents=True)
+def copy_pictures(patient: Path, folder: Path) -> None:
+    """Photos as a practice keeps them, and their labels: mirrored ones flipped back."""
     cameras = json.loads((patient / "cameras.json").read_text(encoding="utf-8"))["cameras"]
-    for view in View:
-        source = patient / "photos" / f"{view.value}.jpg"
+    for view, (source, kind) in product(View, (("photos", "jpg"), ("labels/fdi", "png"))):
+        place, name = folder / source, f"{view.value}.{kind}"
+        place.mkdir(parents=True, exist_ok=True)
         if not cameras[view.slug]["mirrored"]:
-            shutil.copyfile(source, folder / source.name)
+            shutil.copyfile(patient / source / name, place / name)
             continue
-        with Image.open(source) as picture:
+        with Image.open(patient / source / name) as picture:
             flipped = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            flipped.save(folder / source.name, quality=95, exif=picture.getexif())
+            flipped.save(place / name, quality=95, exif=picture.getexif())
 
 
 def judged(patient: Path, folder: Path) -> dict[str, Any]:
     """Reconstruct one patient and compare with the truth."""
     shutil.rmtree(folder, ignore_errors=True)
-    copy_photos(patient, folder / "photos")
+    copy_pictures(patient, folder)
     case, clock = CaseFolder(folder / "case"), Clock.start()
     try:
         reconstruct(ReconstructRequest(folder / "photos", case.root), NoProgress())
@@ -70,7 +71,7 @@ def judged(patient: Path, folder: Path) -> dict[str, Any]:
         return {"patient": patient.name, "status": "refused", "why": refusal.code, **clock.read()}
     times, truth = clock.read(), load_teeth(patient / "meshes" / "teeth")
     result = load_fit(case.log / "fit.npz")
-    errors = photo_number_errors(case, result, patient / "labels" / "fdi")
+    errors = photo_number_errors(case, result, folder / "labels" / "fdi")
     errors += [f"{fdi} invented" for fdi in sorted(set(result.teeth) - set(truth))]
     errors += [f"{fdi} lost" for fdi in sorted(set(truth) - set(result.teeth))]
     scores = score_teeth(solids(result.teeth), truth, Alignment.SIMILARITY)
