@@ -199,7 +199,8 @@ class Folded:
             self._furthest = max(self._furthest, reached / self._parts)
         elif name.value == "compare" and fraction >= 1:
             self.next_part()
-        self._progress.stage(self._stage, self._furthest, message or name.label)
+        words = f"{self._stage.label}: {message}" if message else name.label
+        self._progress.stage(self._stage, self._furthest, words)
 
     def check_cancelled(self) -> None:
         """Ask whether to stop."""
