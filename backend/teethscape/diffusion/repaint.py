@@ -101,7 +101,8 @@ def _painted_again(
     progress: Progress,
 ) -> Floats:
     jaw, tiles, views = what
-    progress.warn("views_repainted", f"{jaw.name}: {len(views)} views are painted again, seed {recipe.seed}.")
+    which = "1 view is" if len(views) == 1 else f"{len(views)} views are"
+    progress.warn("views_repainted", f"{jaw.name}: {which} painted again, seed {recipe.seed}.")
     stack = np.stack(tiles).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - np.float32(1)
     good = frozenset(range(len(tiles) // 2)) - set(views)
     return painter.paint(jaw, recipe, Watching(progress), Held(stack, good) if good else None)

@@ -28,6 +28,9 @@ from teethscape.parametric.interface import FitResult, FittedTooth
 from teethscape.progress import AnyStage, Progress, Stage
 from teethscape.weights.store import remembered_sha256
 
+#: Share of a part that is done when views may have to be painted again, or a surface to be finished.
+_FIRST_ROUND = 0.9
+
 
 def require_engine(request: ReconstructRequest) -> Path:
     """The weights of the engine; refuses before any work begins.
@@ -186,15 +189,18 @@ class Folded:
 
     def next_part(self) -> None:
         """A part is complete."""
-        self._done = min(self._done + 1, self._parts - 1)
+        self._done = min(self._done + 1, self._parts)
+        self._furthest = max(self._furthest, self._done / self._parts)
 
     def stage(self, name: AnyStage, fraction: float, message: str = "") -> None:
         """Report; the bar never goes back."""
         if name.value in ("sample", "surface"):
-            self._furthest = max(self._furthest, (self._done + min(fraction, 1.0)) / self._parts)
+            reached = min(self._done + _FIRST_ROUND * min(fraction, 1.0), self._parts)
+            self._furthest = max(self._furthest, reached / self._parts)
         elif name.value == "compare" and fraction >= 1:
             self.next_part()
-        self._progress.stage(self._stage, self._furthest, message or name.label)
+        words = f"{self._stage.label}: {message}" if message else name.label
+        self._progress.stage(self._stage, self._furthest, words)
 
     def check_cancelled(self) -> None:
         """Ask whether to stop."""

@@ -1,0 +1,144 @@
+"""The published line in real Blender, by mouse: engine and surface chosen, photos to ``FDI_NN``.
+
+The network is really trained, on one jaw of the bundled sample (``tests/engine/anchor/one_patient.py``); the
+engine runs in the tests' own Python, bound into the box.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from script import SIZE, Script
+from series import TABS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(7200)]
+
+#: Reconstruct and Result stand alone in their tab; nothing is installed in the folder of models.
+SETUP = """
+import bpy, dataclasses, importlib, os, runpy
+runpy.run_path("/w/probe.py")
+from pathlib import Path
+name = "bl_ext.user_default.teethscape"
+part = lambda inner: importlib.import_module(f"{name}.{inner}")
+current = part("session.runtime").runtime()
+paths = {**os.environ, "PYTHONPATH": "/w/source/backend", "TEETHSCAPE_MODELS": "/w/models"}
+paths |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+command = ("PYTHON", "-u", "-m", "teethscape", "worker")
+launch = part("backend.client").EngineLaunch(command, paths, Path("/w"))
+current.client._launch = current.loader._launch = lambda: launch
+status = part("backend.client.installer").EngineStatus.READY
+ready = dataclasses.replace(current.installer.view, status=status)
+type(current).engine_view = lambda self, before: ready
+part("session.view_state").state.engine = ready
+for inner in ("setup", "photos", "xray", "clicks", "dataset", "weights"):
+    for panel in reversed(part(f"panels.{inner}").classes):
+        if issubclass(panel, bpy.types.Panel) and panel.bl_space_type == "VIEW_3D":
+            bpy.utils.unregister_class(panel)
+bpy.ops.teeth.load_photos(directory="/w/photos")
+settings = bpy.context.window_manager.windows[0].scene.teethscape
+settings.jaws, settings.case_folder, settings.views.steps = "upper", "/w/case", STEPS
+settings.masks_folder, settings.trust_views = "/w/masks", True
+"""
+#: From the button Reconstruct Teeth, px: the header of the section, the second engine.
+SECTION, TEETHDREAMER = (-45, 54), (0, 111)
+#: From the button that asks what is installed, px: the field of the network, the grid's button.
+NETWORK, GRID = (0, -27), (0, -101)
+_SETTINGS = "__import__('bpy').context.scene.teethscape"
+_LOOKED = "lambda: probe.state().abilities is not None"
+_LINE_S = 2400
+
+
+def _stage(name: str) -> str:
+    """Condition of the probe: the job has come to a stage, or is over."""
+    return f"lambda: probe.state().job.stage == {name!r} or probe.state().job.state.is_over"
+
+
+def _script(shots: Path, series: str) -> Script:
+    script = Script(shots)
+    script.wait("probe.sidebar_is_open", 120)
+    script.do("sleep 2")
+    script.press(TABS[series], "probe.tab_is_open")
+    script.keys("a", "probe.all_is_selected")
+    script.keys("Delete", "probe.scene_is_empty")
+    _choose(script)
+    _run(script)
+    return script
+
+
+def _choose(script: Script) -> None:
+    """Open the section, ask what is installed, name the network, choose engine and surface."""
+    script.scan(110, 160)
+    script.click("teeth.reconstruct", SECTION)
+    script.shot("not-looked-yet")
+    script.scan(300, 480)
+    script.press("teeth.list_engines", _LOOKED)
+    script.python("assert probe.state().abilities['engines'][1]['need'] == 'weights'")
+    script.shot("greyed-with-the-reason")
+    script.scan(340, 560)
+    script.click("teeth.list_engines", NETWORK)
+    script.do("key ctrl+a", "type /w/one.safetensors", "key Return", "sleep 1")
+    script.wait(f"lambda: {_SETTINGS}.views.weights == '/w/one.safetensors'", 60)
+    script.shot("network-named")
+    script.scan(110, 160)
+    script.press("teeth.reconstruct", f"lambda: {_SETTINGS}.engine == 'teethdreamer'", offset=TEETHDREAMER)
+    script.shot("engine-chosen")
+    script.scan(480, 620)
+    script.press("teeth.list_engines", f"lambda: {_SETTINGS}.views.surface == 'grid'", offset=GRID)
+    script.shot("surface-chosen")
+
+
+def _run(script: Script) -> None:
+    """Photos to teeth."""
+    script.scan(110, 160)
+    script.press("teeth.reconstruct", "probe.job_at(0.0)")
+    script.wait(_stage("fit"), _LINE_S)
+    script.shot("fitting")
+    script.wait(_stage("paint"), _LINE_S)
+    script.shot("painting")
+    script.wait(_stage("wrap"), _LINE_S)
+    script.shot("making-surfaces")
+    script.wait("probe.job_is_over", _LINE_S)
+    script.do("sleep 2")
+    script.shot("teeth-in-the-scene")
+    script.python("probe.check_job()\nprobe.check_teeth(14)")
+    script.scroll_to_end()
+    script.scan(300, 1270)
+    script.press("teeth.look_through(view='ANTERIOR')", "probe.looks_through('ANTERIOR')")
+    script.do("sleep 3")
+    script.shot("through-the-anterior-photo")
+    script.python("probe.check_result()")
+
+
+def _interpreter() -> list[str]:
+    """Options of the box that bring this Python in at its own place."""
+    places = {Path(sys.base_prefix), Path(sys.prefix)}
+    if Path("/usr") in places:
+        pytest.skip("the box has a /usr of its own: run the tests by a Python that lies elsewhere")
+    return [part for place in sorted(places) for part in ("--bind", f"{place}:{place}")]
+
+
+def test_the_published_line_by_mouse(box, tmp_path):
+    sys.path.insert(0, str(ROOT / "tests" / "engine"))
+    pytest.importorskip("diffusers", reason="needs diffusers")
+    from anchor.one_patient import MASKS, NETWORK, PHOTOS, STEPS
+
+    binds = _interpreter()
+    shutil.copyfile(NETWORK, box.folder / "one.safetensors")
+    shutil.copytree(PHOTOS, box.folder / "photos")
+    shutil.copytree(MASKS, box.folder / "masks")
+    shutil.copyfile(Path(__file__).parent / "screenshots" / "probe.py", box.folder / "probe.py")
+    setup = SETUP.replace('"PYTHON"', repr(sys.executable)).replace("STEPS", str(STEPS))
+    (box.folder / "engine_ui.py").write_text(setup, encoding="utf-8")
+    (box.folder / "models").mkdir()
+    shots = tmp_path / "shots"
+    shots.mkdir()
+    do = [part for action in _script(shots, box.series).actions for part in ("--do", action)]
+    size = f"{SIZE[0]}x{SIZE[1]}"
+    done = box.run("gui", *binds, "--size", size, "--script", "/w/engine_ui.py", *do, timeout_s=3 * _LINE_S)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert len(list((box.folder / "case" / "meshes" / "surface").glob("upper*.ply"))) == 1
