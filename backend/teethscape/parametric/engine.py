@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.exif import focal_in_pixels
-from teethscape.dental.fdi import THIRD_MOLARS, jaw_of
+from teethscape.dental.fdi import THIRD_MOLARS, Jaws, jaw_of
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
@@ -61,7 +61,7 @@ def number_labels(inputs: FitInputs, progress: Progress) -> Numbered:
         RefusedError: the teeth cannot be numbered with confidence.
     """
     progress.stage(Stage.NUMBER, 0.0)
-    return _start(inputs, load_prior(), progress).numbered
+    return _start(_of_own_jaws(inputs), load_prior(), progress).numbered
 
 
 def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
@@ -74,7 +74,7 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     Raises:
         RefusedError: too little is seen, or the teeth cannot be numbered with confidence.
     """
-    prior = load_prior()
+    prior, inputs = load_prior(), _of_own_jaws(inputs)
     progress.stage(Stage.NUMBER, 0.0)
     start = _start(inputs, prior, progress)
     for notice in start.numbered.notices:
@@ -100,6 +100,18 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
         lambda: _on_round(progress, next(steps)),
     )
     return replace(build_result(inputs, fit, numbered), drawn=drawn)
+
+
+def _of_own_jaws(inputs: FitInputs) -> FitInputs:
+    """The same without the sight of a jaw that is not asked for: no model is to explain its teeth."""
+    hints = inputs.jaw_hint
+    if inputs.sight is None or hints is None or inputs.jaws is Jaws.BOTH:
+        return inputs
+    sight = {}
+    for view, seen in inputs.sight.items():
+        others = [i for i, jaw in hints.get(view, {}).items() if jaw not in inputs.jaws.members]
+        sight[view] = seen.without(np.isin(inputs.labels[view], others))
+    return replace(inputs, sight=sight)
 
 
 def _on_round(progress: Progress, step: int) -> None:

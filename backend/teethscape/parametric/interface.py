@@ -47,6 +47,10 @@ class Sight(Protocol):
         """Width and height, px."""
         ...
 
+    def without(self, hidden: NDArray[np.bool_]) -> Sight:
+        """The same without the teeth in a part of the photo, (h, w) of any size."""
+        ...
+
     def redrawn(self, expected: NDArray[np.int32]) -> NDArray[np.int32]:
         """(h, w) labels of the photo, drawn with the help of the (h, w) labels of a model."""
         ...

@@ -7,7 +7,7 @@ joined, and teeth that the first cut lost come back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -46,11 +46,13 @@ class ToothMaps:
         tooth: (h, w) chance of a tooth, colours heard.
         boundary: (h, w) chance of a tooth's border.
         energy: (h, w) distance to the tooth's border, 255 at its middle.
+        others: (h, w) teeth that no model is to explain, and that may hide those of the model.
     """
 
     tooth: ByteImage
     boundary: ByteImage
     energy: ByteImage
+    others: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, maps: PixelMaps, chance: FloatImage) -> ToothMaps:
@@ -65,7 +67,14 @@ class ToothMaps:
     @classmethod
     def unstacked(cls, picture: ByteImage) -> ToothMaps:
         """From (h, w, 3)."""
-        return cls(*(np.ascontiguousarray(picture[..., k]) for k in range(3)))
+        tooth, boundary, energy = (np.ascontiguousarray(picture[..., k]) for k in range(3))
+        return cls(tooth, boundary, energy)
+
+    def without(self, hidden: NDArray[np.bool_]) -> ToothMaps:
+        """The same without the teeth in a part of the photo, (h, w) of any size."""
+        part = cv2.resize(hidden.astype(np.uint8), self.size, interpolation=cv2.INTER_NEAREST) > 0
+        left = np.where(part[..., None], 0, self.stacked).astype(np.uint8)
+        return replace(ToothMaps.unstacked(left), others=part)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -100,6 +109,8 @@ class ToothMaps:
         """Mean log chance that the model's teeth and no others are teeth, per px of tooth (nats)."""
         chance = np.clip(_chance(self.tooth), 1 - _SURE, _SURE)
         hit = np.where(expected > 0, chance, 1 - chance)
+        if self.others is not None:
+            hit[self.others] = 1.0
         return float(np.log(hit).sum() / max((chance > 0.5).sum(), 1))
 
     def explained(self, expected: IntImage, one_jaw: bool) -> float:
@@ -111,6 +122,9 @@ class ToothMaps:
         """
         chance = _chance(self.tooth)
         border = (_chance(self.boundary) > _BORDER) & (chance > _BESIDE)
+        if self.others is not None:  # their borders are shared
+            far = cv2.distanceTransform((~self.others).astype(np.uint8), cv2.DIST_L2, 5)
+            border &= far > 2 * _NEAR * max(border.shape)
         if one_jaw:
             border &= ~_others_cut_off(chance > _CLEAR, expected)
         if not border.any():

@@ -86,6 +86,15 @@ def test_teeth_of_the_other_jaw_at_the_edge_of_an_occlusal_photo_need_no_model(t
     assert ToothMaps.of(lacking, lacking.tooth).explained(exact, one_jaw=True) > 0.95
 
 
+def test_teeth_of_a_jaw_that_is_not_asked_for_need_no_model(truth, maps):
+    own = np.where(truth <= 2, FDI[truth], 0).astype(np.int32)
+    left = maps.without(np.repeat(np.repeat(truth > 2, 2, axis=0), 2, axis=1))  # of any size
+    assert maps.explained(own, one_jaw=False) < 0.7
+    assert left.explained(own, one_jaw=False) > 0.95
+    assert left.likelihood(FDI[truth].astype(np.int32)) == pytest.approx(left.likelihood(own), abs=0.05)
+    assert set(np.unique(left.redrawn(FDI[truth].astype(np.int32)))) == {0, 24, 25}
+
+
 def test_nothing_expected_and_nothing_seen(truth, maps):
     assert not maps.redrawn(np.zeros_like(truth)).any()
     blank = perfect_maps(np.zeros_like(truth))
