@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from teethscape.anchor.jaw import crowns_of
 from teethscape.anchor.report import read_place
@@ -25,11 +24,14 @@ from teethscape.libraries import require_full
 from teethscape.mesh.ply import read_ply
 from teethscape.mesh.solid import Solid
 from teethscape.parametric.interface import FitResult, FittedTooth
+from teethscape.parametric.penetration import Surface
 from teethscape.progress import AnyStage, Progress, Stage
 from teethscape.weights.store import remembered_sha256
 
 #: Share of a part that is done when views may have to be painted again, or a surface to be finished.
 _FIRST_ROUND = 0.9
+#: Within this distance, mm, of a fitted vertex the surface there is taken for its tangent plane.
+_FLAT_MM = 1.0
 
 
 def require_engine(request: ReconstructRequest) -> Path:
@@ -151,7 +153,7 @@ def with_surfaces(case: CaseFolder, result: FitResult) -> FitResult:
     """The fit with the surfaces in place of its crowns; teeth that the surfaces lack stay, with a notice."""
     files = {fdi: path for jaw in Jaw for fdi, path in _tooth_files(case, jaw).items()}
     teeth = {
-        fdi: _replaced(tooth, read_ply(files[fdi])[0]) if fdi in files else tooth
+        fdi: replaced(tooth, read_ply(files[fdi])[0]) if fdi in files else tooth
         for fdi, tooth in result.teeth.items()
     }
     jaws = {jaw_of(fdi) for fdi in files}
@@ -160,15 +162,21 @@ def with_surfaces(case: CaseFolder, result: FitResult) -> FitResult:
     return replace(result, teeth=teeth, notices=(*result.notices, told) if kept else result.notices)
 
 
-def _replaced(tooth: FittedTooth, surface: Solid) -> FittedTooth:
-    """A tooth of another shape; what is known of its vertices is that of the nearest fitted ones."""
-    vertices = np.asarray(surface.vertices, float)
-    near = KDTree(tooth.vertices).query(vertices)[1]
+def replaced(tooth: FittedTooth, surface: Solid) -> FittedTooth:
+    """A tooth of another shape; what is known of its vertices is that of the nearest fitted ones.
+
+    Photos and views are two witnesses of one surface: where they differ, nobody knows which is right, so the
+    distance between them adds to the standard deviation.
+    """
+    vertices, fitted = np.asarray(surface.vertices, float), Surface.of(tooth.vertices, tooth.faces)
+    far, near = fitted.tree.query(vertices)
+    to_plane, _ = fitted.signed_distance(vertices, np.inf)
+    apart = np.where(far > _FLAT_MM, far, np.abs(to_plane))
     return replace(
         tooth,
         vertices=vertices,
         faces=surface.faces.astype(np.int32),
-        sigma_mm=tooth.sigma_mm[near],
+        sigma_mm=np.hypot(tooth.sigma_mm[near], apart),
         inferred=tooth.inferred[near],
         cap=tooth.cap[near],
     )

@@ -24,9 +24,10 @@ from teethscape.dental.request import Engine, MaskValues, ReconstructRequest
 from teethscape.dental.wishes import Preset, SurfaceMethod, ViewWishes
 from teethscape.errors import BadInputError, ExitCode, RefusedError, UsageError
 from teethscape.mesh.ply import read_ply
+from teethscape.mesh.solid import Solid
 from teethscape.parametric.interface import FitInputs, FittedTooth
 from teethscape.pipeline.fit_checkpoint import fit_path, save_fit
-from teethscape.pipeline.views_stage import Folded, surface_method, surface_preset
+from teethscape.pipeline.views_stage import Folded, replaced, surface_method, surface_preset
 from teethscape.progress import GenerateStage, NoProgress, Stage, SurfaceStage
 from teethscape.reconstruct import reconstruct
 from teethscape.worker_job import JobProgress, perform
@@ -193,6 +194,18 @@ class _Hand:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("apart_mm", [0.0, 0.6, 3.0])
+def test_a_surface_beside_the_fit_is_less_sure(crowns, apart_mm):
+    tooth = _fitted_tooth(crowns[11])
+    solid = Solid("FDI_11", np.add(tooth.vertices, [0.0, 0.0, apart_mm]), tooth.faces)
+    moved = replaced(tooth, solid)
+    assert np.array_equal(moved.vertices, solid.vertices)
+    top = moved.vertices[:, 2].argmax()
+    assert moved.sigma_mm[top] == pytest.approx(np.hypot(0.2, apart_mm), rel=0.1)
+    assert (moved.sigma_mm >= 0.2).all()
+    assert moved.sigma_mm.max() <= np.hypot(0.2, apart_mm) + 1e-9
+
+
 def test_photos_become_surfaces_in_millimetres_in_the_bite_of_the_fit(request_of, crowns, monkeypatch):
     from teethscape.diffusion.card import Card
 
