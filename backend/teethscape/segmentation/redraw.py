@@ -184,8 +184,9 @@ def _others_cut_off(teeth: NDArray[np.bool_], expected: IntImage) -> NDArray[np.
     core = cv2.erode(teeth.astype(np.uint8), np.ones((3, 3), np.uint8))
     if not core.any():
         return np.zeros_like(teeth)
-    _, groups = cv2.distanceTransformWithLabels(1 - core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
-    own = groups * core
+    _, found = cv2.distanceTransformWithLabels(1 - core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
+    groups = np.asarray(found, np.intp)
+    own = groups * core.astype(np.intp)
     others = np.isin(np.arange(int(groups.max()) + 1), np.r_[own[0], own[-1], own[:, 0], own[:, -1]])
     others[own[expected > 0]] = others[0] = False
     return others[groups]
