@@ -26,7 +26,7 @@ from pathlib import Path
 name = "bl_ext.user_default.teethscape"
 part = lambda inner: importlib.import_module(f"{name}.{inner}")
 current = part("session.runtime").runtime()
-paths = {**os.environ, "PYTHONPATH": "/w/source/backend", "TEETHSCAPE_MODELS": "/w/models"}
+paths = {**os.environ, "PYTHONPATH": "/w/source/backend", "TEETHSCAPE_MODELS": "/w/line/models"}
 paths |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 command = ("PYTHON", "-u", "-m", "teethscape", "worker")
 launch = part("backend.client").EngineLaunch(command, paths, Path("/w"))
@@ -39,10 +39,10 @@ for inner in ("setup", "photos", "xray", "clicks", "dataset", "weights"):
     for panel in reversed(part(f"panels.{inner}").classes):
         if issubclass(panel, bpy.types.Panel) and panel.bl_space_type == "VIEW_3D":
             bpy.utils.unregister_class(panel)
-bpy.ops.teeth.load_photos(directory="/w/photos")
+bpy.ops.teeth.load_photos(directory="/w/line/photos")
 settings = bpy.context.window_manager.windows[0].scene.teethscape
-settings.jaws, settings.case_folder, settings.views.steps = "upper", "/w/case", STEPS
-settings.masks_folder, settings.trust_views = "/w/masks", True
+settings.jaws, settings.case_folder, settings.views.steps = "upper", "/w/line/case", STEPS
+settings.masks_folder, settings.trust_views = "/w/line/masks", True
 """
 #: From the button Reconstruct Teeth, px: the header of the section, the second engine.
 SECTION, TEETHDREAMER = (-45, 54), (0, 111)
@@ -81,8 +81,8 @@ def _choose(script: Script) -> None:
     script.shot("greyed-with-the-reason")
     script.scan(340, 560)
     script.click("teeth.list_engines", NETWORK)
-    script.do("key ctrl+a", "type /w/one.safetensors", "key Return", "sleep 1")
-    script.wait(f"lambda: {_SETTINGS}.views.weights == '/w/one.safetensors'", 60)
+    script.do("key ctrl+a", "type /w/line/one.safetensors", "key Return", "sleep 1")
+    script.wait(f"lambda: {_SETTINGS}.views.weights == '/w/line/one.safetensors'", 60)
     script.shot("network-named")
     script.scan(110, 160)
     script.press("teeth.reconstruct", f"lambda: {_SETTINGS}.engine == 'teethdreamer'", offset=TEETHDREAMER)
@@ -128,17 +128,18 @@ def test_the_published_line_by_mouse(box, tmp_path):
     from anchor.one_patient import MASKS, NETWORK, PHOTOS, STEPS
 
     binds = _interpreter()
-    shutil.copyfile(NETWORK, box.folder / "one.safetensors")
-    shutil.copytree(PHOTOS, box.folder / "photos")
-    shutil.copytree(MASKS, box.folder / "masks")
+    own = box.folder / "line"  # other tests have their files in the box, too
+    (own / "models").mkdir(parents=True)
+    shutil.copyfile(NETWORK, own / "one.safetensors")
+    shutil.copytree(PHOTOS, own / "photos")
+    shutil.copytree(MASKS, own / "masks")
     shutil.copyfile(Path(__file__).parent / "screenshots" / "probe.py", box.folder / "probe.py")
     setup = SETUP.replace('"PYTHON"', repr(sys.executable)).replace("STEPS", str(STEPS))
     (box.folder / "engine_ui.py").write_text(setup, encoding="utf-8")
-    (box.folder / "models").mkdir()
     shots = tmp_path / "shots"
     shots.mkdir()
     do = [part for action in _script(shots, box.series).actions for part in ("--do", action)]
     size = f"{SIZE[0]}x{SIZE[1]}"
     done = box.run("gui", *binds, "--size", size, "--script", "/w/engine_ui.py", *do, timeout_s=3 * _LINE_S)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    assert len(list((box.folder / "case" / "meshes" / "surface").glob("upper*.ply"))) == 1
+    assert len(list((own / "case" / "meshes" / "surface").glob("upper*.ply"))) == 1
