@@ -87,9 +87,10 @@ def _refresh_weights() -> None:
     """Take a snapshot of the job about weights; one that is done brings the new list."""
     before, now = state.weights, runtime().weights_view
     state.weights = now
-    if now is not None and now.state is JobState.DONE:
-        state.models = tuple(now.summary.get("models", ()))
-    if now is not before and now is not None and now.state is JobState.DONE:
+    if now is None or now.state is not JobState.DONE:
+        return
+    state.models = tuple(now.summary.get("models", ()))
+    if now is not before:
         _take_abilities(now.summary.get("abilities"))
 
 

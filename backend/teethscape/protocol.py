@@ -393,8 +393,7 @@ def _checked_plain(value: Any, hint: Any, name: str) -> Any:
         if abs(value) < 1e300:  # larger ones would become infinite
             return float(value)
     elif get_origin(hint) is dict and isinstance(value, dict):
-        items = get_args(hint)[1]
-        if items is Any or all(isinstance(item, items) for item in value.values()):
+        if (items := get_args(hint)[1]) is Any or all(isinstance(item, items) for item in value.values()):
             return value
     elif isinstance(hint, type) and isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
         return value
