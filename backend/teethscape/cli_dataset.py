@@ -66,9 +66,13 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
 
 def _add_farm(parser: argparse.ArgumentParser) -> None:
     farm = parser.add_argument_group("who renders")
-    farm.add_argument("--workers", type=int, default=0, metavar="N", help="Blenders; 0: one per two cores")
+    farm.add_argument("--workers", type=int, default=0, metavar="N", help="Blenders; 0: one per core")
     farm.add_argument(
-        "--threads", type=int, default=0, metavar="N", help="of each Blender; 0: an equal share"
+        "--threads",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of each Blender; 0: one, more where cases are few",
     )
     farm.add_argument("--retries", type=int, default=2, metavar="N", help="after a crash or a stall")
     farm.add_argument("--stall", type=float, default=900.0, metavar="S", help="silence that counts as stuck")

@@ -14,7 +14,7 @@ from typing import Any
 
 from teethscape.dataset import portable_pickle
 from teethscape.dataset.published_views import Cameras
-from teethscape.dental.files import remove_leftovers, write_bytes
+from teethscape.dental.files import link_or_copy, remove_leftovers, write_bytes
 from teethscape.errors import BadInputError
 
 _FRAME = (
@@ -80,10 +80,13 @@ class ViewFolders:
             write_bytes(folder / f"{self.meta}.json", readable)
 
     def put(self, view: int, pictures: Mapping[str, bytes]) -> None:
-        """Write a view's files, given by ending, into every folder."""
-        for folder in self.paths:
-            for ending in self.endings:
-                write_bytes(folder / f"{view:03d}{ending}", pictures[ending])
+        """Write a view's files, given by ending, into the first folder; the others share them."""
+        first, *others = self.paths
+        for ending in self.endings:
+            name = f"{view:03d}{ending}"
+            write_bytes(first / name, pictures[ending])
+            for folder in others:
+                link_or_copy(first / name, folder / name)
 
     def _is_done(self, view: int) -> bool:
         return all((f / f"{view:03d}{ending}").is_file() for f in self.paths for ending in self.endings)

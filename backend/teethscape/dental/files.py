@@ -63,6 +63,20 @@ def write_bytes(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
+def link_or_copy(source: Path, path: Path) -> None:
+    """Give a file a second name at once: a hard link where the disk can, else a copy."""
+    half = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half.unlink(missing_ok=True)
+        try:
+            half.hardlink_to(source)
+        except OSError:
+            shutil.copyfile(source, half)
+        half.replace(path)
+        half.unlink(missing_ok=True)  # replacing a link by itself does nothing
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file at once (UTF-8, one space of indent)."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)

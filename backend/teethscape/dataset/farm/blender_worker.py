@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from teethscape.dataset.farm.cores import few_cores, free_to_move
 from teethscape.errors import CancelledError
 
 #: Lines of a worker's output that begin so are for us; all others are Blender's chatter.
@@ -33,6 +34,7 @@ class WorkerLaunch:
         environment: variables besides those of this process.
         start_s: time until it must be ready, seconds.
         stall_s: silence after which it counts as stuck, seconds.
+        threads: that its task scheduler may start; 0 for one per core.
     """
 
     command: tuple[str, ...]
@@ -40,6 +42,7 @@ class WorkerLaunch:
     environment: Mapping[str, str] = field(default_factory=dict)
     start_s: float = 120.0
     stall_s: float = 900.0
+    threads: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,17 +119,19 @@ class BlenderWorker:
             WorkerLostError: it ended, or was not ready in time.
         """
         self._lines = queue.SimpleQueue()
-        self._process = subprocess.Popen(
-            self._launch.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **self._launch.environment},
-        )
+        with few_cores(self._launch.threads):
+            self._process = subprocess.Popen(
+                self._launch.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._launch.environment},
+            )
         threading.Thread(
             target=_read, args=(self._process.stdout, self._lines, self._launch.log_file), daemon=True
         ).start()
         answer = self._wait(lambda a: a.get("status") == "ready", self._launch.start_s, resets=False)
+        free_to_move(self._process.pid)
         self.version = str(answer.get("blender", ""))
 
     def run(self, job: Job) -> Outcome:

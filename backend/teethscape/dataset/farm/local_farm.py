@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 
 from teethscape.dataset.farm.blender_worker import BlenderWorker, WorkerLaunch, WorkerLostError
 from teethscape.dataset.farm.cases import Case
+from teethscape.dataset.farm.cores import stay_on_cores
 from teethscape.dataset.farm.render_case import CaseRenderer, CaseReport, Effort
 from teethscape.dataset.farm.request import Look
 from teethscape.dataset.farm.scratch import Scratch
@@ -17,11 +17,6 @@ from teethscape.dataset.farm.store import Store
 from teethscape.errors import CancelledError, MissingComponentError
 
 _TICK_S = 0.2
-
-
-def default_workers() -> int:
-    """One Blender per two cores: their Python parts leave half of a pair of cores idle."""
-    return max(1, (os.cpu_count() or 2) // 2)
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class FarmPlan:
         store: where files go.
         scratch: where half-done cases are.
         workers: how many Blenders.
-        effort: retries and threads.
+        effort: retries and threads, at least one.
     """
 
     launch: Callable[[int], WorkerLaunch]
@@ -88,6 +83,7 @@ class LocalFarm:
 
     def _work(self, number: int) -> None:
         """One worker's life; its own failure ends the run, a case's does not."""
+        stay_on_cores(number, self._plan.effort.threads, self._plan.workers)
         worker = BlenderWorker(self._plan.launch(number), self._stop.is_set)
         renderer = CaseRenderer(worker, self._plan.look, self._plan.store, self._plan.effort)
         try:

@@ -29,7 +29,7 @@ from teethscape.dataset.farm.store import open_store
 from teethscape.errors import ExitCode, MissingComponentError, ResourceError, TeethscapeError
 
 #: Processor cores that an actor asks for when the request leaves it open.
-_CORES = 2
+_CORES = 1
 _TICK_S = 0.5
 #: Actors that may die before they have rendered anything.
 _STARTS = 10
@@ -68,7 +68,7 @@ class CaseActor:
     def prepare(self) -> tuple[str, str, str] | None:
         """Start Blender; code, message and advice when this node cannot render."""
         try:
-            self._worker = BlenderWorker(actor_launch(self._request))
+            self._worker = BlenderWorker(actor_launch(self._request, self._threads))
             start_or_explain(self._worker)
             store = open_store(self._request.output)
         except TeethscapeError as error:
@@ -105,10 +105,11 @@ class CaseActor:
         return replace(sent.case, mesh=folder / sent.case.mesh.name)
 
 
-def actor_launch(request: RenderRequest) -> WorkerLaunch:
-    """How an actor starts its Blender, looked for on its own node."""
+def actor_launch(request: RenderRequest, threads: int) -> WorkerLaunch:
+    """How an actor starts its Blender of so many threads, looked for on its own node."""
     blender, scripts = find_blender(request.blender), scripts_folder(request.scripts)
-    return WorkerLaunch(tuple(blender.command(scripts / "render_worker.py")), stall_s=request.stall_s)
+    command = tuple(blender.command(scripts / "render_worker.py"))
+    return WorkerLaunch(command, stall_s=request.stall_s, threads=threads)
 
 
 class RayFarm:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +17,9 @@ from teethscape import __version__
 from teethscape.blender import find_blender, scripts_folder
 from teethscape.dataset.farm.blender_worker import WorkerLaunch
 from teethscape.dataset.farm.cases import Case, find_cases
+from teethscape.dataset.farm.cores import crew
 from teethscape.dataset.farm.layout import SETTINGS, manifest_name
-from teethscape.dataset.farm.local_farm import FarmPlan, LocalFarm, default_workers
+from teethscape.dataset.farm.local_farm import FarmPlan, LocalFarm
 from teethscape.dataset.farm.render_case import CaseReport, Effort, Status
 from teethscape.dataset.farm.request import RenderRequest, checked
 from teethscape.dataset.farm.scratch import Scratch, digest, sweep
@@ -173,7 +173,7 @@ def _rendered(
 ) -> Iterator[CaseReport]:
     """Render cases and tell how far it is."""
     done = failed = 0
-    with _farm(request, store) as run:
+    with _farm(request, store, len(todo)) as run:
         progress.stage(DatasetStage.RENDER, 0.0, f"0 of {len(todo)} cases")
         for report in run(todo, progress.check_cancelled):
             _note(request, report)
@@ -187,7 +187,7 @@ def _rendered(
 
 
 @contextmanager
-def _farm(request: RenderRequest, store: Store) -> Iterator[Any]:
+def _farm(request: RenderRequest, store: Store, cases: int) -> Iterator[Any]:
     """The farm's ``run``: Ray's, or that of this machine with a scratch folder of its own."""
     if request.ray is not None:
         from teethscape.dataset.farm.ray_farm import ray_farm
@@ -196,18 +196,17 @@ def _farm(request: RenderRequest, store: Store) -> Iterator[Any]:
             yield farm.run
         return
     scratch = Scratch(_scratch_folder(request))
-    workers = request.workers or default_workers()
-    threads = request.threads or max(1, (os.cpu_count() or 1) // workers)
+    workers, threads = crew(request.workers, request.threads, cases)
     effort = Effort(request.retries, threads)
-    plan = FarmPlan(launcher(request), request.look, store, scratch, workers, effort)
+    plan = FarmPlan(launcher(request, threads), request.look, store, scratch, workers, effort)
     try:
         yield LocalFarm(plan).run
     finally:
         scratch.remove_if_empty()
 
 
-def launcher(request: RenderRequest) -> Callable[[int], WorkerLaunch]:
-    """Makes the launch of worker number k."""
+def launcher(request: RenderRequest, threads: int) -> Callable[[int], WorkerLaunch]:
+    """Makes the launch of worker number k, a Blender of so many threads."""
     blender, scripts = find_blender(request.blender), scripts_folder(request.scripts)
     logs = _scratch_folder(request).parent / "log"
 
@@ -216,6 +215,7 @@ def launcher(request: RenderRequest) -> Callable[[int], WorkerLaunch]:
             tuple(blender.command(scripts / "render_worker.py")),
             logs / f"blender-{number}.log",
             stall_s=request.stall_s,
+            threads=threads,
         )
 
     return launch

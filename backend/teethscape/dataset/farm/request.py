@@ -57,8 +57,8 @@ class RenderRequest:
         first: number of the first synthetic patient; others may render the ones before.
         kinds: what to render of each case; meshes have no photographs.
         look: what the pictures have in common.
-        workers: Blender processes; 0 for one per two cores.
-        threads: render threads of each Blender; 0 for an equal share of the cores.
+        workers: Blender processes; 0 for one per core.
+        threads: of each Blender; 0 for one, and more only where cases are fewer than cores.
         retries: how often a case is tried again after a crash or a stall.
         val_share: share of the patients that go into the validation split.
         stall_s: a Blender that is silent for so long is ended, seconds.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from teethscape.dental.files import TEMPORARY_SUFFIX, storage_errors, write_bytes
+from teethscape.dental.files import TEMPORARY_SUFFIX, link_or_copy, storage_errors, write_bytes
 from teethscape.errors import MissingComponentError, UsageError
 
 #: Stores whose single write is all or nothing, so that no temporary name is needed.
@@ -103,17 +103,7 @@ class LocalStore:
 
     def repeat(self, name: str, known: str) -> None:
         """Give a file a second name: a hard link where the disk can, else a copy."""
-        source, target = self.root / known, self.root / name
-        with storage_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            half = target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-            half.unlink(missing_ok=True)
-            try:
-                half.hardlink_to(source)
-            except OSError:
-                shutil.copyfile(source, half)
-            half.replace(target)
-            half.unlink(missing_ok=True)  # replacing a link by itself does nothing
+        link_or_copy(self.root / known, self.root / name)
 
     def remove(self, name: str) -> None:
         """Delete a file if it exists."""

@@ -20,9 +20,9 @@ def use_fake(patch: pytest.MonkeyPatch, folder: Path, mode: str, start_s: float 
     """Let the farm start `fake_blender.py` in a mode."""
     options = ("--mode", mode, "--memory", str(folder / "memory"), "--count", str(folder / "count"))
 
-    def launcher(request: RenderRequest) -> Callable[[int], WorkerLaunch]:
+    def launcher(request: RenderRequest, threads: int) -> Callable[[int], WorkerLaunch]:
         command = (sys.executable, "-X", "utf8", "-u", str(FAKE), *options)
-        return lambda k: WorkerLaunch(command, None, {}, start_s, request.stall_s)
+        return lambda k: WorkerLaunch(command, None, {}, start_s, request.stall_s, threads)
 
     patch.setattr(render, "launcher", launcher)
 

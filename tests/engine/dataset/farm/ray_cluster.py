@@ -33,7 +33,7 @@ class Actor(ray_farm.CaseActor):
     def __init__(self, request, threads):
         mode, count = request.blender.split("|")
         command = (sys.executable, "-u", str(FAKE), "--mode", mode, "--count", count)
-        ray_farm.actor_launch = lambda _: WorkerLaunch(command)
+        ray_farm.actor_launch = lambda *_: WorkerLaunch(command)
         super().__init__(request, threads)
         (Path(count).with_suffix(".pids") / str(os.getpid())).touch()
 
