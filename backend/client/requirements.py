@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_CLAUSE = re.compile(r'(python_version|platform_machine) *(<|>=|==) *"([\w.]+)"')
+_CLAUSE = re.compile(r'(python_version|platform_machine|sys_platform) *(<|>=|==) *"([\w.]+)"')
+#: Python's names of the systems.
+_PLATFORMS = {"linux": "linux", "macos": "darwin", "windows": "win32"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def _holds(clause: str, target: Target) -> bool:
     if match is None:
         raise ValueError(f"unknown marker {clause!r}")
     name, operator, wanted = match.groups()
-    if name == "platform_machine":
-        return operator == "==" and target.machine == wanted
+    if name != "python_version":
+        found = target.machine if name == "platform_machine" else _PLATFORMS.get(target.system)
+        return operator == "==" and found == wanted
     have, limit = (tuple(map(int, text.split("."))) for text in (target.python, wanted))
     return {"<": have < limit, ">=": have >= limit, "==": have == limit}[operator]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from importlib import util
+from functools import cache
+from importlib import import_module, util
 from typing import Any
 
 import torch
@@ -96,20 +97,30 @@ def _available(device: Device) -> str:
 
 
 def attention(device: torch.device) -> str:
-    """The attention that runs on a device: ``xformers`` where it is installed, else PyTorch's own."""
-    fits = device.type == "cuda" and util.find_spec("xformers") is not None
-    return "xformers" if fits else "PyTorch"
+    """The attention that runs on a device: ``xformers`` where it works, else PyTorch's own."""
+    return "xformers" if device.type == "cuda" and xformers_runs(device) else "PyTorch"
+
+
+@cache
+def xformers_runs(device: torch.device) -> bool:
+    """Whether xformers' kernels run here; a build for another torch or another card imports all the same."""
+    if util.find_spec("xformers") is None:
+        return False
+    try:
+        ops = import_module("xformers.ops")
+        some = torch.zeros((1, 2, 40), device=device)
+        ops.memory_efficient_attention(some, some, some)
+    except (ImportError, OSError, RuntimeError, ValueError, NotImplementedError):
+        return False
+    return True
 
 
 def use_attention(body: Any, device: torch.device) -> str:
     """Let diffusers' UNet use the attention of `attention`; returns which one it became."""
-    if attention(device) == "xformers":
-        try:
-            body.enable_xformers_memory_efficient_attention()
-        except (ImportError, ValueError, RuntimeError, NotImplementedError):
-            return "PyTorch"  # built for another torch or another card
-        return "xformers"
-    return "PyTorch"
+    chosen = attention(device)
+    if chosen == "xformers":
+        body.enable_xformers_memory_efficient_attention()
+    return chosen
 
 
 def cast(part: nn.Module, dtype: torch.dtype) -> None:
