@@ -62,7 +62,8 @@ def measured(case: Path, masks: Path | None, values: str) -> dict[str, Any]:
 def _run(command: list[str]) -> dict[str, Any]:
     """A child's time and memory, as it reports them in its last line."""
     start = time.perf_counter()
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # as the command line sets it
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     wall = time.perf_counter() - start
     last = done.stderr.strip().splitlines()[-1]
     probe = json.loads(last) if last.startswith("{") else {}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageStat, UnidentifiedImageError
 
 from teethscape.dental.exif import EXIF_IFD, focal_35mm
 from teethscape.errors import BadInputError, MissingComponentError
@@ -93,10 +93,9 @@ def _decode_open(image: Image.Image, path: Path, sha256: str) -> Picture:
             f"{path.name} is damaged or cut short ({error}).",
             "Copy the photo from the camera again.",
         ) from error
-    pixels = np.asarray(upright)
-    if float(pixels.std(axis=(0, 1)).max()) < _BLANK_SPREAD:
+    if max(ImageStat.Stat(upright).stddev) < _BLANK_SPREAD:
         raise BadInputError("photo_blank", f"{path.name} shows nothing.", "Choose another photo.")
-    return Picture(pixels, original, focal, sha256, notices)
+    return Picture(np.asarray(upright), original, focal, sha256, notices)
 
 
 def _digest(path: Path) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, maximum_filter
 
 from teethscape.segmentation.network import FloatImage, PixelMaps
 from teethscape.segmentation.region_graph import around, merge_regions
@@ -39,7 +38,7 @@ def _seed_field(maps: PixelMaps, mask: NDArray[np.bool_], rules: InstanceRules) 
     side = max(mask.shape)
     free = (mask & (maps.boundary < rules.boundary)).astype(np.uint8)
     distance = cv2.distanceTransform(free, cv2.DIST_L2, 5) / side
-    return gaussian_filter(distance * (0.4 + maps.energy), rules.seed_blur * side).astype(np.float32)
+    return cv2.GaussianBlur(distance * (0.4 + maps.energy), (0, 0), rules.seed_blur * side)
 
 
 def find_seeds(maps: PixelMaps, mask: NDArray[np.bool_], rules: InstanceRules) -> IntImage:
@@ -47,7 +46,8 @@ def find_seeds(maps: PixelMaps, mask: NDArray[np.bool_], rules: InstanceRules) -
     field = _seed_field(maps, mask, rules)
     side = max(mask.shape)
     reach = 2 * round(rules.seed_gap * side) + 1
-    peaks = (field == maximum_filter(field, size=reach)) & (field > 0.0015) & mask
+    highest = cv2.dilate(field, np.ones((reach, reach), np.uint8))
+    peaks = (field == highest) & (field > 0.0015) & mask
     _, seeds = cv2.connectedComponents(cv2.dilate(peaks.astype(np.uint8), np.ones((3, 3))))
     return np.where(mask, seeds, 0).astype(np.int32)
 

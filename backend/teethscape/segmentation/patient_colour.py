@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from teethscape.segmentation.network import FloatImage
 
+Cells = NDArray[np.intp]
 _BINS = 24
 #: How sure the network must be of a pixel whose colour is learnt.
 _SURE = 0.92
@@ -31,22 +31,23 @@ class PatientColour:
     log_odds: FloatImage
 
 
-def _cells(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Flat Lab cell of every pixel."""
+def colour_cells(pixels: NDArray[np.uint8]) -> Cells:
+    """(h, w) flat Lab cell of every pixel of an RGB picture."""
     lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB).astype(np.intp) * _BINS // 256
     return (lab[..., 0] * _BINS + lab[..., 1]) * _BINS + lab[..., 2]
 
 
 def _smooth(counts: NDArray[np.float64]) -> FloatImage:
     """Histogram blurred over neighbouring cells, (24, 24, 24)."""
-    return np.asarray(gaussian_filter(counts.reshape(_BINS, _BINS, _BINS), 0.8), np.float32)
+    blur = cv2.GaussianBlur(np.eye(_BINS), (1, 7), 0.8, borderType=cv2.BORDER_REFLECT)
+    cells = counts.reshape(_BINS, _BINS, _BINS)
+    return np.einsum("ai,bj,ck,ijk->abc", blur, blur, blur, cells, optimize=True).astype(np.float32)
 
 
-def learn_colours(pictures: Sequence[tuple[NDArray[np.uint8], FloatImage]]) -> PatientColour:
-    """Pool the colours of sure pixels over (picture, tooth probability) pairs of equal size each."""
+def learn_colours(pictures: Sequence[tuple[Cells, FloatImage]]) -> PatientColour:
+    """Pool the colours of sure pixels over (colour cells, tooth probability) pairs of equal size each."""
     teeth, rest = np.zeros(_BINS**3), np.zeros(_BINS**3)
-    for pixels, chance in pictures:
-        cells = _cells(pixels)
+    for cells, chance in pictures:
         reach = _REACH * max(chance.shape)
         near = cv2.distanceTransform((chance < 0.5).astype(np.uint8), cv2.DIST_L2, 3) < reach
         teeth += np.bincount(cells[chance > _SURE], minlength=_BINS**3)
@@ -57,9 +58,9 @@ def learn_colours(pictures: Sequence[tuple[NDArray[np.uint8], FloatImage]]) -> P
     return PatientColour(np.log((a + floor) / (b + floor)).astype(np.float32))
 
 
-def refine(pixels: NDArray[np.uint8], chance: FloatImage, colour: PatientColour) -> FloatImage:
+def refine(cells: Cells, chance: FloatImage, colour: PatientColour) -> FloatImage:
     """Tooth probability (h, w) after hearing the colours; sure pixels hardly move."""
-    odds = np.clip(colour.log_odds.ravel()[_cells(pixels)], -_CLIP, _CLIP)
+    odds = np.clip(colour.log_odds.ravel()[cells], -_CLIP, _CLIP)
     odds = cv2.GaussianBlur(odds, (0, 0), 0.8)
     safe = np.clip(chance, 1e-4, 1 - 1e-4)
     logit = np.log(safe / (1 - safe)) + _WEIGHT * odds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +14,12 @@ from teethscape.dental.fdi import Jaw
 from teethscape.dental.views import View
 from teethscape.segmentation.instances import cut_instances
 from teethscape.segmentation.network import FloatImage, PixelMaps, SegmentationRuntime, scaled
-from teethscape.segmentation.patient_colour import PatientColour, learn_colours, refine
+from teethscape.segmentation.patient_colour import Cells, PatientColour, colour_cells, learn_colours, refine
 from teethscape.segmentation.redraw import ToothMaps, at_photo_size
 from teethscape.segmentation.region_graph import around
 
 #: Longer side in px at which instances are cut.
 WORKING_SIZE = 800
-#: Photos that the network sees side by side, each in one thread; more need more memory than they save time.
-_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,9 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A photo at the working size with the network's maps."""
+    """Colours of a photo at the working size, and the network's maps."""
 
-    pixels: NDArray[np.uint8]
+    cells: Cells
     maps: PixelMaps
 
 
@@ -123,20 +120,20 @@ class Segmenter:
 
     def segment_all(self, photos: Mapping[View, NDArray[np.uint8]]) -> dict[View, Segmentation]:
         """Teeth of all photos of one patient, whose colours are learnt from all of them."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            seen = dict(zip(photos, pool.map(self._look, photos.values()), strict=True))
-        colour = learn_colours([(s.pixels, s.maps.tooth) for s in seen.values()])
+        # One after the other: side by side they need a third more processor time.
+        seen = {view: self._look(pixels) for view, pixels in photos.items()}
+        colour = learn_colours([(s.cells, s.maps.tooth) for s in seen.values()])
         return {view: self._finish(seen[view], view, photos[view].shape[:2], colour) for view in photos}
 
     def _look(self, pixels: NDArray[np.uint8]) -> _Seen:
         """Run the network over sizes, light and mirror images."""
         maps = self.runtime.average(pixels, WORKING_SIZE)
-        return _Seen(scaled(pixels, WORKING_SIZE), maps)
+        return _Seen(colour_cells(scaled(pixels, WORKING_SIZE)), maps)
 
     def _finish(self, seen: _Seen, view: View, size: tuple[int, ...], colour: PatientColour) -> Segmentation:
         """Cut instances and describe each."""
         maps = seen.maps
-        chance = refine(seen.pixels, maps.tooth, colour)
+        chance = refine(seen.cells, maps.tooth, colour)
         small = cut_instances(maps, chance)
         teeth = _teeth(small, maps, chance)
         instances = at_photo_size(small, chance, (size[0], size[1]))

@@ -17,6 +17,9 @@ from teethscape.dataset.patient_crowns import Crown
 from teethscape.dental.fdi import Jaw
 
 Colour = tuple[float, float, float]
+#: What the outer side of a jaw swallows more than the inner one, per channel: fitted to photographs from the
+#: front, where gums are darker and redder than the palate is in occlusal ones.
+_OUTER = np.array([0.22, 0.34, 0.31])
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ def gum_colour(
         valley = np.clip(tissue.relief, -0.8, 0.8)[:, None]
         palate = palate * np.exp(-valley * np.array([0.25, 0.6, 0.6]))
         colour = _mix(colour, palate, inner * smooth_step(near, 1.0, 3.0))
+    outer = smooth_step(tissue.distance, -0.5, 2.0) * (1.0 + 0.35 * waves(points, 7.0, rng))
+    colour = colour * (1.0 - outer[:, None] * _OUTER)
     patches = smooth_step(waves(points, 3.0, rng) + 0.5 * waves(points, 1.2, rng), 0.1, 1.0)
     brown = look.pigment * patches * smooth_step(near, 0.6, 2.0) * (1.0 - smooth_step(near, line, line + 2.0))
     colour = _mix(colour, (0.17, 0.08, 0.075), 0.75 * brown)

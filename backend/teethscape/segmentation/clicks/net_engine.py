@@ -18,7 +18,7 @@ from teethscape.segmentation.clicks.start import first_mask
 from teethscape.segmentation.clicks.walk import FloatImage, Grid
 from teethscape.segmentation.instances import cut_instances
 from teethscape.segmentation.network import PixelMaps, scaled
-from teethscape.segmentation.patient_colour import learn_colours, refine
+from teethscape.segmentation.patient_colour import colour_cells, learn_colours, refine
 from teethscape.segmentation.segmenter import WORKING_SIZE, Segmenter
 
 
@@ -89,7 +89,8 @@ class NetEngine:
         """Look at one upright photo (h, w, 3) RGB; about three seconds."""
         maps = self._segmenter.runtime.average(pixels, WORKING_SIZE)
         small = scaled(pixels, WORKING_SIZE)
-        tooth = refine(small, maps.tooth, learn_colours([(small, maps.tooth)]))
+        cells = colour_cells(small)
+        tooth = refine(cells, maps.tooth, learn_colours([(cells, maps.tooth)]))
         lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
         colours = (lab / 255).astype(np.float32)
         seen = Seen(colours, tooth, maps, cut_instances(maps, tooth))
