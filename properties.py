@@ -50,6 +50,12 @@ _SURFACE_ITEMS = [
     ("gspull", "GS-Pull", "Gaussians and a neural surface; slow without a graphics processor"),
     ("grid", "Grid", "Distances on a grid; made for machines without a graphics processor"),
 ]
+_FOREGROUND_ITEMS = [
+    ("plain", "By Colour", "What differs from the colour of the border"),
+    ("fit", "By Fitted Teeth", "Where the fitted teeth are"),
+    ("rembg", "rembg", "By a network of its own, when it is installed"),
+    ("sam", "Segment Anything", "By SAM; its network is installed in Networks"),
+]
 _CLICK_ITEMS = [
     ("net", "Own Network", "The network that ships with the engine; nothing to download"),
     ("sam", "Segment Anything", "SAM; install its weights with: teethscape weights install sam-vit-b"),
@@ -162,6 +168,11 @@ class TEETH_PG_views(bpy.types.PropertyGroup):
         name="Steps", description="Steps of the sampling; 200 is the published number",
         default=200, min=2, max=1000,
     )  # fmt: skip
+    foreground: EnumProperty(
+        name="Cut Out",
+        description="How painted views are cut out of their background",
+        items=_FOREGROUND_ITEMS,
+    )
     repaint: IntProperty(
         name="Paint Again", description="How often views that disagree with the fit are painted again",
         default=2, min=0, max=20,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import bpy
 
 from ..properties import TEETH_PG_scene
-from ..session.abilities import why_not_engine, why_not_surface
+from ..session.abilities import why_not_engine, why_not_foreground, why_not_surface
 from ..session.asking import is_asking
 from ..session.view_state import state
 from .base import wrapped
@@ -28,8 +28,10 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         column = body.column()
         column.use_property_split = True
         column.use_property_decorate = False
-        for name in ("steps", "repaint"):
+        for name in ("steps", "repaint", "foreground"):
             column.prop(views, name)
+        if lacking := why_not_foreground(views.foreground):
+            wrapped(body, context, lacking + ".", "INFO")
     if settings.engine == "teethdreamer" or _needs_weights("teethdreamer"):
         body.prop(views, "weights")
     words = "Looking…" if is_asking() else "Look Again" if state.abilities else None

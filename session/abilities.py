@@ -1,4 +1,4 @@
-"""Engines and surface methods: which the engine has, and why one cannot be chosen."""
+"""Engines, surface methods, ways to cut out views: which the engine has, and why one cannot be chosen."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .view_state import state
 _REMEDIES = {
     "profile": "choose Full in Setup and install the engine again",
     "weights": "install them in Networks, or name a file",
+    "library": "install it in the engine's environment",
 }
 _UNKNOWN = "Not looked yet whether it is installed"
 
@@ -33,12 +34,18 @@ def why_not_surface(name: str) -> str:
     return "" if name == "auto" else _why_not(_found("surfaces", name))
 
 
+def why_not_foreground(name: str) -> str:
+    """Why views cannot be cut out this way; empty when they can."""
+    return "" if name in ("plain", "fit") else _why_not(_found("foregrounds", name))
+
+
 def why_not_method(settings: TEETH_PG_scene) -> str:
     """Why no job can start with what is chosen; what was not looked at yet, the engine itself will tell."""
     if state.abilities is None or settings.engine == "parametric":
         return ""
     views = settings.views
-    return why_not_engine(settings.engine, views.weights) or why_not_surface(views.surface)
+    lacking = why_not_engine(settings.engine, views.weights), why_not_surface(views.surface)
+    return next(filter(None, lacking), "") or why_not_foreground(views.foreground)
 
 
 def _found(kind: str, name: str) -> Mapping[str, Any] | None:

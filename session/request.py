@@ -68,6 +68,7 @@ def _views(views: TEETH_PG_views) -> dict[str, Any]:
         "surface": None if views.surface == "auto" else views.surface,
         "preset": None,
         "budget_s": None,
+        "foreground": views.foreground,
     }
 
 

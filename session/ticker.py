@@ -10,6 +10,7 @@ import bpy
 
 from ..backend.client import JobState
 from ..backend.teethscape.errors import TeethscapeError
+from .previews import refresh_previews
 from .result import show_case
 from .runtime import has_runtime, runtime, target_scene
 from .view_state import state
@@ -69,6 +70,8 @@ def refresh() -> None:
     _refresh_weights()
     _refresh_asking()
     state.engine = current.engine_view(state.engine)
+    if refresh_previews(now):
+        _redraw_scenes()
     ended = now is not None and now.state is JobState.DONE
     if ended and (before is None or before.id != now.id or before.state is not JobState.DONE):
         _deliver()
@@ -117,12 +120,16 @@ def _deliver() -> None:
     except TeethscapeError as error:
         log.error("the finished case cannot be shown: %s", error)
         return
-    for area in _viewports():
-        area.tag_redraw()
+    _redraw_scenes()
     windows = bpy.context.window_manager.windows
     if windows:
         with bpy.context.temp_override(window=windows[0]):
             bpy.ops.ed.undo_push(message="Reconstruct Teeth")
+
+
+def _redraw_scenes() -> None:
+    for area in _viewports():
+        area.tag_redraw()
 
 
 def redraw() -> None:

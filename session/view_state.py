@@ -45,6 +45,7 @@ class ViewState:
         models: known weights as the engine listed them last; None before it was asked.
         abilities: engines and surface methods as the engine listed them last; None before it was asked.
         asking: the running or last question about them in this Blender, if any.
+        previews: unfinished surfaces in the scene: their files, and when they were written (ns).
         results: shown cases by their folder.
     """
 
@@ -60,6 +61,7 @@ class ViewState:
     models: tuple[Mapping[str, Any], ...] | None = None
     abilities: Mapping[str, Any] | None = None
     asking: JobView | None = None
+    previews: dict[Path, int] = field(default_factory=dict)
     results: dict[Path, ResultView] = field(default_factory=dict)
 
 

@@ -1,4 +1,4 @@
-"""Engines and surface methods that this installation can use, and why not (nothing heavy is loaded)."""
+"""Engines, surface methods and ways to cut out views that can be used here, and why not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from importlib import util
 from typing import Any
 
 from teethscape.dental.request import Engine
-from teethscape.dental.wishes import SurfaceMethod
-from teethscape.errors import TeethscapeError
+from teethscape.dental.wishes import ForegroundName, SurfaceMethod
+from teethscape.errors import MissingComponentError, TeethscapeError
 from teethscape.libraries import FULL, FULL_ADVICE, TORCH_ADVICE
 from teethscape.weights.store import required_weights
 
@@ -21,13 +21,14 @@ class Need(str, Enum):
     NOTHING = ""
     PROFILE = "profile"
     WEIGHTS = "weights"
+    LIBRARY = "library"
 
     __str__ = str.__str__
 
 
 @dataclass(frozen=True)
 class Ability:
-    """An engine or a surface method.
+    """An engine, a surface method or a way to cut out views.
 
     Attributes:
         name: as the command line calls it.
@@ -58,12 +59,26 @@ def surface_methods() -> tuple[Ability, ...]:
     )
 
 
+def foregrounds() -> tuple[Ability, ...]:
+    """All ways to cut out generated views."""
+    return tuple(_foreground(name) for name in ForegroundName)
+
+
 def to_json() -> dict[str, Any]:
-    """Plain JSON values of both."""
-    return {
-        "engines": [asdict(one) for one in engines()],
-        "surfaces": [asdict(one) for one in surface_methods()],
-    }
+    """Plain JSON values of all."""
+    kinds = {"engines": engines(), "surfaces": surface_methods(), "foregrounds": foregrounds()}
+    return {kind: [asdict(one) for one in found] for kind, found in kinds.items()}
+
+
+def _foreground(name: ForegroundName) -> Ability:
+    from teethscape.segmentation.foreground import require_foreground
+
+    need = Need.WEIGHTS if name is ForegroundName.SAM else Need.LIBRARY
+    try:
+        require_foreground(name)
+    except MissingComponentError as error:
+        return Ability(name.value, error.message, error.advice, need)
+    return Ability(name.value)
 
 
 def _teethdreamer(name: str) -> Ability:

@@ -9,7 +9,7 @@ from typing import Any
 from teethscape.dental.fdi import TEETH, Jaws
 from teethscape.dental.lengths import KnownLength, parse_known_lengths
 from teethscape.dental.request import Device, Engine, ExportFormat, MaskValues
-from teethscape.dental.wishes import Preset, SurfaceMethod, ViewWishes
+from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod, ViewWishes
 from teethscape.errors import UsageError
 
 
@@ -71,6 +71,10 @@ def _add_views(parser: argparse.ArgumentParser) -> None:
         *("--repaint",), type=int, default=usual.repaint, metavar="N",
         help="paint views that disagree with the fit again, up to N times (2)",
     )  # fmt: skip
+    views.add_argument(
+        *("--foreground",), choices=[f.value for f in ForegroundName], default=usual.foreground.value,
+        help="how the views are cut out (plain)",
+    )  # fmt: skip
     views.add_argument("--budget", type=float, metavar="SECONDS", help="how long each surface may take")
 
 
@@ -79,12 +83,14 @@ def view_wishes_of(options: argparse.Namespace) -> ViewWishes:
     surface = SurfaceMethod(options.surface) if options.surface else None
     preset = Preset(options.preset) if options.preset else None
     wishes = ViewWishes(
-        options.weights, options.steps, max(options.repaint, 0), surface, preset, options.budget
-    )
+        options.weights, options.steps, max(options.repaint, 0), surface, preset, options.budget,
+        ForegroundName(options.foreground),
+    )  # fmt: skip
     if wishes != ViewWishes() and options.engine != Engine.TEETHDREAMER.value:
         raise UsageError(
             "usage",
-            "--surface, --preset, --weights, --steps, --repaint and --budget need --engine teethdreamer.",
+            "--surface, --preset, --weights, --steps, --repaint, --foreground and --budget need "
+            "--engine teethdreamer.",
             "Add it, or leave them out.",
         )
     return wishes

@@ -12,7 +12,7 @@ from teethscape.errors import UsageError
 Result = dict[str, Any] | None
 _ENGINES = ("net", "sam", "toothseg")
 _BACKGROUNDS = ("black", "white", "rgba")
-_FOREGROUNDS = ("plain", "rembg")
+_FOREGROUNDS = ("plain", "rembg", "sam")
 
 
 def add_segment(commands: Any) -> None:
@@ -111,9 +111,9 @@ def _clicks(options: argparse.Namespace, progress: Any) -> Result:
 
 
 def _strip(options: argparse.Namespace, progress: Any) -> Result:
+    from teethscape.dental.wishes import ForegroundName
     from teethscape.pipeline.montage import foreground_by_clicks, foreground_by_method
     from teethscape.segmentation.clicks.interface import ClickEngineName
-    from teethscape.segmentation.foreground import ForegroundName
 
     if options.points is not None:
         name = ClickEngineName(options.engine)

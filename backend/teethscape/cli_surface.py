@@ -9,7 +9,7 @@ from typing import Any
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
-from teethscape.dental.wishes import Preset, SurfaceMethod
+from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import UsageError
 from teethscape.surface.request import Background, GridName, SurfaceRequest
 
@@ -38,7 +38,9 @@ def add_surface(commands: Any) -> None:
     parser.add_argument("--keep", default="", metavar="8-15", help="numbers of the views to use (all)")
     parser.add_argument("--leave-out", default="", metavar="9,12", help="numbers of views not to use")
     parser.add_argument("--no-normals", action="store_true", help="the strip has colour tiles only")
-    parser.add_argument("--foreground", choices=("plain", "rembg"), help="cut out a strip without opacity")
+    parser.add_argument(
+        "--foreground", choices=[f.value for f in ForegroundName], help="cut out a strip; fit needs --case"
+    )
     parser.add_argument(
         "--rembg", action="store_const", const="rembg", dest="foreground", help="the same by rembg"
     )
@@ -54,7 +56,6 @@ def add_surface(commands: Any) -> None:
 def surface(options: argparse.Namespace) -> Result:
     """Run the command."""
     from teethscape.cli_progress import ConsoleProgress
-    from teethscape.segmentation.foreground import ForegroundName
     from teethscape.surface.make import make_surface
 
     request = SurfaceRequest(

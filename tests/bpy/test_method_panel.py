@@ -90,11 +90,23 @@ def test_the_button_says_why_the_method_cannot_be_used(part, state, scene, case_
     assert why_not(scene.teethscape) == ""
 
 
+def test_a_way_to_cut_out_that_is_missing_is_told(part, state, scene):
+    state.abilities = {
+        **_abilities(),
+        "foregrounds": [_ability("rembg", "rembg is not installed.", "library")],
+    }
+    scene.teethscape.engine = "teethdreamer"
+    assert "rembg" not in " ".join(_drawn(part).texts)
+    scene.teethscape.views.foreground = "rembg"
+    assert "rembg is not installed: install it in the engine's environment" in " ".join(_drawn(part).texts)
+    assert part("session.abilities").why_not_method(scene.teethscape).startswith("rembg is not installed")
+
+
 def test_the_choice_reaches_the_engine(part, state, scene, case_folder):
     sys.path.insert(0, str(ROOT / "backend"))
     try:
         from teethscape.dental.request import Engine, ReconstructRequest
-        from teethscape.dental.wishes import SurfaceMethod, ViewWishes
+        from teethscape.dental.wishes import ForegroundName, SurfaceMethod, ViewWishes
     finally:
         sys.path.remove(str(ROOT / "backend"))
     bpy.ops.teeth.load_photos(directory=str(case_folder / "photos"))
@@ -102,23 +114,27 @@ def test_the_choice_reaches_the_engine(part, state, scene, case_folder):
     build = part("session.request").build_request
     assert ReconstructRequest.from_json(build(settings, Path("/c"))).views == ViewWishes()
     settings.engine, settings.views.surface, settings.views.steps = "teethdreamer", "gspull", 20
-    settings.views.weights = "/networks/own.safetensors"
+    settings.views.weights, settings.views.foreground = "/networks/own.safetensors", "fit"
     request = ReconstructRequest.from_json(build(settings, Path("/c")))
     assert request.engine is Engine.TEETHDREAMER
-    assert request.views == ViewWishes(Path("/networks/own.safetensors"), 20, surface=SurfaceMethod.GSPULL)
+    assert request.views == ViewWishes(
+        Path("/networks/own.safetensors"), 20, surface=SurfaceMethod.GSPULL, foreground=ForegroundName.FIT
+    )
 
 
 def test_every_engine_and_method_of_the_engine_can_be_chosen(part, scene):
     sys.path.insert(0, str(ROOT / "backend"))
     try:
         from teethscape.dental.request import Engine
-        from teethscape.dental.wishes import SurfaceMethod
+        from teethscape.dental.wishes import ForegroundName, SurfaceMethod
     finally:
         sys.path.remove(str(ROOT / "backend"))
     shown = scene.teethscape.bl_rna.properties["engine"].enum_items.keys()
     assert {engine.value for engine in Engine} <= set(shown)
     shown = scene.teethscape.views.bl_rna.properties["surface"].enum_items.keys()
     assert {method.value for method in SurfaceMethod} | {"auto"} == set(shown)
+    shown = scene.teethscape.views.bl_rna.properties["foreground"].enum_items.keys()
+    assert {name.value for name in ForegroundName} == set(shown)
 
 
 def test_asking_is_a_job_of_the_engine(part, state, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 
 from teethscape import abilities
 from teethscape.dental.request import Engine
-from teethscape.dental.wishes import SurfaceMethod
+from teethscape.dental.wishes import ForegroundName, SurfaceMethod
 from teethscape.doctor import examine
 from teethscape.weights.store import FOLDER_VARIABLE
 
@@ -50,6 +50,15 @@ def test_missing_weights_are_another_matter(without):
     assert "not installed" in engine.missing
     assert engine.advice.startswith("Run: teethscape weights")
     assert engine.need is abilities.Need.WEIGHTS
+
+
+def test_ways_to_cut_out_views_say_what_they_lack(without):
+    without({"rembg"})
+    found = _by_name(abilities.foregrounds())
+    assert set(found) == {name.value for name in ForegroundName}
+    assert found["plain"].missing == found["fit"].missing == ""
+    assert "pip install rembg" in found["rembg"].advice
+    assert (found["sam"].need, found["sam"].advice[:4]) == (abilities.Need.WEIGHTS, "Run:")
 
 
 def test_the_doctor_tells_them(without):

@@ -29,6 +29,21 @@ class Preset(str, Enum):
     __str__ = str.__str__
 
 
+class ForegroundName(str, Enum):
+    """How generated views are cut out of their background.
+
+    ``plain``: what differs from the colour of the border; ``fit``: where the fitted teeth are; ``rembg`` and
+    ``sam``: by networks of their own.
+    """
+
+    PLAIN = "plain"
+    FIT = "fit"
+    REMBG = "rembg"
+    SAM = "sam"
+
+    __str__ = str.__str__
+
+
 @dataclass(frozen=True)
 class ViewWishes:
     """How the engine ``teethdreamer`` paints views and makes surfaces of them.
@@ -40,6 +55,7 @@ class ViewWishes:
         surface: how surfaces are found; None: NeuS where there is a graphics processor, else the grid.
         preset: settings of NeuS and GS-Pull; None: our own, small ones where there is no graphics processor.
         budget_s: seconds that a jaw's surface may take; None: as many as it needs.
+        foreground: how the views are cut out.
     """
 
     weights: Path | None = None
@@ -48,6 +64,7 @@ class ViewWishes:
     surface: SurfaceMethod | None = None
     preset: Preset | None = None
     budget_s: float | None = None
+    foreground: ForegroundName = ForegroundName.PLAIN
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; ``from_json`` is the inverse."""
@@ -58,6 +75,7 @@ class ViewWishes:
             "surface": None if self.surface is None else self.surface.value,
             "preset": None if self.preset is None else self.preset.value,
             "budget_s": self.budget_s,
+            "foreground": self.foreground.value,
         }
 
     @staticmethod
@@ -71,4 +89,5 @@ class ViewWishes:
             surface=SurfaceMethod(values["surface"]) if values.get("surface") else None,
             preset=Preset(values["preset"]) if values.get("preset") else None,
             budget_s=None if values.get("budget_s") is None else float(values["budget_s"]),
+            foreground=ForegroundName(values.get("foreground", usual.foreground)),
         )

@@ -15,12 +15,13 @@ from PIL import Image
 
 from teethscape.dental.files import write_with
 from teethscape.dental.masks import DECODE_ERRORS
+from teethscape.dental.wishes import ForegroundName
 from teethscape.errors import BadInputError
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.clicks.engines import make_engine
 from teethscape.segmentation.clicks.interface import ClickEngineName
 from teethscape.segmentation.clicks.points_file import read_points
-from teethscape.segmentation.foreground import ForegroundName, foreground_method
+from teethscape.segmentation.foreground import foreground_method
 
 
 def read_montage(path: Path) -> list[NDArray[np.uint8]]:

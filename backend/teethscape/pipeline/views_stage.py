@@ -44,8 +44,10 @@ def require_engine(request: ReconstructRequest) -> Path:
     require_full("The engine teethdreamer")
     from teethscape.diffusion.generate import check_steps
     from teethscape.diffusion.weights_file import weights_of
+    from teethscape.segmentation.foreground import require_foreground
 
     check_steps(request.views.steps)
+    require_foreground(request.views.foreground)
     return weights_of(request.views.weights)
 
 
@@ -79,7 +81,13 @@ def _uses_card(request: ReconstructRequest) -> bool:
 def wrap_inputs(request: ReconstructRequest) -> dict[str, Any]:
     """What surfaces depend on besides former stages."""
     method, preset = surface_method(request), surface_preset(request)
-    return {"surface": method.value, "preset": preset.value, "budget_s": request.views.budget_s}
+    wishes = request.views
+    return {
+        "surface": method.value,
+        "preset": preset.value,
+        "budget_s": wishes.budget_s,
+        "foreground": wishes.foreground.value,
+    }
 
 
 def paint_views(
@@ -120,7 +128,6 @@ def wrap_views(
     progress: Progress,
 ) -> list[Path]:
     """Make the surfaces of all jaws, and of each tooth, into ``meshes/surface/``; the files."""
-    from teethscape.segmentation.foreground import ForegroundName
     from teethscape.surface.frame import anchored_frame
     from teethscape.surface.make import make_surface
     from teethscape.surface.request import SurfaceRequest
@@ -130,7 +137,7 @@ def wrap_views(
     for jaw, strip in strips.items():
         job = SurfaceRequest(
             strip, surface_file(case, jaw), surface_method(request), surface_preset(request), jaw,
-            foreground=ForegroundName.PLAIN, budget_s=request.views.budget_s, device=request.device,
+            foreground=request.views.foreground, budget_s=request.views.budget_s, device=request.device,
             seed=request.seed,
         )  # fmt: skip
         frame = anchored_frame(read_place(strip), solids, result.scale, jaw)

@@ -1,20 +1,20 @@
 """Foreground of generated views: what is teeth and what is background, by one small interface.
 
 ``plain`` needs nothing: generated views have a background of one colour. ``rembg`` (MIT, with
-networks of its own choice) is used when it is installed and never required.
+networks of its own choice) and ``sam`` are used when they are installed and never required.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from importlib import util
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.errors import MissingComponentError
+from teethscape.dental.wishes import ForegroundName
+from teethscape.errors import MissingComponentError, UsageError
 from teethscape.segmentation.instances import small_parts
 
 #: (h, w, 3) RGB to (h, w) opacity 0-255.
@@ -23,27 +23,39 @@ Method = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 _APART, _SMALLEST = 14.0, 0.001
 
 
-class ForegroundName(str, Enum):
-    """A method."""
-
-    PLAIN = "plain"
-    REMBG = "rembg"
-
-    __str__ = str.__str__
-
-
 def foreground_method(name: ForegroundName) -> Method:
-    """A method, ready to be called.
+    """A method, ready to be called; ``fit`` is none, since it looks at the teeth and not at the picture.
 
     Raises:
-        MissingComponentError: rembg is not installed.
+        MissingComponentError: rembg, or SAM's network, is not installed.
+        UsageError: the teeth of a fit are asked for where there is none.
     """
-    return plain_foreground if name is ForegroundName.PLAIN else _rembg()
+    if name is ForegroundName.FIT:
+        raise UsageError("usage", "--foreground fit needs fitted teeth.", "Give --case CASE.")
+    ready = {ForegroundName.PLAIN: lambda: plain_foreground, ForegroundName.REMBG: _rembg}
+    return ready.get(name, _sam)()
 
 
-def is_available(name: ForegroundName) -> bool:
-    """Whether a method can be used here."""
-    return name is ForegroundName.PLAIN or util.find_spec("rembg") is not None
+def require_foreground(name: ForegroundName) -> None:
+    """Refuse a method that lacks its library or its network, before anything is loaded.
+
+    Raises:
+        MissingComponentError: rembg, or SAM's network, is not installed.
+    """
+    if name is ForegroundName.REMBG and util.find_spec("rembg") is None:
+        raise _no_rembg("rembg")
+    if name is ForegroundName.SAM:
+        from teethscape.segmentation.clicks.sam_engine import smallest_installed
+
+        smallest_installed()
+
+
+def _no_rembg(lacking: str | None) -> MissingComponentError:
+    return MissingComponentError(
+        "rembg_missing",
+        f"rembg is not installed ({lacking} is missing).",
+        "Run in the engine's environment: python -m pip install rembg; or take --foreground plain.",
+    )
 
 
 def plain_foreground(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -67,14 +79,30 @@ def _rembg() -> Method:
     try:
         from rembg import new_session, remove  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise MissingComponentError(
-            "rembg_missing",
-            f"rembg is not installed ({error.name} is missing).",
-            "Run in the engine's environment: python -m pip install rembg; or take --foreground plain.",
-        ) from error
+        raise _no_rembg(error.name) from error
     session = new_session()
 
     def opacity(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.asarray(remove(pixels, session=session, only_mask=True), np.uint8)
+
+    return opacity
+
+
+def _sam() -> Method:
+    """Segment Anything, asked for the one body inside the box of what differs from the border."""
+    from teethscape.segmentation.clicks.interface import Clicks
+    from teethscape.segmentation.clicks.sam_engine import SamEngine
+
+    engine = SamEngine.load()
+
+    def opacity(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        rough = plain_foreground(pixels)
+        if not rough.any():
+            return rough
+        left, top, width, height = cv2.boundingRect(rough)
+        deep = np.unravel_index(int(cv2.distanceTransform(rough, cv2.DIST_L2, 5).argmax()), rough.shape)
+        middle = (float(deep[1]), float(deep[0]))
+        clicks = Clicks((middle,), (True,), (left, top, left + width - 1.0, top + height - 1.0))
+        return engine.prepare(pixels).click(clicks).mask.astype(np.uint8) * np.uint8(255)
 
     return opacity

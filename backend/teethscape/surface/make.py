@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from teethscape.anchor.report import read_place, report_path
 from teethscape.dental.files import require_space
-from teethscape.dental.wishes import SurfaceMethod
+from teethscape.dental.wishes import ForegroundName, SurfaceMethod
 from teethscape.errors import BadInputError, RefusedError
 from teethscape.libraries import require_torch
 from teethscape.mesh.align import Similarity
 from teethscape.progress import Progress, SurfaceStage
 from teethscape.surface.faults import MaskCheck, check_masks
+from teethscape.surface.fit_masks import cut_by_fit
 from teethscape.surface.frame import Frame, frame_of
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.grid.looks import prepared
@@ -110,10 +111,12 @@ def _prepared(
     """Read and check the views; the job, and the names of views that are not believed."""
     progress.stage(SurfaceStage.VIEWS, 0.0)
     views = read_views(request)
+    frame = frame or frame_of(views, request.extent_mm, request.case, _place_of(request))
+    if request.foreground is ForegroundName.FIT:
+        views = cut_by_fit(views, frame)
     if request.method is SurfaceMethod.GRID and views.normals is None:
         raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
     views, dropped = believed(views, progress)
-    frame = frame or frame_of(views, request.extent_mm, request.case, _place_of(request))
     session = Session(progress, request.output, request.budget_s, frame)
     settings = (
         request.method, request.preset, request.seed, request.hash_grid, request.background, request.case,

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
-from teethscape.dental.wishes import Preset, SurfaceMethod
+from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import unreadable_request
-
-if TYPE_CHECKING:
-    from teethscape.segmentation.foreground import ForegroundName
 
 
 class GridName(str, Enum):
@@ -49,7 +46,7 @@ class SurfaceRequest:
         keep: numbers of the views to use; empty: all.
         leave_out: numbers of views not to use.
         normals: a strip has normal tiles.
-        foreground: how a strip without opacity is cut out.
+        foreground: how a strip is cut out; None: it has opacity.
         case: a finished case whose arch is the start and names the teeth.
         extent_mm: largest extent of the jaw pair, when known.
         budget_s: seconds that training may take.
@@ -83,7 +80,6 @@ class SurfaceRequest:
         Raises:
             UsageError: a value is missing, misspelt or of the wrong type.
         """
-        from teethscape.segmentation.foreground import ForegroundName
 
         def given(name: str, read: Any) -> Any:
             return None if values.get(name) is None else read(values[name])

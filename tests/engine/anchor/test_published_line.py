@@ -42,7 +42,11 @@ def _line(case, *more):
 
 def test_photos_become_teeth_by_grid_and_by_neus(tmp_path, truth):
     case = tmp_path / "case"
-    for more in (("--surface", "grid"), ("--surface", "neus", "--preset", "small", "--budget", "120")):
+    for more in (
+        ("--surface", "grid"),
+        ("--surface", "grid", "--foreground", "fit"),
+        ("--surface", "neus", "--preset", "small", "--budget", "120"),
+    ):
         assert _line(case, *more) == 0
         assert {tooth["fdi"] for tooth in CaseFolder(case).read_finished()["teeth"]} == set(truth)
         found = score_teeth(load_teeth(case), truth, Alignment.SIMILARITY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import cv2
 import numpy as np
@@ -23,6 +23,8 @@ from teethscape.pipeline.click_folder import Drawn, corrected, with_named_teeth
 from teethscape.pipeline.segment_stage import Labels
 from teethscape.segmentation.clicks.pictures import Background, masked_square, write_pictures
 from teethscape.segmentation.clicks.points_file import read_points
+from teethscape.segmentation.clicks.sam_engine import SamEngine
+from teethscape.weights.store import FOLDER_VARIABLE
 
 
 def _tooth(number, **marks):
@@ -260,3 +262,30 @@ def test_rembg_is_used_when_it_is_there_and_named_when_not(tmp_path, capsys, mon
     found = np.asarray(Image.open(tmp_path / "o.png"))
     assert set(np.unique(found[..., 3])) == {0, 200}  # soft opacity stays
     assert (found[..., :3][found[..., 3] == 0] == 0).all()
+
+
+def test_sam_is_asked_for_the_one_body_and_named_when_it_is_missing(tmp_path, capsys, monkeypatch):
+    _strip(tmp_path / "views.png", 2)
+    arguments = [
+        "segment", str(tmp_path / "views.png"), "--output", str(tmp_path / "o.png"), "--foreground", "sam",
+    ]  # fmt: skip
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "models"))
+    assert cli.main(arguments) == ExitCode.MISSING_COMPONENT
+    assert "teethscape weights install sam-vit-b" in capsys.readouterr().err
+    asked = []
+
+    class Photo:
+        def click(self, clicks):
+            asked.append(clicks)
+            left, top, right, bottom = map(int, clicks.box)
+            mask = np.zeros((64, 64), bool)
+            mask[top : bottom + 1, left : right + 1] = True
+            return SimpleNamespace(mask=mask)
+
+    engine = SimpleNamespace(prepare=lambda _: Photo())
+    monkeypatch.setattr(SamEngine, "load", classmethod(lambda _: engine))
+    assert cli.main(arguments) == 0
+    assert [clicks.box for clicks in asked] == [(18.0, 18.0, 46.0, 46.0), (17.0, 17.0, 47.0, 47.0)]
+    assert all(clicks.labels == (True,) and np.allclose(clicks.points, 32, atol=2) for clicks in asked)
+    opacity = np.asarray(Image.open(tmp_path / "o.png"))[..., 3]
+    assert (opacity[:, :64] > 0).sum() == 29 * 29

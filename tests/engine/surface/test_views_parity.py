@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from teethscape.dental.fdi import Jaw
+from teethscape.dental.wishes import ForegroundName
 from teethscape.errors import BadInputError
-from teethscape.segmentation.foreground import ForegroundName
 from teethscape.surface.read.montage import (
     MontageOptions,
     encoded_normals,

@@ -17,8 +17,9 @@ from PIL import Image
 
 from teethscape.dataset.published_views import target_cameras
 from teethscape.dental.fdi import Jaw
+from teethscape.dental.wishes import ForegroundName
 from teethscape.errors import BadInputError
-from teethscape.segmentation.foreground import ForegroundName, foreground_method
+from teethscape.segmentation.foreground import foreground_method
 from teethscape.surface.views import FloatImage, Views, opengl_cam2world
 
 Tile = NDArray[np.uint8]
@@ -149,8 +150,11 @@ def _tiles(path: Path) -> tuple[list[NDArray[np.uint8]], bool]:
 def _opaque(found: tuple[list[Tile], bool], path: Path, options: MontageOptions) -> list[Tile]:
     """Tiles with an opacity, from the file or by a method."""
     tiles, has_alpha = found
-    if options.foreground is not None:
-        method = foreground_method(options.foreground)
+    name = options.foreground
+    if name is ForegroundName.FIT:  # cuts them out later, where the fit is known
+        name = None if has_alpha else ForegroundName.PLAIN
+    if name is not None:
+        method = foreground_method(name)
         opacity = [method(np.ascontiguousarray(tile[..., :3])) for tile in tiles]
         shown = [np.where(a[..., None] > 0, t[..., :3], 0) for t, a in zip(tiles, opacity, strict=True)]
         return [np.dstack([t, a]).astype(np.uint8) for t, a in zip(shown, opacity, strict=True)]
@@ -158,7 +162,7 @@ def _opaque(found: tuple[list[Tile], bool], path: Path, options: MontageOptions)
         raise BadInputError(
             "opacity_missing",
             f"{path.name} says of no pixel whether it is tooth or background.",
-            "Give an RGBA strip (teethscape segment STRIP --output OUT.png), or --foreground plain or rembg.",
+            "Give an RGBA strip (teethscape segment STRIP --output OUT.png), or --foreground plain.",
         )
     return tiles
 
