@@ -48,7 +48,7 @@ def add_surface(commands: Any) -> None:
         "--background", choices=[b.value for b in Background], default="black", help="behind GS-Pull's object"
     )
     parser.add_argument("--device", choices=[d.value for d in Device], default="auto")
-    parser.add_argument("--hash-grid", choices=[g.value for g in GridName], default="torch", help="of NeuS")
+    parser.add_argument("--hash-grid", choices=[g.value for g in GridName], default="auto", help="of NeuS")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 

@@ -27,7 +27,8 @@ def cut_by_fit(views: Views, frame: Frame) -> Views:
     if frame.arch is None:
         raise UsageError("usage", "--foreground fit needs fitted teeth.", "Give --case CASE.")
     body = joined(list(frame.arch.teeth.values()), "arch")
-    soup = TriangleSoup(body.vertices.astype(np.float64), body.faces, np.zeros(len(body.faces), np.int32))
+    faces = body.faces.astype(np.int32)
+    soup = TriangleSoup(body.vertices.astype(np.float64), faces, np.zeros(len(faces), np.int32))
     cameras = (camera_of(views, k, frame.scale) for k in range(len(views)))
     masks = [render_ids(soup, camera).owner >= 0 for camera in cameras]
     return replace(views, foreground=np.stack(masks).astype(np.float32))

@@ -15,9 +15,11 @@ from teethscape.errors import unreadable_request
 
 
 class GridName(str, Enum):
-    """An implementation of NeuS' hash grid: ours, or that of tiny-cuda-nn."""
+    """An implementation of NeuS' hash grid: ours in PyTorch or by Triton, or that of tiny-cuda-nn."""
 
+    AUTO = "auto"
     TORCH = "torch"
+    TRITON = "triton"
     TCNN = "tcnn"
 
     __str__ = str.__str__
@@ -69,7 +71,7 @@ class SurfaceRequest:
     extent_mm: float | None = None
     budget_s: float | None = None
     device: Device = Device.AUTO
-    hash_grid: GridName = GridName.TORCH
+    hash_grid: GridName = GridName.AUTO
     background: Background = Background.BLACK
     seed: int = 0
 
@@ -99,7 +101,7 @@ class SurfaceRequest:
                 extent_mm=given("extent_mm", float),
                 budget_s=given("budget_s", float),
                 device=Device(values.get("device", "auto")),
-                hash_grid=GridName(values.get("hash_grid", "torch")),
+                hash_grid=GridName(values.get("hash_grid", "auto")),
                 background=Background(values.get("background", "black")),
                 seed=int(values.get("seed", 0)),
             )

@@ -95,7 +95,7 @@ def test_the_written_out_gradient_is_that_of_automatic_differentiation():
 def test_a_missing_tinycudann_is_said(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingComponentError) as missing:
-        hash_grid(SPEC, GridName.TCNN)
+        hash_grid(SPEC, GridName.TCNN, torch.device("cpu"))
     assert missing.value.code == "tinycudann_missing"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from importlib import util
 from typing import Any
 
@@ -11,6 +13,8 @@ from torch import Tensor
 from teethscape.errors import MissingComponentError
 from teethscape.surface.neus.hash_grid import Encoding, HashGrid, HashGridSpec
 from teethscape.surface.request import GridName
+
+log = logging.getLogger(__name__)
 
 
 class FrequencyEncoding(Encoding):
@@ -76,22 +80,66 @@ class TcnnGrid(Encoding):
         return features, torch.stack(slopes, dim=1)
 
 
-def hash_grid(spec: HashGridSpec, name: GridName) -> Encoding:
+def hash_grid(spec: HashGridSpec, name: GridName, device: torch.device) -> Encoding:
     """The hash grid by the implementation that is asked for.
 
+    Args:
+        spec: sizes.
+        name: ``auto``: on a graphics processor the Triton kernels where they run, then tiny-cuda-nn where
+            it is installed; else plain PyTorch.
+        device: where it will run.
+
     Raises:
-        MissingComponentError: tinycudann is asked for and missing.
+        MissingComponentError: tinycudann or triton is asked for, and missing or of no use here.
     """
-    if name is GridName.TCNN:
-        return _tcnn(spec)
+    if name is GridName.AUTO:
+        return _best(spec, device)
+    if name is GridName.TCNN and util.find_spec("tinycudann") is None:
+        raise _missing("tinycudann", "is not installed", "It is compiled on your machine")
+    if name is GridName.TRITON and not fused_runs(device):
+        raise _missing(
+            "triton", f"does not run here ({device.type})", "It comes with PyTorch for NVIDIA cards"
+        )
+    return TcnnGrid(spec) if name is GridName.TCNN else _own(spec, name)
+
+
+def _own(spec: HashGridSpec, name: GridName) -> HashGrid:
+    if name is not GridName.TRITON:
+        return HashGrid(spec)
+    from teethscape.surface.neus.triton_lookup import TritonLookup
+
+    return HashGrid(spec, TritonLookup)
+
+
+def _best(spec: HashGridSpec, device: torch.device) -> Encoding:
+    """What is quickest: Triton's slopes come in closed form, tiny-cuda-nn's by differentiation."""
+    if device.type == "cuda" and fused_runs(device):
+        return _own(spec, GridName.TRITON)
+    if device.type == "cuda" and util.find_spec("tinycudann") is not None:
+        return TcnnGrid(spec)
     return HashGrid(spec)
 
 
-def _tcnn(spec: HashGridSpec) -> Encoding:
-    if util.find_spec("tinycudann") is None:
-        raise MissingComponentError(
-            "tinycudann_missing",
-            "tinycudann is not installed.",
-            "It is compiled on your machine; our own hash grid needs nothing: leave --hash-grid out.",
-        )
-    return TcnnGrid(spec)
+@cache
+def fused_runs(device: torch.device) -> bool:
+    """Whether the Triton kernels run on a device and give the plain path's numbers there."""
+    if util.find_spec("triton") is None:
+        return False
+    spec = HashGridSpec(levels=2, log2_table=8, base=4)
+    unit = torch.linspace(0.05, 0.95, 24, device=device).reshape(8, 3)
+    try:
+        fused = _own(spec, GridName.TRITON).to(device)
+        found, slopes = fused(unit)
+        (found.sum() + slopes.sum()).backward()
+    except Exception as error:  # noqa: BLE001 - its compiler raises all kinds of errors
+        log.info("triton does not run on %s: %s", device, error)
+        return False
+    plain = HashGrid(spec).to(device)
+    plain.load_state_dict(fused.state_dict())
+    wanted = plain(unit)
+    return torch.allclose(found, wanted[0], atol=1e-6) and torch.allclose(slopes, wanted[1], atol=1e-4)
+
+
+def _missing(name: str, what: str, why: str) -> MissingComponentError:
+    advice = f"{why}; our own hash grid needs nothing: leave --hash-grid out."
+    return MissingComponentError(f"{name}_missing", f"{name} {what}.", advice)

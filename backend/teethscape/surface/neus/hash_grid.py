@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+#: Scale, nodes along an edge, entries and first row of a level.
+Shape = tuple[float, int, int, int]
 _PRIMES = (1, 2654435761, 805459861)
 _WORD = 0xFFFFFFFF
 _START = 1e-4
@@ -93,16 +95,17 @@ class HashGrid(Encoding):
 
     Args:
         spec: sizes.
+        look_up: what finds values and slopes; `Lookup`, or another of the same numbers.
     """
 
-    def __init__(self, spec: HashGridSpec) -> None:
+    def __init__(self, spec: HashGridSpec, look_up: type[torch.autograd.Function] | None = None) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self._look_up = spec, look_up or Lookup
         start = torch.empty(sum(spec.entries), spec.features).uniform_(-_START, _START)
         self.table = nn.Parameter(start)
         offsets = np.cumsum([0, *spec.entries[:-1]])
         self.active, self.width = spec.levels, spec.width
-        self._shape: list[tuple[float, int, int, int]] = list(
+        self._shape: list[Shape] = list(
             zip(spec.scales, spec.resolutions, spec.entries, map(int, offsets), strict=True)
         )
 
@@ -126,7 +129,7 @@ class HashGrid(Encoding):
         Returns:
             (n, w) features; (n, w, 3) derivative to ``unit``. Levels that are not active are zero.
         """
-        features, slopes = _Lookup.apply(self.table, unit.detach(), self._shape[: self.active])
+        features, slopes = self._look_up.apply(self.table, unit.detach(), self._shape[: self.active])
         missing = self.spec.width - features.shape[1]
         if missing:
             features = nn.functional.pad(features, (0, missing))
@@ -134,7 +137,7 @@ class HashGrid(Encoding):
         return features, slopes
 
 
-def cell_of(unit: Tensor, shape: tuple[float, int, int, int]) -> tuple[Tensor, Tensor]:
+def cell_of(unit: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
     """Table rows (n, 8) of the corners around positions (n, 3), and the place (n, 3) between them."""
     scale, resolution, entries, offset = shape
     place = unit * scale + 0.5
@@ -156,11 +159,11 @@ def corner_weights(inside: Tensor) -> tuple[Tensor, Tensor]:
     return x * y * z, torch.stack([y * z * sign[:, 0], x * z * sign[:, 1], x * y * sign[:, 2]], dim=-1)
 
 
-class _Lookup(torch.autograd.Function):
+class Lookup(torch.autograd.Function):
     """Interpolated table entries and their derivative; differentiable to the table alone."""
 
     @staticmethod
-    def forward(ctx: Any, table: Tensor, unit: Tensor, shapes: list[tuple[float, int, int, int]]) -> Any:
+    def forward(ctx: Any, table: Tensor, unit: Tensor, shapes: list[Shape]) -> Any:
         """(n, levels * f) and (n, levels * f, 3)."""
         values, slopes, rows_of = [], [], []
         for shape in shapes:

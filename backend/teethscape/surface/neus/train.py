@@ -37,7 +37,7 @@ class Trainer:
 
     def __init__(self, preset: NeusPreset, bank: RayBank, grid: GridName) -> None:
         self.preset, self.bank, self.device = preset, bank, bank.device
-        encoding = hash_grid(preset.grid, grid)
+        encoding = hash_grid(preset.grid, grid, bank.device)
         self.model = NeusModel(encoding, RADIUS, preset.sharpness).to(self.device)
         self.occupancy = Occupancy(RADIUS, preset.occupancy).to(self.device)
         geometry, texture, sharpness = preset.rates
