@@ -4,9 +4,11 @@ The same numbers as ``hash_grid.Lookup`` without its tables of corners and weigh
 ``TRITON_INTERPRET=1`` the kernels run on a processor, slowly: that is how they are tested.
 """
 
-# Triton compiles the kernels: their arguments are pointers and blocks, which have no Python types.
+# Triton compiles the kernels: their arguments are pointers and blocks, its loops are unrolled, and none has a
+# Python type.
 # ruff: noqa: ANN001, ANN202, PLR0913
-# pyright: reportMissingImports=false, reportIndexIssue=false
+# pyright: reportMissingImports=false, reportIndexIssue=false, reportArgumentType=false
+# pyright: reportGeneralTypeIssues=false
 from __future__ import annotations
 
 from typing import Any
