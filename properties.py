@@ -97,8 +97,25 @@ class TEETH_PG_known_length(bpy.types.PropertyGroup):
 
 
 def _update_heat_map(settings: TEETH_PG_scene, _context: bpy.types.Context) -> None:
-    look.show_heat_map(find.teeth(settings.id_data), settings.heat_map)
-    look.show_attribute_colors(settings.heat_map)
+    if settings.heat_map and settings.photo_colours:
+        settings.photo_colours = False
+    _show_colours(settings)
+
+
+def _update_photo_colours(settings: TEETH_PG_scene, _context: bpy.types.Context) -> None:
+    if settings.photo_colours and settings.heat_map:
+        settings.heat_map = False
+    _show_colours(settings)
+
+
+def _show_colours(settings: TEETH_PG_scene) -> None:
+    chosen = look.ToothColours.ENAMEL
+    if settings.heat_map:
+        chosen = look.ToothColours.UNCERTAINTY
+    elif settings.photo_colours:
+        chosen = look.ToothColours.PHOTO
+    look.show_colours(find.teeth(settings.id_data), chosen)
+    look.show_attribute_colors(chosen is not look.ToothColours.ENAMEL)
 
 
 def _update_photo_display(settings: TEETH_PG_scene, _context: bpy.types.Context) -> None:
@@ -239,6 +256,11 @@ class TEETH_PG_scene(bpy.types.PropertyGroup):
         name="Uncertainty Heat Map",
         description="Colour the teeth by their standard deviation in millimetres",
         update=_update_heat_map,
+    )
+    photo_colours: BoolProperty(
+        name="Photo Colours",
+        description="Colour the teeth as the photos show them",
+        update=_update_photo_colours,
     )
     photo_display: EnumProperty(
         name="Photo", description="Where the photo lies while you look through its camera",

@@ -118,6 +118,7 @@ class TEETH_PT_views(_ResultChild, bpy.types.Panel):
                     "teeth.look_through", text=_SHORT[view], depress=view.name == current
                 ).view = view.name
         self.layout.prop(settings, "photo_display", expand=True)
+        self.layout.prop(settings, "photo_colours", text="Photo Colours on Teeth", icon="COLOR", toggle=True)
         if current or hides_a_jaw(context.view_layer):
             self.layout.operator("teeth.leave_photo", icon="LOOP_BACK")
 

@@ -19,7 +19,7 @@ STOPS: tuple[tuple[float, float, float], ...] = (
     (0.55, 0.79, 0.38),
     (0.99, 0.92, 0.29),
 )
-COLOR_ATTRIBUTE = "uncertainty"
+HEAT_ATTRIBUTE = "uncertainty"
 
 
 def heat_colors(sigma_mm: NDArray[np.float32], inferred: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ import bpy
 from mathutils import Vector
 
 from . import materials
+from .heatmap import HEAT_ATTRIBUTE
 
 
 class PhotoDisplay(str, Enum):
@@ -38,10 +39,23 @@ def show_photos(cameras: Iterable[bpy.types.Object], display: PhotoDisplay) -> N
             background.alpha = 0.5 if blend else 1.0
 
 
-def show_heat_map(teeth: Iterable[bpy.types.Object], enabled: bool) -> None:
-    """Switch tooth objects between enamel and the uncertainty colours."""
-    material = materials.uncertainty() if enabled else materials.enamel()
+class ToothColours(Enum):
+    """What colours the teeth."""
+
+    ENAMEL = "enamel"
+    UNCERTAINTY = "uncertainty"
+    PHOTO = "photo"
+
+
+def show_colours(teeth: Iterable[bpy.types.Object], colours: ToothColours) -> None:
+    """Switch tooth objects between enamel, the uncertainty and the photos' colours."""
+    make = {ToothColours.UNCERTAINTY: materials.uncertainty, ToothColours.PHOTO: materials.photo}
+    material = make.get(colours, materials.enamel)()
+    attribute = {ToothColours.UNCERTAINTY: HEAT_ATTRIBUTE, ToothColours.PHOTO: materials.PHOTO_ATTRIBUTE}
     for tooth in teeth:
+        named = tooth.data.color_attributes.get(attribute.get(colours, ""))
+        if named is not None:
+            tooth.data.color_attributes.active_color = named
         if tooth.data.materials:
             tooth.data.materials[0] = material
         else:
@@ -55,7 +69,7 @@ def set_presence(tooth: bpy.types.Object, present: bool) -> None:
 
 
 def show_attribute_colors(enabled: bool) -> None:
-    """Make solid 3D viewports show the heat map, or the materials again.
+    """Make solid 3D viewports show the active color attribute, or the materials again.
 
     Material and rendered viewports take the colours from the material anyway.
     """

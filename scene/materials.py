@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import bpy
 
-from .heatmap import COLOR_ATTRIBUTE, srgb_to_linear
+from .heatmap import HEAT_ATTRIBUTE, srgb_to_linear
 
 ENAMEL = "Enamel"
 UNCERTAINTY = "Tooth Uncertainty"
+PHOTO = "Tooth Photo"
+#: Color attribute that holds what the photos show.
+PHOTO_ATTRIBUTE = "photo"
 _ROLE_KEY = "teethscape_material"
 
 #: Principled BSDF inputs of enamel; lengths in mm, as 1 Blender unit is 1 mm.
@@ -22,7 +25,7 @@ _ENAMEL_INPUTS: dict[str, float | tuple[float, ...]] = {
     "Coat Roughness": 0.06,
     "Coat IOR": 1.33,
 }
-_ENAMEL_SRGB = (0.97, 0.94, 0.87)
+ENAMEL_SRGB = (0.97, 0.94, 0.87)
 #: Blender's studio lights turn white into grey; teeth should not look like plaster.
 _VIEWPORT_GAIN = 1.5
 
@@ -35,6 +38,11 @@ def enamel() -> bpy.types.Material:
 def uncertainty() -> bpy.types.Material:
     """The heat-map material of this file, made on first use."""
     return _find(UNCERTAINTY) or _create_uncertainty()
+
+
+def photo() -> bpy.types.Material:
+    """Enamel in the colours of the photos, made on first use."""
+    return _find(PHOTO) or _create_photo()
 
 
 def _find(role: str) -> bpy.types.Material | None:
@@ -56,11 +64,16 @@ def _principled(material: bpy.types.Material) -> bpy.types.Node:
     return next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
 
 
-def _create_enamel() -> bpy.types.Material:
-    material = _create(ENAMEL, _ENAMEL_SRGB)
+def _enamelled(material: bpy.types.Material) -> bpy.types.Node:
     shader = _principled(material)
     for name, value in _ENAMEL_INPUTS.items():
         shader.inputs[name].default_value = value
+    return shader
+
+
+def _create_enamel() -> bpy.types.Material:
+    material = _create(ENAMEL, ENAMEL_SRGB)
+    shader = _enamelled(material)
     material.node_tree.links.new(_shade(material), shader.inputs["Base Color"])
     return material
 
@@ -82,8 +95,19 @@ def _create_uncertainty() -> bpy.types.Material:
     material = _create(UNCERTAINTY, (0.16, 0.59, 0.58))
     shader = _principled(material)
     shader.inputs["Roughness"].default_value = 0.65
+    _colour_by(material, shader, HEAT_ATTRIBUTE)
+    return material
+
+
+def _create_photo() -> bpy.types.Material:
+    material = _create(PHOTO, ENAMEL_SRGB)
+    _colour_by(material, _enamelled(material), PHOTO_ATTRIBUTE)
+    return material
+
+
+def _colour_by(material: bpy.types.Material, shader: bpy.types.Node, name: str) -> None:
+    """Take the base colour from a color attribute."""
     attribute = material.node_tree.nodes.new("ShaderNodeVertexColor")
-    attribute.layer_name = COLOR_ATTRIBUTE
+    attribute.layer_name = name
     attribute.location = (-300, 200)
     material.node_tree.links.new(attribute.outputs["Color"], shader.inputs["Base Color"])
-    return material

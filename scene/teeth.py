@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ..backend.teethscape.dental.fdi import object_name
 from .case_data import ToothRecord
-from .heatmap import COLOR_ATTRIBUTE, heat_colors
+from .heatmap import HEAT_ATTRIBUTE, heat_colors
+from .materials import ENAMEL_SRGB, PHOTO_ATTRIBUTE
 from .ply import PlyMesh
 
 SIGMA_ATTRIBUTE = "sigma_mm"
@@ -28,6 +29,7 @@ def create_tooth(record: ToothRecord, source: PlyMesh, material: bpy.types.Mater
     sigma = source.attributes.get(SIGMA_ATTRIBUTE, np.full(len(source.vertices), record.sigma_mm))
     inferred = source.attributes.get(INFERRED_ATTRIBUTE, np.zeros(len(source.vertices)))
     _add_attributes(mesh, np.asarray(sigma, np.float32), np.asarray(inferred, bool))
+    _add_colors(mesh, PHOTO_ATTRIBUTE, _photo_colors(source))
     mesh.materials.append(material)
     tooth = bpy.data.objects.new(object_name(record.fdi), mesh)
     tooth.location = centre.tolist()
@@ -52,9 +54,20 @@ def create_mesh(name: str, vertices: NDArray[np.float32], faces: NDArray[np.int3
 def _add_attributes(mesh: bpy.types.Mesh, sigma: NDArray[np.float32], inferred: NDArray[np.bool_]) -> None:
     mesh.attributes.new(SIGMA_ATTRIBUTE, "FLOAT", "POINT").data.foreach_set("value", sigma)
     mesh.attributes.new(INFERRED_ATTRIBUTE, "BOOLEAN", "POINT").data.foreach_set("value", inferred)
-    colors = mesh.color_attributes.new(COLOR_ATTRIBUTE, "BYTE_COLOR", "POINT")
-    colors.data.foreach_set("color_srgb", heat_colors(sigma, inferred).ravel())
-    mesh.color_attributes.active_color = colors
+    _add_colors(mesh, HEAT_ATTRIBUTE, heat_colors(sigma, inferred))
+
+
+def _add_colors(mesh: bpy.types.Mesh, name: str, rgba: NDArray[np.float32]) -> None:
+    mesh.color_attributes.new(name, "BYTE_COLOR", "POINT").data.foreach_set("color_srgb", rgba.ravel())
+
+
+def _photo_colors(source: PlyMesh) -> NDArray[np.float32]:
+    """(V, 4) sRGB of what the photos show; enamel in cases of versions that did not write it."""
+    rgba = np.ones((len(source.vertices), 4), np.float32)
+    rgba[:, :3] = ENAMEL_SRGB
+    if {"red", "green", "blue"} <= set(source.attributes):
+        rgba[:, :3] = np.stack([source.attributes[name] for name in ("red", "green", "blue")], axis=1) / 255
+    return rgba
 
 
 def _describe(tooth: bpy.types.Object, record: ToothRecord) -> None:

@@ -28,6 +28,8 @@ def show_case(scene: bpy.types.Scene, folder: Path) -> CaseScene:
     settings.absent_teeth = case.absent_teeth
     if settings.heat_map:
         settings.heat_map = False
+    if settings.photo_colours:
+        settings.photo_colours = False
     if settings.photo_display != "BEHIND":
         settings.photo_display = "BEHIND"
     state.results[folder] = ResultView.of(case)

@@ -31,7 +31,7 @@ TABS = {"4.3": (1309, 248), "5.2": (1299, 322)}
 #: Two controls that are no operators, from the button below each.
 SOURCE_FOLDER, WHEELS_FIELD = (58, -48), (0, -57)
 #: The heat map's switch, from the button of the anterior photo.
-HEAT_MAP = (0, 137)
+HEAT_MAP = (0, 163)
 _INSTALL_S, _RECONSTRUCT_S = 900, 1800
 
 

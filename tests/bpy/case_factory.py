@@ -55,14 +55,17 @@ def project(camera: dict, points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def write_ply(path: Path, vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> None:
-    """Binary PLY with the two properties that the scene reads."""
+    """Binary PLY with the properties that the scene reads."""
     header = (
         f"ply\nformat binary_little_endian 1.0\ncomment unit mm\nelement vertex {len(vertices)}\n"
         "property float x\nproperty float y\nproperty float z\n"
+        "property uchar red\nproperty uchar green\nproperty uchar blue\n"
         "property float sigma_mm\nproperty uchar inferred\n"
         f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
     )
-    rows = np.zeros(len(vertices), np.dtype([("p", "<f4", 3), ("sigma", "<f4"), ("inferred", "u1")]))
+    fields = [("p", "<f4", 3), ("rgb", "u1", 3), ("sigma", "<f4"), ("inferred", "u1")]
+    rows = np.zeros(len(vertices), np.dtype(fields))
+    rows["rgb"] = 200, 180, 140
     depth = vertices[:, 1] - vertices[:, 1].min()
     rows["p"], rows["sigma"] = vertices, 0.1 + 0.8 * depth / max(depth.max(), 1e-9)
     rows["inferred"] = rows["sigma"] > 0.6

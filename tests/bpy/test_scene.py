@@ -103,6 +103,24 @@ def test_heat_map_and_presence_switch(built, scene):
     assert built.teeth[17].hide_render
 
 
+def test_photo_colours_and_heat_map_exclude_each_other(built, scene):
+    settings, mesh = scene.teethscape, built.teeth[11].data
+    settings.photo_colours = True
+    assert mesh.materials[0].name == "Tooth Photo"
+    assert mesh.color_attributes.active_color.name == "photo"
+    found = np.zeros(4 * len(mesh.vertices), np.float32)
+    mesh.color_attributes["photo"].data.foreach_get("color_srgb", found)
+    assert np.allclose(255 * found.reshape(-1, 4)[:, :3], (200, 180, 140), atol=0.6)
+    settings.heat_map = True
+    assert not settings.photo_colours
+    assert mesh.materials[0].name == "Tooth Uncertainty"
+    assert mesh.color_attributes.active_color.name == "uncertainty"
+    settings.photo_colours = True
+    assert not settings.heat_map
+    settings.photo_colours = False
+    assert mesh.materials[0].name == "Enamel"
+
+
 def test_photo_display_reaches_every_camera(built, scene):
     scene.teethscape.photo_display = "BLEND"
     backgrounds = [camera.data.background_images[0] for camera in built.cameras.values()]

@@ -42,17 +42,26 @@ def write_glb(stream: BinaryIO, solids: Sequence[Solid], note: FileNote) -> None
         stream.write(array.tobytes())
 
 
-def _arrays(solid: Solid) -> tuple[NDArray, NDArray]:
-    return solid.vertices.astype("<f4"), solid.faces.astype("<u4").reshape(-1)
+def _arrays(solid: Solid) -> list[NDArray]:
+    """Faces, places and perhaps linear colours."""
+    arrays = [solid.faces.astype("<u4").reshape(-1), solid.vertices.astype("<f4")]
+    return arrays if solid.colours is None else [*arrays, _linear(solid.colours)]
+
+
+def _linear(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scene-linear values of sRGB colours, as glTF wants them (IEC 61966-2-1)."""
+    values = colours / 255.0
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return linear.astype("<f4")
 
 
 def _content(solids: Sequence[Solid], note: FileNote) -> dict[str, Any]:
-    count = len(solids)
+    count, meshes, first = len(solids), [], 0
+    for solid in solids:
+        attributes = {"POSITION": first + 1, **({} if solid.colours is None else {"COLOR_0": first + 2})}
+        meshes.append({"name": solid.name, "primitives": [{"attributes": attributes, "indices": first}]})
+        first += len(attributes) + 1
     nodes = [{"name": solid.name, "mesh": index} for index, solid in enumerate(solids)]
-    meshes = [
-        {"name": solid.name, "primitives": [{"attributes": {"POSITION": 2 * k}, "indices": 2 * k + 1}]}
-        for k, solid in enumerate(solids)
-    ]
     return {
         "asset": {"version": "2.0", "generator": note.entries["generator"], "extras": note.entries},
         "scene": 0,

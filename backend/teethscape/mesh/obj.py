@@ -18,7 +18,11 @@ def write_obj(stream: BinaryIO, solids: Sequence[Solid], note: FileNote) -> None
     start = 1  # OBJ counts vertices from one, over the whole file
     for solid in solids:
         text.write(f"o {solid.name}\n")
-        np.savetxt(text, solid.vertices, fmt="v %.5f %.5f %.5f")
+        if solid.colours is None:
+            np.savetxt(text, solid.vertices, fmt="v %.5f %.5f %.5f")
+        else:  # no part of the format, but read by MeshLab, Blender and others
+            rows = np.hstack([solid.vertices, solid.colours / 255])
+            np.savetxt(text, rows, fmt="v %.5f %.5f %.5f %.3f %.3f %.3f")
         np.savetxt(text, solid.faces + start, fmt="f %d %d %d")
         start += len(solid.vertices)
     stream.write(text.getvalue().encode("utf-8"))

@@ -27,11 +27,13 @@ def write_ply(
 
     Args:
         stream: binary output.
-        solid: the mesh.
+        solid: the mesh; its colours become ``red``, ``green`` and ``blue``.
         note: unit, frame and scale, written as comments.
         properties: extra values per vertex, (V,) each; their type is kept.
     """
     columns = {axis: solid.vertices[:, k].astype("<f4") for k, axis in enumerate("xyz")}
+    if solid.colours is not None:
+        columns |= dict(zip(("red", "green", "blue"), solid.colours.T, strict=True))
     columns |= {name: _column(values) for name, values in (properties or {}).items()}
     table = np.empty(len(solid.vertices), dtype=[(name, c.dtype) for name, c in columns.items()])
     for name, column in columns.items():

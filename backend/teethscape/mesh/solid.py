@@ -21,11 +21,13 @@ class Solid:
         name: object name such as ``FDI_11``.
         vertices: (V, 3) mm, world frame.
         faces: (F, 3) outward.
+        colours: (V, 3) RGB, sRGB; None without.
     """
 
     name: str
     vertices: NDArray[np.floating]
     faces: NDArray[np.integer]
+    colours: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,12 @@ class FileNote:
 
 
 def joined(solids: Sequence[Solid], name: str) -> Solid:
-    """Several meshes as one, in order, without merging vertices."""
+    """Several meshes as one, in order, without merging vertices; coloured where all are."""
     starts = np.cumsum([0, *(len(solid.vertices) for solid in solids)])[:-1]
+    colours = [solid.colours for solid in solids if solid.colours is not None]
     return Solid(
         name,
         np.concatenate([solid.vertices for solid in solids]),
         np.concatenate([solid.faces + start for solid, start in zip(solids, starts, strict=True)]),
+        np.concatenate(colours) if len(colours) == len(solids) else None,
     )

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from teethscape.errors import CancelledError, ResourceError, TeethscapeError
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.pipeline.evidence import find_labels
 from teethscape.pipeline.fit_checkpoint import fit_path, load_fit, save_fit
-from teethscape.pipeline.mesh_stage import write_exports, write_fdi_masks, write_meshes
+from teethscape.pipeline.mesh_stage import coloured, renumbered, write_exports, write_fdi_masks, write_meshes
 from teethscape.pipeline.overlay_stage import write_overlays
 from teethscape.pipeline.photo_stage import identity, load_photos, save_photos
 from teethscape.pipeline.record import CaseRecord
@@ -132,7 +133,7 @@ class Job:
         request, case = self.request, self.case
 
         def paint() -> tuple[dict[Jaw, Path], list[Path]]:
-            write_fdi_masks(case, *_final_masks(photos, labels, result))
+            write_fdi_masks(case, _final_masks(photos, labels, result))
             painted = views_stage.paint_views(case, request, result, self.progress)
             return painted, [f for strip in painted.values() for f in (strip, report_path(strip))]
 
@@ -149,10 +150,11 @@ class Job:
     def _write(self, photos: Mapping[View, Photo], labels: Labels, result: FitResult) -> None:
         """Meshes, masks, overlays and exports."""
         case, run = self.case, self.runner.run
+        fdi_masks = cache(lambda: _final_masks(photos, labels, result))
+        solids = cache(lambda: coloured(result, photos, fdi_masks()))
 
         def meshes() -> tuple[None, list[Path]]:
-            masks = write_fdi_masks(case, *_final_masks(photos, labels, result))
-            return None, [*masks, *write_meshes(case, result)]
+            return None, [*write_fdi_masks(case, fdi_masks()), *write_meshes(case, result, solids())]
 
         run(Stage.MESHES, {}, meshes, _nothing)
         run(
@@ -166,7 +168,7 @@ class Job:
             run(
                 Stage.EXPORT,
                 {"exports": [kind.value for kind in kinds]},
-                lambda: (None, write_exports(case, result, kinds)),
+                lambda: (None, write_exports(case, result.scale, solids(), kinds)),
                 _nothing,
             )
         self.progress.stage(Stage.DONE, 1.0)
@@ -210,12 +212,12 @@ class Job:
 
 def _final_masks(
     photos: Mapping[View, Photo], labels: Labels, result: FitResult
-) -> tuple[Mapping[View, NDArray[np.int32]], Mapping[View, Mapping[int, int]]]:
-    """Label images and their numbers: those that the model helped to draw, else those that were fitted."""
+) -> dict[View, NDArray[np.uint8]]:
+    """FDI masks: those that the model helped to draw, else those that were fitted."""
     if labels.maps is None or not result.drawn:
-        return labels.images, result.numbering
+        return {v: renumbered(mask, result.numbering.get(v, {})) for v, mask in labels.images.items()}
     drawn = at_photos(labels.maps, result.drawn, photos)
-    return drawn, {v: {int(n): int(n) for n in np.unique(image) if n} for v, image in drawn.items()}
+    return {view: image.astype(np.uint8) for view, image in drawn.items()}
 
 
 def _nothing() -> None:

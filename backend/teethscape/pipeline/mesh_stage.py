@@ -12,6 +12,7 @@ from PIL import Image
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, arch, object_name
 from teethscape.dental.files import write_with
+from teethscape.dental.photos import Photo
 from teethscape.dental.request import ExportFormat
 from teethscape.dental.units import ScaleRecord
 from teethscape.dental.views import View
@@ -19,31 +20,43 @@ from teethscape.mesh.export import export
 from teethscape.mesh.ply import write_ply
 from teethscape.mesh.solid import FileNote, Solid, joined
 from teethscape.parametric.interface import FitResult, FittedTooth
+from teethscape.report.photo_colours import Picture, photo_colours
 
 
-def write_meshes(case: CaseFolder, result: FitResult) -> list[Path]:
+def coloured(
+    result: FitResult, photos: Mapping[View, Photo], masks: Mapping[View, NDArray[np.uint8]]
+) -> dict[int, Solid]:
+    """The crowns as named meshes by FDI number, coloured as the photos show them within FDI masks."""
+    pictures = {view: Picture(photo.pixels, masks[view]) for view, photo in photos.items() if view in masks}
+    colours = photo_colours(pictures, result.cameras, result.teeth)
+    return {
+        number: Solid(object_name(number), tooth.vertices, tooth.faces, colours[number])
+        for number, tooth in result.teeth.items()
+    }
+
+
+def write_meshes(case: CaseFolder, result: FitResult, solids: Mapping[int, Solid]) -> list[Path]:
     """Write ``meshes/teeth/FDI_NN.ply`` and ``meshes/{upper,lower}.ply``."""
     written = []
-    for number, tooth in result.teeth.items():
+    for number, solid in solids.items():
         path, note = case.tooth_mesh(number), FileNote(result.scale, f"tooth {number} (FDI)")
-        write_with(
-            path, lambda s, n=number, t=tooth, note=note: write_ply(s, solid(n, t), note, _properties(t))
-        )
+        extra = _properties(result.teeth[number])
+        write_with(path, lambda s, one=solid, note=note, extra=extra: write_ply(s, one, note, extra))
         written.append(path)
     for jaw in Jaw:
-        teeth = {number: result.teeth[number] for number in arch(jaw) if number in result.teeth}
-        if teeth:
-            written.append(_write_jaw(case, jaw, teeth, result.scale))
+        own = [number for number in arch(jaw) if number in solids]
+        if own:
+            written.append(
+                _write_jaw(case, jaw, {n: (solids[n], result.teeth[n]) for n in own}, result.scale)
+            )
     return written
 
 
-def write_fdi_masks(
-    case: CaseFolder, labels: Mapping[View, NDArray[np.int32]], numbering: Mapping[View, Mapping[int, int]]
-) -> list[Path]:
+def write_fdi_masks(case: CaseFolder, masks: Mapping[View, NDArray[np.uint8]]) -> list[Path]:
     """Write ``masks/{0..4}.png``: 8-bit FDI numbers, 0 = no tooth."""
     written = []
-    for view, mask in labels.items():
-        image = Image.fromarray(renumbered(mask, numbering.get(view, {})))
+    for view, mask in masks.items():
+        image = Image.fromarray(mask)
         path = case.mask(view)
         write_with(path, lambda s, image=image: image.save(s, "PNG"))
         written.append(path)
@@ -59,28 +72,25 @@ def renumbered(mask: NDArray[np.int32], numbers: Mapping[int, int]) -> NDArray[n
     return table[mask]
 
 
-def write_exports(case: CaseFolder, result: FitResult, kinds: Sequence[ExportFormat]) -> list[Path]:
+def write_exports(
+    case: CaseFolder, scale: ScaleRecord, solids: Mapping[int, Solid], kinds: Sequence[ExportFormat]
+) -> list[Path]:
     """Write the wanted formats into ``meshes/export/``."""
-    solids = {number: solid(number, tooth) for number, tooth in result.teeth.items()}
-    note = FileNote(result.scale)
-    return [path for kind in kinds for path in export(case.exports, solids, note, kind)]
-
-
-def solid(number: int, tooth: FittedTooth) -> Solid:
-    """A fitted tooth as a named mesh."""
-    return Solid(object_name(number), tooth.vertices, tooth.faces)
+    return [path for kind in kinds for path in export(case.exports, solids, FileNote(scale), kind)]
 
 
 def _properties(tooth: FittedTooth) -> dict[str, NDArray]:
     return {"sigma_mm": tooth.sigma_mm, "inferred": tooth.inferred, "cap": tooth.cap}
 
 
-def _write_jaw(case: CaseFolder, jaw: Jaw, teeth: Mapping[int, FittedTooth], scale: ScaleRecord) -> Path:
+def _write_jaw(
+    case: CaseFolder, jaw: Jaw, teeth: Mapping[int, tuple[Solid, FittedTooth]], scale: ScaleRecord
+) -> Path:
     path, note = case.jaw_mesh(jaw), FileNote(scale, f"{jaw.value} jaw")
-    whole = joined([solid(number, tooth) for number, tooth in teeth.items()], jaw.value)
-    columns = [_properties(tooth) for tooth in teeth.values()]
+    whole = joined([solid for solid, _ in teeth.values()], jaw.value)
+    columns = [_properties(tooth) for _, tooth in teeth.values()]
     properties = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
-    sizes = [len(tooth.vertices) for tooth in teeth.values()]
+    sizes = [len(solid.vertices) for solid, _ in teeth.values()]
     properties["fdi"] = np.repeat(np.array(list(teeth), np.uint8), sizes)
     write_with(path, lambda s: write_ply(s, whole, note, properties))
     return path

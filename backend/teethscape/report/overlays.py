@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from teethscape.dental import fdi
 from teethscape.dental.views import View
-from teethscape.parametric.camera import Camera
 from teethscape.parametric.interface import CameraRecord, FittedTooth
 from teethscape.parametric.raster import TriangleSoup, render_ids
+from teethscape.report.pinhole import pinhole
 
 #: Label of the neck caps in the id buffer: they hide what lies behind, like gum.
 _CAP = 0
@@ -117,23 +117,9 @@ def _visible(
     soup = TriangleSoup(
         np.concatenate([t.vertices for t in teeth.values()]), faces.astype(np.int32), owner.astype(np.int32)
     )
-    buffer = render_ids(soup, _camera(record))
+    buffer = render_ids(soup, pinhole(record))
     inferred = (buffer.face >= 0) & hidden[np.maximum(buffer.face, 0)]
     return buffer.owner, inferred
-
-
-def _camera(record: CameraRecord) -> Camera:
-    rotation = np.asarray(record.cam2world)[:3, :3].T
-    centre = np.asarray(record.cam2world)[:3, 3]
-    return Camera(
-        width=record.width,
-        height=record.height,
-        focal=record.focal_px,
-        principal=np.asarray(record.principal_point, float),
-        rotation=rotation,
-        translation=-rotation @ centre,
-        pivot=np.zeros(3),
-    )
 
 
 def _part(owner: NDArray[np.int32], inferred: NDArray[np.bool_], number: int) -> _Part | None:

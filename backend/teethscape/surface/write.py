@@ -53,8 +53,8 @@ def write_surface(
         report: written beside the mesh as ``NAME.json``.
     """
     mesh, colours = painted
-    solid = Solid(path.stem, frame.to_ours(mesh.vertices), mesh.faces)
-    extra: dict[str, NDArray] = dict(zip(("red", "green", "blue"), colours.T, strict=True))
+    solid = Solid(path.stem, frame.to_ours(mesh.vertices), mesh.faces, colours)
+    extra: dict[str, NDArray] = {}
     if frame.arch is not None:
         extra["fdi"] = frame.arch.distances(mesh.vertices)[0].astype(np.uint8)
         teeth = tooth_bodies(field, frame.arch)

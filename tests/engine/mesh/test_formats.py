@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,23 @@ def test_glb_is_well_formed_and_states_its_unit(tmp_path):
     assert content["asset"]["extras"]["unit"] == "mm"
     assert [node["name"] for node in content["nodes"]][:4] == ["FDI_11", "FDI_21", "FDI_31", "FDI_41"]
     assert all(view["byteOffset"] % 4 == 0 for view in content["bufferViews"])
+
+
+def test_colours_go_into_the_formats_that_know_them(tmp_path):
+    colours = np.tile(np.array([[188, 128, 255]], np.uint8), (len(_teeth()[11].vertices), 1))
+    teeth = {number: replace(solid, colours=colours) for number, solid in _teeth().items()}
+    (path,) = export(tmp_path, teeth, NOTE, ExportFormat.OBJ)
+    assert any(line.endswith(" 0.737 0.502 1.000") for line in path.read_text().splitlines())
+    (path,) = export(tmp_path, teeth, NOTE, ExportFormat.GLB)
+    scene = trimesh.load(path, process=False)
+    assert isinstance(scene, trimesh.Scene)
+    found = scene.geometry["FDI_21"]
+    assert np.allclose(found.vertices, teeth[21].vertices, atol=1e-4)
+    linear = found.visual.vertex_colors[0, :3] / 255  # glTF's colours are scene-linear
+    assert np.allclose(linear, (0.503, 0.216, 1.0), atol=0.01)
+    with (tmp_path / "jaw.ply").open("wb") as stream:
+        write_ply(stream, joined(list(teeth.values()), "jaw"), NOTE)
+    assert trimesh.load(tmp_path / "jaw.ply", process=False).visual.vertex_colors[7, 1] == 128
 
 
 def test_3mf_names_units_and_surface(tmp_path):
