@@ -107,7 +107,8 @@ def _seen(
     buffer = render_ids(_soup(shown), camera)
     finite = buffer.depth[np.isfinite(buffer.depth)]
     per_mm = record.focal_px / float(np.median(finite)) if finite.size else 1.0
-    picture = cv2.GaussianBlur(photo.pixels, (0, 0), max(_SPACING_MM * per_mm / 2, 0.3))
+    soft = max(_SPACING_MM * per_mm / 2, 0.3)
+    picture = np.asarray(cv2.GaussianBlur(photo.pixels, (0, 0), soft), np.uint8)
     clear = _clearness(buffer, _CLEAR_MM * per_mm) * (buffer.owner == photo.teeth)
     return {
         n: _sampled((n, tooth), camera, (picture, clear, buffer))
