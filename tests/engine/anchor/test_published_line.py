@@ -30,10 +30,11 @@ def truth():
     return {fdi: Solid(str(fdi), crown.vertices, crown.faces) for fdi, crown in jaw_crowns().items()}
 
 
-def _line(case, *more):
+def _line(case, *more, masks=True):
+    given = ("--masks", str(MASKS), "--trust-views") if masks else ()
     return cli.main(
         [
-            "reconstruct", str(PHOTOS), "--masks", str(MASKS), "--trust-views", "--jaw", JAW.value,
+            "reconstruct", str(PHOTOS), *given, "--jaw", JAW.value,
             "--output", str(case), "--engine", "teethdreamer", "--weights", str(NETWORK),
             "--steps", str(STEPS), *more,
         ]
@@ -54,6 +55,14 @@ def test_photos_become_teeth_by_grid_and_by_neus(tmp_path, truth):
         assert found.mean["cd_l1_mm"] < MOST_MM[more[1]]
     report = json.loads(next((case / "views").glob("*.anchor.json")).read_text("utf-8"))
     assert (report["change"], report["painted_teeth"]) == ("none", len(truth))
+
+
+def test_photos_alone_are_enough(tmp_path, truth):
+    """The masks that our own network finds cut the photos out nearly as the ones that it knows."""
+    assert _line(tmp_path, "--surface", "grid", masks=False) == 0
+    found = score_teeth(load_teeth(tmp_path), truth, Alignment.SIMILARITY)
+    assert found.missing == ()
+    assert found.mean["cd_l1_mm"] < MOST_MM["grid"]
 
 
 def test_its_training_runs(tmp_path):
