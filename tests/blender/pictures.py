@@ -24,6 +24,7 @@ _SIDEBARS = {
 }
 _WINDOWS = {
     "through-photo": "through-the-anterior-photo",
+    "photo-colours": "photo-colours",
     "heat-map": "uncertainty-heat-map",
     "occlusal": "through-the-mandibular-photo",
 }

@@ -30,8 +30,8 @@ log = logging.getLogger("series")
 TABS = {"4.3": (1309, 248), "5.2": (1299, 322)}
 #: Two controls that are no operators, from the button below each.
 SOURCE_FOLDER, WHEELS_FIELD = (58, -48), (0, -57)
-#: The heat map's switch, from the button of the anterior photo.
-HEAT_MAP = (0, 163)
+#: The switches of photo colours and heat map, from the button of the anterior photo.
+PHOTO_COLOURS, HEAT_MAP = (0, 73), (0, 163)
 _INSTALL_S, _RECONSTRUCT_S = 900, 1800
 
 
@@ -109,13 +109,16 @@ def _reconstruct(script: Script) -> None:
 
 
 def _result(script: Script) -> None:
-    """Look through two photos, with the heat map, too."""
+    """Look through two photos, in the photos' colours and with the heat map, too."""
     script.scroll_to_end()
     script.scan(500, 1270)
     script.press("teeth.look_through(view='ANTERIOR')", "probe.looks_through('ANTERIOR')")
     script.do("sleep 3")
     script.shot("through-the-anterior-photo")
     script.python("probe.check_result()")
+    script.press("teeth.look_through(view='ANTERIOR')", "probe.photo_colours_are_on", offset=PHOTO_COLOURS)
+    script.do("sleep 3")
+    script.shot("photo-colours")
     script.press("teeth.look_through(view='ANTERIOR')", "probe.heat_map_is_on", offset=HEAT_MAP)
     script.do("sleep 3")
     script.shot("uncertainty-heat-map")
@@ -130,7 +133,8 @@ def _result(script: Script) -> None:
 def _undo(script: Script) -> None:
     """Take back what was clicked, then the whole reconstruction in one step, and redo it."""
     script.keys("ctrl+z", "probe.looks_through('ANTERIOR')")
-    script.keys("ctrl+z", "lambda: not probe.heat_map_is_on()")
+    script.keys("ctrl+z", "probe.photo_colours_are_on")
+    script.keys("ctrl+z", "lambda: not probe.photo_colours_are_on()")
     script.keys("ctrl+z", "lambda: not probe.scene_has_camera()")
     script.python("probe.check_teeth(28)")
     script.keys("ctrl+z", "probe.scene_is_empty")

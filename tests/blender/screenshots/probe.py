@@ -205,6 +205,11 @@ def looks_through(view: str) -> Callable[[], bool]:
     return seen
 
 
+def photo_colours_are_on() -> bool:
+    """A click has given the teeth the colours of the photos."""
+    return bpy.context.scene.teethscape.photo_colours
+
+
 def heat_map_is_on() -> bool:
     """A click has switched the heat map on."""
     return bpy.context.scene.teethscape.heat_map
