@@ -27,6 +27,7 @@ import surface_shapes as shapes
 from bench_common import CACHE, LOG, RESULTS, ROOT, Clock, command_line, write_result
 from numpy.typing import NDArray
 from render_runs import Blender
+from scipy import ndimage
 from scipy.spatial import KDTree
 
 from teethscape.cli_progress import ConsoleProgress
@@ -36,6 +37,7 @@ from teethscape.errors import TeethscapeError
 from teethscape.mesh.ply import read_ply
 from teethscape.surface import make
 from teethscape.surface.frame import frame_of
+from teethscape.surface.hull import mask_distances
 from teethscape.surface.mesh.finish import is_two_manifold, manifold
 from teethscape.surface.read import any as reading
 from teethscape.surface.request import SurfaceRequest
@@ -44,6 +46,8 @@ from teethscape.surface.views import Views
 SHARED = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))
 Array = NDArray[np.float64]
 _NEAREST = 12
+#: Smoothness of the noise that moves ragged borders, px.
+_RAGGED_PX = 6.0
 
 
 def triangle_distances(points: Array, vertices: Array, faces: NDArray[np.integer]) -> Array:
@@ -82,14 +86,38 @@ def noisy_normals(views: Views) -> Views:
     return replace(views, normals=(normals / length).astype(np.float32))
 
 
-def noisy_masks(views: Views) -> Views:
-    """Every mask larger or smaller by up to two pixels."""
+def resized_masks(views: Views) -> Views:
+    """Every mask larger or smaller all around by one or two pixels."""
     masks = []
     for k, mask in enumerate(views.foreground):
         change = (-2, -1, 1, 2)[k % 4]
-        kernel = np.ones((2 * abs(change) + 1,) * 2, np.uint8)
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(change) + 1,) * 2)
         masks.append((cv2.dilate if change > 0 else cv2.erode)(mask, kernel))
-    return replace(views, foreground=np.stack(masks))
+    return _with_masks(views, masks)
+
+
+def ragged_masks(views: Views) -> Views:
+    """Every mask's border moved by up to two pixels, here inward and there outward."""
+    rng, masks = np.random.default_rng(0), []
+    for mask in views.foreground:
+        wave = ndimage.gaussian_filter(rng.standard_normal(mask.shape), _RAGGED_PX)
+        masks.append(mask_distances(mask) < np.clip(wave / wave.std(), -2, 2))
+    return _with_masks(views, masks)
+
+
+def _with_masks(views: Views, masks: list[NDArray]) -> Views:
+    """Other masks; the normals end where they do, and are the nearest known ones in what a mask gained.
+
+    So the normals do not betray the true border.
+    """
+    assert views.normals is not None  # noqa: S101 - our renders have them
+    normals = []
+    for before, mask, normal in zip(views.foreground, masks, views.normals, strict=True):
+        row, column = ndimage.distance_transform_edt(
+            before < 0.5, return_distances=False, return_indices=True
+        )
+        normals.append(normal[row, column] * (mask > 0.5)[..., None])
+    return replace(views, foreground=np.stack(masks).astype(np.float32), normals=np.stack(normals))
 
 
 def one_missing(views: Views) -> Views:
@@ -108,7 +136,8 @@ def one_wrong(views: Views) -> Views:
 
 SPOILS: dict[str, Callable[[Views], Views]] = {
     "normals": noisy_normals,
-    "masks": noisy_masks,
+    "masks": resized_masks,
+    "ragged": ragged_masks,
     "missing": one_missing,
     "wrong": one_wrong,
 }

@@ -28,6 +28,7 @@ from teethscape.surface.read.any import read_views
 from teethscape.surface.request import SurfaceRequest
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import arch_field, hull_box, hull_field
+from teethscape.surface.tangents import LEAST_PX, border_shifts, with_shifted_borders
 from teethscape.surface.views import Views
 from teethscape.surface.write import check_suffix, write_surface
 
@@ -113,6 +114,7 @@ def _prepared(
     if request.method is SurfaceMethod.GRID and views.normals is None:
         raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
     views, dropped = believed(views, progress)
+    views = _corrected(views, progress)
     frame = frame or frame_of(views, request.extent_mm, request.case, _place_of(request))
     session = Session(progress, request.output, request.budget_s, frame)
     settings = (
@@ -191,6 +193,15 @@ def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
         return views.subset([k for k in range(len(views)) if k != check.culprit]), (name,)
     _refuse_contradiction(views, check)
     return views, ()
+
+
+def _corrected(views: Views, progress: Progress) -> Views:
+    """The views with masks whose borders agree; says which were moved."""
+    shifts = border_shifts(views)
+    for view in np.flatnonzero(np.abs(shifts) >= LEAST_PX):
+        off = f"{abs(shifts[view]):.1f} px too {'small' if shifts[view] > 0 else 'large'}"
+        progress.warn("mask_moved", f"The mask of {views.names[view]} is {off}; its border is moved.")
+    return with_shifted_borders(views, shifts)
 
 
 def _refuse_contradiction(views: Views, check: MaskCheck) -> None:
