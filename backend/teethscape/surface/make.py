@@ -25,7 +25,7 @@ from teethscape.surface.mesh.finish import FinishedMesh, finished
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
 from teethscape.surface.read.any import read_views
-from teethscape.surface.request import SurfaceRequest
+from teethscape.surface.request import DistanceKind, SurfaceRequest
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import arch_field, hull_box, hull_field
 from teethscape.surface.tangents import LEAST_PX, border_shifts, with_shifted_borders
@@ -89,10 +89,12 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
         UsageError: the output's ending is no mesh format.
         BadInputError: the views cannot be read, or lack what the method needs.
         MissingComponentError: the method needs a library that is missing.
-        RefusedError: the masks contradict each other, or the surface is empty or half.
+        RefusedError: unsigned distances are asked for, the masks contradict each other, or the surface is
+            empty or half.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
     check_suffix(request.output)
+    _refuse_unsigned(request)
     if request.method is not SurfaceMethod.GRID:
         require_torch("The method " + request.method.value, _WITHOUT_TORCH)
     require_space(request.output.parent, _NEEDED_BYTES)
@@ -103,6 +105,20 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
     job.session.clean()
     progress.stage(SurfaceStage.FINISH, 1.0)
     return report
+
+
+def _refuse_unsigned(request: SurfaceRequest) -> None:
+    """The zero set of an unsigned distance is an open sheet, which no promise of a closed body covers.
+
+    Raises:
+        RefusedError: unsigned distances were asked for.
+    """
+    if request.distance is DistanceKind.UNSIGNED:
+        raise RefusedError(
+            "distance_unsigned",
+            "Surfaces are not made of unsigned distances: they would be open and could be no closed body.",
+            "Leave --distance out; crowns are closed where no view shows them.",
+        )
 
 
 def _prepared(
