@@ -243,7 +243,7 @@ def _extracted(run: _Run, pitch: float) -> GridField:
 def _save(
     run: _Run, number: int, at_once: bool = False, pull: Callable[[], dict[str, Any]] | None = None
 ) -> None:
-    """Write a checkpoint when one is due; ``pull`` tells how far the round is. Round 0: the Gaussians alone."""
+    """Write a checkpoint when one is due; ``pull``: how far its round is. Round 0: the Gaussians alone."""
 
     def state() -> dict[str, Any]:
         cloud = {name: getattr(run.trainer.cloud, name).detach() for name in NAMES}
