@@ -27,6 +27,7 @@ from teethscape.mesh.solid import FileNote, Solid, joined
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.raster import TriangleSoup, render_ids
+from teethscape.surface.mesh.teeth import KnownArch
 
 Array = NDArray[np.float64]
 WORK = CACHE / "surfaces"
@@ -35,6 +36,8 @@ _WORLD_TO_FILE = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 _NOTE = FileNote(
     ScaleRecord(ScaleSource.SCAN, 0.0), "normalised for rendering: the pair's largest extent is 1"
 )
+#: How far a stand-in for a fit is off: place, mm per axis, and size.
+_FIT_MM, _FIT_SIZE = 0.3, 0.02
 _VIEWS = tuple(range(8, 16))
 _SPOTS, _SPOT_MM = 60, 2.5
 #: Side of the depth pictures that tell what the views show, px, and how far behind them a point may lie, mm.
@@ -92,6 +95,24 @@ def synthetic(seed: int) -> tuple[Shape, Shape]:
     return _written(
         name, {fdi: Solid(f"FDI_{fdi}", c.vertices @ _WORLD_TO_FILE.T, c.faces) for fdi, c in crowns.items()}
     )
+
+
+def fitted_arch(shape: Shape, seed: int) -> KnownArch:
+    """Crowns of a synthetic patient's jaw as a fit might have found them, mm, TeethDreamer's axes.
+
+    A stand-in for a fit: each crown is moved by normal deviates of 0.3 mm per axis and resized by one of 2 %.
+    """
+    rng = np.random.default_rng(seed)
+    extent = json.loads((shape.folder / "extent.json").read_text("utf-8"))
+    teeth = {}
+    for fdi, crown in sorted(make_patient(load_prior(), seed).crowns.items()):
+        points = (crown.vertices @ _WORLD_TO_FILE.T - extent["centre_mm"]) @ FILE_TO_WORLD.T
+        middle = points.mean(axis=0)
+        off = middle + rng.normal(0, _FIT_MM, 3)
+        points = (points - middle) * (1 + rng.normal(0, _FIT_SIZE)) + off
+        if jaw_of(fdi) is shape.jaw:
+            teeth[fdi] = Solid(f"FDI_{fdi}", points, crown.faces)
+    return KnownArch(teeth)
 
 
 def _written(name: str, teeth: dict[int, Solid]) -> tuple[Shape, Shape]:

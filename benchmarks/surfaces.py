@@ -27,6 +27,7 @@ import surface_shapes as shapes
 from bench_common import CACHE, LOG, RESULTS, ROOT, Clock, command_line, write_result
 from numpy.typing import NDArray
 from render_runs import Blender
+from scipy import ndimage
 from scipy.spatial import KDTree
 
 from teethscape.cli_progress import ConsoleProgress
@@ -35,7 +36,8 @@ from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.errors import TeethscapeError
 from teethscape.mesh.ply import read_ply
 from teethscape.surface import make
-from teethscape.surface.frame import frame_of
+from teethscape.surface.frame import Frame, frame_of
+from teethscape.surface.hull import mask_distances
 from teethscape.surface.mesh.finish import is_two_manifold, manifold
 from teethscape.surface.read import any as reading
 from teethscape.surface.request import SurfaceRequest
@@ -44,6 +46,8 @@ from teethscape.surface.views import Views
 SHARED = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))
 Array = NDArray[np.float64]
 _NEAREST = 12
+#: Smoothness of the noise that moves ragged borders, px.
+_RAGGED_PX = 6.0
 
 
 def triangle_distances(points: Array, vertices: Array, faces: NDArray[np.integer]) -> Array:
@@ -82,14 +86,38 @@ def noisy_normals(views: Views) -> Views:
     return replace(views, normals=(normals / length).astype(np.float32))
 
 
-def noisy_masks(views: Views) -> Views:
-    """Every mask larger or smaller by up to two pixels."""
+def resized_masks(views: Views) -> Views:
+    """Every mask larger or smaller all around by one or two pixels."""
     masks = []
     for k, mask in enumerate(views.foreground):
         change = (-2, -1, 1, 2)[k % 4]
-        kernel = np.ones((2 * abs(change) + 1,) * 2, np.uint8)
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(change) + 1,) * 2)
         masks.append((cv2.dilate if change > 0 else cv2.erode)(mask, kernel))
-    return replace(views, foreground=np.stack(masks))
+    return _with_masks(views, masks)
+
+
+def ragged_masks(views: Views) -> Views:
+    """Every mask's border moved by up to two pixels, here inward and there outward."""
+    rng, masks = np.random.default_rng(0), []
+    for mask in views.foreground:
+        wave = ndimage.gaussian_filter(rng.standard_normal(mask.shape), _RAGGED_PX)
+        masks.append(mask_distances(mask) < np.clip(wave / wave.std(), -2, 2))
+    return _with_masks(views, masks)
+
+
+def _with_masks(views: Views, masks: list[NDArray]) -> Views:
+    """Other masks; the normals end where they do, and are the nearest known ones in what a mask gained.
+
+    So the normals do not betray the true border.
+    """
+    assert views.normals is not None  # noqa: S101 - our renders have them
+    normals = []
+    for before, mask, normal in zip(views.foreground, masks, views.normals, strict=True):
+        row, column = ndimage.distance_transform_edt(
+            before < 0.5, return_distances=False, return_indices=True
+        )
+        normals.append(normal[row, column] * (mask > 0.5)[..., None])
+    return replace(views, foreground=np.stack(masks).astype(np.float32), normals=np.stack(normals))
 
 
 def one_missing(views: Views) -> Views:
@@ -108,7 +136,8 @@ def one_wrong(views: Views) -> Views:
 
 SPOILS: dict[str, Callable[[Views], Views]] = {
     "normals": noisy_normals,
-    "masks": noisy_masks,
+    "masks": resized_masks,
+    "ragged": ragged_masks,
     "missing": one_missing,
     "wrong": one_wrong,
 }
@@ -124,6 +153,7 @@ class Setting:
         device: where.
         samples: of the truth.
         spoil: how the views are made worse, or empty.
+        start: ``hull``, or ``arch``: crowns that are a little off, as of a fit.
     """
 
     method: str
@@ -131,6 +161,7 @@ class Setting:
     device: Device
     samples: int
     spoil: str
+    start: str = "hull"
 
 
 def row(shape: shapes.Shape, setting: Setting) -> dict[str, Any]:
@@ -145,14 +176,14 @@ def row(shape: shapes.Shape, setting: Setting) -> dict[str, Any]:
     )  # fmt: skip
     clock = Clock.start()
     base: dict[str, Any] = {
-        "shape": shape.name, "method": setting.method, "spoil": setting.spoil, "budget_s": setting.budget_s,
-        "command": command_line(),
+        "shape": shape.name, "method": setting.method, "spoil": setting.spoil, "start": setting.start,
+        "budget_s": setting.budget_s, "command": command_line(),
     }  # fmt: skip
     read = reading.read_views
     try:
         if setting.spoil:
             make.read_views = lambda asked: SPOILS[setting.spoil](read(asked))
-        report = make.make_surface(request, ConsoleProgress())
+        report = make.make_surface(request, ConsoleProgress(), _frame(shape, setting, request))
     except TeethscapeError as refusal:
         return {**base, "refused": refusal.code, **clock.read()}
     finally:
@@ -160,6 +191,15 @@ def row(shape: shapes.Shape, setting: Setting) -> dict[str, Any]:
     times = clock.read()
     left = {"components": report["components"], "left_out": report["views_left_out"]}
     return {**base, **_scores(shape, request, setting.samples), **left, **times}
+
+
+def _frame(shape: shapes.Shape, setting: Setting, request: SurfaceRequest) -> Frame | None:
+    """The frame with an arch to start from, when that is asked for (synthetic patients alone)."""
+    if setting.start == "hull":
+        return None
+    frame = frame_of(reading.read_views(request), shape.extent_mm, None)
+    seed = int(shape.folder.name.removeprefix("arch-"))
+    return replace(frame, arch=shapes.fitted_arch(shape, seed))
 
 
 def _scores(shape: shapes.Shape, request: SurfaceRequest, samples: int) -> dict[str, Any]:
@@ -187,11 +227,23 @@ def chosen_shapes(patients: list[str]) -> list[shapes.Shape]:
     return out
 
 
+def _setting_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What a row replaces: the same shape by the same method in the same way."""
+    return row["shape"], row["method"], row["spoil"], row.get("start", "hull"), row["budget_s"]
+
+
+def _name_of(row: dict[str, Any]) -> str:
+    """The line of the summary that a row belongs to."""
+    start = " from an arch" if row.get("start", "hull") == "arch" else ""
+    budget = "" if row["budget_s"] is None else f" {row['budget_s']:.0f} s"
+    return f"{row['method']}{budget}{start} {row['spoil']}".strip()
+
+
 def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Means per method and spoil."""
     out: dict[str, Any] = {}
-    for key in sorted({f"{r['method']} {r['spoil']}".strip() for r in rows}):
-        own = [r for r in rows if f"{r['method']} {r['spoil']}".strip() == key]
+    for key in sorted({_name_of(r) for r in rows}):
+        own = [r for r in rows if _name_of(r) == key]
         done = [r for r in own if "mean_mm" in r]
         out[key] = {
             "shapes": sorted(r["shape"] for r in own),
@@ -216,6 +268,7 @@ def main() -> None:
     parser.add_argument("--spoil", nargs="+", default=[""], choices=["", *SPOILS])
     parser.add_argument("--budget", type=float, help="seconds of training")
     parser.add_argument("--device", default="auto", choices=[d.value for d in Device])
+    parser.add_argument("--start", default="hull", choices=["hull", "arch"], help="of training")
     parser.add_argument("--samples", type=int, default=200_000)
     parser.add_argument("--blender-python", type=Path, default=ROOT / ".venv-bpy" / "bin" / "python")
     options = parser.parse_args()
@@ -226,11 +279,12 @@ def main() -> None:
             shapes.render(shape, Blender(options.blender_python))
         for method in options.methods:
             for spoil in options.spoil:
-                setting = Setting(method, options.budget, Device(options.device), options.samples, spoil)
+                setting = Setting(
+                    method, options.budget, Device(options.device), options.samples, spoil, options.start
+                )
                 found = row(shape, setting)
                 LOG.info("%s", found)
-                same = ("shape", "method", "spoil")
-                rows = [r for r in rows if any(r[key] != found[key] for key in same)] + [found]
+                rows = [r for r in rows if _setting_of(r) != _setting_of(found)] + [found]
                 commands = dict.fromkeys(r["command"] for r in rows)
                 write_result("surfaces", summary_of(rows), rows, " && ".join(commands))
 

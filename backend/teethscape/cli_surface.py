@@ -11,7 +11,7 @@ from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import UsageError
-from teethscape.surface.request import Background, GridName, SurfaceRequest
+from teethscape.surface.request import Background, DistanceKind, GridName, SurfaceRequest
 
 Result = dict[str, Any] | None
 
@@ -49,6 +49,9 @@ def add_surface(commands: Any) -> None:
     )
     parser.add_argument("--device", choices=[d.value for d in Device], default="auto")
     parser.add_argument("--hash-grid", choices=[g.value for g in GridName], default="auto", help="of NeuS")
+    parser.add_argument(
+        "--distance", choices=[d.value for d in DistanceKind], default="signed", help="unsigned is refused"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
@@ -75,6 +78,7 @@ def surface(options: argparse.Namespace) -> Result:
         hash_grid=GridName(options.hash_grid),
         background=Background(options.background),
         seed=options.seed,
+        distance=DistanceKind(options.distance),
     )
     report = make_surface(request, ConsoleProgress())
     print(

@@ -10,7 +10,7 @@ from series import play, prepare_wheels
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow, pytest.mark.timeout(5400)]
 
-SHOTS = 13
+SHOTS = 14
 KNOWN_LENGTH = """
 import bpy, glob
 bpy.ops.teeth.load_sample()

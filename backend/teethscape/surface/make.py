@@ -26,9 +26,10 @@ from teethscape.surface.mesh.finish import FinishedMesh, finished
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
 from teethscape.surface.read.any import read_views
-from teethscape.surface.request import SurfaceRequest
+from teethscape.surface.request import DistanceKind, SurfaceRequest
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import arch_field, hull_box, hull_field
+from teethscape.surface.tangents import LEAST_PX, border_shifts, with_shifted_borders
 from teethscape.surface.views import Views
 from teethscape.surface.write import check_suffix, write_surface
 
@@ -89,10 +90,12 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
         UsageError: the output's ending is no mesh format.
         BadInputError: the views cannot be read, or lack what the method needs.
         MissingComponentError: the method needs a library that is missing.
-        RefusedError: the masks contradict each other, or the surface is empty or half.
+        RefusedError: unsigned distances are asked for, the masks contradict each other, or the surface is
+            empty or half.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
     check_suffix(request.output)
+    _refuse_unsigned(request)
     if request.method is not SurfaceMethod.GRID:
         require_torch("The method " + request.method.value, _WITHOUT_TORCH)
     require_space(request.output.parent, _NEEDED_BYTES)
@@ -103,6 +106,20 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
     job.session.clean()
     progress.stage(SurfaceStage.FINISH, 1.0)
     return report
+
+
+def _refuse_unsigned(request: SurfaceRequest) -> None:
+    """The zero set of an unsigned distance is an open sheet, which no promise of a closed body covers.
+
+    Raises:
+        RefusedError: unsigned distances were asked for.
+    """
+    if request.distance is DistanceKind.UNSIGNED:
+        raise RefusedError(
+            "distance_unsigned",
+            "Surfaces are not made of unsigned distances: they would be open and could be no closed body.",
+            "Leave --distance out; crowns are closed where no view shows them.",
+        )
 
 
 def _prepared(
@@ -117,6 +134,7 @@ def _prepared(
     if request.method is SurfaceMethod.GRID and views.normals is None:
         raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
     views, dropped = believed(views, progress)
+    views = _corrected(views, progress)
     session = Session(progress, request.output, request.budget_s, frame)
     settings = (
         request.method, request.preset, request.seed, request.hash_grid, request.background, request.case,
@@ -194,6 +212,15 @@ def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
         return views.subset([k for k in range(len(views)) if k != check.culprit]), (name,)
     _refuse_contradiction(views, check)
     return views, ()
+
+
+def _corrected(views: Views, progress: Progress) -> Views:
+    """The views with masks whose borders agree; says which were moved."""
+    shifts = border_shifts(views)
+    for view in np.flatnonzero(np.abs(shifts) >= LEAST_PX):
+        off = f"{abs(shifts[view]):.1f} px too {'small' if shifts[view] > 0 else 'large'}"
+        progress.warn("mask_moved", f"The mask of {views.names[view]} is {off}; its border is moved.")
+    return with_shifted_borders(views, shifts)
 
 
 def _refuse_contradiction(views: Views, check: MaskCheck) -> None:

@@ -35,6 +35,15 @@ class Background(str, Enum):
     __str__ = str.__str__
 
 
+class DistanceKind(str, Enum):
+    """What a method learns. Only ``signed`` is made: it alone bounds a body."""
+
+    SIGNED = "signed"
+    UNSIGNED = "unsigned"
+
+    __str__ = str.__str__
+
+
 @dataclass(frozen=True)
 class SurfaceRequest:
     """Everything that a surface depends on.
@@ -56,6 +65,7 @@ class SurfaceRequest:
         hash_grid: implementation of the hash grid.
         background: colour behind the object in GS-Pull's training.
         seed: of every random choice.
+        distance: signed; unsigned ones are refused.
     """
 
     views: Path
@@ -74,6 +84,7 @@ class SurfaceRequest:
     hash_grid: GridName = GridName.AUTO
     background: Background = Background.BLACK
     seed: int = 0
+    distance: DistanceKind = DistanceKind.SIGNED
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> SurfaceRequest:
@@ -104,6 +115,7 @@ class SurfaceRequest:
                 hash_grid=GridName(values.get("hash_grid", "auto")),
                 background=Background(values.get("background", "black")),
                 seed=int(values.get("seed", 0)),
+                distance=DistanceKind(values.get("distance", "signed")),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise unreadable_request(error) from error

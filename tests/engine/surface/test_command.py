@@ -90,6 +90,14 @@ def test_an_unknown_ending_is_refused_before_any_work(strip, tmp_path, capsys):
     assert (code, answer["error"]["code"]) == (2, "usage")
 
 
+@pytest.mark.parametrize("method", ["grid", "gspull"])
+def test_unsigned_distances_are_refused_before_any_work(strip, tmp_path, capsys, method):
+    out = tmp_path / "m.ply"
+    code, answer = _run(capsys, strip, "--output", out, "--method", method, "--distance", "unsigned")
+    assert (code, answer["error"]["code"]) == (5, "distance_unsigned")
+    assert not list(tmp_path.iterdir())
+
+
 def test_neus_without_torch_says_what_to_install(strip, tmp_path, capsys, monkeypatch):
     for name in [n for n in sys.modules if n.startswith("teethscape.surface.neus")]:
         monkeypatch.delitem(sys.modules, name)

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 from teethscape.surface.gspull import losses  # noqa: E402
 from teethscape.surface.gspull.losses import DiskKernel  # noqa: E402
-from teethscape.surface.gspull.pull import PullRules, learn_by_pulling  # noqa: E402
+from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling  # noqa: E402
 from teethscape.surface.gspull.queries import (  # noqa: E402
     FAR,
     NEAR,
@@ -164,7 +164,7 @@ def test_pulling_alone_finds_the_inside_of_an_ellipsoid():
     data = drawn_queries(points, rng, budget=60_000)
     network = PullNetwork(64)
     rules = PullRules(steps=150, batch=512, warm_up=1, rate=2.0)
-    learn_by_pulling(network, data, rules, lambda _: True, rng)
+    learn_by_pulling(network, data, rules, lambda _: True, PullState.fresh(network, rng))
     places = rng.uniform(-0.6, 0.6, (20_000, 3))
     inside = ((places / axes) ** 2).sum(axis=1) < 1
     with torch.no_grad():

@@ -13,8 +13,8 @@ from teethscape.parametric.raster import TriangleSoup, render_ids
 from teethscape.surface.mesh.marching import Array, Faces
 from teethscape.surface.views import FLIP, Views
 
-#: Smoothing before the slope of normals is taken, px.
-_BLUR = 0.8
+#: Smoothing before the slope of normals is taken, and before they are weighed, px.
+_BLUR = 1.5
 #: Neighbours whose normals differ more than this (cosine) lie on other surfaces.
 _SAME = 0.75
 
@@ -27,6 +27,7 @@ class Look:
         camera: for rasterising; works in mm.
         mask: (h, w).
         normals: (h, w, 3) unit, world; zero in views without normals.
+        soft: (h, w, 3) the same without most of their noise.
         slopes: (h, w, 3, 2) change of the normal per pixel to the right and down.
         steady: (h, w) pixels whose neighbours lie on the same surface.
     """
@@ -34,6 +35,7 @@ class Look:
     camera: Camera
     mask: NDArray[np.bool_]
     normals: NDArray[np.float32]
+    soft: NDArray[np.float32]
     slopes: NDArray[np.float32]
     steady: NDArray[np.bool_]
 
@@ -45,7 +47,6 @@ def prepared(views: Views, view: int, scale: float) -> Look:
         normals = np.zeros((*mask.shape, 3), np.float32)
     else:
         normals = views.normals[view] * mask[..., None]
-        mask = mask & (np.linalg.norm(normals, axis=-1) > 0.5)
     soft = cv2.GaussianBlur(normals, (0, 0), _BLUR)
     soft /= np.maximum(np.linalg.norm(soft, axis=-1, keepdims=True), 1e-6)
     right, down = (np.gradient(soft, axis=axis) for axis in (1, 0))
@@ -53,6 +54,7 @@ def prepared(views: Views, view: int, scale: float) -> Look:
         camera=camera_of(views, view, scale),
         mask=mask,
         normals=normals,
+        soft=soft,
         slopes=np.stack([right, down], axis=-1).astype(np.float32),
         steady=_steady(normals, mask),
     )

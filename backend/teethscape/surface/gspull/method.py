@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.gaussians import NAMES, Gaussians
 from teethscape.surface.gspull.joint import Link, coupling_loss, outward_normals
 from teethscape.surface.gspull.losses import DiskKernel
-from teethscape.surface.gspull.pull import PullRules, learn_by_pulling
-from teethscape.surface.gspull.queries import drawn_queries
+from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling
+from teethscape.surface.gspull.queries import QuerySet, drawn_queries
 from teethscape.surface.gspull.sdf import PullNetwork
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
 from teethscape.surface.hull import hull_distance, looked_up
@@ -78,8 +79,10 @@ def gspull(job: Job) -> Found:
         _stage_one(run)
         _save(run, 1, at_once=True)
     rounds = int(run.settings["rebuild"])
+    half_done = None if state is None else state.get("pull")
     for number in range(max(first, 1), rounds + 1):
-        _pull_round(run, number, rounds)
+        _pull_round(run, number, rounds, half_done)
+        half_done = None
         _save(run, number + 1, at_once=True)
         if job.session.is_over:
             break
@@ -141,14 +144,21 @@ def _stage_one(run: _Run) -> None:
     trainer.drop_outside()
 
 
-def _pull_round(run: _Run, number: int, rounds: int) -> None:
-    """Queries from the cloud as it is now, then pulls; in between pictures, which move the cloud."""
+def _pull_round(run: _Run, number: int, rounds: int, half_done: dict[str, Any] | None) -> None:
+    """Queries from the cloud as it is now, then pulls; in between pictures, which move the cloud.
+
+    Args:
+        run: network and cloud are changed.
+        number: of the round, from 1.
+        rounds: of all.
+        half_done: what a checkpoint holds of the round that it was written in.
+    """
     settings, session = run.settings, run.job.session
-    world = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64)
-    points = (world - run.link.centre.cpu().numpy()) / run.link.scale
-    rng = np.random.default_rng([run.job.request.seed, number])
-    data = drawn_queries(points, rng, int(settings["query_budget"]))
-    data = replace(data, normals=seen_normals(run.job.views, world))
+    cloud = run.trainer.cloud.centres.detach().clone() if half_done is None else half_done["centres"]
+    data, state = _round_data(run, cloud, number)
+    if half_done is not None:
+        state.optimiser.load_state_dict(half_done["optimiser"])
+        state.step = int(half_done["step"])
     steps = int(settings["pull_steps"]) // rounds
     disk = DiskKernel(settings["kernel"]), float(settings["disk_weight"])
 
@@ -159,13 +169,29 @@ def _pull_round(run: _Run, number: int, rounds: int) -> None:
             done = (number - 1 + step / steps) / rounds
             session.tell(0.5 + 0.5 * done, f"pulling, round {number} of {rounds}")
         session.show(lambda: _extracted(run, 4.0))
+        _save(run, number, pull=lambda: _pull_content(state, cloud))
         return not session.is_over
 
     rules = PullRules(
         steps=steps, batch=int(settings["batch"]), eikonal=float(settings["eikonal"]),
         sign=float(settings["sign"]), warm_up=max(steps // 20, 1),
     )  # fmt: skip
-    learn_by_pulling(run.network, data, rules, each, rng)
+    learn_by_pulling(run.network, data, rules, each, state)
+
+
+def _round_data(run: _Run, cloud: torch.Tensor, number: int) -> tuple[QuerySet, PullState]:
+    """Queries around the centres (n, 3) that a round begins with, and its state before the first step."""
+    world = cloud.cpu().numpy().astype(np.float64)
+    points = (world - run.link.centre.cpu().numpy()) / run.link.scale
+    rng = np.random.default_rng([run.job.request.seed, number])
+    data = drawn_queries(points, rng, int(run.settings["query_budget"]))
+    data = replace(data, normals=seen_normals(run.job.views, world))
+    return data, PullState.fresh(run.network, rng)
+
+
+def _pull_content(state: PullState, cloud: torch.Tensor) -> dict[str, Any]:
+    """What a checkpoint holds of a round that is not over: its queries are drawn again from its centres."""
+    return {"optimiser": state.optimiser.state_dict(), "step": state.step, "centres": cloud}
 
 
 def seen_normals(views: Views, points: Array) -> NDArray[np.float32] | None:
@@ -214,8 +240,10 @@ def _extracted(run: _Run, pitch: float) -> GridField:
     return GridField(np.maximum(values, limit.reshape(values.shape)).astype(np.float32), low, step)
 
 
-def _save(run: _Run, number: int, at_once: bool = False) -> None:
-    """Write a checkpoint when one is due, before a round of pulling; round 0 are the Gaussians alone."""
+def _save(
+    run: _Run, number: int, at_once: bool = False, pull: Callable[[], dict[str, Any]] | None = None
+) -> None:
+    """Write a checkpoint when one is due; ``pull``: how far its round is. Round 0: the Gaussians alone."""
 
     def state() -> dict[str, Any]:
         cloud = {name: getattr(run.trainer.cloud, name).detach() for name in NAMES}
@@ -224,6 +252,7 @@ def _save(run: _Run, number: int, at_once: bool = False) -> None:
             "network": run.network.state_dict(),
             "round": number,
             "step": run.trainer.step_number,
+            **({} if pull is None else {"pull": pull()}),
         }
 
     save_state(run.job.session, run.job.key, state, at_once)

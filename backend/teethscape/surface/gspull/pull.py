@@ -42,6 +42,26 @@ class PullRules:
     rate: float = 1.0
 
 
+@dataclass(eq=False)
+class PullState:
+    """How far learning has come.
+
+    Attributes:
+        optimiser: of the network.
+        rng: source of randomness.
+        step: steps done.
+    """
+
+    optimiser: torch.optim.Adam
+    rng: np.random.Generator
+    step: int = 0
+
+    @staticmethod
+    def fresh(network: nn.Module, rng: np.random.Generator) -> PullState:
+        """The state before the first step."""
+        return PullState(torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-15), rng)
+
+
 def pull_loss(network: nn.Module, queries: Tensor, targets: Tensor, by_pairs: bool) -> Tensor:
     """How far pulled queries (n, 3) end from the cloud's points (n, 3)."""
     moved, _, _ = pulled(network, queries)
@@ -53,23 +73,23 @@ def learn_by_pulling(
     data: QuerySet,
     rules: PullRules,
     each: Callable[[int], bool],
-    rng: np.random.Generator,
+    state: PullState,
 ) -> None:
-    """Train the network on queries of one cloud.
+    """Train the network on queries of one cloud, from where the state is.
 
     Args:
         network: changed in place; its device decides.
         data: queries and cloud, normalised.
         rules: how.
         each: called with the number of every finished step; False stops.
-        rng: source of randomness.
+        state: changed in place.
     """
     device = next(network.parameters()).device
     queries, points = (torch.from_numpy(a).to(device) for a in (data.queries, data.points))
     target = torch.from_numpy(data.target).to(device)
     outward = None if data.normals is None else torch.from_numpy(data.normals).to(device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-15)
-    for step in range(rules.steps):
+    optimiser, rng = state.optimiser, state.rng
+    for step in range(state.step, rules.steps):
         for group in optimiser.param_groups:
             group["lr"] = rules.rate * sdf_rate(step + 1, rules.steps + 50, rules.warm_up)
         chosen = torch.from_numpy(rng.integers(0, len(queries), min(rules.batch, len(queries)))).to(device)
@@ -78,6 +98,7 @@ def learn_by_pulling(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        state.step = step + 1
         if not each(step):
             return
 

@@ -24,6 +24,8 @@ from teethscape.surface.request import GridName
 RADIUS = 0.5
 _DIAGONAL = 1.732
 _RULES = LossRules()
+#: Distance, box units, at which a point of the start is drawn half as often as one of its surface.
+_NEAR = 0.02
 
 
 class Trainer:
@@ -139,11 +141,12 @@ class Trainer:
         self.scaler.update()
 
     def learn_start(self, points: Tensor, distances: Tensor, steps: int) -> None:
-        """Begin as a known field: distances (n,) at points (n, 3), box units."""
+        """Begin as a known field: distances (n,) at points (n, 3), box units; near its surface above all."""
+        near = 1 / (_NEAR + distances.abs())
         optimiser = torch.optim.Adam(self.model.geometry.parameters(), lr=5e-3)
         self.set_levels()
         for _ in range(steps):
-            some = torch.randint(len(points), (min(8192, len(points)),), device=self.device)
+            some = torch.multinomial(near, min(8192, len(points)), replacement=True)
             found = self.model.geometry(points[some])
             error = (found.sdf - distances[some]).abs().mean()
             loss = 10 * error + 0.02 * ((found.gradient.norm(dim=1) - 1) ** 2).mean()

@@ -1,0 +1,139 @@
+"""How far the border of each mask is off: planes through two cameras that touch the body touch both masks.
+
+Of all planes through two cameras the outermost ones that meet the body are seen as the same tangents in both
+views, whatever its shape (Porrill and Pollard 1991, "Curve matching and stereo calibration"). A mask that is
+too small by some pixels has its tangents too far inside; all pairs together tell every mask's own share. What
+is the same in all masks cannot be told from a smaller body and is taken to be as small as possible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.surface.hull import mask_distances, touches_border
+from teethscape.surface.views import FLIP, Array, Views
+
+#: Standard deviations, px: of masks' borders before anything is known, and of a tangent on whole pixels.
+_EXPECTED_PX, _TANGENT_PX = 1.5, 0.35
+#: Standard deviation of normal noise in medians of its absolute value.
+_MEDIAN_TO_SIGMA = 1.48
+#: Rounds of reweighting by residuals, which keeps a wrong view from spoiling the others' shares.
+_ROUNDS = 20
+#: A border that is off by less is left as it is: masks of whole pixels say no more.
+LEAST_PX = 0.5
+#: Widest range of planes, radians, in which the outermost two are well defined.
+_WIDEST = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class _Pencil:
+    """The planes through two cameras.
+
+    Attributes:
+        zero: (3,) unit, across the base line, in the plane of angle zero.
+        quarter: (3,) unit, across the base line, a quarter turn further.
+    """
+
+    zero: Array
+    quarter: Array
+
+    def angles(self, rays: Array) -> Array:
+        """(n,) angles of the planes that hold rays (n, 3)."""
+        return np.arctan2(rays @ self.quarter, rays @ self.zero)
+
+
+def border_shifts(views: Views) -> Array:
+    """(n,) by how many pixels each mask is too small (negative: too large), as its tangents tell."""
+    borders = [_border_pixels(mask) for mask in views.foreground]
+    rows, gaps = [], []
+    for one in range(len(views)):
+        for two in range(one + 1, len(views)):
+            for (a, slope_a), (b, slope_b) in _tangents(views, (one, two), borders):
+                row = np.zeros(len(views))
+                row[one], row[two] = slope_a, -slope_b
+                size = float(np.hypot(slope_a, slope_b))
+                rows.append(row / size)
+                gaps.append((b - a) / size)
+    if not rows:
+        return np.zeros(len(views))
+    return _robust_shares(np.array(rows), np.array(gaps))
+
+
+def _border_pixels(mask: NDArray[np.floating]) -> Array:
+    """(n, 2) outermost pixels of a mask (centres at +0.5); none where the picture's border cuts it off."""
+    inside = (mask > 0.5).astype(np.uint8)
+    if touches_border(mask):
+        return np.zeros((0, 2))
+    row, column = np.nonzero(inside - cv2.erode(inside, np.ones((3, 3), np.uint8)))
+    return np.column_stack([column, row]).astype(np.float64) + 0.5
+
+
+def _tangents(
+    views: Views, pair: tuple[int, int], borders: list[Array]
+) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """The two outermost planes as both views see them: per view angle and radians per pixel."""
+    one, two = pair
+    base = views.centres[two] - views.centres[one]
+    length = float(np.linalg.norm(base))
+    across = (views.low + views.high) / 2 - views.centres[one]
+    if length < 1e-9 or not len(borders[one]) or not len(borders[two]):
+        return []
+    across = across - base * (across @ base) / length**2
+    if np.linalg.norm(across) < 1e-6 * length:
+        return []
+    zero = across / np.linalg.norm(across)
+    pencil = _Pencil(zero, np.cross(base / length, zero))
+    seen = [_outermost(views, view, borders[view], pencil) for view in pair]
+    return [] if None in seen else list(zip(*seen, strict=True))  # pyright: ignore[reportArgumentType]
+
+
+def _outermost(views: Views, view: int, pixels: Array, pencil: _Pencil) -> list[tuple[float, float]] | None:
+    """Largest angle and largest negative angle of a view's pixels, each with its change per pixel outward."""
+    angles = pencil.angles(_rays(views, view, pixels))
+    if np.ptp(angles) > _WIDEST:  # a camera inside the other's view of the body has no tangents there
+        return None
+    out = []
+    for sign in (1.0, -1.0):
+        at = int(np.argmax(sign * angles))
+        around = pixels[at] + np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])
+        beside = pencil.angles(_rays(views, view, around))
+        out.append((sign * angles[at], float(np.hypot(beside[0] - beside[1], beside[2] - beside[3]))))
+    return out
+
+
+def _rays(views: Views, view: int, pixels: Array) -> Array:
+    """(n, 3) directions through pixels (n, 2), world, not normalised."""
+    k = views.intrinsics[view]
+    local = np.column_stack([(pixels - k[:2, 2]) / k[[0, 1], [0, 1]], np.ones(len(pixels))])
+    return local @ FLIP @ views.cam2world[view, :, :3].T
+
+
+def _robust_shares(rows: Array, gaps: Array) -> Array:
+    """Most likely shares of ``rows @ shares = gaps`` when a few gaps may be anything.
+
+    How much a tangent may be off is told by what the shares leave unexplained: ragged borders leave much.
+    """
+    noise, weight, shares = _TANGENT_PX, np.ones(len(gaps)), np.zeros(rows.shape[1])
+    for _ in range(_ROUNDS):
+        weighted = rows * weight[:, None]
+        known = np.eye(rows.shape[1]) * (noise / _EXPECTED_PX) ** 2
+        shares = np.linalg.solve(weighted.T @ rows + known, weighted.T @ gaps)
+        left = np.abs(gaps - rows @ shares)
+        noise = max(_TANGENT_PX, _MEDIAN_TO_SIGMA * float(np.median(left)))
+        weight = 1 / (1 + (left / (2 * noise)) ** 2)
+    return shares
+
+
+def with_shifted_borders(views: Views, shifts: Array) -> Views:
+    """The views with every mask's border moved outward by its shift (n,), px; small shifts are left alone.
+
+    Whole pixels are taken in or left out; what was soft about a moved border is lost.
+    """
+    masks = views.foreground.copy()
+    for view in np.flatnonzero(np.abs(shifts) >= LEAST_PX):
+        masks[view] = mask_distances(views.foreground[view]) < shifts[view]
+    return replace(views, foreground=masks)

@@ -1,0 +1,108 @@
+"""Pulling goes on where it was: within a round, with the optimiser's memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch")
+
+from teethscape.dental.request import Device  # noqa: E402
+from teethscape.dental.units import ScaleRecord, ScaleSource  # noqa: E402
+from teethscape.dental.wishes import Preset, SurfaceMethod  # noqa: E402
+from teethscape.errors import CancelledError  # noqa: E402
+from teethscape.mesh.solid import FileNote  # noqa: E402
+from teethscape.progress import NoProgress  # noqa: E402
+from teethscape.surface import session as session_module  # noqa: E402
+from teethscape.surface.frame import Frame  # noqa: E402
+from teethscape.surface.gspull import method  # noqa: E402
+from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling  # noqa: E402
+from teethscape.surface.gspull.queries import drawn_queries  # noqa: E402
+from teethscape.surface.gspull.sdf import PullNetwork  # noqa: E402
+from teethscape.surface.make import Job, _start  # noqa: E402
+from teethscape.surface.request import SurfaceRequest  # noqa: E402
+from teethscape.surface.session import Session  # noqa: E402
+
+from .scene import SCALE, arch_mesh, views_of  # noqa: E402
+
+FRAME = Frame(SCALE, np.zeros(3), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
+
+
+def _learnt(stop_after, forget=False):
+    """Parameters after 12 steps, interrupted once; ``forget``: with a fresh optimiser afterwards."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    ways = rng.standard_normal((600, 3))
+    data = drawn_queries(0.3 * ways / np.linalg.norm(ways, axis=1, keepdims=True), rng, budget=6000)
+    network, rules = PullNetwork(16), PullRules(steps=12, batch=128, warm_up=2)
+    state = PullState.fresh(network, rng)
+    learn_by_pulling(network, data, rules, lambda step: step + 1 < stop_after, state)
+    again = PullState.fresh(network, rng)
+    again.step = state.step
+    if not forget:
+        again.optimiser.load_state_dict(state.optimiser.state_dict())
+    learn_by_pulling(network, data, rules, lambda _: True, again)
+    assert again.step == 12
+    return torch.cat([p.detach().ravel() for p in network.parameters()])
+
+
+def test_an_interrupted_round_ends_as_one_that_was_not():
+    whole = _learnt(stop_after=99)
+    torch.testing.assert_close(_learnt(stop_after=5), whole)
+    assert (_learnt(stop_after=5, forget=True) - whole).abs().max() > 1e-4
+
+
+class _CancelAt(NoProgress):
+    """Cancels at a message's given appearance."""
+
+    def __init__(self, words, count):
+        self.words, self.left = words, count
+
+    def stage(self, stage, fraction, message=""):
+        self.left -= self.words in message
+
+    def check_cancelled(self):
+        if self.left <= 0:
+            raise CancelledError
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    """GS-Pull with next to no steps, checkpoints at every one of them."""
+    values = json.loads(method._FILE.read_text("utf-8"))
+    values["small"] |= {"points": 200, "fit_steps": 5, "pull_steps": 60, "query_budget": 2000, "batch": 64}
+    values["small"]["gaussians"] |= {"steps": 2}
+    path = tmp_path / "presets.json"
+    path.write_text(json.dumps(values), "utf-8")
+    monkeypatch.setattr(method, "_FILE", path)
+    monkeypatch.setattr(session_module, "_CHECKPOINT_S", 0.0)
+
+
+def _job(folder, progress):
+    views = views_of(*arch_mesh(), size=32)
+    request = SurfaceRequest(
+        Path("v"), folder / "m.ply", SurfaceMethod.GSPULL, Preset.SMALL, device=Device.CPU
+    )
+    session = Session(progress, request.output, None, FRAME)
+    return Job(request, views, FRAME, _start(views, FRAME), session, "key")
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("words", "first"), [("round 1", (20, 0)), ("round 2", (20,))])
+def test_a_cancelled_round_is_continued_where_it_was(tmp_path, monkeypatch, words, first):
+    with pytest.raises(CancelledError):
+        method.gspull(_job(tmp_path, _CancelAt(words, 3)))
+    began = []
+
+    def learn(network, data, rules, each, state):
+        began.append(state.step)
+        assert bool(state.optimiser.state_dict()["state"]) == bool(state.step)
+        learn_by_pulling(network, data, replace(rules, steps=state.step + 1), each, state)
+
+    monkeypatch.setattr(method, "learn_by_pulling", learn)
+    method.gspull(_job(tmp_path, NoProgress()))
+    assert tuple(began) == first

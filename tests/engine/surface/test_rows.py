@@ -1,0 +1,55 @@
+"""Equations of the grid: what weighs normals and borders must not depend on their own noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from teethscape.surface.grid.looks import prepared
+from teethscape.surface.grid.rows import border_rows, normal_rows, seen_points
+from teethscape.surface.hull import mask_distances
+from teethscape.surface.start import footprint, hull_box, hull_field
+
+from .scene import SCALE, arch_mesh, views_of
+
+
+@pytest.fixture(scope="module")
+def views():
+    return views_of(*arch_mesh(), size=96)
+
+
+@pytest.fixture(scope="module")
+def field(views):
+    return hull_field(views, SCALE, hull_box(views, SCALE), 2 * footprint(views, SCALE))
+
+
+def test_a_normal_weighs_no_more_because_noise_has_turned_it_to_the_camera(views, field):
+    rng = np.random.default_rng(0)
+    off = 0.2 * rng.standard_normal(views.normals.shape)
+    noisy = views.normals + off * (np.abs(views.normals).sum(axis=-1, keepdims=True) > 0)
+    noisy /= np.maximum(np.linalg.norm(noisy, axis=-1, keepdims=True), 1e-6)
+    look = prepared(replace(views, normals=noisy.astype(np.float32)), 0, SCALE)
+    seen, _ = seen_points(look, field.surface())
+    weight = np.linalg.norm(normal_rows(look, field, seen, 1.0).wanted.reshape(-1, 3), axis=1)
+    away = look.camera.centre - seen.points
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    true, given = (n[0].reshape(-1, 3)[seen.pixel] for n in (views.normals, noisy))
+    facing = (true * away).sum(axis=1)
+    grazing = (facing > 0.05) & (facing < 0.6)
+    turned = (given * away).sum(axis=1) - facing
+    assert grazing.sum() > 50
+    assert np.corrcoef(turned[grazing], weight[grazing])[0, 1] < 0.35
+
+
+def test_a_ray_deep_inside_weighs_less_than_one_at_the_border(views, field):
+    masks = views.foreground.copy()
+    row, column = np.unravel_index(mask_distances(masks[0]).argmin(), masks[0].shape)
+    masks[0, row, column] = 0
+    look = prepared(replace(views, foreground=masks), 0, SCALE)
+    _, depth = seen_points(look, field.surface())
+    rows = border_rows(look, field, depth, 1.0)
+    weight = rows.weights.sum(axis=1) * field.pitch
+    assert weight.min() < 0.5
+    assert weight.max() > 0.9
