@@ -34,9 +34,12 @@ def heat_colors(sigma_mm: NDArray[np.float32], inferred: NDArray[np.bool_]) -> N
     return np.concatenate([rgb, np.ones((len(rgb), 1))], axis=1).astype(np.float32)
 
 
+def linear_of(srgb: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Scene-linear values of sRGB values 0..1 (IEC 61966-2-1)."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
 def srgb_to_linear(color: tuple[float, float, float]) -> tuple[float, float, float]:
     """Scene-linear values of an sRGB colour, as node sockets want them."""
-    values = np.asarray(color)
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    red, green, blue = (float(value) for value in linear)
+    red, green, blue = (float(value) for value in linear_of(np.asarray(color)))
     return red, green, blue

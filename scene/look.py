@@ -51,7 +51,7 @@ def show_colours(teeth: Iterable[bpy.types.Object], colours: ToothColours) -> No
     """Switch tooth objects between enamel, the uncertainty and the photos' colours."""
     make = {ToothColours.UNCERTAINTY: materials.uncertainty, ToothColours.PHOTO: materials.photo}
     material = make.get(colours, materials.enamel)()
-    attribute = {ToothColours.UNCERTAINTY: HEAT_ATTRIBUTE, ToothColours.PHOTO: materials.PHOTO_ATTRIBUTE}
+    attribute = {ToothColours.UNCERTAINTY: HEAT_ATTRIBUTE, ToothColours.PHOTO: materials.VIEWPORT_ATTRIBUTE}
     for tooth in teeth:
         named = tooth.data.color_attributes.get(attribute.get(colours, ""))
         if named is not None:

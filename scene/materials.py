@@ -9,8 +9,8 @@ from .heatmap import HEAT_ATTRIBUTE, srgb_to_linear
 ENAMEL = "Enamel"
 UNCERTAINTY = "Tooth Uncertainty"
 PHOTO = "Tooth Photo"
-#: Color attribute that holds what the photos show.
-PHOTO_ATTRIBUTE = "photo"
+#: Color attributes: what the photos show, and the same for solid viewports.
+PHOTO_ATTRIBUTE, VIEWPORT_ATTRIBUTE = "photo", "photo_viewport"
 _ROLE_KEY = "teethscape_material"
 
 #: Principled BSDF inputs of enamel; lengths in mm, as 1 Blender unit is 1 mm.
@@ -27,7 +27,7 @@ _ENAMEL_INPUTS: dict[str, float | tuple[float, ...]] = {
 }
 ENAMEL_SRGB = (0.97, 0.94, 0.87)
 #: Blender's studio lights turn white into grey; teeth should not look like plaster.
-_VIEWPORT_GAIN = 1.5
+VIEWPORT_GAIN = 1.5
 
 
 def enamel() -> bpy.types.Material:
@@ -55,7 +55,7 @@ def _create(role: str, viewport_srgb: tuple[float, float, float]) -> bpy.types.M
     if bpy.app.version < (5, 0, 0):  # always on, and deprecated, from 5.0
         material.use_nodes = True
     color = srgb_to_linear(viewport_srgb)
-    material.diffuse_color = (*(_VIEWPORT_GAIN * value for value in color), 1.0)
+    material.diffuse_color = (*(VIEWPORT_GAIN * value for value in color), 1.0)
     material.roughness = 0.4
     return material
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ..backend.teethscape.dental.fdi import object_name
 from .case_data import ToothRecord
-from .heatmap import HEAT_ATTRIBUTE, heat_colors
-from .materials import ENAMEL_SRGB, PHOTO_ATTRIBUTE
+from .heatmap import HEAT_ATTRIBUTE, heat_colors, linear_of
+from .materials import ENAMEL_SRGB, PHOTO_ATTRIBUTE, VIEWPORT_ATTRIBUTE, VIEWPORT_GAIN
 from .ply import PlyMesh
 
 SIGMA_ATTRIBUTE = "sigma_mm"
@@ -29,7 +29,7 @@ def create_tooth(record: ToothRecord, source: PlyMesh, material: bpy.types.Mater
     sigma = source.attributes.get(SIGMA_ATTRIBUTE, np.full(len(source.vertices), record.sigma_mm))
     inferred = source.attributes.get(INFERRED_ATTRIBUTE, np.zeros(len(source.vertices)))
     _add_attributes(mesh, np.asarray(sigma, np.float32), np.asarray(inferred, bool))
-    _add_colors(mesh, PHOTO_ATTRIBUTE, _photo_colors(source))
+    _add_photo_colors(mesh, _photo_colors(source))
     mesh.materials.append(material)
     tooth = bpy.data.objects.new(object_name(record.fdi), mesh)
     tooth.location = centre.tolist()
@@ -59,6 +59,16 @@ def _add_attributes(mesh: bpy.types.Mesh, sigma: NDArray[np.float32], inferred: 
 
 def _add_colors(mesh: bpy.types.Mesh, name: str, rgba: NDArray[np.float32]) -> None:
     mesh.color_attributes.new(name, "BYTE_COLOR", "POINT").data.foreach_set("color_srgb", rgba.ravel())
+
+
+def _add_photo_colors(mesh: bpy.types.Mesh, rgba: NDArray[np.float32]) -> None:
+    """The true colours, and brighter ones against the grey of Blender's studio lights."""
+    _add_colors(mesh, PHOTO_ATTRIBUTE, rgba)
+    bright = rgba.copy()
+    bright[:, :3] = VIEWPORT_GAIN * linear_of(rgba[:, :3])
+    mesh.color_attributes.new(VIEWPORT_ATTRIBUTE, "FLOAT_COLOR", "POINT").data.foreach_set(
+        "color", bright.ravel()
+    )
 
 
 def _photo_colors(source: PlyMesh) -> NDArray[np.float32]:

@@ -107,7 +107,7 @@ def test_photo_colours_and_heat_map_exclude_each_other(built, scene):
     settings, mesh = scene.teethscape, built.teeth[11].data
     settings.photo_colours = True
     assert mesh.materials[0].name == "Tooth Photo"
-    assert mesh.color_attributes.active_color.name == "photo"
+    assert mesh.color_attributes.active_color.name == "photo_viewport"
     found = np.zeros(4 * len(mesh.vertices), np.float32)
     mesh.color_attributes["photo"].data.foreach_get("color_srgb", found)
     assert np.allclose(255 * found.reshape(-1, 4)[:, :3], (200, 180, 140), atol=0.6)
