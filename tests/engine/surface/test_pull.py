@@ -74,7 +74,7 @@ class _CancelAt(NoProgress):
 def tiny(monkeypatch, tmp_path):
     """GS-Pull with next to no steps, checkpoints at every one of them."""
     values = json.loads(method._FILE.read_text("utf-8"))
-    values["small"] |= {"points": 200, "fit_steps": 5, "pull_steps": 60, "query_budget": 2000, "batch": 64}
+    values["small"] |= {"points": 200, "pull_steps": 60, "query_budget": 2000, "batch": 64}
     values["small"]["gaussians"] |= {"steps": 2}
     path = tmp_path / "presets.json"
     path.write_text(json.dumps(values), "utf-8")

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from teethscape.surface.gspull import losses
 from teethscape.surface.gspull.gaussians import Gaussians
 from teethscape.surface.gspull.losses import DiskKernel
-from teethscape.surface.gspull.sdf import PullNetwork, pulled
+from teethscape.surface.gspull.sdf import pulled
 
 _PULL, _TANGENT, _ORTHOGONAL = 0.05, 0.1, 0.01
 _SOME = 4096
@@ -42,9 +42,7 @@ class Link:
         return points * self.scale + self.centre
 
 
-def coupling_loss(
-    network: PullNetwork, cloud: Gaussians, link: Link, disk: tuple[DiskKernel, float]
-) -> Tensor:
+def coupling_loss(network: nn.Module, cloud: Gaussians, link: Link, disk: tuple[DiskKernel, float]) -> Tensor:
     """What ties Gaussians to the distance: their centres are pulled, their disks lie in the surface.
 
     Args:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from teethscape.surface.checkpoints import load_state, save_state
 from teethscape.surface.device import torch_device
@@ -21,6 +22,7 @@ from teethscape.surface.gspull.losses import DiskKernel
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling
 from teethscape.surface.gspull.queries import QuerySet, drawn_queries
 from teethscape.surface.gspull.sdf import PullNetwork
+from teethscape.surface.gspull.started import FieldLookup, StartedNetwork
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
 from teethscape.surface.hull import hull_distance, looked_up
 from teethscape.surface.make import Found, Job
@@ -54,7 +56,7 @@ class _Run:
     job: Job
     settings: dict[str, Any]
     trainer: GaussianTrainer
-    network: PullNetwork
+    network: nn.Module
     link: Link
     device: torch.device
 
@@ -70,9 +72,7 @@ def gspull(job: Job) -> Found:
     torch.manual_seed(job.request.seed)
     run = _prepared(job, device)
     state, first = load_state(job.session, job.key, device), 0
-    if state is None:
-        _fit_start(run)
-    else:
+    if state is not None:
         _restore(run, state)
         first = int(state["round"])
     if first == 0:
@@ -104,29 +104,18 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     cloud = Gaussians(points, np.full(points.shape, _GREY)).to(device)
     low, high = vertices.min(axis=0) / scale, vertices.max(axis=0) / scale
     link = Link(torch.tensor((low + high) / 2, dtype=torch.float32, device=device), float((high - low).max()))
-    network = PullNetwork(int(settings["width"])).to(device)
+    network = _network(settings, field, link, scale).to(device)
     return _Run(job, settings, GaussianTrainer(cloud, job.views, rules), network, link, device)
 
 
-def _fit_start(run: _Run) -> None:
-    """Begin as the start's distance (hull or fitted arch), so that inside and outside are known at once."""
-    steps = int(run.settings["fit_steps"])
-    if not steps:
-        return
-    field = run.job.start(run.job.views, _START_PITCH * footprint(run.job.views, run.job.frame.scale))
-    scale = run.job.frame.scale
-    nodes = torch.from_numpy((field.nodes() / scale).astype(np.float32)).to(run.device)
-    points = run.link.cube(nodes)
-    wanted = torch.from_numpy(field.values.ravel() / np.float32(scale * run.link.scale)).to(run.device)
-    optimiser = torch.optim.Adam(run.network.parameters(), lr=1e-3)
-    for step in range(steps):
-        some = torch.randint(len(points), (4096,), device=run.device)
-        loss = (run.network(points[some]) - wanted[some]).abs().mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        if step % 20 == 0:
-            run.job.session.tell(0.0, "fitting the start")
+def _network(settings: dict[str, Any], field: GridField, link: Link, scale: float) -> nn.Module:
+    """The published network, or by the preset one that begins as the start's distance (hull or arch)."""
+    network = PullNetwork(int(settings["width"]))
+    if not settings["started"]:
+        return network
+    side = link.scale * scale
+    low = field.low / side - link.centre.cpu().numpy() / link.scale
+    return StartedNetwork(FieldLookup(field.values / np.float32(side), low, field.pitch / side), network)
 
 
 def _stage_one(run: _Run) -> None:
@@ -231,7 +220,7 @@ def _extracted(run: _Run, pitch: float) -> GridField:
 
     values = sampled(field, low, low + step * (counts - 1), counts) * np.float32(side)
     found = GridField(values, low, step)
-    if not run.settings["fit_steps"]:
+    if not run.settings["started"]:
         return found
     # Far from the cloud nothing was learnt; what no mask allows is no surface.
     limit = hull_distance(run.job.views, found.nodes() / scale) * scale - 2.5 * footprint(

@@ -36,6 +36,7 @@ class GaussianRules:
         silhouette: weight of the mask.
         normal: weight of the normals.
         shrink: pictures are shrunk by this factor.
+        position: rate of the centres, in published ones; less where they begin on a surface that is known.
         background: colour behind the object, or None for a random one each step.
         density: thresholds.
     """
@@ -49,6 +50,7 @@ class GaussianRules:
     silhouette: float = 0.1
     normal: float = 0.1
     shrink: int = 1
+    position: float = 1.0
     background: tuple[float, float, float] | None = (0.0, 0.0, 0.0)
     density: DensityRules = field(default_factory=DensityRules)
 
@@ -132,7 +134,7 @@ class GaussianTrainer:
             loss = loss + more()
         for group in self.optimiser.param_groups:
             if group["name"] == "centres":
-                group["lr"] = position_rate(self.step_number) * self.extent
+                group["lr"] = self.rules.position * position_rate(self.step_number) * self.extent
         self.optimiser.zero_grad()
         loss.backward()
         self._note_slopes(picture)

@@ -1,0 +1,57 @@
+"""The distance that begins as a known field."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.gspull.sdf import PullNetwork, distance_and_slope
+from teethscape.surface.gspull.started import FieldLookup, StartedNetwork
+
+SHAPE, LOW, PITCH = (9, 11, 13), np.array([-0.4, -0.5, -0.6]), 0.1
+
+
+def _ball():
+    nodes = GridField(np.zeros(SHAPE, np.float32), LOW, PITCH).nodes()
+    values = (np.linalg.norm(nodes, axis=1) - 0.3).astype(np.float32).reshape(SHAPE)
+    return GridField(values, LOW, PITCH)
+
+
+def _lookup(field):
+    return FieldLookup(field.values, field.low, field.pitch)
+
+
+def test_inside_its_grid_it_is_the_field():
+    field = _ball()
+    points = np.random.default_rng(0).uniform(LOW, field.high, (200, 3)).astype(np.float32)
+    found = _lookup(field)(torch.from_numpy(points)).numpy()
+    np.testing.assert_allclose(found, field.at(points.astype(np.float64)), atol=1e-5)
+
+
+def test_outside_it_grows_by_the_distance():
+    field = _ball()
+    border = torch.tensor([[0.4, 0.0, 0.0]])
+    found = _lookup(field)(torch.tensor([[0.9, 0.0, 0.0]])) - _lookup(field)(border)
+    assert float(found) == pytest.approx(0.5, abs=1e-5)
+
+
+def test_a_fresh_network_adds_nothing_and_learns():
+    torch.manual_seed(0)
+    network = StartedNetwork(_lookup(_ball()), PullNetwork(16))
+    points = torch.rand(64, 3) * 0.6 - 0.3
+    assert torch.equal(network(points), network.start(points))
+    optimiser = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), lr=1e-3)
+    for _ in range(30):
+        distance, slope = distance_and_slope(network, points)
+        loss = (distance - network.start(points) - 0.05).abs().mean() + 0.01 * (
+            slope.norm(dim=1) - 1
+        ).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert float((network(points) - network.start(points)).mean()) > 0.02
+    again = StartedNetwork(_lookup(_ball()), PullNetwork(16))
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(again(points), network(points))
