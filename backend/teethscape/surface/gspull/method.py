@@ -115,7 +115,9 @@ def _network(settings: dict[str, Any], field: GridField, link: Link, scale: floa
         return network
     side = link.scale * scale
     low = field.low / side - link.centre.cpu().numpy() / link.scale
-    return StartedNetwork(FieldLookup(field.values / np.float32(side), low, field.pitch / side), network)
+    return StartedNetwork(
+        FieldLookup((field.values / np.float32(side)).astype(np.float32), low, field.pitch / side), network
+    )
 
 
 def _stage_one(run: _Run) -> None:
