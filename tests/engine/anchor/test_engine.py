@@ -225,7 +225,7 @@ def test_photos_become_surfaces_in_millimetres_in_the_bite_of_the_fit(request_of
     assert case.read_finished()["request"]["views"]["weights"] == "small.safetensors"
     for fdi, crown in crowns.items():
         solid, extra = read_ply(case.tooth_mesh(fdi))
-        assert set(extra) == {"sigma_mm", "inferred", "cap"}
+        assert set(extra) == {"sigma_mm", "inferred", "cap", "red", "green", "blue"}
         assert np.array_equal(read_crowns(case.root)[fdi].vertices, crown.vertices)
         misses.append(np.median(KDTree(solid.vertices).query(crown.vertices[~crown.cap])[0]))
     assert np.median(misses) < 0.35
