@@ -56,11 +56,12 @@ def few_cores(threads: int) -> Iterator[None]:
 
 def free_to_move(pid: int) -> None:
     """Let all threads of a child use the calling thread's cores; how many it has started stays."""
-    with suppress(OSError):  # it may just have ended
+    with suppress(OSError):  # it may just have ended; or there is no such folder
         for task in Path(f"/proc/{pid}/task").iterdir():
             _keep_to(set(own_cores()), int(task.name))
 
 
 def _keep_to(cores: set[int], task: int = 0) -> None:
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(task, cores)
+        with suppress(OSError):  # a thread that has ended, or a system that does not allow it
+            os.sched_setaffinity(task, cores)
