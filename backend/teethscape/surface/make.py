@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ from teethscape.surface.write import check_suffix, write_surface
 #: Share of a view's mask that a whole surface covers at least.
 _WHOLE = 0.6
 _NEEDED_BYTES = 60_000_000
+#: A shorter normal is none.
+_DIRECTION = 0.5
 _WITHOUT_TORCH = "Run in the engine's environment: python -m pip install torch; or take --method grid."
 
 
@@ -128,11 +130,11 @@ def _prepared(
     """Read and check the views; the job, and the names of views that are not believed."""
     progress.stage(SurfaceStage.VIEWS, 0.0)
     views = read_views(request)
+    if request.method is SurfaceMethod.GRID:
+        views = _where_normals_are(views)
     frame = frame or frame_of(views, request.extent_mm, request.case, _place_of(request))
     if request.foreground is ForegroundName.FIT:
         views = cut_by_fit(views, frame)
-    if request.method is SurfaceMethod.GRID and views.normals is None:
-        raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
     views, dropped = believed(views, progress)
     views = _corrected(views, progress)
     session = Session(progress, request.output, request.budget_s, frame)
@@ -212,6 +214,18 @@ def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
         return views.subset([k for k in range(len(views)) if k != check.culprit]), (name,)
     _refuse_contradiction(views, check)
     return views, ()
+
+
+def _where_normals_are(views: Views) -> Views:
+    """The views without the rims whose painted normals are no directions; the grid believes neither.
+
+    Raises:
+        BadInputError: there are no normals.
+    """
+    if views.normals is None:
+        raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
+    known = np.linalg.norm(views.normals, axis=-1) > _DIRECTION
+    return replace(views, foreground=views.foreground * known)
 
 
 def _corrected(views: Views, progress: Progress) -> Views:
