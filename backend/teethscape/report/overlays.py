@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from teethscape.dental import fdi
 from teethscape.dental.views import View
 from teethscape.parametric.interface import CameraRecord, FittedTooth
-from teethscape.parametric.raster import TriangleSoup, render_ids
-from teethscape.report.pinhole import pinhole
+from teethscape.parametric.raster import render_ids
+from teethscape.report.drawing import crown_soup, pinhole
 
 #: Label of the neck caps in the id buffer: they hide what lies behind, like gum.
 _CAP = 0
@@ -108,16 +108,11 @@ def _visible(
     teeth: Mapping[int, FittedTooth], record: CameraRecord
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """Per pixel the tooth that is seen (FDI, 0 cap, -1 none), and whether it is inferred there."""
-    starts = np.cumsum([0, *(len(t.vertices) for t in teeth.values())])
-    faces = np.concatenate([t.faces + s for t, s in zip(teeth.values(), starts, strict=False)])
     owner = np.concatenate(
         [np.where(t.cap[t.faces].all(axis=1), _CAP, number) for number, t in teeth.items()]
     )
     hidden = np.concatenate([t.inferred[t.faces].all(axis=1) for t in teeth.values()])
-    soup = TriangleSoup(
-        np.concatenate([t.vertices for t in teeth.values()]), faces.astype(np.int32), owner.astype(np.int32)
-    )
-    buffer = render_ids(soup, pinhole(record))
+    buffer = render_ids(crown_soup(teeth, owner), pinhole(record))
     inferred = (buffer.face >= 0) & hidden[np.maximum(buffer.face, 0)]
     return buffer.owner, inferred
 

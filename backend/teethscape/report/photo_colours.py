@@ -22,8 +22,8 @@ from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.interface import CameraRecord, FittedTooth
 from teethscape.parametric.penetration import vertex_normals
-from teethscape.parametric.raster import IdBuffer, TriangleSoup, render_ids
-from teethscape.report.pinhole import pinhole
+from teethscape.parametric.raster import IdBuffer, render_ids
+from teethscape.report.drawing import crown_soup, pinhole
 
 Array = NDArray[np.float64]
 Colours = NDArray[np.uint8]
@@ -104,7 +104,8 @@ def _seen(
     shown = {n: tooth for n, tooth in teeth.items() if jaw_of(n) in view.jaws}
     if not shown:
         return {}
-    buffer = render_ids(_soup(shown), camera)
+    owner = np.repeat(np.array(list(shown), np.int32), [len(t.faces) for t in shown.values()])
+    buffer = render_ids(crown_soup(shown, owner), camera)
     finite = buffer.depth[np.isfinite(buffer.depth)]
     per_mm = record.focal_px / float(np.median(finite)) if finite.size else 1.0
     soft = max(_SPACING_MM * per_mm / 2, 0.3)
@@ -115,13 +116,6 @@ def _seen(
         for n, tooth in shown.items()
         if view in tooth.seen_in
     }
-
-
-def _soup(teeth: Mapping[int, FittedTooth]) -> TriangleSoup:
-    starts = np.cumsum([0, *(len(t.vertices) for t in teeth.values())])
-    faces = np.concatenate([t.faces + s for t, s in zip(teeth.values(), starts, strict=False)])
-    owner = np.repeat(np.array(list(teeth), np.int32), [len(t.faces) for t in teeth.values()])
-    return TriangleSoup(np.concatenate([t.vertices for t in teeth.values()]), faces.astype(np.int32), owner)
 
 
 def _clearness(buffer: IdBuffer, reach_px: float) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.wishes import ForegroundName
-from teethscape.errors import MissingComponentError, UsageError
+from teethscape.errors import MissingComponentError
 from teethscape.segmentation.instances import small_parts
 
 #: (h, w, 3) RGB to (h, w) opacity 0-255.
@@ -24,16 +24,17 @@ _APART, _SMALLEST = 14.0, 0.001
 
 
 def foreground_method(name: ForegroundName) -> Method:
-    """A method, ready to be called; ``fit`` is none, since it looks at the teeth and not at the picture.
+    """A method that looks at the picture, ready to be called (``surface/fit_masks.py`` is ``fit``).
 
     Raises:
         MissingComponentError: rembg, or SAM's network, is not installed.
-        UsageError: the teeth of a fit are asked for where there is none.
     """
-    if name is ForegroundName.FIT:
-        raise UsageError("usage", "--foreground fit needs fitted teeth.", "Give --case CASE.")
-    ready = {ForegroundName.PLAIN: lambda: plain_foreground, ForegroundName.REMBG: _rembg}
-    return ready.get(name, _sam)()
+    makers = {
+        ForegroundName.PLAIN: lambda: plain_foreground,
+        ForegroundName.REMBG: _rembg,
+        ForegroundName.SAM: _sam,
+    }
+    return makers[name]()
 
 
 def require_foreground(name: ForegroundName) -> None:

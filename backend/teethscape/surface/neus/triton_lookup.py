@@ -42,6 +42,15 @@ def _place(unit, i, live, scale, axis: tl.constexpr):
 
 
 @triton.jit
+def _cell(unit, i, live, scale):
+    """Nodes below positions along all axes, and how far beyond them the positions lie, in cells."""
+    ix, fx = _place(unit, i, live, scale, 0)
+    iy, fy = _place(unit, i, live, scale, 1)
+    iz, fz = _place(unit, i, live, scale, 2)
+    return ix, iy, iz, fx, fy, fz
+
+
+@triton.jit
 def _row(ix, iy, iz, edge, entries, dense, c: tl.constexpr):
     """Row of corner c of a cell within its level; x is the lowest bit of c."""
     x, y, z = ix + (c & 1), iy + ((c >> 1) & 1), iz + ((c >> 2) & 1)
@@ -59,24 +68,29 @@ def _weight(inside, bit: tl.constexpr):
 
 
 @triton.jit
+def _weights(fx, fy, fz, c: tl.constexpr):
+    """Weights of corner c along all axes, each with its derivative."""
+    wx, sx = _weight(fx, c & 1)
+    wy, sy = _weight(fy, (c >> 1) & 1)
+    wz, sz = _weight(fz, (c >> 2) & 1)
+    return wx, sx, wy, sy, wz, sz
+
+
+@triton.jit
 def _look_up(table, unit, scales, sizes, values, slopes, n, levels, F: tl.constexpr, BLOCK: tl.constexpr):
     """Values (n, levels, F) and slopes (n, levels, F, 3) of a block of positions at one level."""
     level = tl.program_id(1)
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     live = i < n
     scale, edge, entries, offset, dense = _level(sizes, scales, level)
-    ix, fx = _place(unit, i, live, scale, 0)
-    iy, fy = _place(unit, i, live, scale, 1)
-    iz, fz = _place(unit, i, live, scale, 2)
+    ix, iy, iz, fx, fy, fz = _cell(unit, i, live, scale)
     for f in tl.static_range(F):
         value = tl.full((BLOCK,), 0.0, tl.float32)
         dx, dy, dz = value, value, value
         for c in tl.static_range(8):
             row = _row(ix, iy, iz, edge, entries, dense, c) + offset
             found = tl.load(table + row * F + f, live, 0.0)
-            wx, sx = _weight(fx, c & 1)
-            wy, sy = _weight(fy, (c >> 1) & 1)
-            wz, sz = _weight(fz, (c >> 2) & 1)
+            wx, sx, wy, sy, wz, sz = _weights(fx, fy, fz, c)
             value += wx * wy * wz * found
             dx += wy * wz * found * sx
             dy += wx * wz * found * sy
@@ -95,9 +109,7 @@ def _spread(unit, scales, sizes, of_value, of_slope, out, n, levels, F: tl.const
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     live = i < n
     scale, edge, entries, offset, dense = _level(sizes, scales, level)
-    ix, fx = _place(unit, i, live, scale, 0)
-    iy, fy = _place(unit, i, live, scale, 1)
-    iz, fz = _place(unit, i, live, scale, 2)
+    ix, iy, iz, fx, fy, fz = _cell(unit, i, live, scale)
     for f in tl.static_range(F):
         place = (i.to(tl.int64) * levels + level) * F + f
         value = tl.load(of_value + place, live, 0.0)
@@ -106,9 +118,7 @@ def _spread(unit, scales, sizes, of_value, of_slope, out, n, levels, F: tl.const
         dz = tl.load(of_slope + 3 * place + 2, live, 0.0) * scale
         for c in tl.static_range(8):
             row = _row(ix, iy, iz, edge, entries, dense, c) + offset
-            wx, sx = _weight(fx, c & 1)
-            wy, sy = _weight(fy, (c >> 1) & 1)
-            wz, sz = _weight(fz, (c >> 2) & 1)
+            wx, sx, wy, sy, wz, sz = _weights(fx, fy, fz, c)
             part = wx * wy * wz * value + wy * wz * sx * dx + wx * wz * sy * dy + wx * wy * sz * dz
             tl.atomic_add(out + row * F + f, part, live)
 
