@@ -28,7 +28,7 @@ lint: $(VENV)/.development
 
 test: $(VENV)/.development lint
 	$(PYTHON) examples/environment.py .venv-bpy --profile bpy
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 extension:
 	$(PYTHON) examples/build_extension.py --output dist --blender "$(BLENDER)"
