@@ -22,7 +22,7 @@ from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
 from teethscape.parametric.start_cameras import start_from_fdi
-from teethscape.parametric.synthesis import STEPS, doubted, drawn_by_numbering, synthesised
+from teethscape.parametric.synthesis import STEPS, clarity_of, doubted, drawn_by_numbering, synthesised
 from teethscape.progress import Progress, Stage
 
 
@@ -88,7 +88,8 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
 
     numbered = start.numbered
     exif = {view: _focal_of_labels(inputs.photos[view], image) for view, image in numbered.labels.items()}
-    evidence = Evidence(start.labels, numbered.present, exif)
+    clarity = None if inputs.sight is None else clarity_of(inputs.sight)
+    evidence = Evidence(start.labels, numbered.present, exif, clarity)
     fit = fit_arches(evidence, start.rough, on_step)
     if inputs.sight is None:
         return build_result(inputs, fit, numbered)

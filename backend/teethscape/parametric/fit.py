@@ -13,7 +13,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState, present_indices
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.contact import neighbours
-from teethscape.parametric.observations import WORKING_SIZE, Observation, observe
+from teethscape.parametric.observations import WORKING_SIZE, Observation, Seen, observe
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.solver import FitProblem, FitState, Stage, run_stage
 
@@ -41,11 +41,13 @@ class Evidence:
         labels: (h, w) FDI numbers per view, 0 = none, any size.
         present: FDI numbers of the teeth that exist.
         exif_focal_px: focal length per view in px of the labels, None where unknown.
+        clarity: (h, w) per view, chance that an outline at a pixel is a tooth's; None: all are.
     """
 
     labels: Mapping[View, NDArray[np.int32]]
     present: frozenset[int]
     exif_focal_px: Mapping[View, float | None]
+    clarity: Mapping[View, NDArray[np.float32]] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,11 @@ def touching_pairs(prior: ToothPrior, observations: Sequence[Observation]) -> se
 
 def problem_of(prior: ToothPrior, evidence: Evidence, size: int) -> FitProblem:
     """The fit at one picture size; lengths in px follow the size."""
-    observations = [observe(view, labels, prior, size) for view, labels in evidence.labels.items()]
+    clarity = evidence.clarity or {}
+    observations = [
+        observe(view, Seen(labels, clarity.get(view)), prior, size)
+        for view, labels in evidence.labels.items()
+    ]
     present = present_indices(prior, set(evidence.present))
     pairs = neighbours(prior, present.tolist(), touching_pairs(prior, observations))
     focal = []

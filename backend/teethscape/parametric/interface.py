@@ -47,6 +47,11 @@ class Sight(Protocol):
         """Width and height, px."""
         ...
 
+    @property
+    def clarity(self) -> NDArray[np.float32]:
+        """(h, w) chance, 0-1, that a tooth border which is drawn at a pixel is where the teeth have one."""
+        ...
+
     def without(self, hidden: NDArray[np.bool_]) -> Sight:
         """The same without the teeth in a part of the photo, (h, w) of any size."""
         ...

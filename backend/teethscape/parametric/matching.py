@@ -73,7 +73,7 @@ class PairResiduals:
     Attributes:
         offset: (n, 2) model minus label, px.
         normal: (n, 2) outward normal of the label.
-        weight: (n,) robust weight, 0 to 1.
+        weight: (n,) robust weight times the label's belief, 0 to 1.
     """
 
     offset: FloatArray
@@ -92,7 +92,7 @@ def residuals(
     offset = model.position[pairs.rim] - target
     agree = np.maximum((normal * model.normal[pairs.rim]).sum(axis=1), 0.0)
     distance = np.hypot(offset[:, 0], offset[:, 1])
-    weight = agree / (1 + (distance / noise.cutoff_px) ** 2) ** 2
+    weight = observation.belief[pairs.label] * agree / (1 + (distance / noise.cutoff_px) ** 2) ** 2
     return PairResiduals(offset, normal, np.where(gum, weight / noise.gum_factor**2, weight))
 
 

@@ -73,10 +73,10 @@ def synthesised(
     Raises:
         RefusedError: a photo shows many tooth borders where the model has none.
     """
-    best = _round(*start, sight)
+    best, clarity = _round(*start, sight), clarity_of(sight)
     drawn = _drawn(best, sight)
     for _ in range(ROUNDS):
-        fit = fit_again(Evidence(drawn, best.numbered.present, exif), best.fit, on_step)
+        fit = fit_again(Evidence(drawn, best.numbered.present, exif, clarity), best.fit, on_step)
         found = _round(fit, replace(best.numbered, labels=drawn), sight)
         if found.likelihood <= best.likelihood:
             break
@@ -86,6 +86,11 @@ def synthesised(
             break
     require_explained(best.expected, sight)
     return best.fit, best.numbered, drawn
+
+
+def clarity_of(sight: Mapping[View, Sight]) -> dict[View, NDArray[np.float32]]:
+    """How clear a tooth border is at each pixel of each photo."""
+    return {view: seen.clarity for view, seen in sight.items()}
 
 
 def require_explained(expected: Mapping[View, IntImage], sight: Mapping[View, Sight]) -> None:

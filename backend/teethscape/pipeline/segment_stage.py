@@ -50,7 +50,7 @@ def at_photos(
     maps: Mapping[View, ToothMaps], drawn: Mapping[View, NDArray[np.int32]], photos: Mapping[View, Photo]
 ) -> dict[View, NDArray[np.int32]]:
     """Labels that were drawn at the size of the network's maps, enlarged to their photos (h, w)."""
-    return {view: maps[view].at_photo(image, photos[view].size) for view, image in drawn.items()}
+    return {view: maps[view].at_photo(image, photos[view].pixels) for view, image in drawn.items()}
 
 
 def save_labels(case: CaseFolder, labels: Labels) -> list[Path]:

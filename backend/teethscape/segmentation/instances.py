@@ -96,6 +96,18 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return parts == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else mask
 
 
+def without_holes(labels: IntImage) -> IntImage:
+    """Labels whose holes are filled where one tooth surrounds them: dark fissures and fillings, no gaps."""
+    out = labels.copy()
+    for number in np.unique(labels[labels > 0]):
+        box = around(labels == number)
+        own = (labels[box] == number).astype(np.uint8)
+        borders, _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        whole = cv2.drawContours(np.zeros_like(own), borders, -1, 1, cv2.FILLED)
+        out[box][(whole > 0) & (labels[box] == 0)] = number
+    return out
+
+
 def _main_row(labels: IntImage, rules: InstanceRules) -> IntImage:
     """Drop instances that lie apart from the dentition: small groups beyond ``rules.apart``."""
     reach = max(round(rules.apart * max(labels.shape)) // 2, 1)
@@ -136,4 +148,4 @@ def cut_instances(maps: PixelMaps, chance: FloatImage, rules: InstanceRules | No
         return np.zeros(mask.shape, np.int32)
     regions = flood(maps.boundary, maps.energy, mask, find_seeds(maps, mask, rules))
     merged = merge_regions(regions, maps)
-    return _without_scraps(_main_row(merged, rules), rules)
+    return without_holes(_without_scraps(_main_row(merged, rules), rules))

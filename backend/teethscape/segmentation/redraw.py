@@ -13,9 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.segmentation.instances import InstanceRules, clean_mask, flood, largest_part
+from teethscape.segmentation.instances import (
+    InstanceRules,
+    clean_mask,
+    flood,
+    largest_part,
+    without_holes,
+)
 from teethscape.segmentation.network import FloatImage, PixelMaps
 from teethscape.segmentation.region_graph import around
+from teethscape.segmentation.soft_border import hue_of, with_soft_border
 
 ByteImage = NDArray[np.uint8]
 IntImage = NDArray[np.int32]
@@ -34,6 +41,8 @@ _BORDER, _BESIDE = 0.5, 0.3
 _CLEAR = 0.7
 #: A border is explained by a model outline this near, as a share of the longer side.
 _NEAR = 0.004
+#: Width of the brush within which a border counts as the one that was drawn, px.
+_DRAWN = 5
 #: No pixel is believed more than this.
 _SURE = 0.98
 
@@ -81,6 +90,15 @@ class ToothMaps:
         """Width and height, px."""
         return self.tooth.shape[1], self.tooth.shape[0]
 
+    @property
+    def clarity(self) -> FloatImage:
+        """(h, w) chance that a border drawn at a pixel is a tooth's: that of a border within a few px.
+
+        Measured on photos that the network had not seen, it is about the share of outline points that lie
+        within 4 px (of 800) of the true outline.
+        """
+        return cv2.dilate(_chance(self.boundary), np.ones((_DRAWN, _DRAWN), np.uint8)).astype(np.float32)
+
     def redrawn(self, expected: IntImage) -> IntImage:
         """Teeth of the photo, numbered as the model's.
 
@@ -99,11 +117,13 @@ class ToothMaps:
             part = largest_part((grown[box] == number) & (beyond < _REACH * max(mask.shape)))
             if part.sum() >= self._smallest:
                 out[box][part] = number
-        return out
+        return without_holes(out)
 
-    def at_photo(self, labels: IntImage, size: tuple[int, int]) -> IntImage:
-        """Labels of this size enlarged to the photo's (width, height)."""
-        return at_photo_size(labels, _chance(self.tooth), (size[1], size[0]))
+    def at_photo(self, labels: IntImage, pixels: ByteImage) -> IntImage:
+        """Labels of this size enlarged to their photo (h, w, 3), whose colours tell where they end."""
+        small = cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        placed, share = with_soft_border(labels, hue_of(small))
+        return at_photo_size(placed, share, pixels.shape[:2])
 
     def likelihood(self, expected: IntImage) -> float:
         """Mean log chance that the model's teeth and no others are teeth, per px of tooth (nats)."""
@@ -148,7 +168,7 @@ class ToothMaps:
         return seeds
 
 
-def at_photo_size(labels: IntImage, chance: FloatImage, size: tuple[int, int]) -> IntImage:
+def at_photo_size(labels: IntImage, chance: FloatImage, size: tuple[int, ...]) -> IntImage:
     """Labels at the photo's size (height, width), outlined by the enlarged probability."""
     height, width = size
     agreed = np.where(labels > 0, np.maximum(chance, 0.501), np.minimum(chance, 0.499))

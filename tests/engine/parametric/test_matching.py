@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from teethscape.parametric.matching import OutlineNoise, PairResiduals, whitened
+from teethscape.dental.views import View
+from teethscape.parametric.matching import OutlineNoise, PairResiduals, match, residuals, whitened
+from teethscape.parametric.observations import Seen, observe
+from teethscape.parametric.rims import render_rim, visible_teeth
+
+from .test_fit import patient  # noqa: F401 - the fixture
 
 
 def test_summed_pairs_give_the_same_normal_equations():
@@ -30,3 +35,20 @@ def test_summed_pairs_give_the_same_normal_equations():
 def test_pairs_without_weight_are_left_out():
     found = PairResiduals(np.ones((3, 2)), np.tile([1.0, 0.0], (3, 1)), np.array([1.0, 0.0, 1.0]))
     assert whitened(found, np.array([4, 5, 6]), OutlineNoise()).point.tolist() == [4, 6]
+
+
+def test_an_outline_that_may_be_none_pulls_less(patient):  # noqa: F811 - the fixture
+    arch, cameras, labels = patient
+    view = View.MAXILLARY_OCCLUSAL
+    tooth = arch.prior.fdi.index(16)
+    clarity = np.where(np.arange(labels[view].shape[1]) < labels[view].shape[1] // 2, 0.2, 1.0)
+    clear = np.broadcast_to(clarity, labels[view].shape).astype(np.float32)
+    rim = render_rim(arch, visible_teeth(arch.prior, np.arange(28), view), view, cameras[view])
+    weights = []
+    for seen in (Seen(labels[view]), Seen(labels[view], clear)):
+        observation = observe(view, seen, arch.prior, max(labels[view].shape))
+        pairs = match(rim, observation)
+        found = residuals(rim, observation, pairs, OutlineNoise(), 1.0)
+        weights.append(found.weight[observation.contour.tooth[pairs.label] == tooth])
+    assert weights[0].mean() > 0.5
+    np.testing.assert_allclose(weights[1], 0.2 * weights[0], rtol=1e-6)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from teethscape.segmentation.instances import InstanceRules, clean_mask, cut_instances
+from teethscape.segmentation.instances import InstanceRules, clean_mask, cut_instances, without_holes
 from teethscape.segmentation.region_graph import merge_regions
 
 from .maps import perfect_maps, row_of_teeth
@@ -55,6 +55,16 @@ def test_specks_go_and_pin_holes_close():
     mask = clean_mask(chance, InstanceRules())
     assert mask[151, 151]
     assert not mask[22, 22]
+
+
+def test_a_hole_in_one_tooth_is_filled_and_a_gap_between_two_stays():
+    labels = np.zeros((60, 90), np.int32)
+    labels[10:50, 10:40], labels[10:50, 40:80] = 1, 2
+    holed = labels.copy()
+    holed[20:30, 20:30] = 0
+    holed[20:30, 35:45] = 0
+    labels[20:30, 35:45] = 0
+    np.testing.assert_array_equal(without_holes(holed), labels)
 
 
 def test_a_picture_without_teeth_has_no_instances():

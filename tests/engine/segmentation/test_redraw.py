@@ -95,6 +95,13 @@ def test_teeth_of_a_jaw_that_is_not_asked_for_need_no_model(truth, maps):
     assert set(np.unique(left.redrawn(FDI[truth].astype(np.int32)))) == {0, 24, 25}
 
 
+def test_a_border_that_the_network_saw_is_clear_and_another_is_not(truth, maps):
+    edge = truth[:, 1:] != truth[:, :-1]
+    assert maps.clarity[:, 1:][edge].mean() > 0.6
+    middle = maps.energy > 200
+    assert maps.clarity[middle].mean() < 0.1
+
+
 def test_nothing_expected_and_nothing_seen(truth, maps):
     assert not maps.redrawn(np.zeros_like(truth)).any()
     blank = perfect_maps(np.zeros_like(truth))
@@ -110,7 +117,8 @@ def test_maps_survive_a_picture_file(maps):
 
 
 def test_labels_are_enlarged_to_the_photo(truth, maps):
-    large = maps.at_photo(FDI[truth].astype(np.int32), (1600, 600))
+    photo = np.where((truth > 0)[..., None], (225, 215, 190), (190, 110, 110)).astype(np.uint8)
+    large = maps.at_photo(FDI[truth].astype(np.int32), np.kron(photo, np.ones((2, 2, 1), np.uint8)))
     assert large.shape == (600, 1600)
     assert set(np.unique(large)) == set(FDI.tolist())
     assert overlap(large == 25, np.kron(truth == 2, np.ones((2, 2), bool))) > 0.95
