@@ -17,7 +17,7 @@ from teethscape.surface import session as session_module
 from teethscape.surface.faults import check_masks, odd_view
 from teethscape.surface.frame import Frame
 from teethscape.surface.grid.looks import prepared
-from teethscape.surface.grid.reconstruct import solve_grid
+from teethscape.surface.grid.reconstruct import LEVELS, solve_grid
 from teethscape.surface.make import believed
 from teethscape.surface.mesh.paint import agreement
 from teethscape.surface.session import Session, fingerprint
@@ -26,6 +26,7 @@ from teethscape.surface.tangents import compared_borders, with_moved_borders
 
 from .scene import SCALE, arch_mesh, distance_mm, ragged, views_of
 
+STEPS = sum(level.steps for level in LEVELS)
 FRAME = Frame(SCALE, np.array([1.0, 2, 3]), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
 
 
@@ -156,7 +157,7 @@ def test_a_cancelled_run_continues_where_it_was(views, tmp_path):
     assert (tmp_path / "b" / "mesh.checkpoint").is_file()
     listener = Listener()
     again = _solve(views, tmp_path / "b", listener).field
-    assert listener.reports < 12
+    assert listener.reports < STEPS
     np.testing.assert_allclose(again.values, whole.values, atol=1e-5)  # mm
 
 
@@ -166,7 +167,7 @@ def test_a_checkpoint_of_other_views_is_not_used(views, tmp_path):
         _solve(views, tmp_path, Listener(cancel_at=7))
     listener = Listener()
     _solve(views.subset(range(7)), tmp_path, listener)
-    assert listener.reports == 12
+    assert listener.reports == STEPS
 
 
 def test_the_preview_stands_where_the_mesh_will(views, tmp_path, monkeypatch):
