@@ -50,7 +50,7 @@ def test_a_ray_deep_inside_weighs_less_than_one_at_the_border(views, field):
     masks[0, row, column] = 0
     look = prepared(replace(views, foreground=masks), 0, SCALE)
     _, depth = seen_points(look, field.surface())
-    rows = border_rows(look, field, depth, 1.0)
+    rows = border_rows(look, field, depth, 1.0, 0.1)
     weight = rows.weights.sum(axis=1)
     assert weight.min() < 0.5 * weight.max()
 
@@ -59,7 +59,7 @@ def test_pixels_beside_a_border_that_wanders_pull_little_and_those_beyond_it_as_
     grown = replace(field, values=field.values - np.float32(3 * footprint(views, SCALE)))
     look = prepared(views, 0, SCALE)
     _, depth = seen_points(look, grown.surface())
-    sure, unsure = (border_rows(replace(look, wander=px), grown, depth, 1.0) for px in (0.0, 0.5))
+    sure, unsure = (border_rows(replace(look, wander=px), grown, depth, 1.0, 0.1) for px in (0.0, 0.5))
     edge = look.edge[(look.edge > 0) & (look.edge < 3) & np.isfinite(depth)]
     share = unsure.weights.sum(axis=1) / sure.weights.sum(axis=1)
     assert len(share) == len(edge)

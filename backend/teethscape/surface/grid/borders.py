@@ -20,17 +20,26 @@ _REACH_PX = 3.0
 #: centres beside it lie half a pixel off), px, and in standard deviations of its wandering.
 _ROUNDING_PX, _SURE = 0.65, 4.0
 #: How fast the weight falls toward the border, and the least one: that of a border which is off by a pixel,
-#: its neighbours with it, against normals that are off by 0.06.
-_STEEP, _LEAST_WEIGHT = 6, 0.003
+#: its neighbours with it, against normals of this usual residual. Against worse ones it weighs more.
+_STEEP, _LEAST_WEIGHT, _EXACT = 6, 0.003, 0.1
 #: Distance from the surface, nodes, at which a ray beside a mask's border weighs 0.7 of what it does on it:
 #: what rays demand of a gap that the grid cannot hold must not bend everything around it.
 _DEEP = 0.5
 
 
-def border_rows(look: Look, field: GridField, depth: NDArray[np.float32], trust: float) -> Rows:
+def border_rows(
+    look: Look, field: GridField, depth: NDArray[np.float32], trust: float, robust: float
+) -> Rows:
     """One equation per ray near the mask's border that meets what it should miss, or the reverse.
 
     The value is demanded to be zero where the ray comes nearest to the surface.
+
+    Args:
+        look: the view.
+        field: the present one.
+        depth: (h, w) picture of the present surface.
+        trust: weighs the view.
+        robust: usual residual of normals, which a border that may be off competes with.
     """
     edge, hit = look.edge, np.isfinite(depth)
     row, column = np.nonzero(np.where(edge > 0, hit & (edge < _REACH_PX), ~hit))
@@ -40,15 +49,15 @@ def border_rows(look: Look, field: GridField, depth: NDArray[np.float32], trust:
     base, place = field.cell(points)
     weight, _ = trilinear(place)
     away = field.at(points) / field.pitch
-    believed = _belief(np.abs(edge[row, column]), look.wander)
+    believed = _belief(np.abs(edge[row, column]), look.wander, robust)
     factor = trust * believed / field.pitch / np.sqrt(1 + (away / _DEEP) ** 2)
     return Rows(base[:, None] + CORNERS @ field.steps, weight * factor[:, None], np.zeros(len(points)))
 
 
-def _belief(distance: Array, wander: float) -> Array:
+def _belief(distance: Array, wander: float, robust: float) -> Array:
     """(n,) weights, at most 1, of pixels (n,) so many pixels from a border that wanders."""
     sure = distance / np.hypot(_SURE * wander, _ROUNDING_PX)
-    return np.clip(sure**_STEEP, _LEAST_WEIGHT, 1.0)
+    return np.minimum(np.maximum(sure**_STEEP, _LEAST_WEIGHT) * robust / _EXACT, 1.0)
 
 
 def _nearest_on_rays(look: Look, field: GridField, pixels: Array) -> Array:

@@ -21,8 +21,7 @@ class SolveRules:
 
     Attributes:
         band: half width of the nodes that are solved for, nodes.
-        bend: weight of second differences of neighbouring values.
-        bend_by_noise: what noise of the normals adds to it.
+        bend: weight of second differences of neighbouring values, per residual of normals that is usual.
         stay: weight of keeping each value.
         border: weight of the masks' borders.
         iterations: of conjugate gradients.
@@ -30,8 +29,7 @@ class SolveRules:
     """
 
     band: float = 3.0
-    bend: float = 0.03
-    bend_by_noise: float = 0.7
+    bend: float = 0.3
     stay: float = 0.02
     border: float = 8.0
     iterations: int = 60
@@ -54,9 +52,8 @@ def stepped(field: GridField, looks: list[Look], trust: Array, rules: SolveRules
     rows: list[Rows] = []
     for (look, weight), some, depth in zip(used, seen, depths, strict=True):
         rows.append(normal_rows(look, field, some, weight, robust))
-        rows.append(border_rows(look, field, depth, weight * rules.border))
-    noise = float(np.median([look.noise for look, _ in used]))
-    return _solved(field, rows, replace(rules, bend=rules.bend + rules.bend_by_noise * noise))
+        rows.append(border_rows(look, field, depth, weight * rules.border, robust))
+    return _solved(field, rows, replace(rules, bend=rules.bend * robust))
 
 
 def _solved(field: GridField, rows: list[Rows], rules: SolveRules) -> GridField:
