@@ -28,6 +28,8 @@ _INSIDE_PX = 0.2
 _ROUNDS = 20
 #: A border that is off by less is left as it is: masks of whole pixels say no more.
 LEAST_PX = 0.5
+#: Chance shifts a border by up to so many standard deviations of its wandering, as few pixels touch tangents.
+_CHANCE = 1.5
 #: Standard deviation of the place of a border that is right to the whole pixel, px.
 WHOLE_PX = 12**-0.5
 #: Widest range of planes, radians, in which the outermost two are well defined.
@@ -65,8 +67,8 @@ class Borders:
 
     @property
     def moves(self) -> Array:
-        """(n,) by how much each border is moved outward; 0 where it is off by too little."""
-        return np.where(np.abs(self.shifts) >= LEAST_PX, self.shifts, 0.0)
+        """(n,) by how much each border is moved outward; 0 where that is too little or may be chance."""
+        return np.where(np.abs(self.shifts) >= max(LEAST_PX, _CHANCE * self.noise), self.shifts, 0.0)
 
 
 def compared_borders(views: Views) -> Borders:

@@ -39,6 +39,13 @@ def test_the_noise_of_borders_is_told_but_not_that_of_masks_resized_all_around(v
     assert max(wandering) < 1.6
 
 
+def test_chance_moves_no_border(views):
+    wandering = [compared_borders(ragged(views, seed)) for seed in range(6)]
+    shifts = np.concatenate([borders.shifts for borders in wandering])
+    moves = np.concatenate([borders.moves for borders in wandering])
+    assert (moves != 0).sum() < 0.3 * (np.abs(shifts) >= LEAST_PX).sum()
+
+
 def test_each_mask_is_told_how_far_it_is_off(views):
     change = np.array([-2.0, -1, 1, 2, -2, -1, 1, 2])
     spoilt = _resized(views, change)

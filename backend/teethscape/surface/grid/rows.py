@@ -93,7 +93,8 @@ def robust_residual(looks: list[Look], field: GridField, seen: list[Seen]) -> fl
         corners = field.values.ravel()[base[:, None] + CORNERS @ field.steps]
         now = np.einsum("nkc,nc->nk", slope, corners) / field.pitch
         errors.append(np.linalg.norm(now - look.normals.reshape(-1, 3)[some.pixel], axis=1))
-    return float(np.clip(_ROBUST_MEDIANS * np.median(np.concatenate(errors)), *_ROBUST))
+    every = np.concatenate(errors)
+    return float(np.clip(_ROBUST_MEDIANS * np.median(every), *_ROBUST)) if len(every) else _ROBUST[1]
 
 
 def _slope_along(look: Look, seen: Seen, normals: Array) -> Array:
