@@ -29,7 +29,7 @@ from teethscape.surface.read.any import read_views
 from teethscape.surface.request import DistanceKind, SurfaceRequest
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import arch_field, hull_box, hull_field
-from teethscape.surface.tangents import LEAST_PX, border_shifts, with_shifted_borders
+from teethscape.surface.tangents import Borders, compared_borders, with_moved_borders
 from teethscape.surface.views import Views
 from teethscape.surface.write import check_suffix, write_surface
 
@@ -47,11 +47,12 @@ class Job:
 
     Attributes:
         request: what was asked.
-        views: those that are believed.
+        views: those that are believed, their masks' borders moved to where they agree.
         frame: size and place.
         start: makes the start at a pitch, mm.
         session: time, progress, checkpoints.
         key: what a checkpoint belongs to.
+        borders: how far the masks' borders were off; None: they were not compared.
     """
 
     request: SurfaceRequest
@@ -60,6 +61,7 @@ class Job:
     start: Callable[[Views, float], GridField]
     session: Session
     key: str
+    borders: Borders | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,13 +138,14 @@ def _prepared(
     if request.foreground is ForegroundName.FIT:
         views = cut_by_fit(views, frame)
     views, dropped = believed(views, progress)
-    views = _corrected(views, progress)
+    views, borders = _corrected(views, progress)
     session = Session(progress, request.output, request.budget_s, frame)
     settings = (
         request.method, request.preset, request.seed, request.hash_grid, request.background, request.case,
         frame.scale, frame.centre.tolist(), frame.turn.tolist(),
     )  # fmt: skip
-    job = Job(request, views, frame, _start(views, frame), session, fingerprint(views, *settings))
+    key = fingerprint(views, *settings)
+    job = Job(request, views, frame, _start(views, frame), session, key, borders)
     progress.stage(SurfaceStage.VIEWS, 1.0)
     return job, dropped
 
@@ -228,13 +231,14 @@ def _where_normals_are(views: Views) -> Views:
     return replace(views, foreground=views.foreground * known)
 
 
-def _corrected(views: Views, progress: Progress) -> Views:
-    """The views with masks whose borders agree; says which were moved."""
-    shifts = border_shifts(views)
-    for view in np.flatnonzero(np.abs(shifts) >= LEAST_PX):
-        off = f"{abs(shifts[view]):.1f} px too {'small' if shifts[view] > 0 else 'large'}"
+def _corrected(views: Views, progress: Progress) -> tuple[Views, Borders]:
+    """The views with masks whose borders agree, and how far they were off; says which were moved."""
+    borders = compared_borders(views)
+    for view in np.flatnonzero(borders.moves):
+        shift = borders.moves[view]
+        off = f"{abs(shift):.1f} px too {'small' if shift > 0 else 'large'}"
         progress.warn("mask_moved", f"The mask of {views.names[view]} is {off}; its border is moved.")
-    return with_shifted_borders(views, shifts)
+    return with_moved_borders(views, borders), borders
 
 
 def _refuse_contradiction(views: Views, check: MaskCheck) -> None:
@@ -270,6 +274,7 @@ def _report(job: Job, mesh: FinishedMesh, agree: Agreement, dropped: tuple[str, 
     def listed(values: Array) -> list[float | None]:
         return [None if np.isnan(v) else round(float(v), 4) for v in values]
 
+    borders = job.borders or Borders(np.zeros(len(job.views)), 0.0)
     return {
         "output": str(job.request.output),
         "method": job.request.method.value,
@@ -282,14 +287,16 @@ def _report(job: Job, mesh: FinishedMesh, agree: Agreement, dropped: tuple[str, 
         "edge_mm": round(mesh.edge_mm, 4),
         "edge_spread": round(mesh.edge_spread, 3),
         "decimated_to_mm": round(mesh.tolerance_mm, 4),
+        "mask_noise_px": round(borders.noise, 4),
         "views_left_out": list(dropped),
         "views": {
-            name: {"overlap": o, "covered": c, "angle_deg": a}
-            for name, o, c, a in zip(
+            name: {"overlap": o, "covered": c, "angle_deg": a, "mask_moved_px": m}
+            for name, o, c, a, m in zip(
                 job.views.names,
                 listed(agree.overlap),
                 listed(agree.covered),
                 listed(agree.angle_deg),
+                listed(borders.moves),
                 strict=True,
             )
         },

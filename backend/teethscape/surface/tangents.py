@@ -21,10 +21,17 @@ from teethscape.surface.views import FLIP, Array, Views
 _EXPECTED_PX, _TANGENT_PX = 1.5, 0.35
 #: Standard deviation of normal noise in medians of its absolute value.
 _MEDIAN_TO_SIGMA = 1.48
+#: How far the centre of a mask's outermost pixel lies inside its true border, px. Among many beside a tangent
+#: one is nearer than the half that is the mean of all.
+_INSIDE_PX = 0.2
 #: Rounds of reweighting by residuals, which keeps a wrong view from spoiling the others' shares.
 _ROUNDS = 20
 #: A border that is off by less is left as it is: masks of whole pixels say no more.
 LEAST_PX = 0.5
+#: Chance shifts a border by up to so many standard deviations of its wandering, as few pixels touch tangents.
+_CHANCE = 1.5
+#: Standard deviation of the place of a border that is right to the whole pixel, px.
+WHOLE_PX = 12**-0.5
 #: Widest range of planes, radians, in which the outermost two are well defined.
 _WIDEST = 2.5
 
@@ -46,8 +53,26 @@ class _Pencil:
         return np.arctan2(rays @ self.quarter, rays @ self.zero)
 
 
-def border_shifts(views: Views) -> Array:
-    """(n,) by how many pixels each mask is too small (negative: too large), as its tangents tell."""
+@dataclass(frozen=True, eq=False)
+class Borders:
+    """How far the borders of masks are off, px.
+
+    Attributes:
+        shifts: (n,) by how much each mask is too small (negative: too large).
+        noise: standard deviation of a border about its place, as what these shifts leave unexplained tells.
+    """
+
+    shifts: Array
+    noise: float
+
+    @property
+    def moves(self) -> Array:
+        """(n,) by how much each border is moved outward; 0 where that is too little or may be chance."""
+        return np.where(np.abs(self.shifts) >= max(LEAST_PX, _CHANCE * self.noise), self.shifts, 0.0)
+
+
+def compared_borders(views: Views) -> Borders:
+    """How far the masks' borders are off, as their tangents tell."""
     borders = [_border_pixels(mask) for mask in views.foreground]
     rows, gaps = [], []
     for one in range(len(views)):
@@ -59,7 +84,7 @@ def border_shifts(views: Views) -> Array:
                 rows.append(row / size)
                 gaps.append((b - a) / size)
     if not rows:
-        return np.zeros(len(views))
+        return Borders(np.zeros(len(views)), 0.0)
     return _robust_shares(np.array(rows), np.array(gaps))
 
 
@@ -101,7 +126,8 @@ def _outermost(views: Views, view: int, pixels: Array, pencil: _Pencil) -> list[
         at = int(np.argmax(sign * angles))
         around = pixels[at] + np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])
         beside = pencil.angles(_rays(views, view, around))
-        out.append((sign * angles[at], float(np.hypot(beside[0] - beside[1], beside[2] - beside[3]))))
+        slope = float(np.hypot(beside[0] - beside[1], beside[2] - beside[3]))
+        out.append((sign * angles[at] + _INSIDE_PX * slope, slope))
     return out
 
 
@@ -112,12 +138,13 @@ def _rays(views: Views, view: int, pixels: Array) -> Array:
     return local @ FLIP @ views.cam2world[view, :, :3].T
 
 
-def _robust_shares(rows: Array, gaps: Array) -> Array:
+def _robust_shares(rows: Array, gaps: Array) -> Borders:
     """Most likely shares of ``rows @ shares = gaps`` when a few gaps may be anything.
 
     How much a tangent may be off is told by what the shares leave unexplained: ragged borders leave much.
     """
-    noise, weight, shares = _TANGENT_PX, np.ones(len(gaps)), np.zeros(rows.shape[1])
+    noise, weight = _TANGENT_PX, np.ones(len(gaps))
+    shares, left = np.zeros(rows.shape[1]), np.abs(gaps)
     for _ in range(_ROUNDS):
         weighted = rows * weight[:, None]
         known = np.eye(rows.shape[1]) * (noise / _EXPECTED_PX) ** 2
@@ -125,15 +152,23 @@ def _robust_shares(rows: Array, gaps: Array) -> Array:
         left = np.abs(gaps - rows @ shares)
         noise = max(_TANGENT_PX, _MEDIAN_TO_SIGMA * float(np.median(left)))
         weight = 1 / (1 + (left / (2 * noise)) ** 2)
-    return shares
+    return Borders(shares, _noise(rows, left))
 
 
-def with_shifted_borders(views: Views, shifts: Array) -> Views:
-    """The views with every mask's border moved outward by its shift (n,), px; small shifts are left alone.
+def _noise(rows: Array, left: Array) -> float:
+    """Standard deviation of what shares leave unexplained, but for one view: that may be wrong."""
+    others = [left[rows[:, view] == 0] for view in range(rows.shape[1])]
+    free = rows.shape[1] - 2
+    sums = [float(some @ some) / (len(some) - free) for some in others if len(some) > free]
+    return float(np.sqrt(min(sums, default=0.0)))
+
+
+def with_moved_borders(views: Views, borders: Borders) -> Views:
+    """The views with every mask's border moved outward by its shift; small shifts are left alone.
 
     Whole pixels are taken in or left out; what was soft about a moved border is lost.
     """
     masks = views.foreground.copy()
-    for view in np.flatnonzero(np.abs(shifts) >= LEAST_PX):
-        masks[view] = mask_distances(views.foreground[view]) < shifts[view]
-    return replace(views, foreground=masks)
+    for view in np.flatnonzero(borders.moves):
+        masks[view] = mask_distances(views.foreground[view]) < borders.moves[view]
+    return replace(views, foreground=masks, border_px=borders.noise)

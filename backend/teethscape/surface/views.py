@@ -37,6 +37,7 @@ class Views:
         jaw: which jaw is shown, where that is known.
         low: (3,) lower corner of the box that holds the object.
         high: (3,) its upper corner.
+        border_px: how far the foregrounds' borders wander about the true ones, standard deviation, px.
     """
 
     names: tuple[str, ...]
@@ -49,6 +50,7 @@ class Views:
     jaw: Jaw | None
     low: Array
     high: Array
+    border_px: float = 0.0
 
     def __len__(self) -> int:
         return len(self.names)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import trimesh
+from scipy import ndimage
 
 from teethscape.dataset.published_views import target_cameras
 from teethscape.dental.fdi import Jaw
 from teethscape.parametric.raster import TriangleSoup, render_ids
 from teethscape.surface.grid.looks import camera_of
+from teethscape.surface.hull import mask_distances
 from teethscape.surface.read.montage import COUNT, FIRST, RADIUS
 from teethscape.surface.views import Views, opengl_cam2world
 
@@ -54,6 +58,20 @@ def views_of(vertices, faces, size=96, jaw=Jaw.LOWER):
         views.colours[k][seen] = 0.8
         views.normals[k][seen] = normals[face[seen]]
     return views
+
+
+def ragged(views, seed=0):
+    """The views with borders of masks that wander by up to two pixels.
+
+    Normals end where the masks do, and are the nearest known ones in what these have gained.
+    """
+    rng, masks, normals = np.random.default_rng(seed), [], []
+    for mask, normal in zip(views.foreground, views.normals, strict=True):
+        wave = ndimage.gaussian_filter(rng.standard_normal(mask.shape), 6.0)
+        masks.append(mask_distances(mask) < np.clip(wave / wave.std(), -2, 2))
+        row, column = ndimage.distance_transform_edt(mask < 0.5, return_distances=False, return_indices=True)
+        normals.append(normal[row, column] * masks[-1][..., None])
+    return replace(views, foreground=np.stack(masks).astype(np.float32), normals=np.stack(normals))
 
 
 def distance_mm(points, vertices):

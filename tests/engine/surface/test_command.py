@@ -16,6 +16,8 @@ from teethscape.dental.files import write_with
 from teethscape.dental.units import ScaleRecord, ScaleSource
 from teethscape.mesh.ply import read_ply, write_ply
 from teethscape.mesh.solid import FileNote, Solid
+from teethscape.surface import make
+from teethscape.surface.hull import mask_distances
 from teethscape.surface.mesh.finish import is_two_manifold
 
 from .scene import SCALE, arch_mesh
@@ -42,6 +44,25 @@ def test_a_strip_becomes_a_closed_coloured_mesh_in_millimetres(strip, tmp_path, 
     assert solid.vertices[:, 1].mean() == pytest.approx(0, abs=40)
     left = [path.name for path in tmp_path.iterdir()]
     assert sorted(left) == ["lower.json", "lower.ply"]
+
+
+@pytest.mark.slow
+def test_the_report_says_how_far_each_mask_was_moved(strip, tmp_path, capsys, monkeypatch):
+    read = make.read_views
+
+    def with_a_small_mask(request):
+        views = read(request)
+        masks = views.foreground.copy()
+        masks[2] = mask_distances(masks[2]) < -1
+        return replace(views, foreground=masks)
+
+    monkeypatch.setattr(make, "read_views", with_a_small_mask)
+    code, report = _run(capsys, strip, "--output", tmp_path / "lower.ply", "--extent", 60)
+    assert code == 0
+    moved = {name: view["mask_moved_px"] for name, view in report["views"].items()}
+    assert moved.pop("view 10") == pytest.approx(1, abs=0.4)
+    assert set(moved.values()) == {0.0}
+    assert report["mask_noise_px"] < 0.5
 
 
 @pytest.fixture

@@ -17,14 +17,16 @@ from teethscape.surface import session as session_module
 from teethscape.surface.faults import check_masks, odd_view
 from teethscape.surface.frame import Frame
 from teethscape.surface.grid.looks import prepared
-from teethscape.surface.grid.reconstruct import solve_grid
+from teethscape.surface.grid.reconstruct import LEVELS, solve_grid
 from teethscape.surface.make import believed
 from teethscape.surface.mesh.paint import agreement
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import footprint, hull_box, hull_field
+from teethscape.surface.tangents import compared_borders, with_moved_borders
 
-from .scene import SCALE, arch_mesh, distance_mm, views_of
+from .scene import SCALE, arch_mesh, distance_mm, ragged, views_of
 
+STEPS = sum(level.steps for level in LEVELS)
 FRAME = Frame(SCALE, np.array([1.0, 2, 3]), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
 
 
@@ -79,6 +81,18 @@ def test_the_grid_is_within_a_third_of_a_pixel_and_better_than_the_hull(mesh, vi
     agree = agreement([prepared(views, k, SCALE) for k in range(8)], *found.field.surface())
     assert (agree.covered > 0.97).all()
     assert (agree.angle_deg < 12).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ragged_borders_of_masks_do_little_harm(mesh, tmp_path, seed):
+    spoilt = ragged(views_of(*mesh, size=144), seed)
+    moved = with_moved_borders(spoilt, compared_borders(spoilt))
+    seen, pixel = _upper_part(mesh[0]), footprint(moved, SCALE)
+    error = np.abs(_solve(moved, tmp_path).field.at(seen)).mean()
+    hull = np.abs(_start(moved)(moved, pixel).at(seen)).mean()
+    assert error < pixel / 8
+    assert error < hull / 8
 
 
 @pytest.mark.slow
@@ -143,7 +157,7 @@ def test_a_cancelled_run_continues_where_it_was(views, tmp_path):
     assert (tmp_path / "b" / "mesh.checkpoint").is_file()
     listener = Listener()
     again = _solve(views, tmp_path / "b", listener).field
-    assert listener.reports < 12
+    assert listener.reports < STEPS
     np.testing.assert_allclose(again.values, whole.values, atol=1e-5)  # mm
 
 
@@ -153,7 +167,7 @@ def test_a_checkpoint_of_other_views_is_not_used(views, tmp_path):
         _solve(views, tmp_path, Listener(cancel_at=7))
     listener = Listener()
     _solve(views.subset(range(7)), tmp_path, listener)
-    assert listener.reports == 12
+    assert listener.reports == STEPS
 
 
 def test_the_preview_stands_where_the_mesh_will(views, tmp_path, monkeypatch):

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from teethscape.surface.grid.borders import border_rows
 from teethscape.surface.grid.looks import prepared
-from teethscape.surface.grid.rows import border_rows, normal_rows, seen_points
+from teethscape.surface.grid.rows import normal_rows, seen_points
 from teethscape.surface.hull import mask_distances
 from teethscape.surface.start import footprint, hull_box, hull_field
 
@@ -32,7 +33,7 @@ def test_a_normal_weighs_no_more_because_noise_has_turned_it_to_the_camera(views
     noisy /= np.maximum(np.linalg.norm(noisy, axis=-1, keepdims=True), 1e-6)
     look = prepared(replace(views, normals=noisy.astype(np.float32)), 0, SCALE)
     seen, _ = seen_points(look, field.surface())
-    weight = np.linalg.norm(normal_rows(look, field, seen, 1.0).wanted.reshape(-1, 3), axis=1)
+    weight = np.linalg.norm(normal_rows(look, field, seen, 1.0, 0.35).wanted.reshape(-1, 3), axis=1)
     away = look.camera.centre - seen.points
     away /= np.linalg.norm(away, axis=1, keepdims=True)
     true, given = (n[0].reshape(-1, 3)[seen.pixel] for n in (views.normals, noisy))
@@ -49,7 +50,26 @@ def test_a_ray_deep_inside_weighs_less_than_one_at_the_border(views, field):
     masks[0, row, column] = 0
     look = prepared(replace(views, foreground=masks), 0, SCALE)
     _, depth = seen_points(look, field.surface())
-    rows = border_rows(look, field, depth, 1.0)
-    weight = rows.weights.sum(axis=1) * field.pitch
-    assert weight.min() < 0.5
-    assert weight.max() > 0.9
+    rows = border_rows(look, field, depth, 1.0, 0.1)
+    weight = rows.weights.sum(axis=1)
+    assert weight.min() < 0.5 * weight.max()
+
+
+def test_pixels_beside_a_border_that_wanders_pull_little_and_those_beyond_it_as_before(views, field):
+    grown = replace(field, values=field.values - np.float32(3 * footprint(views, SCALE)))
+    look = prepared(views, 0, SCALE)
+    _, depth = seen_points(look, grown.surface())
+    sure, unsure = (border_rows(replace(look, wander=px), grown, depth, 1.0, 0.1) for px in (0.0, 0.5))
+    edge = look.edge[(look.edge > 0) & (look.edge < 3) & np.isfinite(depth)]
+    share = unsure.weights.sum(axis=1) / sure.weights.sum(axis=1)
+    assert len(share) == len(edge)
+    assert share[edge < 1.1].max() < 0.2
+    np.testing.assert_allclose(share[edge > 2.2], 1.0)
+
+
+def test_the_noise_of_normals_is_measured(views):
+    rng = np.random.default_rng(0)
+    noisy = views.normals + 0.12 * rng.standard_normal(views.normals.shape) * views.foreground[..., None]
+    spoilt = replace(views, normals=noisy.astype(np.float32))
+    assert prepared(views, 0, SCALE).noise < 0.06
+    assert 0.07 < prepared(spoilt, 0, SCALE).noise < 0.2

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from teethscape.surface.hull import mask_distances
-from teethscape.surface.tangents import LEAST_PX, border_shifts, with_shifted_borders
+from teethscape.surface.tangents import LEAST_PX, WHOLE_PX, compared_borders, with_moved_borders
 
-from .scene import arch_mesh, views_of
+from .scene import arch_mesh, ragged, views_of
 
 
 @pytest.fixture(scope="module")
@@ -24,29 +24,47 @@ def _resized(views, change):
 
 
 def test_good_masks_are_left_alone(views):
-    shifts = border_shifts(views)
-    assert np.abs(shifts).max() < LEAST_PX
-    np.testing.assert_array_equal(with_shifted_borders(views, shifts).foreground, views.foreground)
+    borders = compared_borders(views)
+    assert np.abs(borders.shifts).max() < LEAST_PX
+    assert borders.noise < WHOLE_PX
+    assert not borders.moves.any()
+    np.testing.assert_array_equal(with_moved_borders(views, borders).foreground, views.foreground)
+
+
+def test_the_noise_of_borders_is_told_but_not_that_of_masks_resized_all_around(views):
+    resized = compared_borders(_resized(views, np.array([-2.0, -1, 1, 2, -2, -1, 1, 2]))).noise
+    wandering = [compared_borders(ragged(views, seed)).noise for seed in range(3)]
+    assert resized < WHOLE_PX
+    assert min(wandering) > 1.2 * WHOLE_PX
+    assert max(wandering) < 1.6
+
+
+def test_chance_moves_no_border(views):
+    wandering = [compared_borders(ragged(views, seed)) for seed in range(6)]
+    shifts = np.concatenate([borders.shifts for borders in wandering])
+    moves = np.concatenate([borders.moves for borders in wandering])
+    assert (moves != 0).sum() < 0.3 * (np.abs(shifts) >= LEAST_PX).sum()
 
 
 def test_each_mask_is_told_how_far_it_is_off(views):
     change = np.array([-2.0, -1, 1, 2, -2, -1, 1, 2])
     spoilt = _resized(views, change)
-    shifts = border_shifts(spoilt)
-    np.testing.assert_allclose(shifts, -change, atol=0.5)
-    wrong = [(v.foreground != views.foreground).sum() for v in (spoilt, with_shifted_borders(spoilt, shifts))]
+    borders = compared_borders(spoilt)
+    np.testing.assert_allclose(borders.shifts, -change, atol=0.5)
+    moved = with_moved_borders(spoilt, borders)
+    wrong = [(v.foreground != views.foreground).sum() for v in (spoilt, moved)]
     assert wrong[1] < 0.35 * wrong[0]
 
 
 def test_one_wrong_view_does_not_move_the_others(views):
     masks = views.foreground.copy()
     masks[5] = np.roll(masks[5], 12, axis=1)
-    shifts = border_shifts(replace(views, foreground=masks))
+    shifts = compared_borders(replace(views, foreground=masks)).shifts
     assert np.abs(np.delete(shifts, 5)).max() < LEAST_PX
 
 
 def test_masks_that_the_picture_cuts_off_or_that_are_alone_tell_nothing(views):
     masks = views.foreground.copy()
     masks[:, 0] = 1
-    np.testing.assert_array_equal(border_shifts(replace(views, foreground=masks)), 0)
-    np.testing.assert_array_equal(border_shifts(views.subset([2])), 0)
+    np.testing.assert_array_equal(compared_borders(replace(views, foreground=masks)).shifts, 0)
+    np.testing.assert_array_equal(compared_borders(views.subset([2])).shifts, 0)

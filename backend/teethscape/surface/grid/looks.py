@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.raster import TriangleSoup, render_ids
+from teethscape.surface.hull import mask_distances
 from teethscape.surface.mesh.marching import Array, Faces
+from teethscape.surface.tangents import WHOLE_PX
 from teethscape.surface.views import FLIP, Views
 
-#: Smoothing before the slope of normals is taken, and before they are weighed, px.
-_BLUR = 1.5
+#: Smoothing before the slope of normals is taken, and before they are weighed, px, and what noise adds. A
+#: wide one flattens slopes, and the surface is then laid too deep; a narrow one takes noise for slopes.
+_BLUR, _BLUR_BY_NOISE = 0.7, 12.0
+#: How far normals of crowns are off their neighbours without any noise: there are facets and furrows.
+_FACETS = 0.06
 #: Neighbours whose normals differ more than this (cosine) lie on other surfaces.
 _SAME = 0.75
 
@@ -26,18 +31,24 @@ class Look:
     Attributes:
         camera: for rasterising; works in mm.
         mask: (h, w).
+        edge: (h, w) signed distance to the mask's border, px, negative inside.
+        wander: standard deviation of that border's place beyond what whole pixels cause, px.
         normals: (h, w, 3) unit, world; zero in views without normals.
         soft: (h, w, 3) the same without most of their noise.
         slopes: (h, w, 3, 2) change of the normal per pixel to the right and down.
         steady: (h, w) pixels whose neighbours lie on the same surface.
+        noise: how far normals are off their neighbours, beyond what facets make; median length.
     """
 
     camera: Camera
     mask: NDArray[np.bool_]
+    edge: NDArray[np.float32]
+    wander: float
     normals: NDArray[np.float32]
     soft: NDArray[np.float32]
     slopes: NDArray[np.float32]
     steady: NDArray[np.bool_]
+    noise: float
 
 
 def prepared(views: Views, view: int, scale: float) -> Look:
@@ -47,17 +58,34 @@ def prepared(views: Views, view: int, scale: float) -> Look:
         normals = np.zeros((*mask.shape, 3), np.float32)
     else:
         normals = views.normals[view] * mask[..., None]
-    soft = cv2.GaussianBlur(normals, (0, 0), _BLUR)
-    soft /= np.maximum(np.linalg.norm(soft, axis=-1, keepdims=True), 1e-6)
+    steady = _steady(normals, mask)
+    noise = _noise(normals, steady)
+    soft = _softened(normals, _BLUR + _BLUR_BY_NOISE * noise)
     right, down = (np.gradient(soft, axis=axis) for axis in (1, 0))
     return Look(
         camera=camera_of(views, view, scale),
         mask=mask,
+        edge=mask_distances(views.foreground[view]),
+        wander=float(np.sqrt(max(views.border_px**2 - WHOLE_PX**2, 0.0))),
         normals=normals,
         soft=soft,
         slopes=np.stack([right, down], axis=-1).astype(np.float32),
-        steady=_steady(normals, mask),
+        steady=steady,
+        noise=noise,
     )
+
+
+def _softened(normals: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
+    """(h, w, 3) unit normals without most of their noise; ``blur`` is a standard deviation, px."""
+    soft = cv2.GaussianBlur(normals, (0, 0), blur)
+    return soft / np.maximum(np.linalg.norm(soft, axis=-1, keepdims=True), 1e-6)
+
+
+def _noise(normals: NDArray[np.float32], steady: NDArray[np.bool_]) -> float:
+    if not steady.any():
+        return 0.0
+    off = np.linalg.norm(normals - _softened(normals, _BLUR), axis=-1)[steady]
+    return float(np.sqrt(max(np.median(off) ** 2 - _FACETS**2, 0.0)))
 
 
 def _steady(normals: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

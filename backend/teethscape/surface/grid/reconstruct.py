@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,10 @@ class Level:
 
 #: How far outside the hull of the masks the surface may lie, footprints of a pixel.
 _SLACK = 2.5
-LEVELS = (Level(3.5, 4), Level(2.0, 4), Level(1.3, 4))
+#: By how many standard deviations of uncertain borders the start is grown.
+_GROWN = 2.0
+#: The last resolution is that of the pixels: a coarser grid rounds edges and lays what is round too deep.
+LEVELS = (Level(3.5, 4), Level(2.0, 4), Level(1.3, 4), Level(1.0, 6))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +110,13 @@ class _Solver:
         self.session.warn("view_odd", f"{self.views.names[odd]} contradicts the others and is left out.")
         trust[odd] = 0
         others = self.views.subset(np.flatnonzero(trust).tolist())
-        return self.advanced(start(others, self.pitch(0)), trust, 0), trust
+        return self.advanced(self.begun(start, others), trust, 0), trust
+
+    def begun(self, start: Start, views: Views) -> GridField:
+        """The start from some views, grown by what uncertain masks may have carved off."""
+        now = start(views, self.pitch(0))
+        grown = _GROWN * self.looks[0].wander * footprint(views, self.scale)
+        return replace(now, values=(now.values - grown).astype(np.float32)).redistanced(self.rules.band)
 
 
 def solve_grid(views: Views, scale: float, start: Start, session: Session, key: str) -> GridResult:
@@ -125,7 +134,7 @@ def solve_grid(views: Views, scale: float, start: Start, session: Session, key: 
     """
     solver = _Solver(views, [prepared(views, k, scale) for k in range(len(views))], scale, session)
     found = _continued(session, key)
-    now, trust, first = found or (start(views, solver.pitch(0)), np.ones(len(views)), 0)
+    now, trust, first = found or (solver.begun(start, views), np.ones(len(views)), 0)
     for number in range(first, len(LEVELS)):
         if number > 0:
             now = now.refined(solver.pitch(number)).redistanced(solver.rules.band)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -22,14 +21,10 @@ from teethscape.surface.mesh.marching_table import corner_offsets
 
 #: Least cosine between a normal and the way to the camera.
 _FACING = 0.05
-#: Residual of a normal at which its weight has halved.
-_ROBUST = 0.35
-#: How far beyond the mask's border rays are watched, px.
-_BORDER = 2
-#: Distance from the surface, nodes, at which a ray beside a mask's border weighs 0.7 of what it does on it:
-#: what rays demand of a gap that the grid cannot hold must not bend everything around it.
-_DEEP = 0.5
-_CORNERS = corner_offsets()
+#: Residual of a normal at which its weight has halved, in medians of all; the least and the largest. Edges
+#: that the grid cannot hold have large residuals and slopes: together they would lay everything deeper.
+_ROBUST_MEDIANS, _ROBUST = 2.0, (0.08, 0.6)
+CORNERS = corner_offsets()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +64,12 @@ def seen_points(look: Look, mesh: tuple[Array, Faces]) -> tuple[Seen, NDArray[np
     return Seen(back_projected(look.camera, pixels, depth.ravel()[pixel].astype(np.float64)), pixel), depth
 
 
-def normal_rows(look: Look, field: GridField, seen: Seen, trust: float) -> Rows:
+def normal_rows(look: Look, field: GridField, seen: Seen, trust: float, robust: float) -> Rows:
     """Three equations per seen point; ``trust`` weighs the view."""
     wanted = look.normals.reshape(-1, 3)[seen.pixel].astype(np.float64)
     base, place = field.cell(seen.points)
     weight, slope = trilinear(place)
-    columns = base[:, None] + _CORNERS @ field.steps
+    columns = base[:, None] + CORNERS @ field.steps
     gradient = slope / field.pitch  # (n, 3, 8)
     away = look.camera.centre - seen.points
     # Weights by the noisy normal itself would favour those that noise has turned to the camera.
@@ -82,11 +77,24 @@ def normal_rows(look: Look, field: GridField, seen: Seen, trust: float) -> Rows:
     facing = (soft * away).sum(axis=1) / np.linalg.norm(away, axis=1)
     now = np.einsum("nkc,nc->nk", gradient, field.values.ravel()[columns])
     error = np.linalg.norm(now - wanted, axis=1)
-    trusted = trust * np.sqrt(np.clip(facing, 0, 1) / (1 + (error / _ROBUST) ** 2))
+    trusted = trust * np.sqrt(np.clip(facing, 0, 1) / (1 + (error / robust) ** 2))
     trusted[facing < _FACING] = 0
     shift = _slope_along(look, seen, soft)
     full = (gradient + shift[:, :, None] * weight[:, None, :]) * trusted[:, None, None]
     return Rows(np.repeat(columns, 3, axis=0), full.reshape(-1, 8), (wanted * trusted[:, None]).ravel())
+
+
+def robust_residual(looks: list[Look], field: GridField, seen: list[Seen]) -> float:
+    """The residual of a normal at which its weight has halved, as the present residuals of all views tell."""
+    errors = []
+    for look, some in zip(looks, seen, strict=True):
+        base, place = field.cell(some.points)
+        _, slope = trilinear(place)
+        corners = field.values.ravel()[base[:, None] + CORNERS @ field.steps]
+        now = np.einsum("nkc,nc->nk", slope, corners) / field.pitch
+        errors.append(np.linalg.norm(now - look.normals.reshape(-1, 3)[some.pixel], axis=1))
+    every = np.concatenate(errors)
+    return float(np.clip(_ROBUST_MEDIANS * np.median(every), *_ROBUST)) if len(every) else _ROBUST[1]
 
 
 def _slope_along(look: Look, seen: Seen, normals: Array) -> Array:
@@ -99,41 +107,6 @@ def _slope_along(look: Look, seen: Seen, normals: Array) -> Array:
     along = np.einsum("nkc,nc->nk", slopes, way)
     along[~look.steady.ravel()[seen.pixel]] = 0
     return np.clip(along, -1.5, 1.5)
-
-
-def border_rows(look: Look, field: GridField, depth: NDArray[np.float32], trust: float) -> Rows:
-    """One equation per ray near the mask's border that meets what it should miss, or the reverse.
-
-    The value is demanded to be zero where the ray comes nearest to the surface.
-    """
-    mask = look.mask.astype(np.uint8)
-    kernel = np.ones((2 * _BORDER + 1, 2 * _BORDER + 1), np.uint8)
-    outside = (cv2.dilate(mask, kernel) > 0) & (mask == 0) & np.isfinite(depth)
-    inside = (mask > 0) & ~np.isfinite(depth)
-    row, column = np.nonzero(outside | inside)
-    if not len(row):
-        return Rows(np.zeros((0, 8), np.int64), np.zeros((0, 8)), np.zeros(0))
-    points = _nearest_on_rays(look, field, np.column_stack([column, row]).astype(np.float64))
-    base, place = field.cell(points)
-    weight, _ = trilinear(place)
-    away = field.at(points) / field.pitch
-    factor = trust / field.pitch / np.sqrt(1 + (away / _DEEP) ** 2)
-    return Rows(base[:, None] + _CORNERS @ field.steps, weight * factor[:, None], np.zeros(len(points)))
-
-
-def _nearest_on_rays(look: Look, field: GridField, pixels: Array) -> Array:
-    """(n, 3) the place of the smallest value on each ray inside the grid."""
-    corners = np.stack(np.meshgrid(*zip(field.low, field.high, strict=True)), axis=-1).reshape(-1, 3)
-    depths = look.camera.to_camera(corners)[:, 2]
-    steps = np.arange(max(depths.min(), field.pitch), depths.max(), field.pitch)
-    best, at = np.full(len(pixels), np.inf), np.full(len(pixels), steps[0])
-    for depth in steps:
-        points = back_projected(look.camera, pixels, np.full(len(pixels), depth))
-        inside = ((points >= field.low) & (points <= field.high)).all(axis=1)
-        value = np.where(inside, field.at(points), np.inf)
-        nearer = value < best
-        best, at = np.where(nearer, value, best), np.where(nearer, depth, at)
-    return back_projected(look.camera, pixels, at)
 
 
 def stacked(rows: list[Rows], size: int) -> tuple[sparse.csr_matrix, Array]:

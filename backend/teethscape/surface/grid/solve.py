@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
+from teethscape.surface.grid.borders import border_rows
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.grid.looks import Look
-from teethscape.surface.grid.rows import Rows, border_rows, normal_rows, seen_points, stacked
+from teethscape.surface.grid.rows import Rows, normal_rows, robust_residual, seen_points, stacked
 from teethscape.surface.mesh.marching import Array
 
 
@@ -20,7 +21,7 @@ class SolveRules:
 
     Attributes:
         band: half width of the nodes that are solved for, nodes.
-        bend: weight of second differences of neighbouring values.
+        bend: weight of second differences of neighbouring values, per residual of normals that is usual.
         stay: weight of keeping each value.
         border: weight of the masks' borders.
         iterations: of conjugate gradients.
@@ -28,7 +29,7 @@ class SolveRules:
     """
 
     band: float = 3.0
-    bend: float = 0.1
+    bend: float = 0.3
     stay: float = 0.02
     border: float = 8.0
     iterations: int = 60
@@ -45,14 +46,14 @@ def stepped(field: GridField, looks: list[Look], trust: Array, rules: SolveRules
         rules: weights.
     """
     mesh = field.surface()
+    used = [(look, float(weight)) for look, weight in zip(looks, trust, strict=True) if weight > 0]
+    seen, depths = zip(*(seen_points(look, mesh) for look, _ in used), strict=True)
+    robust = robust_residual([look for look, _ in used], field, list(seen))
     rows: list[Rows] = []
-    for look, weight in zip(looks, trust, strict=True):
-        if weight <= 0:
-            continue
-        seen, depth = seen_points(look, mesh)
-        rows.append(normal_rows(look, field, seen, float(weight)))
-        rows.append(border_rows(look, field, depth, float(weight) * rules.border))
-    return _solved(field, rows, rules)
+    for (look, weight), some, depth in zip(used, seen, depths, strict=True):
+        rows.append(normal_rows(look, field, some, weight, robust))
+        rows.append(border_rows(look, field, depth, weight * rules.border, robust))
+    return _solved(field, rows, replace(rules, bend=rules.bend * robust))
 
 
 def _solved(field: GridField, rows: list[Rows], rules: SolveRules) -> GridField:
