@@ -4,6 +4,7 @@
     python benchmarks/case_a.py photos           photos only
     python benchmarks/case_a.py photos --weights held-out.onnx
     python benchmarks/case_a.py photos --damage 0.1                a tenth of the teeth missed or merged
+    python benchmarks/case_a.py photos --changed                   five copies that look the same
 
 The score comes from ``tools/evaluate.py`` of the shared folder, run as a process
 (similarity per jaw, wide start, mean over teeth).
@@ -18,11 +19,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from bench_common import (
     CACHE,
@@ -35,6 +37,7 @@ from bench_common import (
     write_result,
 )
 from damaged_segmenter import DamagedSegmenter
+from numpy.typing import NDArray
 from PIL import Image
 
 from teethscape.dataset.patient_masks import shuffled_ids
@@ -132,15 +135,45 @@ def summary_of(report: dict[str, Any], result: FitResult, truth: Path) -> dict[s
     }
 
 
-def run(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    """Reconstruct, score, and compare the numbers."""
+#: Changes that nobody would notice: how much a result owes to chance.
+CHANGES: dict[str, Callable[[NDArray], NDArray]] = {
+    "lighter": lambda image: image * 1.03,
+    "darker": lambda image: image * 0.97,
+    "harder": lambda image: 255 * (image / 255) ** 1.05,
+    "softer": lambda image: cv2.GaussianBlur(image, (0, 0), 0.6),
+    "grainy": lambda image: image + np.random.default_rng(0).normal(0, 3, image.shape),
+}
+
+
+def changed_photos(photos: Path, change: str) -> Path:
+    """A folder of photos with a small change."""
+    folder = CACHE / f"case-a-{change}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(photos.glob("*.jpg")):
+        image = CHANGES[change](np.asarray(Image.open(path).convert("RGB"), np.float64))
+        Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8)).save(folder / path.name, quality=95)
+    return folder
+
+
+def run_changed(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    """Every change in turn: the mean of the scores, and all of them."""
+    rows = {change: run(args, changed_photos(args.case / "photos", change))[0] for change in CHANGES}
+    names = ("cd_mm2", "cd_l1_mm", "dice", "coverage_90")
+    summary = {name: round(float(np.mean([row[name] for row in rows.values()])), 4) for name in names}
+    worst = {f"worst_{name}": max(row[name] for row in rows.values()) for name in names[:2]}
+    lost = {change: row["missing_teeth"] for change, row in rows.items() if row["missing_teeth"]}
+    return {**summary, **worst, "missing_teeth": lost}, rows
+
+
+def run(args: argparse.Namespace, photos: Path | None = None) -> tuple[dict[str, Any], Any]:
+    """Reconstruct, score, and compare the numbers; other photos than the case's may be given."""
     name = f"case-a-{args.evidence}" + (f"-{args.weights.stem}" if args.weights else "")
     name += f"-damaged-{args.seed}" if args.damage else ""
     shutil.rmtree(CACHE / name, ignore_errors=True)
     masks = CACHE / "case-a-instances"
     tables = write_masks(args.case, masks, args.seed)
     request = ReconstructRequest(
-        photos=args.case / "photos",
+        photos=photos or args.case / "photos",
         output=CACHE / name,
         masks=masks if args.evidence == "masks" else None,
         mask_values=MaskValues.INSTANCES,
@@ -177,10 +210,12 @@ def main() -> None:
     parser.add_argument(
         "--damage", type=float, default=0.0, help="share of teeth that the network misses or merges"
     )
+    parser.add_argument("--changed", action="store_true", help="photos that look the same, five times")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    summary, rows = run(args)
-    write_result(f"case_a_{args.evidence}" + ("_damaged" if args.damage else ""), summary, rows)
+    summary, rows = run_changed(args) if args.changed else run(args)
+    kind = "_changed" * args.changed + "_damaged" * bool(args.damage)
+    write_result(f"case_a_{args.evidence}{kind}", summary, rows)
 
 
 if __name__ == "__main__":

@@ -88,9 +88,14 @@ def noisy_normals(views: Views) -> Views:
 
 def resized_masks(views: Views) -> Views:
     """Every mask larger or smaller all around by one or two pixels."""
+    return _resized(views, (-2, -1, 1, 2))
+
+
+def _resized(views: Views, changes: tuple[int, ...]) -> Views:
+    """Every mask larger (or smaller: negative) all around by so many pixels, in turn."""
     masks = []
     for k, mask in enumerate(views.foreground):
-        change = (-2, -1, 1, 2)[k % 4]
+        change = changes[k % len(changes)]
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(change) + 1,) * 2)
         masks.append((cv2.dilate if change > 0 else cv2.erode)(mask, kernel))
     return _with_masks(views, masks)
@@ -102,6 +107,15 @@ def ragged_masks(views: Views) -> Views:
     for mask in views.foreground:
         wave = ndimage.gaussian_filter(rng.standard_normal(mask.shape), _RAGGED_PX)
         masks.append(mask_distances(mask) < np.clip(wave / wave.std(), -2, 2))
+    return _with_masks(views, masks)
+
+
+def speckled_masks(views: Views) -> Views:
+    """Three in ten of the pixels within two pixels of every mask's border turned over."""
+    rng, masks = np.random.default_rng(0), []
+    for mask in views.foreground:
+        turned = (np.abs(mask_distances(mask)) < 2) & (rng.random(mask.shape) < 0.3)
+        masks.append(turned != (mask > 0.5))
     return _with_masks(views, masks)
 
 
@@ -137,7 +151,10 @@ def one_wrong(views: Views) -> Views:
 SPOILS: dict[str, Callable[[Views], Views]] = {
     "normals": noisy_normals,
     "masks": resized_masks,
+    "larger": lambda views: _resized(views, (2,)),
+    "smaller": lambda views: _resized(views, (-2,)),
     "ragged": ragged_masks,
+    "speckled": speckled_masks,
     "missing": one_missing,
     "wrong": one_wrong,
 }

@@ -24,6 +24,13 @@ def _case_a(s: Summary) -> str:
     return f"{scores} · teeth missing {lost} · labels misnumbered {wrong} · {covered}"
 
 
+def _changed(s: Summary) -> str:
+    mean = f"mean CD {s['cd_mm2']:.3f} mm² · CD-L1 {s['cd_l1_mm']:.3f} mm · Dice {s['dice']:.3f}"
+    worst = f"worst CD {s['worst_cd_mm2']:.3f} · CD-L1 {s['worst_cd_l1_mm']:.3f}"
+    covered = f"90 % intervals of centres hold {s['coverage_90']:.0%}"
+    return f"{mean} · {worst} · teeth missing in {len(s['missing_teeth'])} · {covered}"
+
+
 def _numbering(s: Summary) -> str:
     kinds = [kind for kind in s if isinstance(s[kind], dict)]
     return " · ".join(
@@ -173,6 +180,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("segmentation", "teeth in case-a's photos, by a network that never saw it", _segmentation),
     ("case_a_photos", "case-a, photos only", _case_a),
+    ("case_a_photos_changed", "the same from five copies of the photos that look the same", _changed),
     ("case_a_photos_damaged", "the same with a tenth of the teeth missed or merged by the network", _case_a),
     ("numbering", "numbering from shuffled ids", _numbering),
     ("dentition", "milk and mixed dentitions among permanent ones", _dentition),

@@ -24,7 +24,7 @@ from teethscape.segmentation.region_graph import around
 #: Half width of the zone around a drawn border whose pixels are placed anew, and width of the
 #: surroundings whose mean colours are compared, as shares of the longer side.
 _ZONE, _NEAR = 0.006, 0.012
-#: A border that moves takes its zone along: what lies beyond the first zone is reached by the second.
+#: A border that moves takes its zone along: what lies beyond the first one is reached by the second.
 _ROUNDS = 2
 #: Least difference of tooth and surroundings (a*, b*): less is no border that a picture shows.
 _LEAST = 8.0

@@ -28,6 +28,7 @@ from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
 from teethscape.surface.read.any import read_views
 from teethscape.surface.request import DistanceKind, SurfaceRequest
 from teethscape.surface.session import Session, fingerprint
+from teethscape.surface.speckle import despeckled
 from teethscape.surface.start import arch_field, hull_box, hull_field
 from teethscape.surface.tangents import Borders, compared_borders, with_moved_borders
 from teethscape.surface.views import Views
@@ -137,6 +138,7 @@ def _prepared(
     frame = frame or frame_of(views, request.extent_mm, request.case, _place_of(request))
     if request.foreground is ForegroundName.FIT:
         views = cut_by_fit(views, frame)
+    views = _smooth(views, progress)
     views, dropped = believed(views, progress)
     views, borders = _corrected(views, progress)
     session = Session(progress, request.output, request.budget_s, frame)
@@ -229,6 +231,14 @@ def _where_normals_are(views: Views) -> Views:
         raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
     known = np.linalg.norm(views.normals, axis=-1) > _DIRECTION
     return replace(views, foreground=views.foreground * known)
+
+
+def _smooth(views: Views, progress: Progress) -> Views:
+    """The views without speckles along their masks' borders; says where there were any."""
+    views, speckled = despeckled(views)
+    for view in np.flatnonzero(speckled):
+        progress.warn("mask_speckled", f"The mask of {views.names[view]} is speckled; it is smoothed.")
+    return views
 
 
 def _corrected(views: Views, progress: Progress) -> tuple[Views, Borders]:

@@ -3,7 +3,8 @@
 Of all planes through two cameras the outermost ones that meet the body are seen as the same tangents in both
 views, whatever its shape (Porrill and Pollard 1991, "Curve matching and stereo calibration"). A mask that is
 too small by some pixels has its tangents too far inside; all pairs together tell every mask's own share. What
-is the same in all masks cannot be told from a smaller body and is taken to be as small as possible.
+is the same in all masks is hardly told from a smaller body, only by the distances at which tangents touch it, and
+is believed when it is far beyond chance.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from teethscape.surface.views import FLIP, Array, Views
 
 #: Standard deviations, px: of masks' borders before anything is known, and of a tangent on whole pixels.
 _EXPECTED_PX, _TANGENT_PX = 1.5, 0.35
+#: Standard deviation of what is off in all masks alike, before anything is known: anything, px. It is told by
+#: little, so that it counts only from so many of its standard deviations; no border is sharper than the least.
+_ANY_PX, _SURE, _LEAST_NOISE_PX = 50.0, 4.0, 0.1
 #: Standard deviation of normal noise in medians of its absolute value.
 _MEDIAN_TO_SIGMA = 1.48
 #: How far the centre of a mask's outermost pixel lies inside its true border, px. Among many beside a tangent
@@ -143,16 +147,21 @@ def _robust_shares(rows: Array, gaps: Array) -> Borders:
 
     How much a tangent may be off is told by what the shares leave unexplained: ragged borders leave much.
     """
-    noise, weight = _TANGENT_PX, np.ones(len(gaps))
-    shares, left = np.zeros(rows.shape[1]), np.abs(gaps)
+    noise, weight, count = _TANGENT_PX, np.ones(len(gaps)), rows.shape[1]
+    shares, left, system = np.zeros(count), np.abs(gaps), np.eye(count)
+    apart = np.eye(count) - 1 / count
     for _ in range(_ROUNDS):
         weighted = rows * weight[:, None]
-        known = np.eye(rows.shape[1]) * (noise / _EXPECTED_PX) ** 2
-        shares = np.linalg.solve(weighted.T @ rows + known, weighted.T @ gaps)
+        system = weighted.T @ rows + apart * (noise / _EXPECTED_PX) ** 2 + (noise / _ANY_PX) ** 2 / count
+        shares = np.linalg.solve(system, weighted.T @ gaps)
         left = np.abs(gaps - rows @ shares)
         noise = max(_TANGENT_PX, _MEDIAN_TO_SIGMA * float(np.median(left)))
         weight = 1 / (1 + (left / (2 * noise)) ** 2)
-    return Borders(shares, _noise(rows, left))
+    wander = _noise(rows, left)
+    unsure = max(wander, _LEAST_NOISE_PX) * np.sqrt(np.linalg.inv(system).sum()) / count
+    if abs(shares.mean()) < _SURE * unsure:
+        shares = shares - np.median(shares)
+    return Borders(shares, wander)
 
 
 def _noise(rows: Array, left: Array) -> float:

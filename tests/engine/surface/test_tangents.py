@@ -46,6 +46,18 @@ def test_chance_moves_no_border(views):
     assert (moves != 0).sum() < 0.3 * (np.abs(shifts) >= LEAST_PX).sum()
 
 
+@pytest.mark.parametrize("change", [-2.0, 2.0])
+def test_masks_that_are_all_off_alike_are_told(views, change):
+    shifts = compared_borders(_resized(views, np.full(8, change))).shifts
+    assert -change * np.median(shifts) > 0
+    np.testing.assert_allclose(np.median(shifts), -change, atol=1.5)
+
+
+def test_what_ragged_masks_seem_to_share_is_chance(views):
+    for seed in range(4):
+        assert abs(np.median(compared_borders(ragged(views, seed)).shifts)) < 1e-9
+
+
 def test_each_mask_is_told_how_far_it_is_off(views):
     change = np.array([-2.0, -1, 1, 2, -2, -1, 1, 2])
     spoilt = _resized(views, change)
