@@ -3,8 +3,8 @@
 Of all planes through two cameras the outermost ones that meet the body are seen as the same tangents in both
 views, whatever its shape (Porrill and Pollard 1991, "Curve matching and stereo calibration"). A mask that is
 too small by some pixels has its tangents too far inside; all pairs together tell every mask's own share. What
-is the same in all masks is hardly told from a smaller body, only by the distances at which tangents touch it, and
-is believed when it is far beyond chance.
+is the same in all masks is hardly told from a smaller body, only by the distances at which tangents touch it,
+and is believed when it is far beyond chance.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from teethscape.surface.views import FLIP, Array, Views
 
 #: Standard deviations, px: of masks' borders before anything is known, and of a tangent on whole pixels.
 _EXPECTED_PX, _TANGENT_PX = 1.5, 0.35
-#: Standard deviation of what is off in all masks alike, before anything is known: anything, px. It is told by
-#: little, so that it counts only from so many of its standard deviations; no border is sharper than the least.
+#: Standard deviation of what is off in all masks alike, before anything is known: anything, px. Little tells
+#: it, so that it counts only from so many of its standard deviations; no border is sharper than the least.
 _ANY_PX, _SURE, _LEAST_NOISE_PX = 50.0, 4.0, 0.1
 #: Standard deviation of normal noise in medians of its absolute value.
 _MEDIAN_TO_SIGMA = 1.48
