@@ -13,7 +13,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState, present_indices
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.contact import neighbours
-from teethscape.parametric.observations import WORKING_SIZE, Observation, Seen, observe
+from teethscape.parametric.observations import WORKING_SIZE, Observation, observe
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.solver import FitProblem, FitState, Stage, run_stage
 
@@ -77,8 +77,7 @@ def problem_of(prior: ToothPrior, evidence: Evidence, size: int) -> FitProblem:
     """The fit at one picture size; lengths in px follow the size."""
     clarity = evidence.clarity or {}
     observations = [
-        observe(view, Seen(labels, clarity.get(view)), prior, size)
-        for view, labels in evidence.labels.items()
+        observe(view, labels, prior, size, clarity.get(view)) for view, labels in evidence.labels.items()
     ]
     present = present_indices(prior, set(evidence.present))
     pairs = neighbours(prior, present.tolist(), touching_pairs(prior, observations))

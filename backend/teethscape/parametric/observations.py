@@ -24,19 +24,6 @@ UNNUMBERED = 99
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one photo shows.
-
-    Attributes:
-        labels: (h, w) FDI numbers, 0 = none, ``UNNUMBERED`` = may be any; of any size.
-        clarity: (h, w) of any size, chance that an outline at a pixel is a tooth's; None: all are.
-    """
-
-    labels: NDArray[np.int32]
-    clarity: NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True)
 class Observation:
     """Labelled teeth of one view at working size.
 
@@ -83,25 +70,32 @@ def working_size(width: int, height: int, long_side: int) -> tuple[int, int]:
     return round(width * factor), round(height * factor)
 
 
-def observe(view: View, seen: Seen, prior: ToothPrior, long_side: int = WORKING_SIZE) -> Observation:
-    """Outlines of a label image.
+def observe(
+    view: View,
+    labels: NDArray[np.int32],
+    prior: ToothPrior,
+    long_side: int = WORKING_SIZE,
+    clarity: NDArray[np.float32] | None = None,
+) -> Observation:
+    """Outlines of a label image of FDI numbers (0 = none, ``UNNUMBERED`` = may be any) of any size.
 
     Teeth that do not count in the view (the other jaw of an occlusal photo) and
-    numbers that the prior does not model are ignored.
+    numbers that the prior does not model are ignored. ``clarity`` (h, w), of any size, is the
+    chance that an outline at a pixel is a tooth's; None: all are.
     """
     lookup = np.full(UNNUMBERED + 1, -1, np.int32)
     lookup[UNNUMBERED] = UNKNOWN
     for index, fdi in enumerate(prior.fdi):
         if Jaw(jaw_of(fdi)) in view.jaws:
             lookup[fdi] = index
-    size = working_size(seen.labels.shape[1], seen.labels.shape[0], long_side)
-    resized = cv2.resize(seen.labels.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
+    size = working_size(labels.shape[1], labels.shape[0], long_side)
+    resized = cv2.resize(labels.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
     teeth = lookup[np.where(resized > UNNUMBERED, 0, resized)]
     contour = outline(teeth)
-    return Observation(view, teeth, contour, _belief(seen, contour, size), trees_of(contour))
+    return Observation(view, teeth, contour, _belief(clarity, contour, size), trees_of(contour))
 
 
-def _belief(seen: Seen, contour: Contour, size: tuple[int, int]) -> FloatArray:
-    if seen.clarity is None:
+def _belief(clarity: NDArray[np.float32] | None, contour: Contour, size: tuple[int, int]) -> FloatArray:
+    if clarity is None:
         return np.ones(len(contour))
-    return cv2.resize(seen.clarity, size, interpolation=cv2.INTER_LINEAR).ravel()[contour.pixel].astype(float)
+    return cv2.resize(clarity, size, interpolation=cv2.INTER_LINEAR).ravel()[contour.pixel].astype(float)

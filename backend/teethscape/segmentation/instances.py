@@ -96,6 +96,11 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return parts == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else mask
 
 
+def agreeing(labels: IntImage, chance: FloatImage) -> FloatImage:
+    """Tooth probability (h, w) that is above a half where there is a label, and nowhere else."""
+    return np.where(labels > 0, np.maximum(chance, 0.501), np.minimum(chance, 0.499)).astype(np.float32)
+
+
 def without_holes(labels: IntImage) -> IntImage:
     """Labels whose holes are filled where one tooth surrounds them: dark fissures and fillings, no gaps."""
     out = labels.copy()

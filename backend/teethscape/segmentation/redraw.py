@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from teethscape.segmentation.instances import (
     InstanceRules,
+    agreeing,
     clean_mask,
     flood,
     largest_part,
@@ -171,8 +172,7 @@ class ToothMaps:
 def at_photo_size(labels: IntImage, chance: FloatImage, size: tuple[int, ...]) -> IntImage:
     """Labels at the photo's size (height, width), outlined by the enlarged probability."""
     height, width = size
-    agreed = np.where(labels > 0, np.maximum(chance, 0.501), np.minimum(chance, 0.499))
-    inside = cv2.resize(agreed.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    inside = cv2.resize(agreeing(labels, chance), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
     ids = labels.astype(np.float32)
     spread = cv2.dilate(ids, np.ones((3, 3), np.uint8))
     grown = np.where(labels == 0, spread, ids).astype(np.float32)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.segmentation.instances import largest_part, without_holes
+from teethscape.segmentation.instances import agreeing, largest_part, without_holes
 from teethscape.segmentation.network import FloatImage
 from teethscape.segmentation.region_graph import around
 
@@ -72,7 +72,7 @@ def with_soft_border(labels: NDArray[np.int32], hue: FloatImage) -> tuple[NDArra
         own = out[box] == number
         out[box][own & ~largest_part(own)] = 0
     out = without_holes(out)
-    return out, np.where(out > 0, np.maximum(share, 0.501), np.minimum(share, 0.499)).astype(np.float32)
+    return out, agreeing(out, share)
 
 
 def tooth_share(tooth: NDArray[np.bool_], hue: FloatImage) -> FloatImage:

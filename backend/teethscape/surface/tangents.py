@@ -177,7 +177,7 @@ def with_moved_borders(views: Views, borders: Borders) -> Views:
 
     Whole pixels are taken in or left out; what was soft about a moved border is lost.
     """
-    masks = views.foreground.copy()
-    for view in np.flatnonzero(borders.moves):
-        masks[view] = mask_distances(views.foreground[view]) < borders.moves[view]
+    masks, moves = views.foreground.copy(), borders.moves
+    for view in np.flatnonzero(moves):
+        masks[view] = mask_distances(views.foreground[view]) < moves[view]
     return replace(views, foreground=masks, border_px=borders.noise)

@@ -4,7 +4,7 @@ import numpy as np
 
 from teethscape.dental.views import View
 from teethscape.parametric.matching import OutlineNoise, PairResiduals, match, residuals, whitened
-from teethscape.parametric.observations import Seen, observe
+from teethscape.parametric.observations import observe
 from teethscape.parametric.rims import render_rim, visible_teeth
 
 from .test_fit import patient  # noqa: F401 - the fixture
@@ -41,12 +41,12 @@ def test_an_outline_that_may_be_none_pulls_less(patient):  # noqa: F811 - the fi
     arch, cameras, labels = patient
     view = View.MAXILLARY_OCCLUSAL
     tooth = arch.prior.fdi.index(16)
-    clarity = np.where(np.arange(labels[view].shape[1]) < labels[view].shape[1] // 2, 0.2, 1.0)
-    clear = np.broadcast_to(clarity, labels[view].shape).astype(np.float32)
+    half = np.where(np.arange(labels[view].shape[1]) < labels[view].shape[1] // 2, 0.2, 1.0)
+    clear = np.broadcast_to(half, labels[view].shape).astype(np.float32)
     rim = render_rim(arch, visible_teeth(arch.prior, np.arange(28), view), view, cameras[view])
     weights = []
-    for seen in (Seen(labels[view]), Seen(labels[view], clear)):
-        observation = observe(view, seen, arch.prior, max(labels[view].shape))
+    for clarity in (None, clear):
+        observation = observe(view, labels[view], arch.prior, max(labels[view].shape), clarity)
         pairs = match(rim, observation)
         found = residuals(rim, observation, pairs, OutlineNoise(), 1.0)
         weights.append(found.weight[observation.contour.tooth[pairs.label] == tooth])

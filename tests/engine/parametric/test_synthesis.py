@@ -12,7 +12,7 @@ from teethscape.errors import RefusedError
 from teethscape.parametric import synthesis
 from teethscape.parametric.arch import Arch
 from teethscape.parametric.fit import Evidence, Fit, problem_of
-from teethscape.parametric.observations import UNNUMBERED, Seen, observe
+from teethscape.parametric.observations import UNNUMBERED, observe
 from teethscape.parametric.result import Numbered
 from teethscape.parametric.solver import FitState
 from teethscape.parametric.synthesis import (
@@ -182,7 +182,7 @@ def test_a_piece_without_a_number_does_not_steer_the_first_fit(exact, cut):
     assert (labels[view][loose] == UNNUMBERED).all()
     assert (labels[View.ANTERIOR] == exact[1].labels[View.ANTERIOR]).all()
     prior = exact[0].problem.prior
-    seen, guessed = (observe(view, Seen(image), prior, 480).contour for image in (labels[view], drawn))
+    seen, guessed = (observe(view, image, prior, 480).contour for image in (labels[view], drawn))
     rows = np.nonzero(loose)
     for tooth in (prior.fdi.index(36), prior.fdi.index(37)):
         inside = [_beside(points.position[points.tooth == tooth], rows) for points in (seen, guessed)]

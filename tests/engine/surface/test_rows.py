@@ -9,7 +9,7 @@ import pytest
 
 from teethscape.surface.grid.borders import border_rows
 from teethscape.surface.grid.looks import prepared
-from teethscape.surface.grid.rows import normal_rows, seen_points
+from teethscape.surface.grid.rows import compared, normal_rows, seen_points
 from teethscape.surface.hull import mask_distances
 from teethscape.surface.start import footprint, hull_box, hull_field
 
@@ -33,7 +33,9 @@ def test_a_normal_weighs_no_more_because_noise_has_turned_it_to_the_camera(views
     noisy /= np.maximum(np.linalg.norm(noisy, axis=-1, keepdims=True), 1e-6)
     look = prepared(replace(views, normals=noisy.astype(np.float32)), 0, SCALE)
     seen, _ = seen_points(look, field.surface())
-    weight = np.linalg.norm(normal_rows(look, field, seen, 1.0, 0.35).wanted.reshape(-1, 3), axis=1)
+    weight = np.linalg.norm(
+        normal_rows(look, compared(look, field, seen), 1.0, 0.35).wanted.reshape(-1, 3), axis=1
+    )
     away = look.camera.centre - seen.points
     away /= np.linalg.norm(away, axis=1, keepdims=True)
     true, given = (n[0].reshape(-1, 3)[seen.pixel] for n in (views.normals, noisy))

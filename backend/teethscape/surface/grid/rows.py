@@ -55,6 +55,27 @@ class Seen:
     pixel: NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Normals of seen points and of the present surface there.
+
+    Attributes:
+        seen: the points.
+        wanted: (n, 3) the view's normals.
+        columns: (n, 8) nodes around each point.
+        weight: (n, 8) of the nodes' values in the value at the point.
+        gradient: (n, 3, 8) of the nodes' values in the slope there, 1 / mm.
+        error: (n,) length of slope minus normal.
+    """
+
+    seen: Seen
+    wanted: Array
+    columns: NDArray[np.int64]
+    weight: Array
+    gradient: Array
+    error: Array
+
+
 def seen_points(look: Look, mesh: tuple[Array, Faces]) -> tuple[Seen, NDArray[np.float32]]:
     """Where the rays of a view's mask meet the surface, and the depth picture."""
     depth = hits(look, *mesh)
@@ -64,36 +85,35 @@ def seen_points(look: Look, mesh: tuple[Array, Faces]) -> tuple[Seen, NDArray[np
     return Seen(back_projected(look.camera, pixels, depth.ravel()[pixel].astype(np.float64)), pixel), depth
 
 
-def normal_rows(look: Look, field: GridField, seen: Seen, trust: float, robust: float) -> Rows:
-    """Three equations per seen point; ``trust`` weighs the view."""
+def compared(look: Look, field: GridField, seen: Seen) -> Compared:
+    """The normals of seen points beside those of the present surface."""
     wanted = look.normals.reshape(-1, 3)[seen.pixel].astype(np.float64)
     base, place = field.cell(seen.points)
     weight, slope = trilinear(place)
     columns = base[:, None] + CORNERS @ field.steps
-    gradient = slope / field.pitch  # (n, 3, 8)
+    gradient = slope / field.pitch
+    now = np.einsum("nkc,nc->nk", gradient, field.values.ravel()[columns])
+    return Compared(seen, wanted, columns, weight, gradient, np.linalg.norm(now - wanted, axis=1))
+
+
+def normal_rows(look: Look, found: Compared, trust: float, robust: float) -> Rows:
+    """Three equations per seen point; ``trust`` weighs the view, ``robust`` is :func:`robust_residual`."""
+    seen = found.seen
     away = look.camera.centre - seen.points
     # Weights by the noisy normal itself would favour those that noise has turned to the camera.
     soft = look.soft.reshape(-1, 3)[seen.pixel].astype(np.float64)
     facing = (soft * away).sum(axis=1) / np.linalg.norm(away, axis=1)
-    now = np.einsum("nkc,nc->nk", gradient, field.values.ravel()[columns])
-    error = np.linalg.norm(now - wanted, axis=1)
-    trusted = trust * np.sqrt(np.clip(facing, 0, 1) / (1 + (error / robust) ** 2))
+    trusted = trust * np.sqrt(np.clip(facing, 0, 1) / (1 + (found.error / robust) ** 2))
     trusted[facing < _FACING] = 0
     shift = _slope_along(look, seen, soft)
-    full = (gradient + shift[:, :, None] * weight[:, None, :]) * trusted[:, None, None]
-    return Rows(np.repeat(columns, 3, axis=0), full.reshape(-1, 8), (wanted * trusted[:, None]).ravel())
+    full = (found.gradient + shift[:, :, None] * found.weight[:, None, :]) * trusted[:, None, None]
+    columns = np.repeat(found.columns, 3, axis=0)
+    return Rows(columns, full.reshape(-1, 8), (found.wanted * trusted[:, None]).ravel())
 
 
-def robust_residual(looks: list[Look], field: GridField, seen: list[Seen]) -> float:
+def robust_residual(views: list[Compared]) -> float:
     """The residual of a normal at which its weight has halved, as the present residuals of all views tell."""
-    errors = []
-    for look, some in zip(looks, seen, strict=True):
-        base, place = field.cell(some.points)
-        _, slope = trilinear(place)
-        corners = field.values.ravel()[base[:, None] + CORNERS @ field.steps]
-        now = np.einsum("nkc,nc->nk", slope, corners) / field.pitch
-        errors.append(np.linalg.norm(now - look.normals.reshape(-1, 3)[some.pixel], axis=1))
-    every = np.concatenate(errors)
+    every = np.concatenate([found.error for found in views])
     return float(np.clip(_ROBUST_MEDIANS * np.median(every), *_ROBUST)) if len(every) else _ROBUST[1]
 
 

@@ -11,7 +11,7 @@ from scipy import ndimage, sparse
 from teethscape.surface.grid.borders import border_rows
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.grid.looks import Look
-from teethscape.surface.grid.rows import Rows, normal_rows, robust_residual, seen_points, stacked
+from teethscape.surface.grid.rows import Rows, compared, normal_rows, robust_residual, seen_points, stacked
 from teethscape.surface.mesh.marching import Array
 
 
@@ -48,10 +48,11 @@ def stepped(field: GridField, looks: list[Look], trust: Array, rules: SolveRules
     mesh = field.surface()
     used = [(look, float(weight)) for look, weight in zip(looks, trust, strict=True) if weight > 0]
     seen, depths = zip(*(seen_points(look, mesh) for look, _ in used), strict=True)
-    robust = robust_residual([look for look, _ in used], field, list(seen))
+    found = [compared(look, field, some) for (look, _), some in zip(used, seen, strict=True)]
+    robust = robust_residual(found)
     rows: list[Rows] = []
-    for (look, weight), some, depth in zip(used, seen, depths, strict=True):
-        rows.append(normal_rows(look, field, some, weight, robust))
+    for (look, weight), some, depth in zip(used, found, depths, strict=True):
+        rows.append(normal_rows(look, some, weight, robust))
         rows.append(border_rows(look, field, depth, weight * rules.border, robust))
     return _solved(field, rows, replace(rules, bend=rules.bend * robust))
 
