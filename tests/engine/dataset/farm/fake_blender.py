@@ -90,9 +90,10 @@ def trouble(options: argparse.Namespace) -> None:
     """What the mode does in the middle of a case."""
     mode = options.mode
     if mode.endswith("-once"):
-        if options.memory.exists():
+        try:
+            options.memory.touch(exist_ok=False)  # two workers may get here together: one of them it is
+        except FileExistsError:
             return
-        options.memory.touch()
         mode = mode.removesuffix("-once")
     if mode == "crash":
         os.abort()
