@@ -3,7 +3,7 @@
     python benchmarks/case_a.py masks            hand-made masks, ids shuffled
     python benchmarks/case_a.py photos           photos only
     python benchmarks/case_a.py photos --weights held-out.onnx
-    python benchmarks/case_a.py photos --damage 0.1                a tenth of the teeth missed or merged
+    python benchmarks/case_a.py photos --damage 0.1                six draws of a tenth missed or merged
     python benchmarks/case_a.py photos --changed                   five copies that look the same
 
 The score comes from ``tools/evaluate.py`` of the shared folder, run as a process
@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 from bench_common import (
     CACHE,
+    LOG,
     ROOT,
     Clock,
     centre_scores,
@@ -44,6 +45,7 @@ from teethscape.dataset.patient_masks import shuffled_ids
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
+from teethscape.errors import RefusedError
 from teethscape.mesh.load import load_teeth
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.pipeline.fit_checkpoint import load_fit
@@ -165,6 +167,23 @@ def run_changed(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     return {**summary, **worst, "missing_teeth": lost}, rows
 
 
+def run_draws(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    """Several damages in turn: scores of those that are not refused, and what happened to each."""
+    rows: dict[str, Any] = {}
+    for seed in range(args.seed, args.seed + args.draws):
+        try:
+            rows[str(seed)] = run(argparse.Namespace(**{**vars(args), "seed": seed}))[0]
+        except RefusedError as refusal:
+            rows[str(seed)] = {"refused": refusal.code}
+        LOG.info("%d: %s", seed, rows[str(seed)])
+    done = [row for row in rows.values() if "refused" not in row]
+    names = ("cd_mm2", "cd_l1_mm", "dice", "coverage_90")
+    summary: dict[str, Any] = {"draws": args.draws, "refused": args.draws - len(done)}
+    summary |= {name: round(float(np.mean([row[name] for row in done])), 4) for name in names if done}
+    summary |= {f"worst_{name}": max(row[name] for row in done) for name in names[:2] if done}
+    return {**summary, "teeth_missing": sum(len(row["missing_teeth"]) for row in done)}, rows
+
+
 def run(args: argparse.Namespace, photos: Path | None = None) -> tuple[dict[str, Any], Any]:
     """Reconstruct, score, and compare the numbers; other photos than the case's may be given."""
     name = f"case-a-{args.evidence}" + (f"-{args.weights.stem}" if args.weights else "")
@@ -210,10 +229,12 @@ def main() -> None:
     parser.add_argument(
         "--damage", type=float, default=0.0, help="share of teeth that the network misses or merges"
     )
+    parser.add_argument("--draws", type=int, default=6, help="damage so often, with seeds from --seed on")
     parser.add_argument("--changed", action="store_true", help="photos that look the same, five times")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    summary, rows = run_changed(args) if args.changed else run(args)
+    several = run_draws if args.damage else run_changed if args.changed else run
+    summary, rows = several(args)
     kind = "_changed" * args.changed + "_damaged" * bool(args.damage)
     write_result(f"case_a_{args.evidence}{kind}", summary, rows)
 

@@ -54,12 +54,13 @@ def missed(found: Segmentation, identity: int) -> Segmentation:
 
 
 def merged(found: Segmentation, identity: int) -> Segmentation:
-    """The tooth and the neighbour with which it shares most of its outline are taken for one."""
+    """The tooth and the neighbour of its jaw with which it shares most of its outline are taken for one."""
     labels = at_maps(found)
     near = grown(labels == identity)
-    shared = np.bincount(labels[near & (labels != identity) & (labels > 0)], minlength=2)
+    beside = [i for i, jaw in found.jaw_of.items() if jaw is found.jaw_of[identity] and i != identity]
+    shared = np.bincount(labels[near & np.isin(labels, beside)], minlength=2)
     other = int(shared.argmax())
-    if not shared.any() or found.jaw_of[other] is not found.jaw_of[identity]:
+    if not shared.any():
         return found
     contact = near & grown(labels == other)
     boundary = np.where(contact, 0, found.maps.boundary).astype(np.uint8)

@@ -31,6 +31,13 @@ def _changed(s: Summary) -> str:
     return f"{mean} · {worst} · teeth missing in {len(s['missing_teeth'])} · {covered}"
 
 
+def _damaged(s: Summary) -> str:
+    drawn = f"{s['draws']} draws, {s['refused']} refused, {s['teeth_missing']} teeth missing"
+    mean = f"mean CD {s['cd_mm2']:.3f} mm² · CD-L1 {s['cd_l1_mm']:.3f} mm · Dice {s['dice']:.3f}"
+    worst = f"worst CD {s['worst_cd_mm2']:.3f} · CD-L1 {s['worst_cd_l1_mm']:.3f}"
+    return f"{drawn} · {mean} · {worst} · 90 % intervals of centres hold {s['coverage_90']:.0%}"
+
+
 def _numbering(s: Summary) -> str:
     kinds = [kind for kind in s if isinstance(s[kind], dict)]
     return " · ".join(
@@ -181,7 +188,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("segmentation", "teeth in case-a's photos, by a network that never saw it", _segmentation),
     ("case_a_photos", "case-a, photos only", _case_a),
     ("case_a_photos_changed", "the same from five copies of the photos that look the same", _changed),
-    ("case_a_photos_damaged", "the same with a tenth of the teeth missed or merged by the network", _case_a),
+    ("case_a_photos_damaged", "the same with a tenth of the teeth missed or merged by the network", _damaged),
     ("numbering", "numbering from shuffled ids", _numbering),
     ("dentition", "milk and mixed dentitions among permanent ones", _dentition),
     ("scale", "scale of case-a from known tooth widths", _scale),

@@ -99,6 +99,7 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
         inputs.sight,
         exif,
         lambda: _on_round(progress, next(steps)),
+        frozenset(inputs.absent_teeth),
     )
     return replace(build_result(inputs, fit, numbered), drawn=drawn)
 

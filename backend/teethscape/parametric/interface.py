@@ -48,6 +48,11 @@ class Sight(Protocol):
         ...
 
     @property
+    def teeth(self) -> NDArray[np.bool_]:
+        """(h, w) where the photo shows teeth."""
+        ...
+
+    @property
     def clarity(self) -> NDArray[np.float32]:
         """(h, w) chance, 0-1, that a tooth border which is drawn at a pixel is where the teeth have one."""
         ...

@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric.arch import Arch, present_indices
+from teethscape.parametric.arch import Arch
 from teethscape.parametric.camera import Camera
+from teethscape.parametric.expected import expected_teeth
 from teethscape.parametric.fit import AGAIN, Evidence, Fit, fit_again
 from teethscape.parametric.interface import Sight
 from teethscape.parametric.observations import UNNUMBERED
-from teethscape.parametric.raster import render_ids
+from teethscape.parametric.overlooked import Scene, overlooked
 from teethscape.parametric.result import Numbered
-from teethscape.parametric.rims import build_soup, tooth_map, visible_teeth
 
 #: Most rounds of drawing and fitting.
 ROUNDS = 2
-#: Fit steps of all rounds, for the progress bar.
-STEPS = ROUNDS * AGAIN.iterations
+#: Fit steps of all rounds and of one for overlooked teeth, for the progress bar.
+STEPS = (ROUNDS + 1) * AGAIN.iterations
 #: Gain in likelihood, nats per px of tooth, below which a round is not followed by another.
 _GAIN = 0.005
 #: Share of a photo's clear tooth borders that the model must explain.  Of seven rendered patients that the
@@ -43,12 +43,14 @@ class _Round:
     Attributes:
         fit: the fit.
         numbered: labels in FDI numbers.
+        cameras: per view, px of the sight.
         expected: (h, w) FDI numbers of the model's teeth per view, in the size of the sight.
         likelihood: mean over the photos of how well the model agrees with what the network saw.
     """
 
     fit: Fit
     numbered: Numbered
+    cameras: Mapping[View, Camera]
     expected: Mapping[View, IntImage]
     likelihood: float
 
@@ -58,6 +60,7 @@ def synthesised(
     sight: Mapping[View, Sight],
     exif: Mapping[View, float | None],
     on_step: Callable[[], None],
+    absent: frozenset[int] = frozenset(),
 ) -> tuple[Fit, Numbered, dict[View, IntImage]]:
     """Draw the labels anew and fit again while that brings the model nearer to the photos.
 
@@ -66,6 +69,7 @@ def synthesised(
         sight: what the network saw in each photo.
         exif: focal length per view in px of the labels, None where unknown.
         on_step: called at every step of a fit; may raise to cancel.
+        absent: teeth that the user says are missing.
 
     Returns:
         The best fit, its labels, and the (h, w) FDI labels that the model draws in each photo.
@@ -73,11 +77,19 @@ def synthesised(
     Raises:
         RefusedError: a photo shows many tooth borders where the model has none.
     """
-    best, clarity = _round(*start, sight), clarity_of(sight)
+    clarity = clarity_of(sight)
+
+    def again(found: _Round, drawn: Mapping[View, IntImage]) -> _Round:
+        fit = fit_again(Evidence(drawn, found.numbered.present, exif, clarity), found.fit, on_step)
+        return _round(fit, replace(found.numbered, labels=drawn), sight)
+
+    best = _round(*start, sight)
+    whole = _completed(best, sight, absent)
+    if whole is not best:
+        best = again(whole, _drawn(whole, sight))
     drawn = _drawn(best, sight)
     for _ in range(ROUNDS):
-        fit = fit_again(Evidence(drawn, best.numbered.present, exif, clarity), best.fit, on_step)
-        found = _round(fit, replace(best.numbered, labels=drawn), sight)
+        found = again(best, drawn)
         if found.likelihood <= best.likelihood:
             break
         gain, best = found.likelihood - best.likelihood, found
@@ -116,14 +128,26 @@ def _drawn(found: _Round, sight: Mapping[View, Sight]) -> dict[View, IntImage]:
 
 
 def _round(fit: Fit, numbered: Numbered, sight: Mapping[View, Sight]) -> _Round:
-    cameras = {o.view: camera for o, camera in zip(fit.problem.observations, fit.state.cameras, strict=True)}
+    shots = zip(fit.problem.observations, fit.state.cameras, strict=True)
+    cameras = {o.view: camera.resized(*sight[o.view].size) for o, camera in shots}
     arch = Arch(fit.problem.prior, fit.state.arch)
     expected = {
-        view: expected_teeth(arch, numbered.present, view, camera.resized(*sight[view].size))
-        for view, camera in cameras.items()
+        view: expected_teeth(arch, numbered.present, view, camera) for view, camera in cameras.items()
     }
     likelihood = np.mean([sight[view].likelihood(labels) for view, labels in expected.items()])
-    return _Round(fit, numbered, expected, float(likelihood))
+    return _Round(fit, numbered, cameras, expected, float(likelihood))
+
+
+def _completed(found: _Round, sight: Mapping[View, Sight], absent: frozenset[int]) -> _Round:
+    """The same with the teeth that the numbering missed and a photo shows; itself if there are none."""
+    present = found.numbered.present
+    arch = Arch(found.fit.problem.prior, found.fit.state.arch)
+    more = overlooked(Scene(arch, present, found.cameras, sight, found.expected), absent)
+    if not more:
+        return found
+    notices = [f"Tooth {fdi} has no label of its own, but a photo shows it." for fdi in sorted(more)]
+    numbered = replace(found.numbered, present=present | more, notices=(*found.numbered.notices, *notices))
+    return _round(found.fit, numbered, sight)
 
 
 def drawn_by_numbering(
@@ -181,18 +205,3 @@ def _largest_pieces(ids: IntImage, numbers: Mapping[int, int]) -> IntImage:
     table = np.zeros(len(areas), np.int32)
     table[list(largest.values())] = list(largest)
     return table[ids]
-
-
-def expected_teeth(arch: Arch, present: frozenset[int], view: View, camera: Camera) -> IntImage:
-    """(h, w) FDI number of the model's tooth at every pixel of a photo, 0 none.
-
-    Args:
-        arch: the teeth.
-        present: FDI numbers of those that exist.
-        view: which photo.
-        camera: its camera; its size is that of the result.
-    """
-    prior = arch.prior
-    teeth = visible_teeth(prior, present_indices(prior, set(present)), view)
-    seen = tooth_map(prior, render_ids(build_soup(arch, teeth, view), camera))
-    return np.where(seen < 0, 0, np.array(prior.fdi)[seen]).astype(np.int32)

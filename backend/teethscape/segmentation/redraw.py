@@ -21,7 +21,7 @@ from teethscape.segmentation.instances import (
     largest_part,
     without_holes,
 )
-from teethscape.segmentation.network import FloatImage, PixelMaps
+from teethscape.segmentation.network import FloatImage, PixelMaps, scaled
 from teethscape.segmentation.region_graph import around
 from teethscape.segmentation.soft_border import hue_of, with_soft_border
 
@@ -92,6 +92,11 @@ class ToothMaps:
         return self.tooth.shape[1], self.tooth.shape[0]
 
     @property
+    def teeth(self) -> NDArray[np.bool_]:
+        """(h, w) where the photo rather shows a tooth than not."""
+        return _chance(self.tooth) > 0.5
+
+    @property
     def clarity(self) -> FloatImage:
         """(h, w) chance that a border drawn at a pixel is a tooth's: that of a border within a few px.
 
@@ -122,8 +127,7 @@ class ToothMaps:
 
     def at_photo(self, labels: IntImage, pixels: ByteImage) -> IntImage:
         """Labels of this size enlarged to their photo (h, w, 3), whose colours tell where they end."""
-        small = cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-        placed, share = with_soft_border(labels, hue_of(small))
+        placed, share = with_soft_border(labels, hue_of(scaled(pixels, max(self.size))))
         return at_photo_size(placed, share, pixels.shape[:2])
 
     def likelihood(self, expected: IntImage) -> float:

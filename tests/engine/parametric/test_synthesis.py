@@ -11,6 +11,7 @@ from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric import synthesis
 from teethscape.parametric.arch import Arch
+from teethscape.parametric.expected import expected_teeth
 from teethscape.parametric.fit import Evidence, Fit, problem_of
 from teethscape.parametric.observations import UNNUMBERED, observe
 from teethscape.parametric.result import Numbered
@@ -18,7 +19,6 @@ from teethscape.parametric.solver import FitState
 from teethscape.parametric.synthesis import (
     doubted,
     drawn_by_numbering,
-    expected_teeth,
     require_explained,
     synthesised,
 )
@@ -36,6 +36,10 @@ class Eyes:
     @property
     def size(self):
         return self.truth.shape[1], self.truth.shape[0]
+
+    @property
+    def teeth(self):
+        return self.truth > 0
 
     @property
     def clarity(self):
@@ -116,6 +120,34 @@ def test_rounds_go_on_while_they_help(exact, monkeypatch):
     assert fit is best
     assert (drawn[View.ANTERIOR] == exact[1].labels[View.ANTERIOR]).mean() > 0.99
     assert numbered.present == exact[1].present
+
+
+def without(exact, *fdi):
+    """The fit and its labels as if some teeth had not been found."""
+    fit, numbered = exact
+    labels = {v: np.where(np.isin(i, fdi), 0, i).astype(np.int32) for v, i in numbered.labels.items()}
+    return fit, replace(numbered, labels=labels, present=numbered.present - set(fdi))
+
+
+def completed(exact, monkeypatch, shown, lost, absent=frozenset()):
+    """Teeth of the result when some were not found; ``shown`` is a set of labels that the photos show."""
+    monkeypatch.setattr(synthesis, "fit_again", lambda _evidence, fit, _step: fit)
+    sight = {view: Eyes(labels) for view, labels in shown.items()}
+    exif = dict.fromkeys(shown)
+    _, numbered, _ = synthesised(without(exact, *lost), sight, exif, lambda: None, absent)
+    return numbered
+
+
+def test_teeth_that_the_numbering_missed_and_the_photos_show_come_back(exact, monkeypatch):
+    numbered = completed(exact, monkeypatch, exact[1].labels, (46, 11))
+    assert numbered.present == exact[1].present
+    assert [n[:8] for n in numbered.notices] == ["Tooth 11", "Tooth 46"]
+
+
+def test_a_gap_or_a_tooth_said_to_be_missing_stays_one(exact, monkeypatch):
+    gap = without(exact, 46)[1].labels
+    assert 46 not in completed(exact, monkeypatch, gap, (46,)).present
+    assert 46 not in completed(exact, monkeypatch, exact[1].labels, (46,), frozenset({46})).present
 
 
 def test_a_model_without_the_teeth_that_a_photo_shows_is_refused(exact):
