@@ -105,7 +105,7 @@ def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> Non
     """Steps until the preset, the budget or the held-out views say enough."""
     preset, best, patience = trainer.preset, float("inf"), trainer.preset.patience
     while trainer.step_number < preset.steps and not job.session.is_over:
-        loss = trainer.step()
+        loss = trainer.step(job.session.budget_share)
         number = trainer.step_number
         if number % 10 == 0:
             job.session.tell(number / preset.steps, f"step {number}, loss {loss:.3f}")
