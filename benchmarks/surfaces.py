@@ -369,7 +369,9 @@ def main() -> None:
     parser.add_argument("--budget", type=float, help="seconds of training")
     parser.add_argument("--device", default="auto", choices=[d.value for d in Device])
     parser.add_argument("--start", default="hull", choices=["hull", "arch"], help="of training")
-    parser.add_argument("--samples-per-ray", type=int, help="of NeuS; meshes are then cut at a pixel's footprint")
+    parser.add_argument(
+        "--samples-per-ray", type=int, help="of NeuS; meshes are then cut at a pixel's footprint"
+    )
     parser.add_argument("--like", default="", choices=["", "small", "teeth"], help="whose sizes NeuS takes")
     parser.add_argument("--by-cpu", action="store_true", help="the budget is in processor seconds")
     parser.add_argument("--samples", type=int, default=200_000, help="of the truth")

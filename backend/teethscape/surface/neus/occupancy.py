@@ -22,19 +22,19 @@ class OccupancyRules:
         decay: of a cell's opacity at each look.
         warm_up: steps in which all cells are looked at.
         share: of all cells that are drawn in a later look, and of the occupied ones at most.
-        shell: inside counts as outside does, so that the body's core is no surface.
+        hollow: inside counts as outside does, so that the body's core is no surface.
     """
 
     decay: float = 0.95
     warm_up: int = 256
     share: float = 0.25
-    shell: bool = False
+    hollow: bool = False
 
 
 PUBLISHED = OccupancyRules()
 #: Of a field that begins near its surface: cells far from it need not be looked at often, those that it
 #: has left are dropped soon, and behind a shell as thick as the surface is blurred no ray sees anything.
-STARTED = OccupancyRules(decay=0.7, warm_up=1, share=1 / 16, shell=True)
+STARTED = OccupancyRules(decay=0.7, warm_up=1, share=1 / 16, hollow=True)
 
 
 class Occupancy(nn.Module):

@@ -76,7 +76,7 @@ class Trainer:
 
         def opacity(points: Tensor) -> Tensor:
             sdf = self.model.geometry.sdf(points)
-            sdf = sdf.abs() if self.occupancy.rules.shell else sdf
+            sdf = sdf.abs() if self.occupancy.rules.hollow else sdf
             return resting_opacity(sdf, inv_s, self.step_length)
 
         self.occupancy.update(self.step_number, opacity)
