@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -67,6 +67,7 @@ def neus(job: Job) -> Found:
     device = torch_device(job.request.device)
     torch.manual_seed(job.request.seed)
     preset = load_preset(job.request.preset.value, job.views.normals is not None)
+    job = replace(job, key=f"{job.key} {preset}")  # no checkpoint of other sizes or rates is continued
     cube = cube_of(job)
     moves = cube.middle / job.frame.scale, cube.side / job.frame.scale
     held = _held_out(len(job.views), preset.held_out)
