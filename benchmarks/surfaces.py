@@ -252,6 +252,8 @@ def row(shape: shapes.Shape, setting: Setting) -> dict[str, Any]:
         views=shape.views("normal"), output=out, method=SurfaceMethod(name), preset=Preset(preset or "teeth"),
         keep=tuple(range(8, 16)), extent_mm=shape.extent_mm, budget_s=setting.budget_s, device=setting.device,
     )  # fmt: skip
+    # A run that was refused or broken off leaves one, and would be continued.
+    out.with_suffix(".checkpoint").unlink(missing_ok=True)
     clock = Clock.start()
     base: dict[str, Any] = {
         "shape": shape.name, "method": setting.method, "spoil": setting.spoil, "start": setting.start,
@@ -287,9 +289,7 @@ def _scores(shape: shapes.Shape, request: SurfaceRequest, samples: int) -> dict[
         "mean_mm": round(float(away.mean()), 4),
         "hausdorff95_mm": round(float(np.percentile(away, 95)), 4),
         "triangles": len(solid.faces),
-        "two_manifold": bool(
-            is_two_manifold(solid.faces) and manifold(solid.vertices, solid.faces) is not None
-        ),
+        "two_manifold": is_two_manifold(solid.faces) and manifold(solid.vertices, solid.faces) is not None,
     }
 
 

@@ -35,7 +35,8 @@ from teethscape.surface.start import footprint
 
 _FILE = Path(__file__).parent / "presets.json"
 _BACKGROUNDS = {Background.BLACK: (0.0, 0.0, 0.0), Background.WHITE: (1.0, 1.0, 1.0), Background.RANDOM: None}
-_START_PITCH = 2.0
+#: Of the grid of the start, footprints of a pixel: on a coarser one crowns lose height.
+_START_PITCH = 1.0
 _OPACITY = 0.5
 _GREY = 0.7
 _CHUNK = 1 << 16
@@ -56,6 +57,7 @@ class _Run:
         network: distance.
         link: between their frames.
         device: where it is computed.
+        corners: (2, 3) of the start's box, world; the cloud need not reach all of a start that is kept.
     """
 
     job: Job
@@ -64,6 +66,7 @@ class _Run:
     network: nn.Module
     link: Link
     device: torch.device
+    corners: Array
 
 
 def gspull(job: Job) -> Found:
@@ -86,11 +89,11 @@ def gspull(job: Job) -> Found:
     rounds = int(run.settings["rebuild"])
     half_done = None if state is None else state.get("pull")
     for number in range(max(first, 1), rounds + 1):
+        if job.session.is_over:
+            break
         _pull_round(run, number, rounds, half_done)
         half_done = None
         _save(run, number + 1, at_once=True)
-        if job.session.is_over:
-            break
     return Found(_extracted(run, float(run.settings["pitch"])), np.ones(len(job.views)))
 
 
@@ -109,7 +112,8 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     low, high = vertices.min(axis=0) / scale, vertices.max(axis=0) / scale
     link = Link(torch.tensor((low + high) / 2, dtype=torch.float32, device=device), float((high - low).max()))
     network = _network(settings, field, link, scale).to(device)
-    return _Run(job, settings, GaussianTrainer(cloud, job.views, rules), network, link, device)
+    trainer = GaussianTrainer(cloud, job.views, rules)
+    return _Run(job, settings, trainer, network, link, device, np.stack([low, high]))
 
 
 def _first_points(job: Job, settings: dict[str, Any], field: GridField, rng: np.random.Generator) -> Array:
@@ -140,7 +144,7 @@ def _network(settings: dict[str, Any], field: GridField, link: Link, scale: floa
 
 
 def _stage_one(run: _Run) -> None:
-    """Gaussians that look like the views; faint ones are dropped at the end."""
+    """Gaussians that look like the views; of a cloud that has grown, faint ones are dropped at the end."""
     trainer, session = run.trainer, run.job.session
     steps = trainer.rules.steps
     while trainer.step_number < steps and session.budget_share < 0.5:
@@ -148,8 +152,9 @@ def _stage_one(run: _Run) -> None:
         if trainer.step_number % 10 == 0:
             session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
         _save(run, 0)
-    opaque = trainer.cloud.opacity > _OPACITY
-    if int(opaque.sum()) >= len(opaque) // 4:
+    # Only a cloud that has grown has Gaussians that nothing but their opacity vouches for.
+    opaque, grown = trainer.cloud.opacity > _OPACITY, trainer.rules.dense[0] < steps
+    if grown and int(opaque.sum()) >= len(opaque) // 4:
         trainer.cloud.replace(opaque)
     trainer.drop_outside()
 
@@ -224,12 +229,14 @@ def _distance(run: _Run) -> Callable[[Array], NDArray[np.float32]]:
 
 
 def _extracted(run: _Run, pitch: float) -> GridField:
-    """The distance on a grid around the cloud, mm; ``pitch`` in footprints of a pixel."""
+    """The distance on a grid around cloud and start, mm; ``pitch`` in footprints of a pixel."""
     scale, side = run.job.frame.scale, run.link.scale * run.job.frame.scale
     centre = run.link.centre.cpu().numpy().astype(np.float64) * scale
     step = pitch * footprint(run.job.views, scale)
-    cloud = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64) * scale
-    low, high = cloud.min(axis=0) - 4 * step, cloud.max(axis=0) + 4 * step
+    cloud = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64)
+    if run.settings["started"]:
+        cloud = np.concatenate([cloud, run.corners])
+    low, high = cloud.min(axis=0) * scale - 4 * step, cloud.max(axis=0) * scale + 4 * step
     counts = np.ceil((high - low) / step).astype(int) + 1
 
     @torch.no_grad()
