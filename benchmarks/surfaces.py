@@ -353,7 +353,7 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
                 if done
             },
             "worst_mean_mm": max((r["mean_mm"] for r in done), default=None),
-            "all_two_manifold": all(r["two_manifold"] for r in done),
+            "all_two_manifold": bool(done) and all(r["two_manifold"] for r in done),
             "shapes_where_better": {method: better.count(method) for method in sorted(set(better))},
         }
     return out

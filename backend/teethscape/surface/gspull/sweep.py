@@ -60,7 +60,7 @@ def _smooth_part(points: Array, normals: Array, pixel: float) -> Array:
 
 
 def _agrees(points: Array, normals: Array, pixel: float) -> NDArray[np.bool_]:
-    near = KDTree(points).query(points, k=_NEAR + 1)[1][:, 1:]
+    near = np.asarray(KDTree(points).query(points, k=_NEAR + 1)[1])[:, 1:]
     chord = points[near] - points[:, None]
     both = (normals[near] + normals[:, None]) / 2
     off = np.abs((chord * both).sum(axis=-1))
