@@ -1,13 +1,17 @@
-"""Surfaces from views of known shapes: distance, triangles, soundness, processor time.
+r"""Surfaces from views of known shapes: distance, triangles, soundness, processor time.
 
     python benchmarks/surfaces.py --methods grid --patients case-a 1 2 3
     python benchmarks/surfaces.py --methods neus:small --patients case-a --budget 600
     python benchmarks/surfaces.py --methods neus:teeth neus:upstream gspull:teeth --device cuda
+    python benchmarks/surfaces.py --methods neus:small neus:upstream --samples-per-ray 256 --budget 60 \
+        --by-cpu
 
 Eight views (8-15) of 256 px, colours and exact normals, by our render scripts. The error is the distance
 of samples of the surface that the views show to the nearest triangle of the mesh. ``--spoil`` makes the
-views worse. Rows that are not asked for keep their last figures and their command. Case-a is two shapes; a
-synthetic patient gives one jaw, odd numbers the lower one.
+views worse. ``--by-cpu`` counts the budget in processor seconds, so that methods can be compared on a machine
+that other work shares; set OMP_NUM_THREADS=1. ``--like small`` gives another preset of NeuS the sizes of
+``small``, so that only losses, rates, start and schedule differ. Rows that are not asked for keep their last
+figures and their command. Case-a is two shapes; a synthetic patient gives one jaw, odd numbers the lower one.
 """
 
 from __future__ import annotations
@@ -16,10 +20,14 @@ import argparse
 import json
 import logging
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -46,6 +54,11 @@ from teethscape.surface.views import Views
 SHARED = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))
 Array = NDArray[np.float64]
 _NEAREST = 12
+#: What ``--like`` takes of another preset; lengths of the schedule are shortened with the steps.
+_SIZES = (
+    "steps", "samples_per_ray", "first_rays", "most_rays", "levels", "log2_table", "base", "finest",
+    "occupancy", "smooth_points", "pitch",
+)  # fmt: skip
 #: Smoothness of the noise that moves ragged borders, px.
 _RAGGED_PX = 6.0
 
@@ -171,6 +184,9 @@ class Setting:
         samples: of the truth.
         spoil: how the views are made worse, or empty.
         start: ``hull``, or ``arch``: crowns that are a little off, as of a fit.
+        rays: samples along a ray of NeuS, when not the preset's.
+        like: preset of NeuS whose sizes are taken, or empty.
+        processor_time: whether the budget counts processor seconds.
     """
 
     method: str
@@ -179,32 +195,76 @@ class Setting:
     samples: int
     spoil: str
     start: str = "hull"
+    rays: int | None = None
+    like: str = ""
+    processor_time: bool = False
+
+    @property
+    def file(self) -> str:
+        """What tells its meshes from those of other settings."""
+        parts = (self.method.replace(":", "-"), self.spoil, "" if self.start == "hull" else self.start)
+        return "-".join(part for part in parts if part)
+
+
+@contextmanager
+def _as_set(setting: Setting) -> Iterator[None]:
+    """While a surface is made: views spoilt, samples along rays and the clock as a setting says."""
+    read = reading.read_views
+    with ExitStack() as stack:
+        if setting.spoil:
+            spoilt = lambda asked: SPOILS[setting.spoil](read(asked))  # noqa: E731 - a replacement, used once
+            stack.enter_context(patch.object(make, "read_views", spoilt))
+        if setting.processor_time:
+            clock = SimpleNamespace(monotonic=time.process_time)
+            stack.enter_context(patch("teethscape.surface.session.time", clock))
+        if setting.rays is not None or setting.like:
+            stack.enter_context(patch("teethscape.surface.neus.method.load_preset", _resized_preset(setting)))
+        yield
+
+
+def _resized_preset(setting: Setting) -> Callable[[str, bool], Any]:
+    """What loads presets of NeuS with a setting's sizes."""
+    from teethscape.surface.neus.presets import load_preset  # only where torch is
+
+    like = load_preset(setting.like, True) if setting.like else None
+    sizes: dict[str, Any] = {} if like is None else {name: getattr(like, name) for name in _SIZES}
+    if setting.rays is not None:
+        sizes |= {"samples_per_ray": setting.rays, "pitch": 1.0}
+
+    def load(name: str, with_normals: bool) -> Any:
+        preset = load_preset(name, with_normals)
+        if like is None:
+            return replace(preset, **sizes)
+        shorter = like.steps / preset.steps
+        return replace(
+            preset, **sizes, start_level=like.levels if not preset.level_every else preset.start_level,
+            warm_up=round(preset.warm_up * shorter), anneal=round(preset.anneal * shorter),
+        )  # fmt: skip
+
+    return load
 
 
 def row(shape: shapes.Shape, setting: Setting) -> dict[str, Any]:
     """One shape by one method."""
     name, _, preset = setting.method.partition(":")
-    out = (
-        CACHE / "surfaces" / "meshes" / f"{shape.name}-{setting.method.replace(':', '-')}{setting.spoil}.ply"
-    )
+    out = CACHE / "surfaces" / "meshes" / f"{shape.name}-{setting.file}.ply"
     request = SurfaceRequest(
         views=shape.views("normal"), output=out, method=SurfaceMethod(name), preset=Preset(preset or "teeth"),
         keep=tuple(range(8, 16)), extent_mm=shape.extent_mm, budget_s=setting.budget_s, device=setting.device,
     )  # fmt: skip
+    # A run that was refused or broken off leaves one, and would be continued.
+    out.with_suffix(".checkpoint").unlink(missing_ok=True)
     clock = Clock.start()
     base: dict[str, Any] = {
         "shape": shape.name, "method": setting.method, "spoil": setting.spoil, "start": setting.start,
-        "budget_s": setting.budget_s, "command": command_line(),
+        "budget_s": setting.budget_s, "samples_per_ray": setting.rays, "like": setting.like,
+        "processor_time": setting.processor_time, "command": command_line(),
     }  # fmt: skip
-    read = reading.read_views
     try:
-        if setting.spoil:
-            make.read_views = lambda asked: SPOILS[setting.spoil](read(asked))
-        report = make.make_surface(request, ConsoleProgress(), _frame(shape, setting, request))
+        with _as_set(setting):
+            report = make.make_surface(request, ConsoleProgress(), _frame(shape, setting, request))
     except TeethscapeError as refusal:
         return {**base, "refused": refusal.code, **clock.read()}
-    finally:
-        make.read_views = read
     times = clock.read()
     left = {"components": report["components"], "left_out": report["views_left_out"]}
     return {**base, **_scores(shape, request, setting.samples), **left, **times}
@@ -229,9 +289,7 @@ def _scores(shape: shapes.Shape, request: SurfaceRequest, samples: int) -> dict[
         "mean_mm": round(float(away.mean()), 4),
         "hausdorff95_mm": round(float(np.percentile(away, 95)), 4),
         "triangles": len(solid.faces),
-        "two_manifold": bool(
-            is_two_manifold(solid.faces) and manifold(solid.vertices, solid.faces) is not None
-        ),
+        "two_manifold": is_two_manifold(solid.faces) and manifold(solid.vertices, solid.faces) is not None,
     }
 
 
@@ -246,14 +304,37 @@ def chosen_shapes(patients: list[str]) -> list[shapes.Shape]:
 
 def _setting_of(row: dict[str, Any]) -> tuple[Any, ...]:
     """What a row replaces: the same shape by the same method in the same way."""
-    return row["shape"], row["method"], row["spoil"], row.get("start", "hull"), row["budget_s"]
+    return row["shape"], _method_of(row), *_way_of(row)
+
+
+def _way_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What rows of methods must have in common to be compared."""
+    clock, rays = row.get("processor_time", False), row.get("samples_per_ray")
+    return row["spoil"], row.get("start", "hull"), row["budget_s"], clock, rays
+
+
+def _method_of(row: dict[str, Any]) -> str:
+    """Method, preset and whose sizes it took."""
+    return row["method"] + (f" at the size of {row['like']}" if row.get("like") else "")
+
+
+def _better(row: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
+    """Methods with the smaller error on the same shape in the same way; a refusal is worse than any error."""
+    shape, error = row["shape"], row.get("mean_mm", np.inf)
+    return [
+        _method_of(other)
+        for other in rows
+        if other["shape"] == shape and _way_of(other) == _way_of(row) and other.get("mean_mm", np.inf) < error
+    ]
 
 
 def _name_of(row: dict[str, Any]) -> str:
     """The line of the summary that a row belongs to."""
     start = " from an arch" if row.get("start", "hull") == "arch" else ""
-    budget = "" if row["budget_s"] is None else f" {row['budget_s']:.0f} s"
-    return f"{row['method']}{budget}{start} {row['spoil']}".strip()
+    unit = "CPU-s" if row.get("processor_time") else "s"
+    budget = "" if row["budget_s"] is None else f" {row['budget_s']:.0f} {unit}"
+    rays = f" {row['samples_per_ray']} samples a ray" if row.get("samples_per_ray") else ""
+    return f"{_method_of(row)}{budget}{rays}{start} {row['spoil']}".strip()
 
 
 def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -262,6 +343,7 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     for key in sorted({_name_of(r) for r in rows}):
         own = [r for r in rows if _name_of(r) == key]
         done = [r for r in own if "mean_mm" in r]
+        better = [method for r in own for method in _better(r, rows)]
         out[key] = {
             "shapes": sorted(r["shape"] for r in own),
             "refused": len(own) - len(done),
@@ -271,7 +353,8 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
                 if done
             },
             "worst_mean_mm": max((r["mean_mm"] for r in done), default=None),
-            "all_two_manifold": all(r["two_manifold"] for r in done),
+            "all_two_manifold": bool(done) and all(r["two_manifold"] for r in done),
+            "shapes_where_better": {method: better.count(method) for method in sorted(set(better))},
         }
     return out
 
@@ -286,7 +369,12 @@ def main() -> None:
     parser.add_argument("--budget", type=float, help="seconds of training")
     parser.add_argument("--device", default="auto", choices=[d.value for d in Device])
     parser.add_argument("--start", default="hull", choices=["hull", "arch"], help="of training")
-    parser.add_argument("--samples", type=int, default=200_000)
+    parser.add_argument(
+        "--samples-per-ray", type=int, help="of NeuS; meshes are then cut at a pixel's footprint"
+    )
+    parser.add_argument("--like", default="", choices=["", "small", "teeth"], help="whose sizes NeuS takes")
+    parser.add_argument("--by-cpu", action="store_true", help="the budget is in processor seconds")
+    parser.add_argument("--samples", type=int, default=200_000, help="of the truth")
     parser.add_argument("--blender-python", type=Path, default=ROOT / ".venv-bpy" / "bin" / "python")
     options = parser.parse_args()
     path = RESULTS / "surfaces.json"
@@ -297,8 +385,9 @@ def main() -> None:
         for method in options.methods:
             for spoil in options.spoil:
                 setting = Setting(
-                    method, options.budget, Device(options.device), options.samples, spoil, options.start
-                )
+                    method, options.budget, Device(options.device), options.samples, spoil, options.start,
+                    options.samples_per_ray, options.like, options.by_cpu,
+                )  # fmt: skip
                 found = row(shape, setting)
                 LOG.info("%s", found)
                 rows = [r for r in rows if _setting_of(r) != _setting_of(found)] + [found]

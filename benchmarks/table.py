@@ -179,6 +179,8 @@ def _surfaces(s: Summary) -> str:
         if "mean_mm" in own:
             found += f": mean {own['mean_mm']:.3f} mm, worst {own['worst_mean_mm']:.3f}"
             found += f", 95 % within {own['hausdorff95_mm']:.2f}, {own['cpu_s']:.0f} CPU-s"
+        for other, count in own.get("shapes_where_better", {}).items():
+            found += f", {other} nearer on {count} of {shapes}"
         parts.append(found)
     return " · ".join(parts)
 

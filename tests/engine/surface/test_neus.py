@@ -15,6 +15,7 @@ from teethscape.surface.neus.encodings import FrequencyEncoding, hash_grid  # no
 from teethscape.surface.neus.fields import NeusModel, SdfField  # noqa: E402
 from teethscape.surface.neus.hash_grid import HashGrid, HashGridSpec  # noqa: E402
 from teethscape.surface.neus.losses import distortion  # noqa: E402
+from teethscape.surface.neus.occupancy import STARTED, Occupancy, resting_opacity  # noqa: E402
 from teethscape.surface.neus.presets import load_preset  # noqa: E402
 from teethscape.surface.neus.schedule import active_levels, weight_at  # noqa: E402
 from teethscape.surface.neus.train import Trainer  # noqa: E402
@@ -114,18 +115,51 @@ def test_distortion_is_that_of_all_pairs():
     assert torch.allclose(distortion(w, m, length), wanted, atol=1e-6)
 
 
+def _tiny(**changes):
+    """A trainer of the small preset at a size that takes milliseconds a step."""
+    small = replace(
+        load_preset("small", True), samples_per_ray=64, first_rays=32, most_rays=32, occupancy=16,
+        smooth_points=16, levels=3, finest=24, log2_table=12, **changes,
+    )  # fmt: skip
+    views = views_of(*arch_mesh(), size=32)
+    torch.manual_seed(0)
+    return Trainer(small, RayBank(views, (np.zeros(3), 1.0), torch.device("cpu")), GridName.TORCH)
+
+
+def test_hash_grid_network_texture_and_sharpness_learn_at_rates_of_their_own():
+    trainer = _tiny(rates=(4.0, 3.0, 2.0, 1.0))
+    rate_of = {id(p): group["lr"] for group in trainer.optimiser.param_groups for p in group["params"]}
+    model = trainer.model
+    rates = {name: rate_of[id(p)] for name, p in model.named_parameters()}
+    assert rates["geometry.encoding.table"] == 4.0
+    assert {r for name, r in rates.items() if name.startswith("geometry.network")} == {3.0}
+    assert rates["variance.variance"] == 1.0
+
+
+def test_schedules_end_with_the_budget_only_where_the_preset_says_so():
+    for within, age in ((True, 600.0), (False, 1.0)):
+        trainer = _tiny(within_budget=within, steps=800, level_every=100, warm_up=0, start_level=1)
+        trainer.step()
+        trainer.step(0.75)
+        assert trainer.age == age
+        assert trainer.model.geometry.encoding.active == (3 if within else 1)
+        rate = trainer.optimiser.param_groups[0]["lr"]
+        assert rate == pytest.approx(trainer.preset.rates[0] * 0.1 ** (age / 800))
+
+
+def test_occupied_is_a_shell_about_a_known_surface():
+    grid, inv_s = Occupancy(0.5, 32, STARTED), torch.tensor(200.0)
+    grid.update(0, lambda points: resting_opacity((points.norm(dim=1) - 0.3).abs(), inv_s, 0.01))
+    places = torch.tensor([[0.0, 0.0, 0.0], [0.29, 0.0, 0.0], [0.31, 0.0, 0.0], [0.45, 0.0, 0.0]])
+    assert grid.occupied(places).tolist() == [False, True, True, False]
+
+
 @pytest.mark.slow
 def test_training_lowers_the_loss_and_continues_from_its_state():
-    views = views_of(*arch_mesh(), size=32)
-    small = replace(
-        load_preset("small", True), samples_per_ray=64, first_rays=128, most_rays=128, occupancy=16, steps=60,
-        smooth_points=32, levels=3, finest=24, log2_table=12, start="sphere",
-    )  # fmt: skip
-    torch.manual_seed(0)
-    trainer = Trainer(small, RayBank(views, (np.zeros(3), 1.0), torch.device("cpu")), GridName.TORCH)
+    trainer = _tiny(start="sphere", steps=60)
     losses = [trainer.step() for _ in range(30)]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
-    again = Trainer(small, trainer.bank, GridName.TORCH)
+    again = Trainer(trainer.preset, trainer.bank, GridName.TORCH)
     again.load(trainer.state())
     assert again.step_number == 30
     points = torch.rand(10, 3) - 0.5

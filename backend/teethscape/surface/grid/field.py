@@ -55,6 +55,12 @@ class GridField:
         found = ndimage.map_coordinates(self.values, place, order=1, mode="nearest")
         return np.asarray(found, np.float32)
 
+    def slopes(self, points: Array) -> Array:
+        """(n, 3) unit directions in which the values rise at (n, 3) points, over two pitches."""
+        moves = self.pitch * np.eye(3)
+        rise = np.stack([self.at(points + move) - self.at(points - move) for move in moves], axis=1)
+        return rise / np.maximum(np.linalg.norm(rise, axis=1, keepdims=True), 1e-9)
+
     def surface(self) -> tuple[Array, Faces]:
         """The zero set: (V, 3) mm, (F, 3) outward; closed where it meets the grid's border."""
         padded = np.pad(self.values, 1, constant_values=self.pitch)

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from teethscape.surface.gspull import losses
@@ -67,21 +65,3 @@ def coupling_loss(network: nn.Module, cloud: Gaussians, link: Link, disk: tuple[
         value = losses.disk_kernel(offset, cloud.rotations[some].detach(), reached)
         loss = loss + weight * losses.disk_pull_loss(value)
     return loss
-
-
-def outward_normals(
-    points: NDArray[np.float64], best: tuple[NDArray[np.float64], NDArray[np.float64]]
-) -> NDArray[np.float32]:
-    """(n, 3) outward normals of points: what the best-facing view shows there; zero where none sees one.
-
-    Args:
-        points: (n, 3), for their number.
-        best: (v, n, 3) normals that the views show at the points, and (v, n) how frontally they see them
-            (negative or zero: not at all).
-    """
-    normals, facing = best
-    view = facing.argmax(axis=0)
-    index = np.arange(len(points))
-    found = normals[view, index]
-    found[facing[view, index] <= 0] = 0
-    return found.astype(np.float32)

@@ -17,27 +17,33 @@ from teethscape.surface.checkpoints import load_state, save_state
 from teethscape.surface.device import torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.gaussians import NAMES, Gaussians
-from teethscape.surface.gspull.joint import Link, coupling_loss, outward_normals
+from teethscape.surface.gspull.joint import Link, coupling_loss
 from teethscape.surface.gspull.losses import DiskKernel
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling
 from teethscape.surface.gspull.queries import QuerySet, drawn_queries
 from teethscape.surface.gspull.sdf import PullNetwork
+from teethscape.surface.gspull.seen import Seen, clear_views, seen_normals
 from teethscape.surface.gspull.started import FieldLookup, StartedNetwork
+from teethscape.surface.gspull.sweep import swept
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
-from teethscape.surface.hull import hull_distance, looked_up
+from teethscape.surface.hull import hull_distance
 from teethscape.surface.make import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.request import Background
 from teethscape.surface.start import footprint
-from teethscape.surface.views import Views
 
 _FILE = Path(__file__).parent / "presets.json"
 _BACKGROUNDS = {Background.BLACK: (0.0, 0.0, 0.0), Background.WHITE: (1.0, 1.0, 1.0), Background.RANDOM: None}
-_START_PITCH = 2.0
+#: Of the grid of the start, footprints of a pixel: on a coarser one crowns lose height.
+_START_PITCH = 1.0
 _OPACITY = 0.5
 _GREY = 0.7
 _CHUNK = 1 << 16
+#: How far views may be apart on a normal that is believed (0.02: about 12 degrees from their mean).
+_SPREAD = 0.02
+#: Points that the sweep must find at least, as a share of those that are wanted.
+_ENOUGH = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +57,7 @@ class _Run:
         network: distance.
         link: between their frames.
         device: where it is computed.
+        corners: (2, 3) of the start's box, world; the cloud need not reach all of a start that is kept.
     """
 
     job: Job
@@ -59,6 +66,7 @@ class _Run:
     network: nn.Module
     link: Link
     device: torch.device
+    corners: Array
 
 
 def gspull(job: Job) -> Found:
@@ -81,11 +89,11 @@ def gspull(job: Job) -> Found:
     rounds = int(run.settings["rebuild"])
     half_done = None if state is None else state.get("pull")
     for number in range(max(first, 1), rounds + 1):
+        if job.session.is_over:
+            break
         _pull_round(run, number, rounds, half_done)
         half_done = None
         _save(run, number + 1, at_once=True)
-        if job.session.is_over:
-            break
     return Found(_extracted(run, float(run.settings["pitch"])), np.ones(len(job.views)))
 
 
@@ -99,13 +107,28 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     field = job.start(job.views, _START_PITCH * footprint(job.views, scale))
     vertices, _ = field.surface()
     rng = np.random.default_rng(job.request.seed)
-    chosen = vertices[rng.integers(0, len(vertices), int(settings["points"]))]
-    points = (chosen + rng.normal(0, 0.1 * field.pitch, chosen.shape)) / scale
+    points = _first_points(job, settings, field, rng)
     cloud = Gaussians(points, np.full(points.shape, _GREY)).to(device)
     low, high = vertices.min(axis=0) / scale, vertices.max(axis=0) / scale
     link = Link(torch.tensor((low + high) / 2, dtype=torch.float32, device=device), float((high - low).max()))
     network = _network(settings, field, link, scale).to(device)
-    return _Run(job, settings, GaussianTrainer(cloud, job.views, rules), network, link, device)
+    trainer = GaussianTrainer(cloud, job.views, rules)
+    return _Run(job, settings, trainer, network, link, device, np.stack([low, high]))
+
+
+def _first_points(job: Job, settings: dict[str, Any], field: GridField, rng: np.random.Generator) -> Array:
+    """(n, 3) world points that the cloud begins with: on the start, or where normals agree within it."""
+    vertices, _ = field.surface()
+    count, scale = int(settings["points"]), job.frame.scale
+    if settings["swept"]:
+        some = vertices[rng.integers(0, len(vertices), int(settings["swept"]))]
+        cloud = some / scale, field.slopes(some)
+        pixel = footprint(job.views, scale) / scale
+        found = swept(job.views, cloud, lambda points: field.at(points * scale) / scale, pixel)
+        if found is not None and len(found) > _ENOUGH * count:
+            return found[rng.permutation(len(found))[:count]]
+    chosen = vertices[rng.integers(0, len(vertices), count)]
+    return (chosen + rng.normal(0, 0.1 * field.pitch, chosen.shape)) / scale
 
 
 def _network(settings: dict[str, Any], field: GridField, link: Link, scale: float) -> nn.Module:
@@ -121,7 +144,7 @@ def _network(settings: dict[str, Any], field: GridField, link: Link, scale: floa
 
 
 def _stage_one(run: _Run) -> None:
-    """Gaussians that look like the views; faint ones are dropped at the end."""
+    """Gaussians that look like the views; of a cloud that has grown, faint ones are dropped at the end."""
     trainer, session = run.trainer, run.job.session
     steps = trainer.rules.steps
     while trainer.step_number < steps and session.budget_share < 0.5:
@@ -129,8 +152,9 @@ def _stage_one(run: _Run) -> None:
         if trainer.step_number % 10 == 0:
             session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
         _save(run, 0)
-    opaque = trainer.cloud.opacity > _OPACITY
-    if int(opaque.sum()) >= len(opaque) // 4:
+    # Only a cloud that has grown has Gaussians that nothing but their opacity vouches for.
+    opaque, grown = trainer.cloud.opacity > _OPACITY, trainer.rules.dense[0] < steps
+    if grown and int(opaque.sum()) >= len(opaque) // 4:
         trainer.cloud.replace(opaque)
     trainer.drop_outside()
 
@@ -176,8 +200,15 @@ def _round_data(run: _Run, cloud: torch.Tensor, number: int) -> tuple[QuerySet, 
     points = (world - run.link.centre.cpu().numpy()) / run.link.scale
     rng = np.random.default_rng([run.job.request.seed, number])
     data = drawn_queries(points, rng, int(run.settings["query_budget"]))
-    data = replace(data, normals=seen_normals(run.job.views, world))
+    if run.settings["sign"] and run.settings["started"]:  # a fresh network cannot tell what hides what
+        seen = seen_normals(run.job.views, world, clear_views(run.job.views, world, _distance(run)))
+        data = data if seen is None else replace(data, normals=_trusted(seen))
     return data, PullState.fresh(run.network, rng)
+
+
+def _trusted(seen: Seen) -> NDArray[np.float32]:
+    """(n, 3) normals on which the views that see a point agree, zero elsewhere."""
+    return np.where((seen.spread < _SPREAD)[:, None], seen.normals, 0.0).astype(np.float32)
 
 
 def _pull_content(state: PullState, cloud: torch.Tensor) -> dict[str, Any]:
@@ -185,34 +216,27 @@ def _pull_content(state: PullState, cloud: torch.Tensor) -> dict[str, Any]:
     return {"optimiser": state.optimiser.state_dict(), "step": state.step, "centres": cloud}
 
 
-def seen_normals(views: Views, points: Array) -> NDArray[np.float32] | None:
-    """(n, 3) normals that the best-facing view shows at world points; None without normals.
+def _distance(run: _Run) -> Callable[[Array], NDArray[np.float32]]:
+    """The network's distance at (n, 3) world points, world units."""
+    link = run.link
 
-    Visibility is not tested: only the view counts whose own normal faces it best.
-    """
-    if views.normals is None:
-        return None
-    found, facing = [], []
-    for view in range(len(views)):
-        pixels, _ = views.project(view, points)
-        normal = np.stack(
-            [looked_up(np.ascontiguousarray(views.normals[view, ..., k]), pixels) for k in range(3)], axis=1
-        ).astype(np.float64)
-        length = np.linalg.norm(normal, axis=1)
-        away = views.centres[view] - points
-        cos = (normal * away).sum(axis=1) / np.linalg.norm(away, axis=1) / np.maximum(length, 1e-6)
-        found.append(normal / np.maximum(length, 1e-6)[:, None])
-        facing.append(np.where(length > 0.8, cos, -1.0))
-    return outward_normals(points, (np.stack(found), np.stack(facing)))
+    @torch.no_grad()
+    def distance(points: Array) -> NDArray[np.float32]:
+        cube = link.cube(torch.from_numpy(points.astype(np.float32)).to(run.device))
+        return torch.cat([run.network(p).cpu() for p in cube.split(_CHUNK)]).numpy() * np.float32(link.scale)
+
+    return distance
 
 
 def _extracted(run: _Run, pitch: float) -> GridField:
-    """The distance on a grid around the cloud, mm; ``pitch`` in footprints of a pixel."""
+    """The distance on a grid around cloud and start, mm; ``pitch`` in footprints of a pixel."""
     scale, side = run.job.frame.scale, run.link.scale * run.job.frame.scale
     centre = run.link.centre.cpu().numpy().astype(np.float64) * scale
     step = pitch * footprint(run.job.views, scale)
-    cloud = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64) * scale
-    low, high = cloud.min(axis=0) - 4 * step, cloud.max(axis=0) + 4 * step
+    cloud = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64)
+    if run.settings["started"]:
+        cloud = np.concatenate([cloud, run.corners])
+    low, high = cloud.min(axis=0) * scale - 4 * step, cloud.max(axis=0) * scale + 4 * step
     counts = np.ceil((high - low) / step).astype(int) + 1
 
     @torch.no_grad()

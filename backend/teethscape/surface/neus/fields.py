@@ -164,3 +164,8 @@ class NeusModel(nn.Module):
         self.geometry = SdfField(encoding, radius)
         self.texture = TextureField()
         self.variance = Sharpness(sharpness)
+
+    @property
+    def parts(self) -> tuple[nn.Module, nn.Module, nn.Module, nn.Module]:
+        """What learns at rates of its own: hash grid, distance network, texture, sharpness."""
+        return self.geometry.encoding, self.geometry.network, self.texture, self.variance

@@ -21,8 +21,6 @@ Shape = tuple[float, int, int, int]
 _PRIMES = (1, 2654435761, 805459861)
 _WORD = 0xFFFFFFFF
 _START = 1e-4
-#: The eight corners of a cell, x fastest.
-_CORNERS = torch.tensor([[c & 1, (c >> 1) & 1, (c >> 2) & 1] for c in range(8)])
 
 
 @dataclass(frozen=True)
@@ -116,8 +114,9 @@ class HashGrid(Encoding):
         f = self.spec.features
         for level, shape in enumerate(self._shape[: self.active]):
             rows, inside = cell_of(unit, shape)
-            weight, _ = corner_weights(inside)
-            out[:, level * f : (level + 1) * f] = (self.table[rows] * weight[..., None]).sum(dim=1)
+            found = nn.functional.embedding(rows, self.table).flatten(1)
+            value, _ = _interpolated(found, _per_feature(inside, f))
+            out[:, level * f : (level + 1) * f] = value.reshape(-1, f)
         return out
 
     def forward(self, unit: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,25 +137,61 @@ class HashGrid(Encoding):
 
 
 def cell_of(unit: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
-    """Table rows (n, 8) of the corners around positions (n, 3), and the place (n, 3) between them."""
+    """Table rows (8, n) of the corners around positions (n, 3), x fastest, and the place (3, n) in the cell.
+
+    Positions come last everywhere here: then processors work on long rows of numbers.
+    """
     scale, resolution, entries, offset = shape
-    place = unit * scale + 0.5
+    place = unit.T * scale + 0.5
     low = torch.floor(place)
-    corners = low.to(torch.int64)[:, None, :] + _CORNERS.to(unit.device)
-    if resolution**3 <= entries:
-        rows = corners[..., 0] + corners[..., 1] * resolution + corners[..., 2] * resolution**2
-    else:
-        rows = corners[..., 0] * _PRIMES[0] ^ corners[..., 1] * _PRIMES[1] ^ corners[..., 2] * _PRIMES[2]
-    return (rows & _WORD) % entries + offset, place - low
+    first = low.to(torch.int64)
+    dense = resolution**3 <= entries
+    factors = (1, resolution, resolution**2) if dense else _PRIMES
+    x, y, z = (torch.stack([first[k], first[k] + 1]) * factor for k, factor in enumerate(factors))
+    x, y, z = x[None, None], y[None, :, None], z[:, None, None]
+    rows = (z + y + x if dense else z ^ y ^ x).reshape(8, -1) & _WORD
+    return rows % entries + offset, place - low
 
 
-def corner_weights(inside: Tensor) -> tuple[Tensor, Tensor]:
-    """Trilinear weights (n, 8) of places (n, 3) in a cell, and their derivative (n, 8, 3)."""
-    both = torch.stack([1 - inside, inside], dim=-1)  # (n, 3, 2)
-    bits = _CORNERS.to(inside.device)
-    x, y, z = (both[:, k, bits[:, k]] for k in range(3))
-    sign = (2 * bits - 1).to(inside.dtype)
-    return x * y * z, torch.stack([y * z * sign[:, 0], x * z * sign[:, 1], x * y * sign[:, 2]], dim=-1)
+def _interpolated(found: Tensor, inside: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """Trilinear values and their derivatives to the place in the cell, one axis after the other.
+
+    Args:
+        found: (8, m) at the corners.
+        inside: (3, m) place in the cell.
+
+    Returns:
+        (m,) and three times (m,).
+    """
+    x, y, z = inside
+    cube = found.reshape(2, 2, 2, -1)  # z, y, x
+    along_x = cube[:, :, 1] - cube[:, :, 0]
+    at_x = torch.addcmul(cube[:, :, 0], along_x, x)
+    along_y = at_x[:, 1] - at_x[:, 0]
+    at_xy = torch.addcmul(at_x[:, 0], along_y, y)
+    along_x = torch.addcmul(along_x[:, 0], along_x[:, 1] - along_x[:, 0], y)
+    along_z = at_xy[1] - at_xy[0]
+    slope_x, slope_y = (torch.addcmul(side[0], side[1] - side[0], z) for side in (along_x, along_y))
+    return torch.addcmul(at_xy[0], along_z, z), (slope_x, slope_y, along_z)
+
+
+def _spread(of_value: Tensor, of_slope: Tensor, inside: Tensor) -> Tensor:
+    """(8, m) gradients at the corners from those (m,), (3, m) of `_interpolated`'s results."""
+    x, y, z = inside
+    at_xy = _ends(of_value, of_slope[2], z, 0)  # (2, m)
+    along_x, along_y = (_ends(part, None, z, 0) for part in of_slope[:2])
+    at_x = _ends(at_xy, along_y, y, 1)  # (2, 2, m)
+    along_x = _ends(along_x, None, y, 1)
+    return _ends(at_x, along_x, x, 2).reshape(8, -1)
+
+
+def _ends(of_value: Tensor, of_step: Tensor | None, share: Tensor, dim: int) -> Tensor:
+    """Gradients at the two ends of what was interpolated, along a new axis ``dim``."""
+    high = of_value * share
+    low = of_value - high
+    if of_step is not None:
+        high, low = high + of_step, low - of_step
+    return torch.stack([low, high], dim=dim)
 
 
 class Lookup(torch.autograd.Function):
@@ -165,30 +200,36 @@ class Lookup(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, unit: Tensor, shapes: list[Shape]) -> Any:
         """(n, levels * f) and (n, levels * f, 3)."""
-        values, slopes, rows_of = [], [], []
-        for shape in shapes:
+        f, kept = table.shape[1], []
+        values = unit.new_empty(len(unit), len(shapes), f)
+        slopes = unit.new_empty(len(unit), len(shapes), f, 3)
+        for level, shape in enumerate(shapes):
             rows, inside = cell_of(unit, shape)
-            found = table.detach()[rows]  # (n, 8, f)
-            weight, rate = corner_weights(inside)
-            values.append((found * weight[..., None]).sum(dim=1))
-            slopes.append(torch.einsum("ncf,nck->nfk", found, rate) * shape[0])
-            rows_of.append(rows)
-        ctx.save_for_backward(unit, *rows_of)
-        ctx.shapes, ctx.size = shapes, table.shape
-        return torch.cat(values, dim=1), torch.cat(slopes, dim=1)
+            inside = _per_feature(inside, f)
+            value, along = _interpolated(nn.functional.embedding(rows, table.detach()).flatten(1), inside)
+            values[:, level] = value.reshape(-1, f)
+            for axis, slope in enumerate(along):
+                torch.mul(slope.reshape(-1, f), shape[0], out=slopes[:, level, :, axis])
+            kept += [rows, inside]
+        ctx.save_for_backward(*kept)
+        ctx.scales, ctx.size = [shape[0] for shape in shapes], table.shape
+        return values.flatten(1), slopes.flatten(1, 2)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         """Spread gradients back onto the corners."""
-        unit, *rows_of = ctx.saved_tensors
-        of_value, of_slope = grads
+        kept, f = ctx.saved_tensors, ctx.size[1]
+        of_value, of_slope = grads[0], grads[1].permute(2, 0, 1)
         out = torch.zeros(ctx.size, dtype=of_value.dtype, device=of_value.device)
-        f = ctx.size[1]
-        for level, (shape, rows) in enumerate(zip(ctx.shapes, rows_of, strict=True)):
-            inside = unit * shape[0] + 0.5
-            weight, rate = corner_weights(inside - torch.floor(inside))
+        for level, scale in enumerate(ctx.scales):
+            rows, inside = kept[2 * level], kept[2 * level + 1]
             part = slice(level * f, (level + 1) * f)
-            spread = weight[..., None] * of_value[:, None, part]
-            spread = spread + torch.einsum("nck,nfk->ncf", rate * shape[0], of_slope[:, part])
+            slopes = (of_slope[:, :, part] * scale).reshape(3, -1)
+            spread = _spread(of_value[:, part].reshape(-1), slopes, inside)
             out.index_add_(0, rows.reshape(-1), spread.reshape(-1, f))
         return out, None, None
+
+
+def _per_feature(inside: Tensor, features: int) -> Tensor:
+    """(3, n) places in cells, repeated for each feature of a position: (3, n f)."""
+    return inside[..., None].expand(*inside.shape, features).reshape(len(inside), -1)

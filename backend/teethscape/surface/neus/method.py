@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -67,6 +67,7 @@ def neus(job: Job) -> Found:
     device = torch_device(job.request.device)
     torch.manual_seed(job.request.seed)
     preset = load_preset(job.request.preset.value, job.views.normals is not None)
+    job = replace(job, key=f"{job.key} {preset}")  # no checkpoint of other sizes or rates is continued
     cube = cube_of(job)
     moves = cube.middle / job.frame.scale, cube.side / job.frame.scale
     held = _held_out(len(job.views), preset.held_out)
@@ -105,7 +106,7 @@ def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> Non
     """Steps until the preset, the budget or the held-out views say enough."""
     preset, best, patience = trainer.preset, float("inf"), trainer.preset.patience
     while trainer.step_number < preset.steps and not job.session.is_over:
-        loss = trainer.step()
+        loss = trainer.step(job.session.budget_share)
         number = trainer.step_number
         if number % 10 == 0:
             job.session.tell(number / preset.steps, f"step {number}, loss {loss:.3f}")

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-_DECAY, _LARGEST_THRESHOLD = 0.95, 1e-3
-#: Steps with all cells, steps between updates, cells per later update (as a share of all).
-_WARM_UP, EVERY, _SHARE = 256, 16, 0.25
+_LARGEST_THRESHOLD = 1e-3
+#: Steps between updates.
+EVERY = 16
 _CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class OccupancyRules:
+    """How cells are looked at; the defaults are the published ones.
+
+    Attributes:
+        decay: of a cell's opacity at each look.
+        warm_up: steps in which all cells are looked at.
+        share: of all cells that are drawn in a later look, and of the occupied ones at most.
+        hollow: inside counts as outside does, so that the body's core is no surface.
+    """
+
+    decay: float = 0.95
+    warm_up: int = 256
+    share: float = 0.25
+    hollow: bool = False
+
+
+PUBLISHED = OccupancyRules()
+#: Of a field that begins near its surface: cells far from it need not be looked at often, those that it
+#: has left are dropped soon, and behind a shell as thick as the surface is blurred no ray sees anything.
+STARTED = OccupancyRules(decay=0.7, warm_up=1, share=1 / 16, hollow=True)
 
 
 class Occupancy(nn.Module):
@@ -19,11 +43,12 @@ class Occupancy(nn.Module):
     Args:
         radius: half the side of the box, world units.
         resolution: cells along a side.
+        rules: how cells are looked at.
     """
 
-    def __init__(self, radius: float, resolution: int = 128) -> None:
+    def __init__(self, radius: float, resolution: int = 128, rules: OccupancyRules = PUBLISHED) -> None:
         super().__init__()
-        self.radius, self.resolution = radius, resolution
+        self.radius, self.resolution, self.rules = radius, resolution, rules
         self.occs: Tensor
         self.binary: Tensor
         self.register_buffer("occs", torch.zeros(resolution**3))
@@ -65,14 +90,14 @@ class Occupancy(nn.Module):
     def merge(self, cells: Tensor, points: Tensor, opacity: Callable[[Tensor], Tensor]) -> None:
         """Let (n,) cells know what stands at (n, 3) points in them."""
         found = torch.cat([opacity(part) for part in points.split(_CHUNK)])
-        self.occs[cells] = torch.maximum(_DECAY * self.occs[cells], found)
+        self.occs[cells] = torch.maximum(self.rules.decay * self.occs[cells], found)
         self.binary = self.occs > self.occs.mean().clamp_max(_LARGEST_THRESHOLD)
 
     def _chosen(self, step: int) -> Tensor:
         device, total = self.occs.device, self.resolution**3
-        if step < _WARM_UP:
+        if step < self.rules.warm_up:
             return torch.arange(total, device=device)
-        share = int(total * _SHARE)
+        share = int(total * self.rules.share)
         uniform = torch.randint(total, (share,), device=device)
         full = self.binary.nonzero()[:, 0]
         if len(full) > share:

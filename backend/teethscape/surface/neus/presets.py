@@ -28,7 +28,8 @@ class NeusPreset:
         finest: finest resolution.
         start_level: levels that count at the start.
         level_every: steps after which one more counts; 0: all from the start.
-        rates: learning rates of geometry, texture and sharpness.
+        rates: learning rates of hash grid, distance network, texture and sharpness.
+        within_budget: a budget that ends before ``steps`` shortens every schedule with it.
         occupancy: cells along a side of the occupancy grid.
         anneal: step at which back faces are fully closed.
         sharpness: of the surface at the start, ``inv_s = exp(10 v)``.
@@ -54,7 +55,8 @@ class NeusPreset:
     finest: int
     start_level: int
     level_every: int
-    rates: tuple[float, float, float]
+    rates: tuple[float, float, float, float]
+    within_budget: bool
     occupancy: int
     anneal: int
     sharpness: float

@@ -11,14 +11,14 @@ _WARM_UP, _COLD = 500, 0.02
 _DECAY = 0.1
 
 
-def learning_factor(step: int, steps: int, warm_up: int = _WARM_UP) -> float:
+def learning_factor(step: float, steps: int, warm_up: int = _WARM_UP) -> float:
     """Factor on every learning rate at an optimiser step (0 = first): linear rise, then exponential fall."""
     if step < warm_up:
         return _COLD + (1.0 - _COLD) * step / warm_up
     return _DECAY ** ((step - warm_up) / max(steps - warm_up, 1))
 
 
-def weight_at(value: float | Sequence[float], step: int) -> float:
+def weight_at(value: float | Sequence[float], step: float) -> float:
     """A weight, or a ramp ``[first step, from, to, last step]``; without first step it begins at 0."""
     if isinstance(value, int | float):
         return float(value)

@@ -15,7 +15,7 @@ from teethscape.surface.neus.encodings import hash_grid
 from teethscape.surface.neus.fields import NeusModel
 from teethscape.surface.neus.losses import LossRules, Rendered, all_losses, total_loss
 from teethscape.surface.neus.march import box_bounds, march
-from teethscape.surface.neus.occupancy import Occupancy, resting_opacity
+from teethscape.surface.neus.occupancy import PUBLISHED, STARTED, Occupancy, resting_opacity
 from teethscape.surface.neus.presets import NeusPreset
 from teethscape.surface.neus.render import Rendering, render_rays
 from teethscape.surface.neus.schedule import active_levels, learning_factor, next_rays, weight_at
@@ -26,6 +26,7 @@ _DIAGONAL = 1.732
 _RULES = LossRules()
 #: Distance, box units, at which a point of the start is drawn half as often as one of its surface.
 _NEAR = 0.02
+_START_RATE = 5e-3
 
 
 class Trainer:
@@ -41,15 +42,14 @@ class Trainer:
         self.preset, self.bank, self.device = preset, bank, bank.device
         encoding = hash_grid(preset.grid, grid, bank.device)
         self.model = NeusModel(encoding, RADIUS, preset.sharpness).to(self.device)
-        self.occupancy = Occupancy(RADIUS, preset.occupancy).to(self.device)
-        geometry, texture, sharpness = preset.rates
+        rules = PUBLISHED if preset.start == "sphere" else STARTED
+        self.occupancy = Occupancy(RADIUS, preset.occupancy, rules).to(self.device)
         groups = [
-            {"params": list(self.model.geometry.parameters()), "lr": geometry},
-            {"params": list(self.model.texture.parameters()), "lr": texture},
-            {"params": list(self.model.variance.parameters()), "lr": sharpness},
+            {"params": list(part.parameters()), "lr": rate}
+            for part, rate in zip(self.model.parts, preset.rates, strict=True)
         ]
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99), eps=1e-15, weight_decay=0.01)
-        self.step_number, self.rays = 0, preset.first_rays
+        self.step_number, self.rays, self.age = 0, preset.first_rays, 0.0
         self.step_length = _DIAGONAL * 2 * RADIUS / preset.samples_per_ray
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self._half)
 
@@ -60,22 +60,26 @@ class Trainer:
     @property
     def anneal(self) -> float:
         """How strictly back faces are closed, 0..1."""
-        return min(1.0, self.step_number / self.preset.anneal)
+        return min(1.0, self.age / self.preset.anneal)
 
     def set_levels(self) -> None:
         """Let the levels of the hash grid count that this step allows."""
         p = self.preset
         encoding = self.model.geometry.encoding
-        encoding.active = active_levels(self.step_number, p.start_level, p.level_every, p.levels)
+        encoding.active = active_levels(int(self.age), p.start_level, p.level_every, p.levels)
 
     def update_occupancy(self) -> None:
         """Look where surface may be, when that is due."""
         if not self.occupancy.is_due(self.step_number):
             return
-        geometry, inv_s = self.model.geometry, self.model.variance().detach()
-        self.occupancy.update(
-            self.step_number, lambda points: resting_opacity(geometry.sdf(points), inv_s, self.step_length)
-        )
+        inv_s = self.model.variance().detach()
+
+        def opacity(points: Tensor) -> Tensor:
+            sdf = self.model.geometry.sdf(points)
+            sdf = sdf.abs() if self.occupancy.rules.hollow else sdf
+            return resting_opacity(sdf, inv_s, self.step_length)
+
+        self.occupancy.update(self.step_number, opacity)
 
     def render(self, batch: RayBatch, jitter: bool) -> Rendering:
         """What a batch of rays sees now."""
@@ -86,8 +90,15 @@ class Trainer:
         samples = march(rays, (near, far), self.step_length, self.occupancy.occupied)
         return render_rays(self.model, rays, samples, self.anneal)
 
-    def step(self) -> float:
-        """One optimiser step; its loss."""
+    def step(self, budget_share: float = 0.0) -> float:
+        """One optimiser step; its loss.
+
+        Args:
+            budget_share: of the time that is used up, 0..1. Where the preset says so, the schedules of
+                rates, levels and weights are then at least that far.
+        """
+        share = budget_share if self.preset.within_budget else 0.0
+        self.age = max(float(self.step_number), share * self.preset.steps)
         self.set_levels()
         self.update_occupancy()
         batch = self.bank.random(self.rays, near_only=self.preset.start != "sphere")
@@ -117,7 +128,7 @@ class Trainer:
             near,
             beside,
         )
-        lambdas = {name: weight_at(value, self.step_number) for name, value in self.preset.lambdas.items()}
+        lambdas = {name: weight_at(value, self.age) for name, value in self.preset.lambdas.items()}
         losses = {
             name: loss for name, loss in all_losses(seen, wanted, _RULES).items() if torch.isfinite(loss)
         }
@@ -132,7 +143,9 @@ class Trainer:
         return both[: p.smooth_points], both[p.smooth_points :]
 
     def _descend(self, loss: Tensor) -> None:
-        factor = learning_factor(self.step_number, self.preset.steps, self.preset.warm_up)
+        preset = self.preset
+        age = self.step_number if self.step_number < preset.warm_up else self.age
+        factor = learning_factor(age, preset.steps, preset.warm_up)
         for group, rate in zip(self.optimiser.param_groups, self.preset.rates, strict=True):
             group["lr"] = factor * rate
         self.optimiser.zero_grad(set_to_none=True)
@@ -143,9 +156,11 @@ class Trainer:
     def learn_start(self, points: Tensor, distances: Tensor, steps: int) -> None:
         """Begin as a known field: distances (n,) at points (n, 3), box units; near its surface above all."""
         near = 1 / (_NEAR + distances.abs())
-        optimiser = torch.optim.Adam(self.model.geometry.parameters(), lr=5e-3)
+        optimiser = torch.optim.Adam(self.model.geometry.parameters(), lr=_START_RATE)
         self.set_levels()
-        for _ in range(steps):
+        for step in range(steps):
+            # Each step at the full rate moves the whole surface by up to that, so the last ones are small.
+            optimiser.param_groups[0]["lr"] = _START_RATE * (1 - step / steps)
             some = torch.multinomial(near, min(8192, len(points)), replacement=True)
             found = self.model.geometry(points[some])
             error = (found.sdf - distances[some]).abs().mean()
