@@ -76,6 +76,10 @@ class Sight(Protocol):
         """
         ...
 
+    def confirmed(self, expected: NDArray[np.int32]) -> float:
+        """Share of a model's borders between two teeth, 0-1, near which a border was seen."""
+        ...
+
 
 @dataclass(frozen=True)
 class FitInputs:

@@ -38,6 +38,8 @@ _REACH = 0.04
 _SLIVER = 0.5
 #: Chance of a border from which a photo's border counts, and of a tooth beside it.
 _BORDER, _BESIDE = 0.5, 0.3
+#: Chance of a border that confirms one of the model's.
+_HINTED = 0.3
 #: Chance above which pixels of teeth that only seem to touch fall apart.
 _CLEAR = 0.7
 #: A border is explained by a model outline this near, as a share of the longer side.
@@ -156,6 +158,21 @@ class ToothMaps:
             return 1.0
         return float((_to_outline(expected)[border] <= _NEAR * max(border.shape)).mean())
 
+    def confirmed(self, expected: IntImage) -> float:
+        """Share of the model's borders between two teeth near which the photo has a border, 0-1.
+
+        Args:
+            expected: (h, w) numbers of the model's teeth at this size, 0 none.
+        """
+        between = outline(expected, between_teeth=True)
+        if self.others is not None:  # what hides a border
+            between &= ~self.others
+        if not between.any():
+            return 1.0
+        none = (_chance(self.boundary) <= _HINTED).astype(np.uint8)
+        far = cv2.distanceTransform(none, cv2.DIST_L2, 5)
+        return float((far[between] <= _NEAR * max(expected.shape)).mean())
+
     @property
     def _smallest(self) -> float:
         return (InstanceRules().smallest * max(self.tooth.shape)) ** 2
@@ -192,11 +209,12 @@ def _chance(values: ByteImage) -> FloatImage:
     return (values / np.float32(255)).astype(np.float32)
 
 
-def outline(labels: IntImage) -> NDArray[np.bool_]:
-    """(h, w) pixels whose right or lower neighbour has another label."""
+def outline(labels: IntImage, between_teeth: bool = False) -> NDArray[np.bool_]:
+    """(h, w) pixels whose right or lower neighbour has another label; ``between_teeth``: neither is 0."""
     edge = np.zeros(labels.shape, bool)
-    edge[:, :-1] |= labels[:, 1:] != labels[:, :-1]
-    edge[:-1] |= labels[1:] != labels[:-1]
+    pairs = (edge[:, :-1], labels[:, :-1], labels[:, 1:]), (edge[:-1], labels[:-1], labels[1:])
+    for target, here, there in pairs:
+        target |= (here != there) & (not between_teeth or (here > 0) & (there > 0))
     return edge
 
 

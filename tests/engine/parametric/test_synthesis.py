@@ -55,6 +55,9 @@ class Eyes:
     def explained(self, expected, one_jaw):
         return float((expected == self.truth)[self.truth > 0].mean())
 
+    def confirmed(self, expected):
+        return 1.0
+
 
 class Whole(Eyes):
     """Draws those pixels of the truth that are expected under their number."""
@@ -158,6 +161,16 @@ def test_a_model_without_the_teeth_that_a_photo_shows_is_refused(exact):
     with pytest.raises(RefusedError, match="Mandibular Occlusal") as refusal:
         require_explained(lost, sight)
     assert refusal.value.code == "teeth_unexplained"
+
+
+def test_borders_that_an_occlusal_photo_does_not_show_are_refused(exact, monkeypatch):
+    _, numbered = exact
+    sight = {view: Eyes(labels) for view, labels in numbered.labels.items()}
+    monkeypatch.setattr(sight[View.ANTERIOR], "confirmed", lambda _expected: 0.5, raising=False)
+    require_explained(numbered.labels, sight)  # front photos hide contacts; the mean counts
+    monkeypatch.setattr(sight[View.MAXILLARY_OCCLUSAL], "confirmed", lambda _expected: 0.7, raising=False)
+    with pytest.raises(RefusedError, match="Maxillary Occlusal"):
+        require_explained(numbered.labels, sight)
 
 
 @pytest.fixture

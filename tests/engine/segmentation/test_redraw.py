@@ -74,6 +74,14 @@ def test_likelihood_and_explained_borders_fall_when_the_model_goes_astray(truth,
     assert 0.4 < maps.explained(lost, one_jaw=False) < 0.7
 
 
+def test_borders_between_teeth_are_confirmed_where_the_photo_has_them(truth, maps):
+    exact, far = (shifted(truth, k) for k in (0, 30))
+    assert maps.confirmed(exact) > 0.95
+    assert maps.confirmed(far) < 0.5
+    assert maps.confirmed(np.where(truth > 2, 0, exact).astype(np.int32)) > 0.95  # the rest is right
+    assert maps.confirmed(np.zeros_like(exact)) == 1.0
+
+
 def test_teeth_of_the_other_jaw_at_the_edge_of_an_occlusal_photo_need_no_model(truth):
     both = truth.copy()
     both[-30:, 40:200] = 5  # cut off by the picture's lower edge
