@@ -24,19 +24,19 @@ _SHARES = (0.5, 0.97)
 _WINDOW, _LEAST_SPREAD = 1.0, 0.02
 #: Least slope, 1 / px, and least cosine between it and the way outward: others lead to no outline here.
 _LEAST_SLOPE, _OUTWARD = 0.02, 0.7
-#: How far beyond right borders a body seems to turn away, px: 0.5 for ellipsoids, and of eight synthetic jaws
-#: with right masks 0.30 to 0.58, with ragged ones 0.10 to 0.34; with masks two pixels too small 0.99 to 1.68,
-#: two too large -0.56 to -0.83.
-_USUAL = 0.3
+#: How far beyond right borders a body seems to turn away, px: 0.5 for ellipsoids; of eight synthetic jaws
+#: 0.30 to 0.58, with ragged masks 0.10 to 0.34; with masks two pixels too small 0.99 to 1.68, two too large
+#: -0.56 to -0.83. So masks are right where it lies between these bounds; otherwise what it differs from the
+#: usual is half of what they are off: slopes are not even, and what a mask has gained hides the outline.
+_USUAL, _RIGHT, _TIMES = 0.4, (-0.05, 0.65), 2.0
 #: Fewer pixels of a view tell nothing, and so does a smaller share of the views.
 _ENOUGH, _MOST = 30, 0.75
 
 
 def outline_beyond(views: Views) -> float | None:
-    """How far the outline lies beyond the mask in three quarters of the views at least, px.
+    """How far the outline lies beyond the masks, px, where three quarters of the views at least say so.
 
-    Negative: it lies inside; 0: views differ; None: normals do not tell. Half of what masks are off, rather
-    than all of it: slopes are not even, and what a mask has gained hides the outline.
+    Negative: it lies inside; 0: that is not clear; None: normals do not tell.
     """
     if views.normals is None:
         return None
@@ -44,8 +44,9 @@ def outline_beyond(views: Views) -> float | None:
     told = [value for value in found if value is not None]
     if len(told) < _MOST * len(views):
         return None
-    low, high = np.percentile(told, [100 * (1 - _MOST), 100 * _MOST]) - _USUAL
-    return float(max(low, 0.0) + min(high, 0.0))
+    low, middle, high = np.percentile(told, [100 * (1 - _MOST), 50, 100 * _MOST])
+    right = low < _RIGHT[1] and high > _RIGHT[0]
+    return 0.0 if right else float(_TIMES * (middle - _USUAL))
 
 
 def _of_view(views: Views, normals: NDArray[np.float32], view: int) -> float | None:

@@ -24,10 +24,6 @@ _EXPECTED_PX, _TANGENT_PX = 1.5, 0.35
 #: Standard deviation of what is off in all masks alike, before anything is known: anything, px. Little tells
 #: it, so that it counts only from so many of its standard deviations; no border is sharper than the least.
 _ANY_PX, _SURE, _LEAST_NOISE_PX = 50.0, 4.0, 0.1
-#: Normals that put the outline so far beyond the borders tell that all masks are off alike, px: half way from
-#: what right masks show to what those off by two pixels do. By what tangents say, which must be the same way,
-#: but at least by as much as the normals do and at most by so many times that.
-_ALIKE_PX, _MOST_TIMES = 0.35, 3.0
 #: Standard deviation of normal noise in medians of its absolute value.
 _MEDIAN_TO_SIGMA = 1.48
 #: How far the centre of a mask's outermost pixel lies inside its true border, px. Among many beside a tangent
@@ -173,10 +169,10 @@ def _alike(shares: Array, unsure: float, beyond: float | None) -> float:
     common = float(shares.mean())
     if beyond is None:
         return 0.0 if abs(common) >= _SURE * unsure else -float(np.median(shares))
-    if abs(beyond) < _ALIKE_PX or beyond * common <= 0:
+    if beyond * common <= 0:
         return -float(np.median(shares))
-    least, most = sorted((beyond, _MOST_TIMES * beyond))
-    return float(np.clip(common, least, most)) - common
+    # Both are off by about half a pixel, by the arch and by its crowns: their mean is better than either.
+    return (beyond - common) / 2
 
 
 def _noise(rows: Array, left: Array) -> float:
