@@ -20,7 +20,7 @@ from teethscape.surface.faults import MaskCheck, check_masks
 from teethscape.surface.fit_masks import cut_by_fit
 from teethscape.surface.frame import Frame, frame_of
 from teethscape.surface.grid.field import GridField
-from teethscape.surface.grid.looks import prepared
+from teethscape.surface.grid.looks import DIRECTION, prepared
 from teethscape.surface.grid.reconstruct import solve_grid
 from teethscape.surface.mesh.finish import FinishedMesh, finished
 from teethscape.surface.mesh.marching import Array
@@ -37,8 +37,6 @@ from teethscape.surface.write import check_suffix, write_surface
 #: Share of a view's mask that a whole surface covers at least.
 _WHOLE = 0.6
 _NEEDED_BYTES = 60_000_000
-#: A shorter normal is none.
-_DIRECTION = 0.5
 _WITHOUT_TORCH = "Run in the engine's environment: python -m pip install torch; or take --method grid."
 
 
@@ -229,7 +227,7 @@ def _where_normals_are(views: Views) -> Views:
     """
     if views.normals is None:
         raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
-    known = np.linalg.norm(views.normals, axis=-1) > _DIRECTION
+    known = np.linalg.norm(views.normals, axis=-1) > DIRECTION
     return replace(views, foreground=views.foreground * known)
 
 

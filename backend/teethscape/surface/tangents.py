@@ -3,8 +3,8 @@
 Of all planes through two cameras the outermost ones that meet the body are seen as the same tangents in both
 views, whatever its shape (Porrill and Pollard 1991, "Curve matching and stereo calibration"). A mask that is
 too small by some pixels has its tangents too far inside; all pairs together tell every mask's own share. What
-is the same in all masks is hardly told from a smaller body, only by the distances at which tangents touch it,
-and is believed when it is far beyond chance.
+is the same in all masks is hardly told from a smaller body, only by the distances at which tangents touch it:
+the normals beside the borders must say whether there is such a thing, or it must be far beyond chance.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.surface.hull import mask_distances, touches_border
+from teethscape.surface.limbs import outline_beyond
 from teethscape.surface.views import FLIP, Array, Views
 
 #: Standard deviations, px: of masks' borders before anything is known, and of a tangent on whole pixels.
@@ -89,7 +90,7 @@ def compared_borders(views: Views) -> Borders:
                 gaps.append((b - a) / size)
     if not rows:
         return Borders(np.zeros(len(views)), 0.0)
-    return _robust_shares(np.array(rows), np.array(gaps))
+    return _robust_shares(np.array(rows), np.array(gaps), outline_beyond(views))
 
 
 def _border_pixels(mask: NDArray[np.floating]) -> Array:
@@ -142,10 +143,11 @@ def _rays(views: Views, view: int, pixels: Array) -> Array:
     return local @ FLIP @ views.cam2world[view, :, :3].T
 
 
-def _robust_shares(rows: Array, gaps: Array) -> Borders:
+def _robust_shares(rows: Array, gaps: Array, beyond: float | None) -> Borders:
     """Most likely shares of ``rows @ shares = gaps`` when a few gaps may be anything.
 
     How much a tangent may be off is told by what the shares leave unexplained: ragged borders leave much.
+    ``beyond`` is :func:`outline_beyond`.
     """
     noise, weight, count = _TANGENT_PX, np.ones(len(gaps)), rows.shape[1]
     shares, left, system = np.zeros(count), np.abs(gaps), np.eye(count)
@@ -159,9 +161,18 @@ def _robust_shares(rows: Array, gaps: Array) -> Borders:
         weight = 1 / (1 + (left / (2 * noise)) ** 2)
     wander = _noise(rows, left)
     unsure = max(wander, _LEAST_NOISE_PX) * np.sqrt(np.linalg.inv(system).sum()) / count
-    if abs(shares.mean()) < _SURE * unsure:
-        shares = shares - np.median(shares)
-    return Borders(shares, wander)
+    return Borders(shares + _alike(shares, unsure, beyond), wander)
+
+
+def _alike(shares: Array, unsure: float, beyond: float | None) -> float:
+    """What to add to shares (n,) so that what they have in common is what may be believed."""
+    common = float(shares.mean())
+    if beyond is None:
+        return 0.0 if abs(common) >= _SURE * unsure else -float(np.median(shares))
+    if beyond * common <= 0:
+        return -float(np.median(shares))
+    # Both are off by about half a pixel, by the arch and by its crowns: their mean is better than either.
+    return (beyond - common) / 2
 
 
 def _noise(rows: Array, left: Array) -> float:
@@ -180,4 +191,4 @@ def with_moved_borders(views: Views, borders: Borders) -> Views:
     masks, moves = views.foreground.copy(), borders.moves
     for view in np.flatnonzero(moves):
         masks[view] = mask_distances(views.foreground[view]) < moves[view]
-    return replace(views, foreground=masks, border_px=borders.noise)
+    return replace(views, foreground=masks, border_px=max(views.border_px, borders.noise))

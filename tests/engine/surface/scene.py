@@ -60,18 +60,29 @@ def views_of(vertices, faces, size=96, jaw=Jaw.LOWER):
     return views
 
 
-def ragged(views, seed=0):
-    """The views with borders of masks that wander by up to two pixels.
+def with_masks(views, masks):
+    """The views with other masks: normals end with these, the nearest ones fill what they gained."""
+    normals = []
+    for before, mask, normal in zip(views.foreground, masks, views.normals, strict=True):
+        row, column = ndimage.distance_transform_edt(
+            before < 0.5, return_distances=False, return_indices=True
+        )
+        normals.append(normal[row, column] * mask[..., None])
+    return replace(views, foreground=np.stack(masks).astype(np.float32), normals=np.stack(normals))
 
-    Normals end where the masks do, and are the nearest known ones in what these have gained.
-    """
-    rng, masks, normals = np.random.default_rng(seed), [], []
-    for mask, normal in zip(views.foreground, views.normals, strict=True):
+
+def resized(views, change):
+    """The views with masks that are larger (or smaller: negative) all around by so many pixels (n,)."""
+    return with_masks(views, [mask_distances(m) < c for m, c in zip(views.foreground, change, strict=True)])
+
+
+def ragged(views, seed=0):
+    """The views with borders of masks that wander by up to two pixels."""
+    rng, masks = np.random.default_rng(seed), []
+    for mask in views.foreground:
         wave = ndimage.gaussian_filter(rng.standard_normal(mask.shape), 6.0)
         masks.append(mask_distances(mask) < np.clip(wave / wave.std(), -2, 2))
-        row, column = ndimage.distance_transform_edt(mask < 0.5, return_distances=False, return_indices=True)
-        normals.append(normal[row, column] * masks[-1][..., None])
-    return replace(views, foreground=np.stack(masks).astype(np.float32), normals=np.stack(normals))
+    return with_masks(views, masks)
 
 
 def distance_mm(points, vertices):

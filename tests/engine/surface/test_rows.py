@@ -69,6 +69,17 @@ def test_pixels_beside_a_border_that_wanders_pull_little_and_those_beyond_it_as_
     np.testing.assert_allclose(share[edge > 2.2], 1.0)
 
 
+def test_a_pixel_without_a_normal_demands_none_and_its_neighbours_tell_no_slope(views, field):
+    missing = mask_distances(views.foreground[0]) > -2.0
+    normals = views.normals.copy()
+    normals[0][missing] = 0
+    look = prepared(replace(views, normals=normals), 0, SCALE)
+    seen, depth = seen_points(look, field.surface())
+    assert (look.mask & missing & np.isfinite(depth)).sum() > 100
+    assert not missing.ravel()[seen.pixel].any()
+    assert not (look.steady & (mask_distances(views.foreground[0]) > -2.9)).any()
+
+
 def test_the_noise_of_normals_is_measured(views):
     rng = np.random.default_rng(0)
     noisy = views.normals + 0.12 * rng.standard_normal(views.normals.shape) * views.foreground[..., None]

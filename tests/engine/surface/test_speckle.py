@@ -41,6 +41,7 @@ def test_speckles_go_and_the_border_stays_where_it_was(views, share):
         assert (smooth != true).sum() < 0.5 * (spoilt != true).sum()
         assert roughness(found.foreground[view]) < 0.04
     np.testing.assert_array_equal(found.foreground[0], views.foreground[0])
+    assert found.border_px > 0.5
 
 
 def test_an_empty_mask_is_not_rough(views):

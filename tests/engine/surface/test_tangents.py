@@ -7,20 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from teethscape.surface.hull import mask_distances
 from teethscape.surface.tangents import LEAST_PX, WHOLE_PX, compared_borders, with_moved_borders
 
-from .scene import arch_mesh, ragged, views_of
+from .scene import arch_mesh, ragged, resized, views_of
 
 
 @pytest.fixture(scope="module")
 def views():
     return views_of(*arch_mesh(), size=96)
-
-
-def _resized(views, change):
-    masks = [mask_distances(m) < c for m, c in zip(views.foreground, change, strict=True)]
-    return replace(views, foreground=np.stack(masks).astype(np.float32))
 
 
 def test_good_masks_are_left_alone(views):
@@ -32,9 +26,9 @@ def test_good_masks_are_left_alone(views):
 
 
 def test_the_noise_of_borders_is_told_but_not_that_of_masks_resized_all_around(views):
-    resized = compared_borders(_resized(views, np.array([-2.0, -1, 1, 2, -2, -1, 1, 2]))).noise
+    even = compared_borders(resized(views, np.array([-2.0, -1, 1, 2, -2, -1, 1, 2]))).noise
     wandering = [compared_borders(ragged(views, seed)).noise for seed in range(3)]
-    assert resized < WHOLE_PX
+    assert even < WHOLE_PX
     assert min(wandering) > 1.2 * WHOLE_PX
     assert max(wandering) < 1.6
 
@@ -48,7 +42,7 @@ def test_chance_moves_no_border(views):
 
 @pytest.mark.parametrize("change", [-2.0, 2.0])
 def test_masks_that_are_all_off_alike_are_told(views, change):
-    shifts = compared_borders(_resized(views, np.full(8, change))).shifts
+    shifts = compared_borders(resized(views, np.full(8, change))).shifts
     assert -change * np.median(shifts) > 0
     np.testing.assert_allclose(np.median(shifts), -change, atol=1.5)
 
@@ -60,7 +54,7 @@ def test_what_ragged_masks_seem_to_share_is_chance(views):
 
 def test_each_mask_is_told_how_far_it_is_off(views):
     change = np.array([-2.0, -1, 1, 2, -2, -1, 1, 2])
-    spoilt = _resized(views, change)
+    spoilt = resized(views, change)
     borders = compared_borders(spoilt)
     np.testing.assert_allclose(borders.shifts, -change, atol=0.5)
     moved = with_moved_borders(spoilt, borders)

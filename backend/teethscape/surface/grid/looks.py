@@ -20,6 +20,8 @@ from teethscape.surface.views import FLIP, Views
 _BLUR, _BLUR_BY_NOISE = 0.7, 12.0
 #: How far normals of crowns are off their neighbours without any noise: there are facets and furrows.
 _FACETS = 0.06
+#: A shorter normal is none.
+DIRECTION = 0.5
 #: Neighbours whose normals differ more than this (cosine) lie on other surfaces.
 _SAME = 0.75
 
@@ -33,7 +35,8 @@ class Look:
         mask: (h, w).
         edge: (h, w) signed distance to the mask's border, px, negative inside.
         wander: standard deviation of that border's place beyond what whole pixels cause, px.
-        normals: (h, w, 3) unit, world; zero in views without normals.
+        normals: (h, w, 3) unit, world; zero where there are none.
+        known: (h, w) pixels of the mask that have a normal.
         soft: (h, w, 3) the same without most of their noise.
         slopes: (h, w, 3, 2) change of the normal per pixel to the right and down.
         steady: (h, w) pixels whose neighbours lie on the same surface.
@@ -45,6 +48,7 @@ class Look:
     edge: NDArray[np.float32]
     wander: float
     normals: NDArray[np.float32]
+    known: NDArray[np.bool_]
     soft: NDArray[np.float32]
     slopes: NDArray[np.float32]
     steady: NDArray[np.bool_]
@@ -58,7 +62,8 @@ def prepared(views: Views, view: int, scale: float) -> Look:
         normals = np.zeros((*mask.shape, 3), np.float32)
     else:
         normals = views.normals[view] * mask[..., None]
-    steady = _steady(normals, mask)
+    known = np.linalg.norm(normals, axis=-1) > DIRECTION
+    steady = _steady(normals, known)
     noise = _noise(normals, steady)
     soft = _softened(normals, _BLUR + _BLUR_BY_NOISE * noise)
     right, down = (np.gradient(soft, axis=axis) for axis in (1, 0))
@@ -68,6 +73,7 @@ def prepared(views: Views, view: int, scale: float) -> Look:
         edge=mask_distances(views.foreground[view]),
         wander=float(np.sqrt(max(views.border_px**2 - WHOLE_PX**2, 0.0))),
         normals=normals,
+        known=known,
         soft=soft,
         slopes=np.stack([right, down], axis=-1).astype(np.float32),
         steady=steady,
@@ -88,8 +94,8 @@ def _noise(normals: NDArray[np.float32], steady: NDArray[np.bool_]) -> float:
     return float(np.sqrt(max(np.median(off) ** 2 - _FACETS**2, 0.0)))
 
 
-def _steady(normals: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    good = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+def _steady(normals: NDArray, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    good = cv2.erode(known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     for axis in (0, 1):
         for way in (1, -1):
             good &= (normals * np.roll(normals, way, axis=axis)).sum(axis=-1) > _SAME

@@ -77,9 +77,9 @@ class Compared:
 
 
 def seen_points(look: Look, mesh: tuple[Array, Faces]) -> tuple[Seen, NDArray[np.float32]]:
-    """Where the rays of a view's mask meet the surface, and the depth picture."""
+    """Where the rays of a view's known normals meet the surface, and the depth picture."""
     depth = hits(look, *mesh)
-    pixel = np.flatnonzero(look.mask.ravel() & np.isfinite(depth.ravel()))
+    pixel = np.flatnonzero(look.known.ravel() & np.isfinite(depth.ravel()))
     row, column = np.divmod(pixel, depth.shape[1])
     pixels = np.column_stack([column, row]).astype(np.float64)
     return Seen(back_projected(look.camera, pixels, depth.ravel()[pixel].astype(np.float64)), pixel), depth
