@@ -101,6 +101,8 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
         lambda: _on_round(progress, next(steps)),
         frozenset(inputs.absent_teeth),
     )
+    for notice in numbered.notices[len(start.numbered.notices) :]:
+        progress.warn("numbering", notice)
     return replace(build_result(inputs, fit, numbered), drawn=drawn)
 
 
