@@ -87,10 +87,7 @@ def synthesised(
         fit = fit_again(Evidence(drawn, found.numbered.present, exif, clarity), found.fit, on_step)
         return _round(fit, replace(found.numbered, labels=drawn), sight)
 
-    best = _round(*start, sight)
-    whole = _completed(best, sight, absent)
-    if whole is not best:
-        best = again(whole, _drawn(whole, sight))
+    best = _completed(_round(*start, sight), sight, absent, again)
     drawn = _drawn(best, sight)
     for _ in range(ROUNDS):
         found = again(best, drawn)
@@ -146,8 +143,13 @@ def _round(fit: Fit, numbered: Numbered, sight: Mapping[View, Sight]) -> _Round:
     return _Round(fit, numbered, cameras, expected, float(likelihood))
 
 
-def _completed(found: _Round, sight: Mapping[View, Sight], absent: frozenset[int]) -> _Round:
-    """The same with the teeth that the numbering missed and a photo shows; itself if there are none."""
+def _completed(
+    found: _Round,
+    sight: Mapping[View, Sight],
+    absent: frozenset[int],
+    again: Callable[[_Round, Mapping[View, IntImage]], _Round],
+) -> _Round:
+    """The same, fitted again with the teeth that the numbering missed and a photo shows, if there are any."""
     present = found.numbered.present
     arch = Arch(found.fit.problem.prior, found.fit.state.arch)
     more = overlooked(Scene(arch, present, found.cameras, sight, found.expected), absent)
@@ -155,7 +157,8 @@ def _completed(found: _Round, sight: Mapping[View, Sight], absent: frozenset[int
         return found
     notices = [f"Tooth {fdi} has no label of its own, but a photo shows it." for fdi in sorted(more)]
     numbered = replace(found.numbered, present=present | more, notices=(*found.numbered.notices, *notices))
-    return _round(found.fit, numbered, sight)
+    whole = _round(found.fit, numbered, sight)
+    return again(whole, _drawn(whole, sight))
 
 
 def drawn_by_numbering(
