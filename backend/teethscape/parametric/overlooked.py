@@ -15,10 +15,10 @@ from teethscape.parametric.camera import Camera
 from teethscape.parametric.expected import expected_teeth
 from teethscape.parametric.interface import Sight
 
-#: Share of a tooth's place that no tooth of the model may cover.  Gaps of rendered patients that had closed
-#: left up to 0.43.
+#: Share of a tooth's place that no tooth of the model may cover.  Gaps of nine rendered patients that had
+#: closed left up to 0.43.
 _FREE = 0.5
-#: Share of that free place which a photo must show as tooth: open gaps of rendered patients had at most 0.1,
+#: Share of that free place which a photo must show as tooth: open gaps of rendered patients had at most 0.23,
 #: teeth that were there at least 0.8.
 _TOOTH = 0.6
 #: A tooth whose place is smaller than this share of the median tooth's is hidden in that photo.
