@@ -157,14 +157,18 @@ def changed_photos(photos: Path, change: str) -> Path:
     return folder
 
 
+def mean_and_worst(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Means of the scores of several runs, and the largest distances."""
+    names = ("cd_mm2", "cd_l1_mm", "dice", "coverage_90")
+    mean = {name: round(float(np.mean([row[name] for row in rows])), 4) for name in names}
+    return mean | {f"worst_{name}": max(row[name] for row in rows) for name in names[:2]}
+
+
 def run_changed(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     """Every change in turn: the mean of the scores, and all of them."""
     rows = {change: run(args, changed_photos(args.case / "photos", change))[0] for change in CHANGES}
-    names = ("cd_mm2", "cd_l1_mm", "dice", "coverage_90")
-    summary = {name: round(float(np.mean([row[name] for row in rows.values()])), 4) for name in names}
-    worst = {f"worst_{name}": max(row[name] for row in rows.values()) for name in names[:2]}
     lost = {change: row["missing_teeth"] for change, row in rows.items() if row["missing_teeth"]}
-    return {**summary, **worst, "missing_teeth": lost}, rows
+    return {**mean_and_worst(list(rows.values())), "missing_teeth": lost}, rows
 
 
 def run_draws(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
@@ -177,11 +181,9 @@ def run_draws(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
             rows[str(seed)] = {"refused": refusal.code}
         LOG.info("%d: %s", seed, rows[str(seed)])
     done = [row for row in rows.values() if "refused" not in row]
-    names = ("cd_mm2", "cd_l1_mm", "dice", "coverage_90")
-    summary: dict[str, Any] = {"draws": args.draws, "refused": args.draws - len(done)}
-    summary |= {name: round(float(np.mean([row[name] for row in done])), 4) for name in names if done}
-    summary |= {f"worst_{name}": max(row[name] for row in done) for name in names[:2] if done}
-    return {**summary, "teeth_missing": sum(len(row["missing_teeth"]) for row in done)}, rows
+    counts = {"draws": args.draws, "refused": args.draws - len(done)}
+    lost = sum(len(row["missing_teeth"]) for row in done)
+    return {**counts, **(mean_and_worst(done) if done else {}), "teeth_missing": lost}, rows
 
 
 def run(args: argparse.Namespace, photos: Path | None = None) -> tuple[dict[str, Any], Any]:
@@ -226,11 +228,12 @@ def main() -> None:
     parser.add_argument("--case", type=Path, default=SHARED / "cases" / "case-a")
     parser.add_argument("--seed", type=int, default=0, help="of the shuffle and the damage")
     parser.add_argument("--weights", type=Path, help="a network that never saw the case")
-    parser.add_argument(
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
         "--damage", type=float, default=0.0, help="share of teeth that the network misses or merges"
     )
+    either.add_argument("--changed", action="store_true", help="photos that look the same, five times")
     parser.add_argument("--draws", type=int, default=6, help="damage so often, with seeds from --seed on")
-    parser.add_argument("--changed", action="store_true", help="photos that look the same, five times")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     several = run_draws if args.damage else run_changed if args.changed else run

@@ -17,25 +17,30 @@ START, END = "<!-- results: start -->", "<!-- results: end -->"
 Summary = dict[str, Any]
 
 
+def _distances(s: Summary) -> str:
+    return f"CD {s['cd_mm2']:.3f} mm² · CD-L1 {s['cd_l1_mm']:.3f} mm · Dice {s['dice']:.3f}"
+
+
+def _covered(s: Summary) -> str:
+    return f"90 % intervals of centres hold {s['coverage_90']:.0%}"
+
+
 def _case_a(s: Summary) -> str:
     wrong, lost = len(s["number_errors"]), len(s["missing_teeth"])
-    scores = f"CD {s['cd_mm2']:.3f} mm² · CD-L1 {s['cd_l1_mm']:.3f} mm · Dice {s['dice']:.3f}"
-    covered = f"90 % intervals of centres hold {s['coverage_90']:.0%}"
-    return f"{scores} · teeth missing {lost} · labels misnumbered {wrong} · {covered}"
+    return f"{_distances(s)} · teeth missing {lost} · labels misnumbered {wrong} · {_covered(s)}"
+
+
+def _mean_and_worst(s: Summary) -> str:
+    return f"mean {_distances(s)} · worst CD {s['worst_cd_mm2']:.3f} · CD-L1 {s['worst_cd_l1_mm']:.3f}"
 
 
 def _changed(s: Summary) -> str:
-    mean = f"mean CD {s['cd_mm2']:.3f} mm² · CD-L1 {s['cd_l1_mm']:.3f} mm · Dice {s['dice']:.3f}"
-    worst = f"worst CD {s['worst_cd_mm2']:.3f} · CD-L1 {s['worst_cd_l1_mm']:.3f}"
-    covered = f"90 % intervals of centres hold {s['coverage_90']:.0%}"
-    return f"{mean} · {worst} · teeth missing in {len(s['missing_teeth'])} · {covered}"
+    return f"{_mean_and_worst(s)} · teeth missing in {len(s['missing_teeth'])} · {_covered(s)}"
 
 
 def _damaged(s: Summary) -> str:
     drawn = f"{s['draws']} draws, {s['refused']} refused, {s['teeth_missing']} teeth missing"
-    mean = f"mean CD {s['cd_mm2']:.3f} mm² · CD-L1 {s['cd_l1_mm']:.3f} mm · Dice {s['dice']:.3f}"
-    worst = f"worst CD {s['worst_cd_mm2']:.3f} · CD-L1 {s['worst_cd_l1_mm']:.3f}"
-    return f"{drawn} · {mean} · {worst} · 90 % intervals of centres hold {s['coverage_90']:.0%}"
+    return f"{drawn} · {_mean_and_worst(s)} · {_covered(s)}"
 
 
 def _numbering(s: Summary) -> str:

@@ -121,7 +121,7 @@ class ToothMaps:
         out = np.zeros_like(expected)
         for number in np.unique(grown[grown > 0]):
             box = around((grown == number) | (expected == number))
-            beyond = cv2.distanceTransform((expected[box] != number).astype(np.uint8), cv2.DIST_L2, 5)
+            beyond = _away_from(expected[box] == number)
             part = largest_part((grown[box] == number) & (beyond < _REACH * max(mask.shape)))
             if part.sum() >= self._smallest:
                 out[box][part] = number
@@ -150,13 +150,12 @@ class ToothMaps:
         chance = _chance(self.tooth)
         border = (_chance(self.boundary) > _BORDER) & (chance > _BESIDE)
         if self.others is not None:  # their borders are shared
-            far = cv2.distanceTransform((~self.others).astype(np.uint8), cv2.DIST_L2, 5)
-            border &= far > 2 * _NEAR * max(border.shape)
+            border &= _away_from(self.others) > 2 * _NEAR * max(border.shape)
         if one_jaw:
             border &= ~_others_cut_off(chance > _CLEAR, expected)
         if not border.any():
             return 1.0
-        return float((_to_outline(expected)[border] <= _NEAR * max(border.shape)).mean())
+        return float((_away_from(outline(expected))[border] <= _NEAR * max(border.shape)).mean())
 
     def confirmed(self, expected: IntImage) -> float:
         """Share of the model's borders between two teeth near which the photo has a border, 0-1.
@@ -169,9 +168,8 @@ class ToothMaps:
             between &= ~self.others
         if not between.any():
             return 1.0
-        none = (_chance(self.boundary) <= _HINTED).astype(np.uint8)
-        far = cv2.distanceTransform(none, cv2.DIST_L2, 5)
-        return float((far[between] <= _NEAR * max(expected.shape)).mean())
+        away = _away_from(_chance(self.boundary) > _HINTED)
+        return float((away[between] <= _NEAR * max(expected.shape)).mean())
 
     @property
     def _smallest(self) -> float:
@@ -234,7 +232,6 @@ def _others_cut_off(teeth: NDArray[np.bool_], expected: IntImage) -> NDArray[np.
     return others[groups]
 
 
-def _to_outline(labels: IntImage) -> FloatImage:
-    """(h, w) px to the nearest outline."""
-    edge = outline(labels)
-    return cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)
+def _away_from(mask: NDArray[np.bool_]) -> FloatImage:
+    """(h, w) px to the nearest pixel of a mask."""
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.surface.hull import mask_distances
-from teethscape.surface.views import Array, Views
+from teethscape.surface.views import Array, Views, directed
 
 #: Depths inside a border that are looked at, px: what a mask has gained, or the nearest pixel, is left out.
 _DEPTHS = (1.0, 4.0)
@@ -53,7 +53,7 @@ def _of_view(views: Views, normals: NDArray[np.float32], view: int) -> float | N
     rays = views.directions(view)
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
     share = np.sqrt(np.clip(1 - (normals * rays).sum(axis=-1) ** 2, 0, 1))
-    known = (views.foreground[view] > 0.5) & (np.linalg.norm(normals, axis=-1) > 0.5)
+    known = (views.foreground[view] > 0.5) & directed(normals)
     edge = mask_distances(views.foreground[view])
     here, right, down = _plane(share, known.astype(np.float64))
     slope = np.hypot(right, down)

@@ -20,7 +20,7 @@ from teethscape.surface.faults import MaskCheck, check_masks
 from teethscape.surface.fit_masks import cut_by_fit
 from teethscape.surface.frame import Frame, frame_of
 from teethscape.surface.grid.field import GridField
-from teethscape.surface.grid.looks import DIRECTION, prepared
+from teethscape.surface.grid.looks import prepared
 from teethscape.surface.grid.reconstruct import solve_grid
 from teethscape.surface.mesh.finish import FinishedMesh, finished
 from teethscape.surface.mesh.marching import Array
@@ -31,7 +31,7 @@ from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.speckle import despeckled
 from teethscape.surface.start import arch_field, hull_box, hull_field
 from teethscape.surface.tangents import Borders, compared_borders, with_moved_borders
-from teethscape.surface.views import Views
+from teethscape.surface.views import Views, directed
 from teethscape.surface.write import check_suffix, write_surface
 
 #: Share of a view's mask that a whole surface covers at least.
@@ -227,8 +227,7 @@ def _where_normals_are(views: Views) -> Views:
     """
     if views.normals is None:
         raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
-    known = np.linalg.norm(views.normals, axis=-1) > DIRECTION
-    return replace(views, foreground=views.foreground * known)
+    return replace(views, foreground=views.foreground * directed(views.normals))
 
 
 def _smooth(views: Views, progress: Progress) -> Views:

@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 #: OpenCV camera axes to OpenGL's and back.
 FLIP: Array = np.diag([1.0, -1.0, -1.0])
+#: A shorter normal is none.
+_DIRECTION = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,11 @@ def _camera_directions(height: int, width: int, k: Array) -> Array:
     x = (np.arange(width) + 0.5 - k[0, 2]) / k[0, 0]
     y = (np.arange(height) + 0.5 - k[1, 2]) / k[1, 1]
     return np.stack([*np.meshgrid(x, -y), -np.ones((height, width))], axis=-1)
+
+
+def directed(normals: FloatImage) -> NDArray[np.bool_]:
+    """(...,) which of normals (..., 3) are directions."""
+    return np.linalg.norm(normals, axis=-1) > _DIRECTION
 
 
 def opengl_cam2world(poses: Array) -> Array:

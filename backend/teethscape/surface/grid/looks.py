@@ -13,15 +13,13 @@ from teethscape.parametric.raster import TriangleSoup, render_ids
 from teethscape.surface.hull import mask_distances
 from teethscape.surface.mesh.marching import Array, Faces
 from teethscape.surface.tangents import WHOLE_PX
-from teethscape.surface.views import FLIP, Views
+from teethscape.surface.views import FLIP, Views, directed
 
 #: Smoothing before the slope of normals is taken, and before they are weighed, px, and what noise adds. A
 #: wide one flattens slopes, and the surface is then laid too deep; a narrow one takes noise for slopes.
 _BLUR, _BLUR_BY_NOISE = 0.7, 12.0
 #: How far normals of crowns are off their neighbours without any noise: there are facets and furrows.
 _FACETS = 0.06
-#: A shorter normal is none.
-DIRECTION = 0.5
 #: Neighbours whose normals differ more than this (cosine) lie on other surfaces.
 _SAME = 0.75
 
@@ -62,7 +60,7 @@ def prepared(views: Views, view: int, scale: float) -> Look:
         normals = np.zeros((*mask.shape, 3), np.float32)
     else:
         normals = views.normals[view] * mask[..., None]
-    known = np.linalg.norm(normals, axis=-1) > DIRECTION
+    known = directed(normals)
     steady = _steady(normals, known)
     noise = _noise(normals, steady)
     soft = _softened(normals, _BLUR + _BLUR_BY_NOISE * noise)

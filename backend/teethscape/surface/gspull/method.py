@@ -107,7 +107,7 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     field = job.start(job.views, _START_PITCH * footprint(job.views, scale))
     vertices, _ = field.surface()
     rng = np.random.default_rng(job.request.seed)
-    points = _first_points(job, settings, field, rng)
+    points = _first_points(job, settings, (field, vertices), rng)
     cloud = Gaussians(points, np.full(points.shape, _GREY)).to(device)
     low, high = vertices.min(axis=0) / scale, vertices.max(axis=0) / scale
     link = Link(torch.tensor((low + high) / 2, dtype=torch.float32, device=device), float((high - low).max()))
@@ -116,9 +116,18 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     return _Run(job, settings, trainer, network, link, device, np.stack([low, high]))
 
 
-def _first_points(job: Job, settings: dict[str, Any], field: GridField, rng: np.random.Generator) -> Array:
-    """(n, 3) world points that the cloud begins with: on the start, or where normals agree within it."""
-    vertices, _ = field.surface()
+def _first_points(
+    job: Job, settings: dict[str, Any], start: tuple[GridField, Array], rng: np.random.Generator
+) -> Array:
+    """(n, 3) world points that the cloud begins with: on the start, or where normals agree within it.
+
+    Args:
+        job: views and scale.
+        settings: of the preset.
+        start: its field, and (V, 3) vertices of its surface, mm.
+        rng: draws the points.
+    """
+    field, vertices = start
     count, scale = int(settings["points"]), job.frame.scale
     if settings["swept"]:
         some = vertices[rng.integers(0, len(vertices), int(settings["swept"]))]

@@ -44,7 +44,7 @@ def agreement(looks: list[Look], vertices: Array, faces: Faces) -> Agreement:
         face = face_picture(look, vertices, faces)
         drawn, mask = face >= 0, look.mask
         both = drawn & mask
-        known = both & (np.linalg.norm(look.normals, axis=-1) > 0.5)
+        known = both & look.known
         cos = (look.normals[known] * normals[face[known]]).sum(axis=1)
         angle = float(np.degrees(np.arccos(np.clip(np.median(cos), -1, 1)))) if len(cos) else float("nan")
         union = max((drawn | mask).sum(), 1)
