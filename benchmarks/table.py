@@ -193,7 +193,7 @@ def _surfaces(s: Summary) -> str:
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("segmentation", "teeth in case-a's photos, by a network that never saw it", _segmentation),
-    ("segmentation_case_c", "the same of case-c, by one that learnt less and never saw it", _segmentation),
+    ("segmentation_case_c", "the same of case-c, by one that never saw it", _segmentation),
     ("case_a_photos", "case-a, photos only", _case_a),
     ("case_a_photos_changed", "the same from five copies of the photos that look the same", _changed),
     ("case_a_photos_damaged", "the same with a tenth of the teeth missed or merged by the network", _damaged),
