@@ -29,7 +29,6 @@ from bench_common import (
 from case_a import FDI_MASKS, shuffled_case
 
 from teethscape.dataset.patient_case import SyntheticPatient
-from teethscape.dental.fdi import Jaws
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.engine import focal_px
@@ -47,7 +46,7 @@ def numbers(inputs: FitInputs) -> dict[View, dict[int, int]]:
         view: NumberingView(labels, None, labels.shape[1], labels.shape[0], focal_px(inputs.photos[view]))
         for view, labels in inputs.labels.items()
     }
-    found = number_teeth(views, load_prior(), Jaws.BOTH)
+    found = number_teeth(views, load_prior())
     return {view: dict(table) for view, table in found.fdi.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,18 +12,21 @@ from numpy.typing import NDArray
 from teethscape.dental.exif import focal_in_pixels
 from teethscape.dental.fdi import THIRD_MOLARS, Jaws, jaw_of
 from teethscape.dental.request import MaskValues
-from teethscape.dental.views import View
+from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import Arch, ArchState
-from teethscape.parametric.fit import MODES, Evidence, RoughFit, fit_arches
+from teethscape.parametric.fit import BRIEF, MODES, WHOLE, Evidence, RoughFit, fit_arches
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.parametric.numbering.measure import NumberingView
-from teethscape.parametric.numbering.number import number_teeth
+from teethscape.parametric.numbering.number import Asked, number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
 from teethscape.parametric.start_cameras import start_from_fdi
 from teethscape.parametric.synthesis import STEPS, clarity_of, doubted, drawn_by_numbering, synthesised
 from teethscape.progress import Progress, Stage
+
+#: Share of the fit's stage that the first fit takes where labels are drawn anew.
+_FIRST_FIT = 0.4
 
 
 def focal_px(photo: PhotoGeometry) -> float | None:
@@ -61,7 +64,7 @@ def number_labels(inputs: FitInputs, progress: Progress) -> Numbered:
         RefusedError: the teeth cannot be numbered with confidence.
     """
     progress.stage(Stage.NUMBER, 0.0)
-    return _start(_of_own_jaws(inputs), load_prior(), progress).numbered
+    return _start(_of_own_jaws(inputs), load_prior(), progress, unsure=()).numbered
 
 
 def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
@@ -76,7 +79,8 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     """
     prior, inputs = load_prior(), _of_own_jaws(inputs)
     progress.stage(Stage.NUMBER, 0.0)
-    start = _start(inputs, prior, progress)
+    # A bite photo that can be numbered in two ways is placed anew by what it shows (``synthesis``).
+    start = _start(inputs, prior, progress, unsure=() if inputs.sight is None else BITE_VIEWS)
     for notice in start.numbered.notices:
         progress.warn("numbering", notice)
     progress.stage(Stage.NUMBER, 1.0)
@@ -84,13 +88,13 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
 
     def on_step(share: float) -> None:
         progress.check_cancelled()
-        progress.stage(Stage.FIT, (0.95 if inputs.sight is None else 0.6) * share)
+        progress.stage(Stage.FIT, (0.95 if inputs.sight is None else _FIRST_FIT) * share)
 
     numbered = start.numbered
     exif = {view: _focal_of_labels(inputs.photos[view], image) for view, image in numbered.labels.items()}
     clarity = None if inputs.sight is None else clarity_of(inputs.sight)
     evidence = Evidence(start.labels, numbered.present, exif, clarity)
-    fit = fit_arches(evidence, start.rough, on_step)
+    fit = fit_arches(evidence, start.rough, on_step, WHOLE if inputs.sight is None else BRIEF)
     if inputs.sight is None:
         return build_result(inputs, fit, numbered)
     steps = itertools.count(1)
@@ -121,14 +125,15 @@ def _of_own_jaws(inputs: FitInputs) -> FitInputs:
 def _on_round(progress: Progress, step: int) -> None:
     """Tell of a step of fitting redrawn labels."""
     progress.check_cancelled()
-    progress.stage(Stage.FIT, 0.6 + 0.35 * step / STEPS, "comparing with the photos")
+    done = 1.0 - 0.2 ** (step / STEPS)  # more steps where a photo belies the model
+    progress.stage(Stage.FIT, _FIRST_FIT + (0.95 - _FIRST_FIT) * done, "comparing with the photos")
 
 
-def _start(inputs: FitInputs, prior: ToothPrior, progress: Progress) -> _Start:
-    """Numbers and first cameras, from FDI masks or from instances."""
+def _start(inputs: FitInputs, prior: ToothPrior, progress: Progress, unsure: Collection[View]) -> _Start:
+    """Numbers and first cameras, from FDI masks or from instances; some photos' numbers may be in doubt."""
     if inputs.label_kind is MaskValues.FDI:
         return _from_fdi(inputs, prior)
-    return _from_instances(inputs, prior, progress)
+    return _from_instances(inputs, prior, progress, unsure)
 
 
 def _renumbered(labels: NDArray[np.int32], numbers: Mapping[int, int]) -> NDArray[np.int32]:
@@ -139,7 +144,9 @@ def _renumbered(labels: NDArray[np.int32], numbers: Mapping[int, int]) -> NDArra
     return table[labels]
 
 
-def _from_instances(inputs: FitInputs, prior: ToothPrior, progress: Progress) -> _Start:
+def _from_instances(
+    inputs: FitInputs, prior: ToothPrior, progress: Progress, unsure: Collection[View]
+) -> _Start:
     """Number arbitrary instances, then start from what the numbering found."""
 
     def on_step(share: float) -> None:
@@ -153,7 +160,8 @@ def _from_instances(inputs: FitInputs, prior: ToothPrior, progress: Progress) ->
         )
         for view, labels in inputs.labels.items()
     }
-    found = number_teeth(views, prior, inputs.jaws, frozenset(inputs.absent_teeth), on_step)
+    asked = Asked(inputs.jaws, frozenset(inputs.absent_teeth), unsure)
+    found = number_teeth(views, prior, asked, on_step)
     labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
     numbered = Numbered(labels, found.present, found.fdi, found.margin, found.notices)
     if inputs.sight is not None:

@@ -24,13 +24,24 @@ MODES = 10
 #: Two teeth touch when their labels share at least this many outline points.
 _SHARED_POINTS = 5
 
-_COARSE = (Stage(6, (40.0, 20.0)), Stage(8, (20.0, 10.0), focal=True))
-_FINE = (
-    Stage(12, (12.0, 5.0), focal=True, principal=True, pose=True),
-    Stage(14, (5.0, 3.0), focal=True, principal=True, pose=True, shape=True, bite_contact=True),
+#: Stages of a fit, each with the size of its pictures.
+Schedule = tuple[tuple[int, Stage], ...]
+WHOLE: Schedule = (
+    (COARSE_SIZE, Stage(6, (40.0, 20.0))),
+    (COARSE_SIZE, Stage(8, (20.0, 10.0), focal=True)),
+    (WORKING_SIZE, Stage(12, (12.0, 5.0), focal=True, principal=True, pose=True)),
+    (
+        WORKING_SIZE,
+        Stage(14, (5.0, 3.0), focal=True, principal=True, pose=True, shape=True, bite_contact=True),
+    ),
+)
+#: For labels that are drawn anew with the fit's help and fitted again: fine stages half as long.
+BRIEF: Schedule = tuple(
+    (size, stage if size == COARSE_SIZE else replace(stage, iterations=stage.iterations // 2))
+    for size, stage in WHOLE
 )
 #: Fitting again when labels have been drawn anew: the last stage, shortened, for little has changed.
-AGAIN = replace(_FINE[-1], iterations=6)
+AGAIN = replace(WHOLE[-1][1], iterations=6)
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,10 @@ class RoughFit:
 
 
 def fit_arches(
-    evidence: Evidence, rough: RoughFit, on_step: Callable[[float], None] = lambda _share: None
+    evidence: Evidence,
+    rough: RoughFit,
+    on_step: Callable[[float], None] = lambda _share: None,
+    schedule: Schedule = WHOLE,
 ) -> Fit:
     """Fit cameras, bite and teeth to numbered labels.
 
@@ -122,10 +136,9 @@ def fit_arches(
         evidence: numbered labels.
         rough: where to start, with mean crowns.
         on_step: called with the share of steps done; may raise to cancel.
+        schedule: its stages.
     """
-    schedule = [(COARSE_SIZE, stage) for stage in _COARSE]
-    schedule += [(WORKING_SIZE, stage) for stage in _FINE]
-    total = sum(stage.iterations for _, stage in schedule)
+    total = iterations(schedule)
     counter = itertools.count()
     state = FitState(rough.state.with_modes(0), tuple(rough.cameras[view] for view in evidence.labels))
     problems = {size: problem_of(rough.prior, evidence, size) for size in {s for s, _ in schedule}}
@@ -135,6 +148,11 @@ def fit_arches(
             state = replace(state, arch=state.arch.with_modes(MODES))
         state = run_stage(problems[size], state, stage, lambda: on_step(next(counter) / total))
     return Fit(problems[WORKING_SIZE], state)
+
+
+def iterations(schedule: Schedule) -> int:
+    """Steps of all stages."""
+    return sum(stage.iterations for _, stage in schedule)
 
 
 def fit_again(evidence: Evidence, fit: Fit, on_step: Callable[[], None]) -> Fit:

@@ -61,6 +61,10 @@ class Sight(Protocol):
         """The same without the teeth in a part of the photo, (h, w) of any size."""
         ...
 
+    def scaled(self, factor: float) -> Sight:
+        """The same at another size."""
+        ...
+
     def redrawn(self, expected: NDArray[np.int32]) -> NDArray[np.int32]:
         """(h, w) labels of the photo, drawn with the help of the (h, w) labels of a model."""
         ...

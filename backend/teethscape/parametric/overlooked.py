@@ -15,12 +15,18 @@ from teethscape.parametric.camera import Camera
 from teethscape.parametric.expected import expected_teeth
 from teethscape.parametric.interface import Sight
 
-#: Share of a tooth's place that no tooth of the model may cover.  Gaps of nine rendered patients that had
-#: closed left up to 0.43.
-_FREE = 0.5
-#: Share of that free place which a photo must show as tooth: open gaps of rendered patients had at most 0.23,
-#: teeth that were there at least 0.8.
+#: Share of a tooth's place that no tooth of the model may cover in some photo: else its gap has closed, or it
+#: stands behind its neighbours everywhere.  Gaps of nine rendered patients that had closed left up to 0.43.
+_OPEN = 0.5
+#: The same in the photo that shows the tooth, where a neighbour of the model may stand in for part of it: of
+#: twenty teeth of rendered patients that the occlusal photo had lost at least 0.37 (two no photo showed).
+_FREE = 0.3
+#: Share of that free place which a photo must show as tooth: gaps of rendered patients had at most 0.26,
+#: those teeth at least 0.64.
 _TOOTH = 0.6
+#: The same share over all photos, of a tooth that only the model claims: 0.07 in a gap of a rendered patient,
+#: 0.34 to 0.70 of those teeth.
+_SEEN = 0.3
 #: A tooth whose place is smaller than this share of the median tooth's is hidden in that photo.
 _HIDDEN = 0.3
 
@@ -47,7 +53,7 @@ class Scene:
 
 
 def overlooked(scene: Scene, absent: frozenset[int]) -> frozenset[int]:
-    """Missing teeth between two present ones in whose place the photos show a tooth.
+    """Missing teeth between two present ones in whose open gap a photo shows a tooth.
 
     The prior knows where a missing tooth would stand between its neighbours. Second molars, which have
     one neighbour, are left to the numbering: a third molar may stand in their place.
@@ -69,16 +75,44 @@ def _between(present: frozenset[int]) -> frozenset[int]:
     return frozenset(out)
 
 
+def unseen(scene: Scene, teeth: frozenset[int]) -> frozenset[int]:
+    """Those of some teeth of the model in whose place the photos hardly show any.
+
+    Args:
+        scene: the arch with them.
+        teeth: FDI numbers.
+    """
+    return frozenset(fdi for fdi in teeth if _seen_share(scene, fdi) < _SEEN)
+
+
+def _seen_share(scene: Scene, fdi: int) -> float:
+    """Share of a model tooth's visible place that the photos show as tooth, by its size in each."""
+    place, seen = 0.0, 0.0
+    for view, expected in scene.expected.items():
+        own, area = expected == fdi, _median_area(expected)
+        place += own.sum() / area
+        seen += (own & scene.sight[view].teeth).sum() / area
+    return seen / place if place else 0.0
+
+
 def _shown(scene: Scene, fdi: int) -> bool:
-    """Whether a photo shows a tooth in the free place of a missing one; another may have lost it."""
-    return any(_shown_in(scene, view, fdi) for view in scene.expected if jaw_of(fdi) in view.jaws)
+    """Whether a photo shows a tooth in the open gap of a missing one; another may have lost it."""
+    found = [_free_place(scene, v, fdi) for v in scene.expected if jaw_of(fdi) in v.jaws]
+    is_open = any(free >= _OPEN for free, _ in found)
+    return is_open and any(free >= _FREE and tooth > _TOOTH for free, tooth in found)
 
 
-def _shown_in(scene: Scene, view: View, fdi: int) -> bool:
+def _free_place(scene: Scene, view: View, fdi: int) -> tuple[float, float]:
+    """Share of a missing tooth's place that no tooth covers, and how much of that a photo shows as tooth."""
     expected = scene.expected[view]
     place = expected_teeth(scene.arch, scene.present | {fdi}, view, scene.cameras[view]) == fdi
-    areas = np.unique(expected[expected > 0], return_counts=True)[1]
     free = place & (expected == 0)
-    if not len(areas) or place.sum() < _HIDDEN * np.median(areas) or free.sum() < _FREE * place.sum():
-        return False
-    return bool(scene.sight[view].teeth[free].mean() > _TOOTH)
+    if not free.any() or place.sum() < _HIDDEN * _median_area(expected):
+        return 0.0, 0.0
+    return float(free.sum() / place.sum()), float(scene.sight[view].teeth[free].mean())
+
+
+def _median_area(expected: IntImage) -> float:
+    """Of the model's teeth in a photo, px^2; infinite without any."""
+    areas = np.unique(expected[expected > 0], return_counts=True)[1]
+    return float(np.median(areas)) if len(areas) else np.inf

@@ -88,6 +88,16 @@ class ToothMaps:
         left = np.where(part[..., None], 0, self.stacked).astype(np.uint8)
         return replace(ToothMaps.unstacked(left), others=part)
 
+    def scaled(self, factor: float) -> ToothMaps:
+        """The same at another size."""
+        size = (round(self.size[0] * factor), round(self.size[1] * factor))
+        small = cv2.resize(self.stacked, size, interpolation=cv2.INTER_AREA)
+        maps = ToothMaps.unstacked(np.asarray(small, np.uint8))
+        if self.others is None:
+            return maps
+        others = cv2.resize(self.others.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        return replace(maps, others=others)
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height, px."""

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from teethscape.dental.fdi import Jaw, Jaws
+from teethscape.dental.fdi import Jaw
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.crown_sizes import crown_size
@@ -109,7 +109,7 @@ def test_numbering_refuses_a_child_before_it_numbers():
     labels |= {view: painted("6EDC21|12CDE6", UPPER) for view in View if not view.is_occlusal}
     views = {view: NumberingView(image, None, 640, 480) for view, image in labels.items()}
     with pytest.raises(RefusedError) as refusal:
-        number_teeth(views, load_prior(), Jaws.BOTH)
+        number_teeth(views, load_prior())
     assert refusal.value.code == "mixed_dentition"
 
 

@@ -13,7 +13,7 @@ from teethscape.parametric.engine import focal_px
 from teethscape.parametric.interface import PhotoGeometry
 from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import Instances, NumberingView
-from teethscape.parametric.numbering.number import number_teeth
+from teethscape.parametric.numbering.number import Asked, number_teeth
 from teethscape.parametric.numbering.photo_set import PhotoSet
 from teethscape.parametric.numbering.result import left_out
 from teethscape.parametric.prior import load_prior
@@ -54,7 +54,7 @@ def test_one_jaw_needs_no_photo_of_the_other():
     prior = load_prior()
     patient = make_patient(prior, 3)
     views = {v: seen for v, seen in views_of(patient).items() if v is not View.MANDIBULAR_OCCLUSAL}
-    found = number_teeth(views, prior, Jaws.UPPER)
+    found = number_teeth(views, prior, Asked(Jaws.UPPER))
     assert all(fdi < 30 for fdi in found.present)
     upper = {i: n for i, n in patient.numbering[View.ANTERIOR].items() if n < 30}
     named = {i: n for i, n in found.fdi[View.ANTERIOR].items() if n < 30}

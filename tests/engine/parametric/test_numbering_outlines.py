@@ -225,3 +225,4 @@ def test_a_refusal_names_the_two_teeth_of_which_one_is_missing(settled):
     assert "tooth 31 or tooth 41 is missing" in str(refusal.value)
     assert "--absent 31 or --absent 41" in refusal.value.advice
     require_sure(Found(best, {view: 9.0}, {view: frozenset(named)}), TEETH)
+    require_sure(Found(best, {view: 0.5}, {view: frozenset(named)}), TEETH, unsure=[view])

@@ -9,7 +9,7 @@ import pytest
 
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric import synthesis
+from teethscape.parametric import rounds, synthesis
 from teethscape.parametric.arch import Arch
 from teethscape.parametric.expected import expected_teeth
 from teethscape.parametric.fit import Evidence, Fit, problem_of
@@ -95,7 +95,8 @@ def run(exact, monkeypatch, fits):
     fit, numbered = exact
     sight = {view: Eyes(labels) for view, labels in numbered.labels.items()}
     queue = iter(fits)
-    monkeypatch.setattr(synthesis, "fit_again", lambda _evidence, _fit, _step: next(queue))
+    monkeypatch.setattr(rounds, "fit_again", lambda _evidence, _fit, _step: next(queue))
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: fit)
     found = synthesised((fit, numbered), sight, dict.fromkeys(numbered.labels), lambda: None)
     return found, sight
 
@@ -111,9 +112,29 @@ def moved(fit, mm):
 def test_a_round_that_makes_it_worse_is_dropped_and_the_last(exact, monkeypatch):
     (fit, numbered, drawn), sight = run(exact, monkeypatch, [moved(exact[0], 2.0)])
     assert fit is exact[0]
-    assert numbered is exact[1]
-    assert sight[View.ANTERIOR].asked == 1  # the round's labels are the final ones
+    assert numbered.present == exact[1].present
+    assert sight[View.ANTERIOR].asked == 2  # afresh, and the labels of the round are the final ones
     assert set(drawn) == set(View)
+
+
+def test_the_teeth_are_fitted_afresh_to_the_labels_that_the_first_fit_helped_to_draw(exact, monkeypatch):
+    off, asked = moved(exact[0], 1.0), []
+
+    def fit_arches(evidence, rough, _step):
+        asked.append((evidence.labels, rough))
+        return exact[0]
+
+    monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
+    monkeypatch.setattr(rounds, "fit_arches", fit_arches)
+    sight = {view: Eyes(labels) for view, labels in exact[1].labels.items()}
+    wrong = {view: np.zeros_like(labels) for view, labels in exact[1].labels.items()}
+    start = off, replace(exact[1], labels=wrong)
+    fit, *_ = synthesised(start, sight, dict.fromkeys(sight), lambda: None)
+    ((labels, rough),) = asked
+    assert fit is exact[0]
+    assert (labels[View.ANTERIOR] == exact[1].labels[View.ANTERIOR]).mean() > 0.9
+    assert not rough.state.shape.any()
+    assert rough.cameras[View.ANTERIOR].translation[0] == pytest.approx(1.0)
 
 
 def test_rounds_go_on_while_they_help(exact, monkeypatch):
@@ -134,10 +155,12 @@ def without(exact, *fdi):
 
 def completed(exact, monkeypatch, shown, lost, absent=frozenset()):
     """Teeth of the result when some were not found; ``shown`` is a set of labels that the photos show."""
-    monkeypatch.setattr(synthesis, "fit_again", lambda _evidence, fit, _step: fit)
+    fit, numbered = without(exact, *lost)
+    monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: fit)
     sight = {view: Eyes(labels) for view, labels in shown.items()}
     exif = dict.fromkeys(shown)
-    _, numbered, _ = synthesised(without(exact, *lost), sight, exif, lambda: None, absent)
+    _, numbered, _ = synthesised((fit, numbered), sight, exif, lambda: None, absent)
     return numbered
 
 
@@ -163,6 +186,26 @@ def test_a_model_without_the_teeth_that_a_photo_shows_is_refused(exact):
     assert refusal.value.code == "teeth_unexplained"
 
 
+def test_a_model_that_lacks_a_tooth_must_agree_more_where_other_starts_were_needed(exact, monkeypatch):
+    shown = {view: Eyes(labels) for view, labels in without(exact, 47)[1].labels.items()}
+    for eyes in shown.values():
+        monkeypatch.setattr(eyes, "explained", lambda *_: 0.64, raising=False)  # agreement 0.82
+    monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: exact[0])
+    monkeypatch.setattr(synthesis, "resighted", lambda found, _photos: found)
+    monkeypatch.setattr(synthesis, "complete", lambda found, *_: found)
+
+    def present(margin, absent=frozenset()):
+        fit, numbered = without(exact, 47)
+        start = fit, replace(numbered, margin=dict.fromkeys(View, margin))
+        return synthesised(start, shown, dict.fromkeys(shown), lambda: None, absent)[1].present
+
+    assert 47 not in present(margin=9.0)
+    assert 47 not in present(margin=0.1, absent=frozenset({47}))
+    with pytest.raises(RefusedError, match="Occlusal"):
+        present(margin=0.1)
+
+
 def test_borders_that_an_occlusal_photo_does_not_show_are_refused(exact, monkeypatch):
     _, numbered = exact
     sight = {view: Eyes(labels) for view, labels in numbered.labels.items()}
@@ -171,6 +214,41 @@ def test_borders_that_an_occlusal_photo_does_not_show_are_refused(exact, monkeyp
     monkeypatch.setattr(sight[View.MAXILLARY_OCCLUSAL], "confirmed", lambda _expected: 0.7, raising=False)
     with pytest.raises(RefusedError, match="Maxillary Occlusal"):
         require_explained(numbered.labels, sight)
+
+
+def reconsidered(exact, monkeypatch, margin, lost=()):
+    """The cameras of the result when other models are at hand, and which were asked for."""
+    fit, numbered = exact
+    asked = []
+
+    def other(name, found):
+        asked.append(name)
+        return found
+
+    off = moved(fit, 2.0)
+    start = replace(numbered, margin=margin, present=numbered.present - set(lost))
+    sight = {view: Eyes(labels) for view, labels in numbered.labels.items()}
+    photos = rounds.Photos(sight, dict.fromkeys(sight), lambda: None)
+    near = photos.look(fit, start)
+    monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: off)
+    monkeypatch.setattr(synthesis, "resighted", lambda found, _photos: other("resighted", near))
+    monkeypatch.setattr(synthesis, "complete", lambda found, *_: other("complete", found))
+    absent = frozenset(lost[:1])
+    found, *_ = synthesised((off, start), sight, dict.fromkeys(sight), lambda: None, absent)
+    return found.state.cameras is fit.state.cameras, asked
+
+
+def test_where_the_numbering_was_not_sure_the_model_that_agrees_best_is_taken(exact, monkeypatch):
+    sure, unsure = dict.fromkeys(View, 9.0), {**dict.fromkeys(View, 9.0), View.ANTERIOR: 0.1}
+    assert reconsidered(exact, monkeypatch, sure) == (False, [])
+    assert reconsidered(exact, monkeypatch, unsure) == (True, ["resighted"])
+
+
+def test_all_teeth_are_tried_where_one_is_missing_that_nobody_said_is(exact, monkeypatch):
+    unsure = dict.fromkeys(View, 0.1)
+    assert reconsidered(exact, monkeypatch, unsure, (37, 47))[1] == ["resighted", "complete"]
+    assert reconsidered(exact, monkeypatch, unsure, (37,))[1] == ["resighted"]
 
 
 @pytest.fixture

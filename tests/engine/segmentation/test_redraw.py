@@ -124,6 +124,15 @@ def test_maps_survive_a_picture_file(maps):
     assert again.size == (800, 300)
 
 
+def test_maps_shrink_with_the_teeth_of_the_other_jaw(maps, truth):
+    small = maps.without(truth > 2).scaled(0.5)
+    assert small.size == (400, 150)
+    assert small.others is not None
+    own = (truth > 0) & (truth <= 2)
+    assert small.teeth.sum() == pytest.approx(own.sum() / 4, rel=0.05)
+    assert small.others.sum() == pytest.approx((truth > 2).sum() / 4, rel=0.05)
+
+
 def test_labels_are_enlarged_to_the_photo(truth, maps):
     photo = np.where((truth > 0)[..., None], (225, 215, 190), (190, 110, 110)).astype(np.uint8)
     large = maps.at_photo(FDI[truth].astype(np.int32), np.kron(photo, np.ones((2, 2, 1), np.uint8)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.views import View, views_needed
@@ -21,11 +22,28 @@ from teethscape.parametric.prior import ToothPrior
 MARGIN = 1.5
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a numbering is to decide.
+
+    Attributes:
+        jaws: jaws to reconstruct.
+        absent: FDI numbers that the user says are missing; no instance gets one of them.
+        unsure: photos in which another numbering may be nearly as good, for what they show will decide.
+    """
+
+    jaws: Jaws = Jaws.BOTH
+    absent: frozenset[int] = frozenset()
+    unsure: Collection[View] = ()
+
+
+_BOTH_JAWS = Asked()
+
+
 def number_teeth(
     views: Mapping[View, NumberingView],
     prior: ToothPrior,
-    jaws: Jaws = Jaws.BOTH,
-    absent: frozenset[int] = frozenset(),
+    asked: Asked = _BOTH_JAWS,
     on_step: Callable[[float], None] = lambda _share: None,
 ) -> Numbering:
     """Number the instances of a set of photos.
@@ -33,35 +51,35 @@ def number_teeth(
     Args:
         views: instance labels of every photo that the jaws need.
         prior: the tooth prior.
-        jaws: jaws to reconstruct.
-        absent: FDI numbers that the user says are missing; no instance gets one of them.
+        asked: what is wanted.
         on_step: called several times a second with the share of work done; may raise to cancel.
 
     Raises:
         RefusedError: too few teeth, a mirrored photo, a child's teeth, or two numberings that
             explain the set almost as well.
     """
-    photos = measure_set({view: views[view] for view in views_needed(jaws)}, prior, absent)
+    photos = measure_set({view: views[view] for view in views_needed(asked.jaws)}, prior, asked.absent)
     require_permanent(photos.found)
     arches = {view.jaws[0]: ArchView(photos, view) for view in photos.views if view.is_occlusal}
     found = Search(photos, arches, Ticks(on_step)).run()
     require_unmirrored(found.settled, photos.outline)
-    require_sure(found, prior.fdi)
-    return build_numbering(photos, found, jaws)
+    require_sure(found, prior.fdi, asked.unsure)
+    return build_numbering(photos, found, asked.jaws)
 
 
-def require_sure(found: Found, fdi: Sequence[int]) -> None:
+def require_sure(found: Found, fdi: Sequence[int], unsure: Collection[View] = ()) -> None:
     """Refuse when another numbering is nearly as good, and say which teeth it is about.
 
     Args:
         found: the best numbering and its rivals.
         fdi: FDI numbers in the order of the prior.
+        unsure: photos that may be doubtful if the others are not.
 
     Raises:
         RefusedError: the lead is below ``MARGIN``.
     """
     doubtful = [view for view, lead in found.margin.items() if lead < MARGIN]
-    if not doubtful:
+    if set(doubtful) <= set(unsure):
         return
     names = " and ".join(view.title for view in doubtful)
     message = f"The teeth in the {names} photo can be numbered in more than one way"

@@ -1,0 +1,43 @@
+"""What the engine asks of the numbering."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from teethscape.dental.request import MaskValues
+from teethscape.dental.views import BITE_VIEWS, View
+from teethscape.parametric import engine
+from teethscape.parametric.interface import FitInputs, PhotoGeometry
+from teethscape.progress import NoProgress
+from teethscape.segmentation.redraw import ToothMaps
+
+
+class AskedError(Exception):
+    """Carries what was asked."""
+
+
+@pytest.fixture
+def inputs(monkeypatch):
+    """Instances of five photos, with and without what a network saw; the numbering says what it is asked."""
+
+    def asks(_views, _prior, asked, _on_step):
+        raise AskedError(asked)
+
+    monkeypatch.setattr(engine, "number_teeth", asks)
+    labels = {view: np.ones((60, 80), np.int32) for view in View}
+    photos = {view: PhotoGeometry(80, 60) for view in View}
+    seen = {view: ToothMaps(*np.zeros((3, 60, 80), np.uint8)) for view in View}
+    return lambda sight: FitInputs(photos, labels, MaskValues.INSTANCES, sight=seen if sight else None)
+
+
+def unsure(function, inputs):
+    with pytest.raises(AskedError) as asking:
+        function(inputs, NoProgress())
+    return set(asking.value.args[0].unsure)
+
+
+def test_only_a_fit_that_sees_the_photos_may_begin_with_doubtful_numbers_and_only_of_bite_photos(inputs):
+    assert unsure(engine.fit_case, inputs(sight=True)) == set(BITE_VIEWS)
+    assert unsure(engine.fit_case, inputs(sight=False)) == set()
+    assert unsure(engine.number_labels, inputs(sight=True)) == set()
