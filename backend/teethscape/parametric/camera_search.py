@@ -15,7 +15,7 @@ from teethscape.parametric.arch import Arch
 from teethscape.parametric.camera import CAMERA_SIZE, Camera
 from teethscape.parametric.expected import expected_teeth
 from teethscape.parametric.interface import Sight
-from teethscape.parametric.rounds import IntImage, Photos, agreement
+from teethscape.parametric.rounds import Agreement, IntImage, Photos
 
 #: First steps: rotation (rad), translation right, down and forward (mm).
 _STEPS = np.array([0.05, 0.05, 0.05, 1.0, 1.0, 3.0])
@@ -104,7 +104,7 @@ class _Photo:
             return -self.sight.likelihood(expected)
         teeth, shown = expected > 0, self.sight.teeth
         overlap = float((teeth & shown).sum() / max((teeth | shown).sum(), 1))
-        return _unusual(camera, self.view) - overlap - agreement(expected, self.view, self.sight)
+        return _unusual(camera, self.view) - overlap - Agreement.of(expected, self.view, self.sight).mean
 
 
 def _moved(camera: Camera, step: NDArray[np.float64]) -> Camera:

@@ -21,8 +21,9 @@ from teethscape.parametric.numbering.measure import NumberingView
 from teethscape.parametric.numbering.number import Asked, number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
+from teethscape.parametric.rounds import clarity_of
 from teethscape.parametric.start_cameras import start_from_fdi
-from teethscape.parametric.synthesis import STEPS, clarity_of, doubted, drawn_by_numbering, synthesised
+from teethscape.parametric.synthesis import STEPS, doubted, drawn_by_numbering, synthesised
 from teethscape.progress import Progress, Stage
 
 #: Share of the fit's stage that the first fit takes where labels are drawn anew.
@@ -97,13 +98,9 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     fit = fit_arches(evidence, start.rough, on_step, WHOLE if inputs.sight is None else BRIEF)
     if inputs.sight is None:
         return build_result(inputs, fit, numbered)
-    steps = itertools.count(1)
+    steps, absent = itertools.count(1), frozenset(inputs.absent_teeth)
     fit, numbered, drawn = synthesised(
-        (fit, numbered),
-        inputs.sight,
-        exif,
-        lambda: _on_round(progress, next(steps)),
-        frozenset(inputs.absent_teeth),
+        (fit, numbered), inputs.sight, exif, lambda: _on_round(progress, next(steps)), absent
     )
     for notice in numbered.notices[len(start.numbered.notices) :]:
         progress.warn("numbering", notice)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from teethscape.dental.fdi import jaw_of
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.camera import Camera
@@ -49,8 +48,7 @@ def complete(found: Round, photos: Photos, prior: ToothPrior, absent: frozenset[
         absent: teeth that the user says are missing.
     """
     own = [view for view in found.cameras if view.is_occlusal]
-    jaws = {view.jaws[0] for view in own}
-    present = frozenset(fdi for fdi in prior.fdi if jaw_of(fdi) in jaws) - absent
+    present = found.whole - absent
     model = Model(Arch(prior, ArchState.mean(len(prior.fdi))), present)
     cameras = {view: nearest_camera(model, view, found.cameras[view], photos) for view in own}
     numbered = replace(found.numbered, present=present, labels=_drawn(model, cameras, photos))
@@ -60,14 +58,14 @@ def complete(found: Round, photos: Photos, prior: ToothPrior, absent: frozenset[
     if not gone:
         return whole
     less = photos.look(whole.fit, replace(whole.numbered, present=present - gone))
-    return photos.again(less, photos.drawn(less))
+    return photos.again(less, photos.drawn(less.expected))
 
 
 def _with_bite(found: Round, arches: Round, photos: Photos) -> Round:
     """The fit to all photos, from one to the occlusal ones and rough cameras of the others."""
     prior = arches.fit.problem.prior
     for views in _ORDER:
-        arches = photos.again(arches, photos.drawn(arches))
+        arches = photos.again(arches, photos.drawn(arches.expected))
         model, cameras = Model(arches.arch, arches.numbered.present), dict(arches.cameras)
         for view in (view for view in views if view in found.cameras):
             cameras[view] = nearest_camera(model, view, found.cameras[view], photos)
@@ -78,5 +76,4 @@ def _with_bite(found: Round, arches: Round, photos: Photos) -> Round:
 
 def _drawn(model: Model, cameras: Mapping[View, Camera], photos: Photos) -> dict[View, IntImage]:
     """Labels of photos, drawn with the model's help."""
-    sight = photos.sight
-    return {v: sight[v].redrawn(model.seen(v, camera, sight[v])) for v, camera in cameras.items()}
+    return photos.drawn({v: model.seen(v, camera, photos.sight[v]) for v, camera in cameras.items()})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.fdi import jaw_of
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.camera import Camera
@@ -43,6 +44,12 @@ class Round:
         """The fitted teeth."""
         return Arch(self.fit.problem.prior, self.fit.state.arch)
 
+    @property
+    def whole(self) -> frozenset[int]:
+        """FDI numbers of all teeth that the model's jaws may have."""
+        jaws = {view.jaws[0] for view in self.cameras if view.is_occlusal}
+        return frozenset(fdi for fdi in self.fit.problem.prior.fdi if jaw_of(fdi) in jaws)
+
 
 @dataclass(frozen=True)
 class Photos:
@@ -69,9 +76,9 @@ class Photos:
         likelihood = np.mean([self.sight[view].likelihood(labels) for view, labels in expected.items()])
         return Round(fit, numbered, cameras, expected, float(likelihood))
 
-    def drawn(self, found: Round) -> dict[View, IntImage]:
-        """New labels per view, drawn with the model's help."""
-        return {view: self.sight[view].redrawn(labels) for view, labels in found.expected.items()}
+    def drawn(self, expected: Mapping[View, IntImage]) -> dict[View, IntImage]:
+        """New labels per view, drawn with the help of what a model looks like there."""
+        return {view: self.sight[view].redrawn(labels) for view, labels in expected.items()}
 
     def again(self, found: Round, labels: Mapping[View, IntImage]) -> Round:
         """The fit of new labels of the same photos, from where a round ended."""
@@ -84,19 +91,35 @@ class Photos:
         rough = RoughFit(prior, cameras, ArchState.mean(len(prior.fdi), MODES))
         return self.look(fit_arches(evidence, rough, lambda _share: self.on_step()), numbered)
 
-    def agreement(self, found: Round) -> dict[View, float]:
-        """How far each photo and what the model looks like in it agree, 0-1."""
-        return {view: agreement(labels, view, self.sight[view]) for view, labels in found.expected.items()}
-
     def _evidence(self, numbered: Numbered, labels: Mapping[View, IntImage]) -> Evidence:
-        clarity = {view: self.sight[view].clarity for view in labels}
-        return Evidence(labels, numbered.present, {view: self.exif[view] for view in labels}, clarity)
+        exif = {view: self.exif[view] for view in labels}
+        clarity = clarity_of({view: self.sight[view] for view in labels})
+        return Evidence(labels, numbered.present, exif, clarity)
 
 
-def agreement(expected: IntImage, view: View, sight: Sight) -> float:
-    """Mean of two shares, 0-1.
+def clarity_of(sight: Mapping[View, Sight]) -> dict[View, NDArray[np.float32]]:
+    """How clear a tooth border is at each pixel of each photo."""
+    return {view: seen.clarity for view, seen in sight.items()}
 
-    Of the photo's clear tooth borders that the model explains, and of the model's borders between teeth that
-    the photo confirms.
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a photo and what a model looks like in it agree, 0-1.
+
+    Attributes:
+        explained: share of the photo's clear tooth borders that the model explains.
+        confirmed: share of the model's borders between teeth that the photo confirms.
     """
-    return (sight.explained(expected, view.is_occlusal) + sight.confirmed(expected)) / 2
+
+    explained: float
+    confirmed: float
+
+    @classmethod
+    def of(cls, expected: IntImage, view: View, sight: Sight) -> Agreement:
+        """Of the (h, w) labels of a model."""
+        return cls(sight.explained(expected, view.is_occlusal), sight.confirmed(expected))
+
+    @property
+    def mean(self) -> float:
+        """Mean of both shares."""
+        return (self.explained + self.confirmed) / 2

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.fdi import jaw_of
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import Arch
@@ -23,7 +22,7 @@ from teethscape.parametric.overlooked import Scene, overlooked
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.resighting import complete, resighted
 from teethscape.parametric.result import Numbered
-from teethscape.parametric.rounds import Photos, Round, agreement
+from teethscape.parametric.rounds import Agreement, Photos, Round
 
 #: Most rounds of drawing and fitting.
 ROUNDS = 2
@@ -88,7 +87,7 @@ def synthesised(
 
 def _afresh(found: Round, photos: Photos) -> Round:
     """The fit of new labels from mean teeth, so that nothing of the first labels' faults is left."""
-    numbered = replace(found.numbered, labels=photos.drawn(found))
+    numbered = replace(found.numbered, labels=photos.drawn(found.expected))
     return photos.anew(numbered, found.fit.problem.prior, found.cameras)
 
 
@@ -104,7 +103,8 @@ def _belied(found: Round, photos: Photos) -> bool:
 
 def _lead(found: Round, photos: Photos) -> float:
     """By how much the photo that agrees least with the model agrees more than it must."""
-    return min(agreed - _must_agree(view) for view, agreed in photos.agreement(found).items())
+    pairs = found.expected.items()
+    return min(Agreement.of(labels, v, photos.sight[v]).mean - _must_agree(v) for v, labels in pairs)
 
 
 def _must_agree(view: View) -> float:
@@ -124,28 +124,21 @@ def _reconsidered(found: Round, photos: Photos, absent: frozenset[int]) -> Round
 
 def _lacking(found: Round, absent: frozenset[int]) -> bool:
     """Whether the model lacks a tooth of its jaws of which nobody said that it is missing."""
-    jaws = {jaw for view in found.cameras if view.is_occlusal for jaw in view.jaws}
-    whole = {fdi for fdi in found.fit.problem.prior.fdi if jaw_of(fdi) in jaws}
-    return bool(whole - absent - found.numbered.present)
+    return bool(found.whole - absent - found.numbered.present)
 
 
 def _settled(best: Round, photos: Photos) -> tuple[Round, dict[View, IntImage]]:
     """Draw and fit while that helps: the best round and the labels that it draws."""
-    drawn = photos.drawn(best)
+    drawn = photos.drawn(best.expected)
     for _ in range(ROUNDS):
         found = photos.again(best, drawn)
         if found.likelihood <= best.likelihood:
             break
         gain, best = found.likelihood - best.likelihood, found
-        drawn = photos.drawn(best)
+        drawn = photos.drawn(best.expected)
         if gain < _GAIN:
             break
     return best, drawn
-
-
-def clarity_of(sight: Mapping[View, Sight]) -> dict[View, NDArray[np.float32]]:
-    """How clear a tooth border is at each pixel of each photo."""
-    return {view: seen.clarity for view, seen in sight.items()}
 
 
 def require_explained(
@@ -161,16 +154,15 @@ def require_explained(
     Raises:
         RefusedError: the tooth borders of the model and those of a photo are too different.
     """
-    explained = {v: sight[v].explained(labels, v.is_occlusal) for v, labels in expected.items()}
-    confirmed = {v: sight[v].confirmed(labels) for v, labels in expected.items()}
-    agreed = {v: agreement(labels, v, sight[v]) for v, labels in expected.items()}
-    odd = [v for v in expected if v.is_occlusal and confirmed[v] < _CONFIRMED]
-    view = min(odd or agreed, key=lambda v: agreed[v] - _must_agree(v))
-    if odd or agreed[view] < _must_agree(view) + more:
+    agreed = {v: Agreement.of(labels, v, sight[v]) for v, labels in expected.items()}
+    odd = [v for v in expected if v.is_occlusal and agreed[v].confirmed < _CONFIRMED]
+    view = min(odd or agreed, key=lambda v: agreed[v].mean - _must_agree(v))
+    worst = agreed[view]
+    if odd or worst.mean < _must_agree(view) + more:
         raise RefusedError(
             "teeth_unexplained",
-            f"The model has only {explained[view]:.0%} of the tooth borders in the {view.title} photo, and "
-            f"the photo shows {confirmed[view]:.0%} of the model's: teeth are probably missing from it or "
+            f"The model has only {worst.explained:.0%} of the tooth borders in the {view.title} photo, and "
+            f"the photo shows {worst.confirmed:.0%} of the model's: teeth are probably missing from it or "
             "numbered wrongly.",
             "Correct the masks (clicks), or retake the photo with dry teeth and even light.",
         )
@@ -185,7 +177,7 @@ def _completed(found: Round, photos: Photos, absent: frozenset[int]) -> Round:
     notices = [f"Tooth {fdi} has no label of its own, but a photo shows it." for fdi in sorted(more)]
     numbered = replace(found.numbered, present=present | more, notices=(*found.numbered.notices, *notices))
     whole = photos.look(found.fit, numbered)
-    return photos.again(whole, photos.drawn(whole))
+    return photos.again(whole, photos.drawn(whole.expected))
 
 
 def drawn_by_numbering(

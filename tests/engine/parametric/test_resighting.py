@@ -16,7 +16,7 @@ from teethscape.parametric.fit import Evidence, Fit, problem_of
 from teethscape.parametric.overlooked import Scene, overlooked, unseen
 from teethscape.parametric.resighting import complete, resighted
 from teethscape.parametric.result import Numbered
-from teethscape.parametric.rounds import Photos, agreement
+from teethscape.parametric.rounds import Agreement, Photos
 from teethscape.parametric.solver import FitState
 from teethscape.parametric.start_cameras import nominal_rotations, view_rotation
 from teethscape.segmentation.redraw import ToothMaps, outline
@@ -57,14 +57,14 @@ def aside(camera: Camera, mm: float) -> Camera:
 def test_a_camera_that_is_a_tooth_off_finds_its_place(scene, view):
     arch, cameras, labels, sight = scene
     model, off = Model(arch, frozenset(arch.prior.fdi)), aside(cameras[view], 7.0)
-    before = agreement(model.seen(view, off, sight[view]), view, sight[view])
+    before = Agreement.of(model.seen(view, off, sight[view]), view, sight[view]).mean
     steps = []
     photos = Photos(sight, dict.fromkeys(sight), lambda: steps.append(1))
     found = nearest_camera(model, view, off, photos)
     seen = model.seen(view, found, sight[view])
     assert len(steps) >= 10  # a cancel is heard meanwhile
     assert before < 0.7
-    assert agreement(seen, view, sight[view]) > 0.95
+    assert Agreement.of(seen, view, sight[view]).mean > 0.95
     assert (seen == labels[view])[labels[view] > 0].mean() > 0.95
 
 
@@ -98,7 +98,7 @@ def test_numbers_of_bite_photos_that_are_one_off_do_no_harm(scene):
     found = resighted(start, photos)
     assert right(start, labels) < 0.8
     assert right(found, labels) > 0.93
-    assert min(photos.agreement(found).values()) > 0.9
+    assert min(Agreement.of(e, v, photos.sight[v]).mean for v, e in found.expected.items()) > 0.9
 
 
 @pytest.mark.slow
