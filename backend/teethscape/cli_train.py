@@ -37,16 +37,20 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     """How the network that ships is trained; what is not given keeps its default."""
     recipe = parser.add_argument_group("the network that ships")
     recipe.add_argument("--renders", type=Path, metavar="DIR", help="cases of photo_render.py")
+    recipe.add_argument("--start-from", type=Path, metavar="ONNX", help="a network that is trained on")
     recipe.add_argument("--bank-size", type=int, metavar="N", help="photos to draw before")
     recipe.add_argument("--steps", type=int, metavar="N")
     recipe.add_argument("--minutes", type=float, metavar="M", help="end after this time even so")
     recipe.add_argument("--batch", type=int, metavar="N", help="crops per step")
+    recipe.add_argument("--rate", type=float, metavar="R", help="learning rate")
     recipe.add_argument("--seed", type=int, metavar="N")
     recipe.add_argument("--device", choices=["auto", "cpu", "cuda"], help="cpu trains in two processes")
     recipe.add_argument("--workers", type=int, metavar="N", help="processes that draw crops for a GPU")
 
 
-_RECIPE = ("renders", "bank_size", "steps", "minutes", "batch", "seed", "device", "workers")
+_RECIPE = (
+    "renders", "start_from", "bank_size", "steps", "minutes", "batch", "rate", "seed", "device", "workers",
+)  # fmt: skip
 
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
@@ -61,7 +65,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
         if getattr(options, name) is None:
             words = f"train {options.model} needs --{name}."
             raise UsageError("usage", words, "See: teethscape train --help")
-    for path in (options.source, getattr(options, "renders", None)):
+    for path in (options.source, getattr(options, "renders", None), getattr(options, "start_from", None)):
         if path is not None and not path.exists():
             raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
     if options.model == "prior":

@@ -17,6 +17,7 @@ class SegmenterTraining:
         bank: folder of synthetic photos, filled on demand.
         output: ONNX file to write; the checkpoint lies beside it as ``.pt``.
         renders: folder of cases of ``photo_render.py``, if there are any.
+        start_from: exported network to begin with, if any.
         bank_size: synthetic photos to draw before training.
         steps: last step; a checkpoint with fewer is resumed, and the rate falls to zero over the last part.
         minutes: end after this time even so.
@@ -36,13 +37,14 @@ class SegmenterTraining:
     bank: Path
     output: Path
     renders: Path | None = None
+    start_from: Path | None = None
     bank_size: int = 320
     steps: int = 2400
     minutes: float | None = None
     batch: int = 4
     rate: float = 2e-3
-    real_share: float = 0.4
-    rendered_share: float = 0.25
+    real_share: float = 0.3
+    rendered_share: float = 0.35
     negative_share: float = 0.06
     cooldown: float = 0.3
     seed: int = 0

@@ -22,12 +22,15 @@ from teethscape.segmentation.train_export import export_network
 from teethscape.segmentation.train_network import SegmentationNetwork
 from teethscape.segmentation.train_parallel import average_gradients, in_processes, largest, rank
 from teethscape.segmentation.train_recipe import SegmenterTraining, learning_rate
-from teethscape.segmentation.train_sampler import Batches
+from teethscape.segmentation.train_sampler import Batches, Sampler
+from teethscape.segmentation.train_start import load_export
 from teethscape.segmentation.train_targets import loss
 
 log = logging.getLogger(__name__)
 #: Steps over which the rate rises.
 _WARM_UP = 200
+#: Batches on which the statistics of a network to begin with are taken, and their stream of random numbers.
+_FIRST_BATCHES, _FIRST_STREAM = 20, 1_000_003
 
 
 @dataclass
@@ -65,11 +68,15 @@ class _State:
 def _start(training: SegmenterTraining) -> _State:
     """Fresh or resumed networks and optimiser."""
     torch.manual_seed(training.seed)
-    network = SegmentationNetwork().to(training.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (torch stubs)
+    network = SegmentationNetwork()
+    checkpoint = training.output.with_suffix(".pt")
+    if training.start_from is not None and not checkpoint.exists():
+        sampler = Sampler(training, _FIRST_STREAM)
+        load_export(network, training.start_from, (sampler.batch()[0] for _ in range(_FIRST_BATCHES)))
+    network = network.to(training.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (torch stubs)
     average = copy.deepcopy(network).eval()
     optimiser = torch.optim.AdamW(network.parameters(), lr=training.rate, weight_decay=0.01)
     state = _State(network, average, optimiser)
-    checkpoint = training.output.with_suffix(".pt")
     if checkpoint.exists():
         state.load(checkpoint)
         log.info("Resumed at step %d", state.step)
