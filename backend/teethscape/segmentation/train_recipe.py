@@ -43,8 +43,8 @@ class SegmenterTraining:
     minutes: float | None = None
     batch: int = 4
     rate: float = 2e-3
-    real_share: float = 0.3
-    rendered_share: float = 0.35
+    real_share: float = 0.4
+    rendered_share: float = 0.25
     negative_share: float = 0.06
     cooldown: float = 0.3
     seed: int = 0

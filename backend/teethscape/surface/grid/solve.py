@@ -21,7 +21,9 @@ class SolveRules:
 
     Attributes:
         band: half width of the nodes that are solved for, nodes.
-        bend: weight of second differences of neighbouring values, per residual of normals that is usual.
+        bend: weight of second differences of a step, per residual of normals that is usual.
+        shape_share: share of it that holds for the values themselves. All of it would lay what is round,
+            and thin edges most, too deep wherever no border holds it against the normals.
         stay: weight of keeping each value.
         border: weight of the masks' borders.
         iterations: of conjugate gradients.
@@ -30,6 +32,7 @@ class SolveRules:
 
     band: float = 3.0
     bend: float = 0.3
+    shape_share: float = 0.15
     stay: float = 0.02
     border: float = 8.0
     iterations: int = 60
@@ -69,7 +72,7 @@ def _solved(field: GridField, rows: list[Rows], rules: SolveRules) -> GridField:
     left = (
         data.T @ data + bend.T @ bend + sparse.identity(len(number)) * (rules.stay / field.pitch) ** 2
     ).tocsr()
-    residual = data.T @ (wanted - matrix @ flat) - bend.T @ (bends @ flat)
+    residual = data.T @ (wanted - matrix @ flat) - rules.shape_share * (bend.T @ (bends @ flat))
     step = _conjugate_gradients(left, residual, rules.iterations)
     most = rules.largest_step * field.pitch
     flat[number] = start + np.clip(step, -most, most)
