@@ -23,7 +23,7 @@ from teethscape.segmentation.train_network import SegmentationNetwork
 from teethscape.segmentation.train_parallel import average_gradients, in_processes, largest, rank
 from teethscape.segmentation.train_recipe import SegmenterTraining, learning_rate
 from teethscape.segmentation.train_sampler import Batches, Sampler
-from teethscape.segmentation.train_start import load_export
+from teethscape.segmentation.train_start import load_export, read_export
 from teethscape.segmentation.train_targets import loss
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ def _start(training: SegmenterTraining) -> _State:
     checkpoint = training.output.with_suffix(".pt")
     if training.start_from is not None and not checkpoint.exists():
         sampler = Sampler(training, _FIRST_STREAM)
-        load_export(network, training.start_from, (sampler.batch()[0] for _ in range(_FIRST_BATCHES)))
+        pictures = (sampler.batch()[0] for _ in range(_FIRST_BATCHES))
+        load_export(network, read_export(training.start_from), pictures)
     network = network.to(training.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (torch stubs)
     average = copy.deepcopy(network).eval()
     optimiser = torch.optim.AdamW(network.parameters(), lr=training.rate, weight_decay=0.01)
@@ -159,6 +160,8 @@ def train_segmenter(training: SegmenterTraining) -> Path:
 
     Saves a checkpoint every 100 steps, so it may be stopped and started at will.
     """
+    if training.start_from is not None:
+        read_export(training.start_from)  # a wrong file is told before hours of drawing
     training.output.parent.mkdir(parents=True, exist_ok=True)
     draw_bank(training, max(training.workers, training.processes))
     if torch.device(training.device).type == "cpu":

@@ -19,32 +19,60 @@ from torch import Tensor, nn
 from teethscape.errors import BadInputError
 from teethscape.segmentation.train_network import SegmentationNetwork
 
+Weights = tuple[NDArray, NDArray]
 _ROOT = "network"
 _ADVICE = "Give an ONNX file that `teethscape train segmenter` wrote."
 
 
-def load_export(network: SegmentationNetwork, path: Path, pictures: Iterable[Tensor]) -> None:
+@dataclass(frozen=True, eq=False)
+class Export:
+    """An exported network.
+
+    Attributes:
+        path: the file, for messages.
+        folded: weight and bias of each convolution with its batch norm, by the name of the pair.
+        plain: weight and bias of each other layer, by its name.
+    """
+
+    path: Path
+    folded: dict[str, Weights]
+    plain: dict[str, Weights]
+
+
+def read_export(path: Path) -> Export:
+    """Read an ONNX file that ``teethscape train segmenter`` wrote.
+
+    Raises:
+        BadInputError: it is no such network.
+    """
+    weights = _layers(path)
+    modules = dict(SegmentationNetwork().named_modules())
+    folded = {name: f"{name}.0" for name, module in modules.items() if _is_pair(module)}
+    # The last layer of all pixels is the one convolution without a norm.
+    plain = [name for name, module in modules.items() if isinstance(module, nn.Linear) or name == "head.2"]
+    missing = sorted({*folded.values(), *plain} - set(weights))
+    if missing:
+        words = f"{path.name} is no network of this kind: {missing[0]} is missing."
+        raise BadInputError("weights_differ", words, _ADVICE)
+    return Export(
+        path, {name: weights[own] for name, own in folded.items()}, {name: weights[name] for name in plain}
+    )
+
+
+def load_export(network: SegmentationNetwork, export: Export, pictures: Iterable[Tensor]) -> None:
     """Give a network the weights of an exported one.
 
     Args:
         network: takes them.
-        path: ONNX file that ``teethscape train segmenter`` wrote.
+        export: the other one.
         pictures: batches (n, 3, h, w) uint8 on which the batch norms' statistics are taken.
 
     Raises:
-        BadInputError: the file is no such network.
+        BadInputError: layers of the export have other sizes.
     """
-    weights = _exported(path)
-    folded = [name for name, module in network.named_modules() if _is_pair(module)]
-    plain = [n for n, m in network.named_modules() if isinstance(m, nn.Linear) or n == "head.2"]
-    names = {name: f"{name}.0" for name in folded} | {name: name for name in plain}
-    missing = sorted(set(names.values()) - set(weights))
-    if missing:
-        words = f"{path.name} is no network of this kind: {missing[0]} is missing."
-        raise BadInputError("weights_differ", words, _ADVICE)
-    for name, source in names.items():
-        _set(network.get_submodule(name), *weights[source], path)
-    pairs = [pair for name in folded if isinstance(pair := network.get_submodule(name), nn.Sequential)]
+    for name, (weight, bias) in (export.folded | export.plain).items():
+        _set(network.get_submodule(name), weight, bias, export.path)
+    pairs = [pair for name in export.folded if isinstance(pair := network.get_submodule(name), nn.Sequential)]
     _restore_norms(pairs, network, list(pictures))
 
 
@@ -54,7 +82,7 @@ def _is_pair(module: nn.Module) -> bool:
     return kinds == [nn.Conv2d, nn.BatchNorm2d]
 
 
-def _exported(path: Path) -> dict[str, tuple[NDArray, NDArray]]:
+def _layers(path: Path) -> dict[str, Weights]:
     """Weight and bias of every convolution and linear layer of an export, by the layer's name."""
     import onnx  # only training has it
     from google.protobuf.message import DecodeError

@@ -10,7 +10,7 @@ pytest.importorskip("onnx")
 from teethscape.errors import BadInputError  # noqa: E402
 from teethscape.segmentation.train_export import export_network  # noqa: E402
 from teethscape.segmentation.train_network import SegmentationNetwork  # noqa: E402
-from teethscape.segmentation.train_start import load_export  # noqa: E402
+from teethscape.segmentation.train_start import load_export, read_export  # noqa: E402
 
 
 def pictures(seed):
@@ -38,7 +38,7 @@ def test_the_answers_are_those_of_the_export(tmp_path, trained):
     export_network(trained, path)
     torch.manual_seed(9)
     begun = SegmentationNetwork()
-    load_export(begun, path, pictures(1))
+    load_export(begun, read_export(path), pictures(1))
     one = pictures(2)[0].float() / 255
     with torch.no_grad():
         for ours, theirs in zip(begun.eval()(one), trained(one), strict=True):
@@ -49,7 +49,7 @@ def test_batch_norms_know_their_pictures(tmp_path, trained):
     path = tmp_path / "trained.onnx"
     export_network(trained, path)
     begun = SegmentationNetwork()
-    load_export(begun, path, pictures(0))
+    load_export(begun, read_export(path), pictures(0))
     norm = begun.stem[1]
     together = torch.cat(pictures(0)).float() / 255
     with torch.no_grad():
@@ -62,10 +62,10 @@ def test_other_files_are_refused(tmp_path):
     junk = tmp_path / "junk.onnx"
     junk.write_bytes(b"\xff\x00 no network")
     with pytest.raises(BadInputError) as refused:
-        load_export(SegmentationNetwork(), junk, pictures(0))
+        read_export(junk)
     assert refused.value.code == "weights_damaged"
     with pytest.raises(BadInputError) as missing:
-        load_export(SegmentationNetwork(), tmp_path / "none.onnx", pictures(0))
+        read_export(tmp_path / "none.onnx")
     assert missing.value.code == "weights_damaged"
 
 
@@ -75,5 +75,5 @@ def test_another_network_is_refused(tmp_path):
         torch.nn.Conv2d(3, 4, 3), (torch.zeros(1, 3, 32, 32),), str(other), dynamo=False, opset_version=17
     )
     with pytest.raises(BadInputError) as refused:
-        load_export(SegmentationNetwork(), other, pictures(0))
+        read_export(other)
     assert refused.value.code == "weights_differ"
