@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from teethscape.dental.exif import focal_in_pixels
 from teethscape.dental.fdi import THIRD_MOLARS, Jaws, jaw_of
 from teethscape.dental.request import MaskValues
-from teethscape.dental.views import BITE_VIEWS, View
+from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.fit import BRIEF, MODES, WHOLE, Evidence, RoughFit, fit_arches
@@ -80,8 +80,8 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     """
     prior, inputs = load_prior(), _of_own_jaws(inputs)
     progress.stage(Stage.NUMBER, 0.0)
-    # A bite photo that can be numbered in two ways is placed anew by what it shows (``synthesis``).
-    start = _start(inputs, prior, progress, unsure=() if inputs.sight is None else BITE_VIEWS)
+    # Where a photo can be numbered in two ways, what the photos show decides (``synthesis``).
+    start = _start(inputs, prior, progress, unsure=() if inputs.sight is None else tuple(View))
     for notice in start.numbered.notices:
         progress.warn("numbering", notice)
     progress.stage(Stage.NUMBER, 1.0)
@@ -160,7 +160,7 @@ def _from_instances(
     asked = Asked(inputs.jaws, frozenset(inputs.absent_teeth), unsure)
     found = number_teeth(views, prior, asked, on_step)
     labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
-    numbered = Numbered(labels, found.present, found.fdi, found.margin, found.notices)
+    numbered = Numbered(labels, found.present, found.fdi, found.margin, found.notices, found.doubt)
     if inputs.sight is not None:
         rough = Arch(found.prior, found.state)
         numbered = drawn_by_numbering(numbered, inputs.labels, rough, found.cameras, inputs.sight)

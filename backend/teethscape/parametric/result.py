@@ -12,7 +12,7 @@ from teethscape.dental.fdi import Jaw, jaw_of
 from teethscape.dental.lengths import KnownLength
 from teethscape.dental.units import ScaleRecord, ScaleSource
 from teethscape.dental.views import View
-from teethscape.errors import BadInputError
+from teethscape.errors import BadInputError, RefusedError
 from teethscape.parametric.arch import Arch
 from teethscape.parametric.bite import Bite, settle_bite
 from teethscape.parametric.calibration import load_calibration
@@ -51,6 +51,7 @@ class Numbered:
         numbering: per view, given label value to FDI number.
         margin: per view, how much worse the next best numbering is; empty when given.
         notices: sentences for the user.
+        doubt: what to refuse with unless all teeth of a doubtful occlusal photo's jaw are there.
     """
 
     labels: Mapping[View, NDArray[np.int32]]
@@ -58,6 +59,7 @@ class Numbered:
     numbering: Mapping[View, Mapping[int, int]]
     margin: Mapping[View, float]
     notices: tuple[str, ...]
+    doubt: RefusedError | None = None
 
 
 @dataclass(frozen=True)

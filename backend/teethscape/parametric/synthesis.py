@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.fdi import jaw_of
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import Arch
@@ -80,6 +81,7 @@ def synthesised(
     if _unsure(best.numbered) or _belied(first, photos) or _belied(best, photos):
         best = _reconsidered(best, photos, absent)
         more = _LACKING if _lacking(best, absent) else 0.0
+        _require_settled(best, absent)
     best, drawn = _settled(best, photos)
     require_explained(best.expected, sight, more)
     return best.fit, best.numbered, drawn
@@ -125,6 +127,18 @@ def _reconsidered(found: Round, photos: Photos, absent: frozenset[int]) -> Round
 def _lacking(found: Round, absent: frozenset[int]) -> bool:
     """Whether the model lacks a tooth of its jaws of which nobody said that it is missing."""
     return bool(found.whole - absent - found.numbered.present)
+
+
+def _require_settled(best: Round, absent: frozenset[int]) -> None:
+    """Refuse when a tooth of a doubtful occlusal photo's jaw is missing: nothing tells that it is that one.
+
+    Raises:
+        RefusedError: as the numbering would have.
+    """
+    margin, missing = best.numbered.margin, best.whole - absent - best.numbered.present
+    doubtful = [view for view, lead in margin.items() if view.is_occlusal and lead < MARGIN]
+    if best.numbered.doubt and any(jaw_of(fdi) in view.jaws for view in doubtful for fdi in missing):
+        raise best.numbered.doubt
 
 
 def _settled(best: Round, photos: Photos) -> tuple[Round, dict[View, IntImage]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from teethscape.dental.request import MaskValues
-from teethscape.dental.views import BITE_VIEWS, View
+from teethscape.dental.views import View
 from teethscape.parametric import engine
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
 from teethscape.progress import NoProgress
@@ -37,7 +37,7 @@ def unsure(function, inputs):
     return set(asking.value.args[0].unsure)
 
 
-def test_only_a_fit_that_sees_the_photos_may_begin_with_doubtful_numbers_and_only_of_bite_photos(inputs):
-    assert unsure(engine.fit_case, inputs(sight=True)) == set(BITE_VIEWS)
+def test_only_a_fit_that_sees_the_photos_may_begin_with_doubtful_numbers(inputs):
+    assert unsure(engine.fit_case, inputs(sight=True)) == set(View)
     assert unsure(engine.fit_case, inputs(sight=False)) == set()
     assert unsure(engine.number_labels, inputs(sight=True)) == set()

@@ -316,3 +316,26 @@ def _beside(points, rows):
     """Which outline points (n, 2) touch pixels."""
     pixels = np.stack(rows[::-1], axis=1)
     return np.array([np.abs(pixels - point).max(axis=1).min() <= 1 for point in points])
+
+
+def test_a_doubtful_occlusal_photo_is_settled_only_by_a_model_that_has_all_teeth_of_its_jaw(
+    exact, monkeypatch
+):
+    shown = {view: Eyes(labels) for view, labels in without(exact, 47)[1].labels.items()}
+    monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: exact[0])
+    monkeypatch.setattr(synthesis, "resighted", lambda found, _photos: found)
+    monkeypatch.setattr(synthesis, "complete", lambda found, *_: found)
+    doubt = RefusedError("numbering_uncertain", "Two teeth might be missing.", "Say which.")
+
+    def present(doubtful, absent=frozenset()):
+        fit, numbered = without(exact, 47)
+        margin = {view: 0.1 if view is doubtful else 9.0 for view in View}
+        start = fit, replace(numbered, margin=margin, doubt=doubt)
+        return synthesised(start, shown, dict.fromkeys(shown), lambda: None, absent)[1].present
+
+    assert 47 not in present(View.MAXILLARY_OCCLUSAL)
+    assert 47 not in present(View.MANDIBULAR_OCCLUSAL, frozenset({47}))
+    with pytest.raises(RefusedError) as refusal:
+        present(View.MANDIBULAR_OCCLUSAL)
+    assert refusal.value.code == "numbering_uncertain"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from teethscape.dental.fdi import Jaws
-from teethscape.dental.views import View, views_needed
+from teethscape.dental.views import BITE_VIEWS, View, views_needed
 from teethscape.errors import RefusedError
 from teethscape.parametric.dentition import require_permanent
 from teethscape.parametric.numbering.arch_view import ArchView
@@ -64,7 +64,7 @@ def number_teeth(
     found = Search(photos, arches, Ticks(on_step)).run()
     require_unmirrored(found.settled, photos.outline)
     require_sure(found, prior.fdi, asked.unsure)
-    return build_numbering(photos, found, asked.jaws)
+    return replace(build_numbering(photos, found, asked.jaws), doubt=doubt_of(found, prior.fdi, BITE_VIEWS))
 
 
 def require_sure(found: Found, fdi: Sequence[int], unsure: Collection[View] = ()) -> None:
@@ -78,21 +78,28 @@ def require_sure(found: Found, fdi: Sequence[int], unsure: Collection[View] = ()
     Raises:
         RefusedError: the lead is below ``MARGIN``.
     """
+    doubt = doubt_of(found, fdi, unsure)
+    if doubt is not None:
+        raise doubt
+
+
+def doubt_of(found: Found, fdi: Sequence[int], unsure: Collection[View]) -> RefusedError | None:
+    """What :func:`require_sure` refuses with, or None."""
     doubtful = [view for view, lead in found.margin.items() if lead < MARGIN]
     if set(doubtful) <= set(unsure):
-        return
+        return None
     names = " and ".join(view.title for view in doubtful)
     message = f"The teeth in the {names} photo can be numbered in more than one way"
     pairs = {pair for view in doubtful if (pair := _either(found, view, fdi))}
     if len(pairs) == 1:
         one, two = pairs.pop()
-        raise RefusedError(
+        return RefusedError(
             "numbering_uncertain",
             f"{message}: tooth {one} or tooth {two} is missing.",
             f"Say which (--absent {one} or --absent {two}, or mark it in the sidebar), "
             "or give masks with FDI numbers.",
         )
-    raise RefusedError("numbering_uncertain", f"{message}.", UNCERTAIN_ADVICE)
+    return RefusedError("numbering_uncertain", f"{message}.", UNCERTAIN_ADVICE)
 
 
 def _either(found: Found, view: View, fdi: Sequence[int]) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from teethscape.dental.fdi import Jaws, jaw_of
 from teethscape.dental.views import BITE_VIEWS, View
+from teethscape.errors import RefusedError
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.fit import MODES as FIT_MODES
@@ -35,6 +36,7 @@ class Numbering:
         state: rough teeth and bite about ``prior``.
         margin: per view, nats between the best and the next numbering.
         notices: sentences for the user.
+        doubt: what to refuse with unless the photos show every tooth of a doubtful occlusal photo's jaw.
     """
 
     fdi: Mapping[View, Mapping[int, int]]
@@ -44,6 +46,7 @@ class Numbering:
     state: ArchState
     margin: Mapping[View, float]
     notices: tuple[str, ...]
+    doubt: RefusedError | None = None
 
 
 def build_numbering(photos: PhotoSet, found: Found, jaws: Jaws) -> Numbering:
