@@ -3,7 +3,7 @@
     python benchmarks/case_a.py masks            hand-made masks, ids shuffled
     python benchmarks/case_a.py photos           photos only
     python benchmarks/case_a.py photos --weights held-out.onnx
-    python benchmarks/case_a.py photos --damage 0.1                six draws of a tenth missed or merged
+    python benchmarks/case_a.py photos --damage 0.1 --draws 14    draws of a tenth missed or merged
     python benchmarks/case_a.py photos --changed                   five copies that look the same
 
 The score comes from ``tools/evaluate.py`` of the shared folder, run as a process
