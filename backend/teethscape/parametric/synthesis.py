@@ -78,9 +78,9 @@ def synthesised(
     first = _completed(photos.look(*start), photos, absent)
     best = _afresh(first, photos)
     more = 0.0
-    if _unsure(best.numbered) or _belied(first, photos) or _belied(best, photos):
+    if _doubtful(best.numbered) or _belied(first, photos) or _belied(best, photos):
         best = _reconsidered(best, photos, absent)
-        more = _LACKING if _lacking(best, absent) else 0.0
+        more = _LACKING if _missing(best, absent) else 0.0
         _require_settled(best, absent)
     best, drawn = _settled(best, photos)
     require_explained(best.expected, sight, more)
@@ -93,9 +93,9 @@ def _afresh(found: Round, photos: Photos) -> Round:
     return photos.anew(numbered, found.fit.problem.prior, found.cameras)
 
 
-def _unsure(numbered: Numbered) -> bool:
-    """Whether the numbering was not sure of a photo."""
-    return any(lead < MARGIN for lead in numbered.margin.values())
+def _doubtful(numbered: Numbered) -> list[View]:
+    """Photos of which the numbering was not sure."""
+    return [view for view, lead in numbered.margin.items() if lead < MARGIN]
 
 
 def _belied(found: Round, photos: Photos) -> bool:
@@ -119,14 +119,14 @@ def _reconsidered(found: Round, photos: Photos, absent: frozenset[int]) -> Round
     The last is tried where the others lack a tooth, or the photos belie them.
     """
     others = [found, _completed(resighted(found, photos), photos, absent)]
-    if _lacking(others[1], absent) or all(_belied(other, photos) for other in others):
+    if _missing(others[1], absent) or all(_belied(other, photos) for other in others):
         others.append(_completed(complete(found, photos, load_prior(), absent), photos, absent))
     return max(others, key=lambda other: _lead(other, photos))
 
 
-def _lacking(found: Round, absent: frozenset[int]) -> bool:
-    """Whether the model lacks a tooth of its jaws of which nobody said that it is missing."""
-    return bool(found.whole - absent - found.numbered.present)
+def _missing(found: Round, absent: frozenset[int]) -> frozenset[int]:
+    """Teeth of the model's jaws that it lacks, though nobody said that they are missing."""
+    return found.whole - absent - found.numbered.present
 
 
 def _require_settled(best: Round, absent: frozenset[int]) -> None:
@@ -135,9 +135,8 @@ def _require_settled(best: Round, absent: frozenset[int]) -> None:
     Raises:
         RefusedError: as the numbering would have.
     """
-    margin, missing = best.numbered.margin, best.whole - absent - best.numbered.present
-    doubtful = [view for view, lead in margin.items() if view.is_occlusal and lead < MARGIN]
-    if best.numbered.doubt and any(jaw_of(fdi) in view.jaws for view in doubtful for fdi in missing):
+    doubtful = {view.jaws[0] for view in _doubtful(best.numbered) if view.is_occlusal}
+    if best.numbered.doubt and any(jaw_of(fdi) in doubtful for fdi in _missing(best, absent)):
         raise best.numbered.doubt
 
 
