@@ -4,6 +4,7 @@
     python benchmarks/case_a.py photos           photos only
     python benchmarks/case_a.py photos --weights held-out.onnx
     python benchmarks/case_a.py photos --damage 0.1 --draws 14    draws of a tenth missed or merged
+    python benchmarks/case_a.py masks --damage 0.1 --draws 14     the same in the masks
     python benchmarks/case_a.py photos --changed                   five copies that look the same
 
 The score comes from ``tools/evaluate.py`` of the shared folder, run as a process
@@ -37,7 +38,7 @@ from bench_common import (
     using_network,
     write_result,
 )
-from damaged_segmenter import DamagedSegmenter
+from damaged_segmenter import DamagedSegmenter, damaged_masks
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -57,13 +58,16 @@ SHARED = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))
 FDI_MASKS = Path("labels") / "teeth"
 
 
-def shuffled_masks(case: Path, seed: int) -> tuple[dict[View, np.ndarray], dict[View, dict[int, int]]]:
-    """Hand-made masks under arbitrary ids, and the FDI number behind each id."""
+def shuffled_masks(
+    case: Path, seed: int, damage: float = 0.0
+) -> tuple[dict[View, np.ndarray], dict[View, dict[int, int]]]:
+    """Hand-made masks, whole or damaged, under arbitrary ids, and the FDI number behind each id."""
     rng = np.random.default_rng(seed)
+    files = {view: case / FDI_MASKS / f"{view.value}.png" for view in View}
+    labels = {view: np.asarray(Image.open(path)).astype(np.int32) for view, path in files.items()}
     masks, tables = {}, {}
-    for view in View:
-        labels = np.asarray(Image.open(case / FDI_MASKS / f"{view.value}.png")).astype(np.int32)
-        masks[view], tables[view] = shuffled_ids(labels, rng)
+    for view, drawn in (damaged_masks(labels, damage, rng) if damage else labels).items():
+        masks[view], tables[view] = shuffled_ids(drawn, rng)
     return masks, tables
 
 
@@ -74,9 +78,9 @@ def shuffled_case(case: Path, seed: int) -> tuple[FitInputs, dict[View, dict[int
     return FitInputs(photos, masks, MaskValues.INSTANCES), tables
 
 
-def write_masks(case: Path, folder: Path, seed: int) -> dict[View, dict[int, int]]:
+def write_masks(case: Path, folder: Path, seed: int, damage: float) -> dict[View, dict[int, int]]:
     """Write shuffled masks as a user would hand them in."""
-    masks, tables = shuffled_masks(case, seed)
+    masks, tables = shuffled_masks(case, seed, damage)
     folder.mkdir(parents=True, exist_ok=True)
     for view, mask in masks.items():
         Image.fromarray(mask.astype(np.uint8)).save(folder / f"{view.value}.png")
@@ -192,22 +196,23 @@ def run(args: argparse.Namespace, photos: Path | None = None) -> tuple[dict[str,
     name += f"-damaged-{args.seed}" if args.damage else ""
     shutil.rmtree(CACHE / name, ignore_errors=True)
     masks = CACHE / "case-a-instances"
-    tables = write_masks(args.case, masks, args.seed)
+    drawn = args.evidence == "masks"
+    tables = write_masks(args.case, masks, args.seed, args.damage if drawn else 0.0)
     request = ReconstructRequest(
         photos=photos or args.case / "photos",
         output=CACHE / name,
-        masks=masks if args.evidence == "masks" else None,
+        masks=masks if drawn else None,
         mask_values=MaskValues.INSTANCES,
     )
     clock = Clock.start()
-    with network(args.weights, args.damage, args.seed):
+    with network(args.weights, 0.0 if drawn else args.damage, args.seed):
         reconstruct(request, NoProgress())
     times = clock.read()
     case = CaseFolder(CACHE / name)
     result = load_fit(case.log / "fit.npz")
     report = evaluated(case, args.case / "reference")
     summary = summary_of(report, result, args.case / "reference" / "teeth")
-    if args.evidence == "masks":
+    if drawn:
         errors = number_errors(result.numbering, tables)
     else:
         errors = photo_number_errors(case, result, args.case / FDI_MASKS)
@@ -230,7 +235,10 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="a network that never saw the case")
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
-        "--damage", type=float, default=0.0, help="share of teeth that the network misses or merges"
+        "--damage",
+        type=float,
+        default=0.0,
+        help="share of teeth that the network, or the masks, miss or merge",
     )
     either.add_argument("--changed", action="store_true", help="photos that look the same, five times")
     parser.add_argument("--draws", type=int, default=6, help="damage so often, with seeds from --seed on")

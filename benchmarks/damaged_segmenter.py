@@ -1,4 +1,4 @@
-"""A segmenter that misses teeth and draws neighbours as one, to see what a reconstruction bears."""
+"""Teeth missed and neighbours drawn as one, in masks or by a network, to see what a reconstruction bears."""
 
 from __future__ import annotations
 
@@ -9,12 +9,37 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.fdi import jaw_of
 from teethscape.dental.views import View
 from teethscape.segmentation.redraw import ToothMaps
 from teethscape.segmentation.segmenter import Segmentation, Segmenter
 
 #: Grown by this many px of the working size, two instances that touch share pixels.
 _TOUCH = 3
+
+
+def damaged_masks(
+    masks: Mapping[View, NDArray[np.int32]], share: float, rng: np.random.Generator
+) -> dict[View, NDArray[np.int32]]:
+    """FDI masks in which a share of the teeth of all photos is missed or, every other one, merged.
+
+    A merged tooth gets the number of the neighbour of its jaw with which it shares most of its outline.
+    """
+    out = {view: labels.copy() for view, labels in masks.items()}
+    teeth = [(view, int(fdi)) for view, labels in masks.items() for fdi in np.unique(labels[labels > 0])]
+    chosen = rng.permutation(len(teeth))[: round(share * len(teeth))]
+    for number, (view, fdi) in enumerate(teeth[k] for k in chosen):
+        labels = out[view]
+        other = 0 if number % 2 else neighbour(labels, fdi)
+        labels[labels == fdi] = other if number % 2 or other else fdi
+    return out
+
+
+def neighbour(labels: NDArray[np.int32], fdi: int) -> int:
+    """FDI number of the tooth of the same jaw that touches most of a tooth's outline, 0 where none does."""
+    beside = [int(n) for n in np.unique(labels[labels > 0]) if n != fdi and jaw_of(int(n)) is jaw_of(fdi)]
+    near = grown(labels == fdi) & np.isin(labels, beside)
+    return int(np.bincount(labels[near], minlength=2).argmax())
 
 
 class DamagedSegmenter(Segmenter):
@@ -44,12 +69,11 @@ class DamagedSegmenter(Segmenter):
 def missed(found: Segmentation, identity: int) -> Segmentation:
     """The tooth is taken for gum."""
     small = at_maps(found) == identity
-    maps = ToothMaps(
-        *(
-            np.where(small, 0, m).astype(np.uint8)
-            for m in (found.maps.tooth, found.maps.boundary, found.maps.energy)
-        )
+    tooth, boundary, energy = (
+        np.where(small, 0, m).astype(np.uint8)
+        for m in (found.maps.tooth, found.maps.boundary, found.maps.energy)
     )
+    maps = ToothMaps(tooth, boundary, energy)
     return replace(found, instances=np.where(found.instances == identity, 0, found.instances), maps=maps)
 
 

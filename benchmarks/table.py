@@ -192,6 +192,7 @@ def _surfaces(s: Summary) -> str:
 
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
+    ("case_a_masks_damaged", "the same with a tenth of the masks missed or merged", _damaged),
     ("segmentation", "teeth in case-a's photos, by a network that never saw it", _segmentation),
     ("segmentation_case_c", "the same of case-c, by one that never saw it", _segmentation),
     ("case_a_photos", "case-a, photos only", _case_a),

@@ -16,9 +16,9 @@ from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.fit import BRIEF, MODES, WHOLE, Evidence, RoughFit, fit_arches
-from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
+from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry, Sight
 from teethscape.parametric.numbering.measure import NumberingView
-from teethscape.parametric.numbering.number import Asked, number_teeth
+from teethscape.parametric.numbering.number import MARGIN, Asked, number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
 from teethscape.parametric.rounds import clarity_of
@@ -51,11 +51,13 @@ class _Start:
         numbered: the labels.
         rough: cameras and teeth.
         labels: what the first fit believes, of the same sizes.
+        sight: what the labels were drawn with; None where the given ones stand.
     """
 
     numbered: Numbered
     rough: RoughFit
     labels: Mapping[View, NDArray[np.int32]]
+    sight: Mapping[View, Sight] | None = None
 
 
 def number_labels(inputs: FitInputs, progress: Progress) -> Numbered:
@@ -81,7 +83,8 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
     prior, inputs = load_prior(), _of_own_jaws(inputs)
     progress.stage(Stage.NUMBER, 0.0)
     # Where a photo can be numbered in two ways, what the photos show decides (``synthesis``).
-    start = _start(inputs, prior, progress, unsure=() if inputs.sight is None else tuple(View))
+    shown = inputs.sight is not None or inputs.look is not None
+    start = _start(inputs, prior, progress, unsure=tuple(View) if shown else ())
     for notice in start.numbered.notices:
         progress.warn("numbering", notice)
     progress.stage(Stage.NUMBER, 1.0)
@@ -89,18 +92,18 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
 
     def on_step(share: float) -> None:
         progress.check_cancelled()
-        progress.stage(Stage.FIT, (0.95 if inputs.sight is None else _FIRST_FIT) * share)
+        progress.stage(Stage.FIT, (0.95 if start.sight is None else _FIRST_FIT) * share)
 
     numbered = start.numbered
     exif = {view: _focal_of_labels(inputs.photos[view], image) for view, image in numbered.labels.items()}
-    clarity = None if inputs.sight is None else clarity_of(inputs.sight)
+    clarity = None if start.sight is None else clarity_of(start.sight)
     evidence = Evidence(start.labels, numbered.present, exif, clarity)
-    fit = fit_arches(evidence, start.rough, on_step, WHOLE if inputs.sight is None else BRIEF)
-    if inputs.sight is None:
+    fit = fit_arches(evidence, start.rough, on_step, WHOLE if start.sight is None else BRIEF)
+    if start.sight is None:
         return build_result(inputs, fit, numbered)
     steps, absent = itertools.count(1), frozenset(inputs.absent_teeth)
     fit, numbered, drawn = synthesised(
-        (fit, numbered), inputs.sight, exif, lambda: _on_round(progress, next(steps)), absent
+        (fit, numbered), start.sight, exif, lambda: _on_round(progress, next(steps)), absent
     )
     for notice in numbered.notices[len(start.numbered.notices) :]:
         progress.warn("numbering", notice)
@@ -161,13 +164,23 @@ def _from_instances(
     found = number_teeth(views, prior, asked, on_step)
     labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
     numbered = Numbered(labels, found.present, found.fdi, found.margin, found.notices, found.doubt)
-    if inputs.sight is not None:
+    sight = _sight_for(inputs, numbered, prior)
+    if sight is not None:
         rough = Arch(found.prior, found.state)
-        numbered = drawn_by_numbering(numbered, inputs.labels, rough, found.cameras, inputs.sight)
+        numbered = drawn_by_numbering(numbered, inputs.labels, rough, found.cameras, sight)
         labels = doubted(numbered, inputs.labels)
     # Only cameras and bite are kept: started from the mean teeth the fit ends nearer to the truth.
     state = replace(ArchState.mean(len(prior.fdi), MODES), bite=found.state.bite)
-    return _Start(_checked(numbered), RoughFit(found.prior, found.cameras, state), labels)
+    return _Start(_checked(numbered), RoughFit(found.prior, found.cameras, state), labels, sight)
+
+
+def _sight_for(inputs: FitInputs, numbered: Numbered, prior: ToothPrior) -> Mapping[View, Sight] | None:
+    """What the labels are to be drawn anew with: the user's only where they lack teeth or leave doubt."""
+    if inputs.look is None:
+        return inputs.sight
+    asked = {fdi for fdi in prior.fdi if jaw_of(fdi) in inputs.jaws.members} - set(inputs.absent_teeth)
+    doubtful = any(lead < MARGIN for lead in numbered.margin.values())
+    return inputs.look() if doubtful or not asked <= numbered.present else None
 
 
 def _from_fdi(inputs: FitInputs, prior: ToothPrior) -> _Start:

@@ -7,7 +7,7 @@ the pixels of the stored working copies (pixel centres at integer coordinates).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -101,6 +101,7 @@ class FitInputs:
         seed: seed of every random choice.
         absent_teeth: FDI numbers that the user says are missing.
         sight: what the network saw in each photo, None where the labels are the user's.
+        look: what the photos show besides the user's labels; asked for where these lack teeth.
     """
 
     photos: Mapping[View, PhotoGeometry]
@@ -113,6 +114,7 @@ class FitInputs:
     seed: int = 0
     absent_teeth: tuple[int, ...] = ()
     sight: Mapping[View, Sight] | None = None
+    look: Callable[[], Mapping[View, Sight]] | None = None
 
 
 @dataclass(frozen=True)

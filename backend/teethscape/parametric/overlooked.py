@@ -23,7 +23,7 @@ _OPEN = 0.5
 _FREE = 0.3
 #: Share of that free place which a photo must show as tooth: gaps of rendered patients had at most 0.26,
 #: those teeth at least 0.64.
-_TOOTH = 0.6
+_TOOTH = 0.45
 #: The same share over all photos, of a tooth that only the model claims: 0.07 in a gap of a rendered patient,
 #: 0.34 to 0.70 of those teeth.
 _SEEN = 0.3
@@ -53,24 +53,25 @@ class Scene:
 
 
 def overlooked(scene: Scene, absent: frozenset[int]) -> frozenset[int]:
-    """Missing teeth between two present ones in whose open gap a photo shows a tooth.
+    """Missing teeth in whose open place, between or behind two present ones, a photo shows a tooth.
 
-    The prior knows where a missing tooth would stand between its neighbours. Second molars, which have
-    one neighbour, are left to the numbering: a third molar may stand in their place.
+    The prior knows where a missing tooth would stand beside its neighbours.  Second molars have but one: their
+    occlusal photo must show them against the first molar, for a third molar that stands apart is none.
 
     Args:
         scene: the arch without them.
         absent: teeth that the user says are missing.
     """
-    return frozenset(fdi for fdi in _between(scene.present) - absent if _shown(scene, fdi))
+    return frozenset(fdi for fdi in _beside(scene.present) - absent if _shown(scene, fdi))
 
 
-def _between(present: frozenset[int]) -> frozenset[int]:
-    """Missing teeth whose neighbours on both sides are present."""
+def _beside(present: frozenset[int]) -> frozenset[int]:
+    """Missing teeth between two present ones, or at the end of a row whose last two are present."""
     out: set[int] = set()
     for jaw in {jaw_of(fdi) for fdi in present}:
         row = arch(jaw)
-        trios = zip(row, row[1:], row[2:], strict=False)
+        ends = (row[2], row[0], row[1]), (row[-3], row[-1], row[-2])
+        trios = [*zip(row, row[1:], row[2:], strict=False), *ends]
         out |= {b for a, b, c in trios if b not in present and {a, c} <= present}
     return frozenset(out)
 
@@ -97,7 +98,9 @@ def _seen_share(scene: Scene, fdi: int) -> float:
 
 def _shown(scene: Scene, fdi: int) -> bool:
     """Whether a photo shows a tooth in the open gap of a missing one; another may have lost it."""
-    found = [_free_place(scene, v, fdi) for v in scene.expected if jaw_of(fdi) in v.jaws]
+    row = arch(jaw_of(fdi))
+    views = [v for v in scene.expected if v.is_occlusal or fdi not in (row[0], row[-1])]
+    found = [_free_place(scene, v, fdi) for v in views if jaw_of(fdi) in v.jaws]
     is_open = any(free >= _OPEN for free, _ in found)
     return is_open and any(free >= _FREE and tooth > _TOOTH for free, tooth in found)
 

@@ -21,6 +21,7 @@ from teethscape.pipeline.segment_stage import Labels
 from teethscape.pipeline.view_order import moved, recognised_or_given, segmenter
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.double_teeth import parted_by_length
+from teethscape.segmentation.mask_sight import mask_sight
 from teethscape.segmentation.redraw import ToothMaps
 from teethscape.segmentation.waist import Parted, parted
 
@@ -73,6 +74,13 @@ def run_network(photos: Mapping[View, Photo], progress: Progress) -> dict[View, 
     """What the network finds in photos that are in their true views, upright."""
     progress.stage(Stage.SEGMENT, 0.05, "running the network")
     return segmenter().segment_all({view: photo.pixels for view, photo in photos.items()})
+
+
+def shown_besides(photos: Mapping[View, Photo], labels: Labels, progress: Progress) -> dict[View, ToothMaps]:
+    """What the photos show besides the user's masks, by the network."""
+    progress.check_cancelled()
+    found = segmenter().segment_all({view: photo.pixels for view, photo in photos.items()})
+    return {view: mask_sight(image, found[view]) for view, image in labels.images.items()}
 
 
 def labels_of(found: Mapping[View, Segmentation], jaws: Labels | None) -> Labels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from teethscape.anchor.report import report_path
 from teethscape.dental.case import CaseFolder
-from teethscape.dental.fdi import Jaw
+from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.photos import Photo
 from teethscape.dental.request import Engine, MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.errors import CancelledError, ResourceError, TeethscapeError
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
-from teethscape.pipeline.evidence import find_labels
+from teethscape.pipeline.evidence import find_labels, shown_besides
 from teethscape.pipeline.fit_checkpoint import fit_path, load_fit, save_fit
 from teethscape.pipeline.mesh_stage import coloured, renumbered, write_exports, write_fdi_masks, write_meshes
 from teethscape.pipeline.overlay_stage import write_overlays
@@ -29,8 +29,9 @@ from teethscape.pipeline.photo_stage import identity, load_photos, save_photos
 from teethscape.pipeline.record import CaseRecord
 from teethscape.pipeline.runner import StageRunner
 from teethscape.pipeline.segment_stage import Labels, at_photos, load_labels, save_labels
-from teethscape.pipeline.view_order import order_photos
+from teethscape.pipeline.view_order import has_network, order_photos
 from teethscape.progress import Progress, Stage
+from teethscape.segmentation.redraw import ToothMaps
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ class Job:
                 seed=request.seed,
                 absent_teeth=request.absent_teeth,
                 sight=labels.maps,
+                look=self._look(photos, labels),
             )
             result = fit_case(inputs, self.progress)
             save_fit(path, result)
@@ -125,6 +127,19 @@ class Job:
             "absent": list(request.absent_teeth),
         }
         return self.runner.run(Stage.FIT, wishes, make, lambda: load_fit(path))
+
+    def _look(
+        self, photos: Mapping[View, Photo], labels: Labels
+    ) -> Callable[[], Mapping[View, ToothMaps]] | None:
+        """What the photos show besides the user's masks; None where the masks have the only word.
+
+        That is where they carry numbers, are for one jaw (bite photos show teeth of the other, too), or the
+        network is not there.
+        """
+        given = labels.maps is None and labels.kind is MaskValues.INSTANCES and labels.source == "user"
+        if not given or self.request.jaws is not Jaws.BOTH or not has_network():
+            return None
+        return cache(lambda: shown_besides(photos, labels, self.progress))
 
     def _views(self, photos: Mapping[View, Photo], labels: Labels, result: FitResult) -> FitResult:
         """Views painted and made surfaces of, in place of the fitted crowns."""
@@ -214,7 +229,7 @@ def _final_masks(
     photos: Mapping[View, Photo], labels: Labels, result: FitResult
 ) -> dict[View, NDArray[np.uint8]]:
     """FDI masks: those that the model helped to draw, else those that were fitted."""
-    if labels.maps is None or not result.drawn:
+    if not result.drawn:
         return {v: renumbered(mask, result.numbering.get(v, {})) for v, mask in labels.images.items()}
     drawn = at_photos(labels.maps, result.drawn, photos)
     return {view: image.astype(np.uint8) for view, image in drawn.items()}

@@ -19,7 +19,7 @@ from teethscape.dental.masks import read_label_image
 from teethscape.dental.photos import Photo
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
-from teethscape.segmentation.redraw import ToothMaps
+from teethscape.segmentation.redraw import ToothMaps, at_photo_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +47,19 @@ class Labels:
 
 
 def at_photos(
-    maps: Mapping[View, ToothMaps], drawn: Mapping[View, NDArray[np.int32]], photos: Mapping[View, Photo]
+    maps: Mapping[View, ToothMaps] | None,
+    drawn: Mapping[View, NDArray[np.int32]],
+    photos: Mapping[View, Photo],
 ) -> dict[View, NDArray[np.int32]]:
-    """Labels that were drawn at the size of the network's maps, enlarged to their photos (h, w)."""
+    """Labels that were drawn at the size of the network's maps, enlarged to their photos (h, w).
+
+    The photos' colours tell where the network's teeth end; without maps, the labels do.
+    """
+    if maps is None:
+        sizes = {view: photos[view].pixels.shape[:2] for view in drawn}
+        return {
+            v: at_photo_size(image, (image > 0).astype(np.float32), sizes[v]) for v, image in drawn.items()
+        }
     return {view: maps[view].at_photo(image, photos[view].pixels) for view, image in drawn.items()}
 
 

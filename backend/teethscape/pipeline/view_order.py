@@ -89,6 +89,15 @@ def segmenter() -> Segmenter:
     return Segmenter.load()
 
 
+def has_network() -> bool:
+    """Whether the network's weights are there."""
+    try:
+        segmenter()
+    except MissingComponentError:
+        return False
+    return True
+
+
 def _believed(given: Sequence[Photo], found: Sequence[PhotoRecognition]) -> list[Photo]:
     """Photos as recognised; where that is unsure and the user has said which is which, as given."""
     named = _are_numbered(given)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from teethscape.dental.fdi import TEETH
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
 from teethscape.parametric import engine
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
+from teethscape.parametric.prior import load_prior
+from teethscape.parametric.result import Numbered
 from teethscape.progress import NoProgress
 from teethscape.segmentation.redraw import ToothMaps
 
@@ -41,3 +44,22 @@ def test_only_a_fit_that_sees_the_photos_may_begin_with_doubtful_numbers(inputs)
     assert unsure(engine.fit_case, inputs(sight=True)) == set(View)
     assert unsure(engine.fit_case, inputs(sight=False)) == set()
     assert unsure(engine.number_labels, inputs(sight=True)) == set()
+
+
+def start_of(present, margin, absent=()):
+    """What the user's labels are drawn anew with, where the numbering found some teeth."""
+    prior = load_prior()
+    labels = {view: np.ones((60, 80), np.int32) for view in View}
+    numbered = Numbered(labels, frozenset(present), {}, {View.ANTERIOR: margin}, ())
+    sight = {view: ToothMaps(*np.zeros((3, 60, 80), np.uint8)) for view in View}
+    given = FitInputs({}, labels, MaskValues.INSTANCES, absent_teeth=absent, look=lambda: sight)
+    return engine._sight_for(given, numbered, prior)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "margin", "absent", "looks"),
+    [((), 9.0, (), False), ((), 0.3, (), True), ((17,), 9.0, (), True), ((17,), 9.0, (17,), False)],
+)
+def test_the_photos_are_looked_at_where_masks_lack_teeth_or_leave_doubt(lacks, margin, absent, looks):
+    present = set(TEETH) - set(lacks)
+    assert (start_of(present, margin, absent) is not None) == looks

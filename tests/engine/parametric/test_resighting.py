@@ -130,6 +130,18 @@ def test_a_tooth_that_one_photo_shows_is_found_though_another_lost_it(scene):
     assert overlooked(looked(scene, set(View), 25), frozenset()) == frozenset()
 
 
+def test_a_second_molar_is_found_behind_the_first_and_a_third_that_stands_apart_is_none(scene):
+    assert overlooked(looked(scene, set(), 37), frozenset()) == {37}
+    assert overlooked(looked(scene, set(), 37), frozenset({37})) == frozenset()
+    assert overlooked(looked(scene, set(View), 37), frozenset()) == frozenset()
+    arch, cameras, _, _ = scene
+    behind = replace(arch, state=replace(arch.state, translation=arch.state.translation.copy()))
+    behind.state.translation[arch.prior.fdi.index(37), 0] -= 9.0  # a tooth's width distally
+    full = frozenset(arch.prior.fdi)
+    labels = {v: expected_teeth(behind, full, v, camera) for v, camera in cameras.items()}
+    assert overlooked(looked((arch, cameras, labels, None), set(), 37), frozenset()) == frozenset()
+
+
 def test_a_tooth_of_the_model_counts_as_unseen_where_no_photo_shows_it(scene):
     for hidden, gone in (({View.MAXILLARY_OCCLUSAL}, set()), (set(View), {25})):
         without = looked(scene, hidden, 25)
