@@ -23,7 +23,7 @@ from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
 from teethscape.parametric.rounds import clarity_of
 from teethscape.parametric.start_cameras import start_from_fdi
-from teethscape.parametric.synthesis import STEPS, doubted, drawn_by_numbering, synthesised
+from teethscape.parametric.synthesis import STEPS, Said, doubted, drawn_by_numbering, synthesised
 from teethscape.progress import Progress, Stage
 
 #: Share of the fit's stage that the first fit takes where labels are drawn anew.
@@ -96,14 +96,14 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
 
     numbered = start.numbered
     exif = {view: _focal_of_labels(inputs.photos[view], image) for view, image in numbered.labels.items()}
-    clarity = None if start.sight is None else clarity_of(start.sight)
-    evidence = Evidence(start.labels, numbered.present, exif, clarity)
-    fit = fit_arches(evidence, start.rough, on_step, WHOLE if start.sight is None else BRIEF)
     if start.sight is None:
-        return build_result(inputs, fit, numbered)
-    steps, absent = itertools.count(1), frozenset(inputs.absent_teeth)
+        evidence = Evidence(start.labels, numbered.present, exif)
+        return build_result(inputs, fit_arches(evidence, start.rough, on_step, WHOLE), numbered)
+    evidence = Evidence(start.labels, numbered.present, exif, clarity_of(start.sight))
+    fit = fit_arches(evidence, start.rough, on_step, BRIEF)
+    steps, said = itertools.count(1), Said(frozenset(inputs.absent_teeth), inputs.look is not None)
     fit, numbered, drawn = synthesised(
-        (fit, numbered), start.sight, exif, lambda: _on_round(progress, next(steps)), absent
+        (fit, numbered), start.sight, exif, lambda: _on_round(progress, next(steps)), said
     )
     for notice in numbered.notices[len(start.numbered.notices) :]:
         progress.warn("numbering", notice)

@@ -55,8 +55,8 @@ class Scene:
 def overlooked(scene: Scene, absent: frozenset[int]) -> frozenset[int]:
     """Missing teeth in whose open place, between or behind two present ones, a photo shows a tooth.
 
-    The prior knows where a missing tooth would stand beside its neighbours.  Second molars have but one: their
-    occlusal photo must show them against the first molar, for a third molar that stands apart is none.
+    The prior knows where a missing tooth would stand beside its neighbours.  Second molars have but one:
+    their occlusal photo must show them against the first molar, for a third molar that stands apart is none.
 
     Args:
         scene: the arch without them.

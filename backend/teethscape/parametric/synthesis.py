@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -52,12 +52,29 @@ _SPREAD = 7
 IntImage = NDArray[np.int32]
 
 
+@dataclass(frozen=True)
+class Said:
+    """What the user said of the teeth.
+
+    Attributes:
+        absent: FDI numbers of those that are missing.
+        labels: the labels are the user's, who may count brackets to the teeth and leave out what cheeks
+            hide: their own model is believed where no other start agrees better.
+    """
+
+    absent: frozenset[int] = frozenset()
+    labels: bool = False
+
+
+_NOTHING = Said()
+
+
 def synthesised(
     start: tuple[Fit, Numbered],
     sight: Mapping[View, Sight],
     exif: Mapping[View, float | None],
     on_step: Callable[[], None],
-    absent: frozenset[int] = frozenset(),
+    said: Said = _NOTHING,
 ) -> tuple[Fit, Numbered, dict[View, IntImage]]:
     """Draw the labels anew and fit again while that brings the model nearer to the photos.
 
@@ -66,7 +83,7 @@ def synthesised(
         sight: what the network saw in each photo.
         exif: focal length per view in px of the labels, None where unknown.
         on_step: called at every step of a fit; may raise to cancel.
-        absent: teeth that the user says are missing.
+        said: what the user said.
 
     Returns:
         The best fit, its labels, and the (h, w) FDI labels that the model draws in each photo.
@@ -74,16 +91,18 @@ def synthesised(
     Raises:
         RefusedError: a photo shows many tooth borders where the model has none.
     """
-    photos = Photos(sight, exif, on_step)
+    photos, absent = Photos(sight, exif, on_step), said.absent
     first = _completed(photos.look(*start), photos, absent)
-    best = _afresh(first, photos)
+    best = own = _afresh(first, photos)
     more = 0.0
-    if _doubtful(best.numbered) or _belied(first, photos) or _belied(best, photos):
-        best = _reconsidered(best, photos, absent)
+    if _doubtful(own.numbered) or _belied(own, photos) or (not said.labels and _belied(first, photos)):
+        best = _reconsidered(own, photos, absent)
         more = _LACKING if _missing(best, absent) else 0.0
         _require_settled(best, absent)
+    stands = said.labels and (best is own or _lead(best, photos) >= more)
     best, drawn = _settled(best, photos)
-    require_explained(best.expected, sight, more)
+    if not stands:
+        require_explained(best.expected, sight, more)
     return best.fit, best.numbered, drawn
 
 

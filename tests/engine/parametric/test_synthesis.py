@@ -17,6 +17,7 @@ from teethscape.parametric.observations import UNNUMBERED, observe
 from teethscape.parametric.result import Numbered
 from teethscape.parametric.solver import FitState
 from teethscape.parametric.synthesis import (
+    Said,
     doubted,
     drawn_by_numbering,
     require_explained,
@@ -65,6 +66,13 @@ class Whole(Eyes):
     def redrawn(self, expected):
         known = np.isin(self.truth, np.unique(expected[expected > 0]))
         return np.where(known & (expected > 0) & (expected == self.truth), self.truth, 0).astype(np.int32)
+
+
+class Braced(Eyes):
+    """Most of its borders are brackets'."""
+
+    def explained(self, expected, one_jaw):
+        return 0.3 * super().explained(expected, one_jaw)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +168,7 @@ def completed(exact, monkeypatch, shown, lost, absent=frozenset()):
     monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: fit)
     sight = {view: Eyes(labels) for view, labels in shown.items()}
     exif = dict.fromkeys(shown)
-    _, numbered, _ = synthesised((fit, numbered), sight, exif, lambda: None, absent)
+    _, numbered, _ = synthesised((fit, numbered), sight, exif, lambda: None, Said(absent))
     return numbered
 
 
@@ -198,7 +206,7 @@ def test_a_model_that_lacks_a_tooth_must_agree_more_where_other_starts_were_need
     def present(margin, absent=frozenset()):
         fit, numbered = without(exact, 47)
         start = fit, replace(numbered, margin=dict.fromkeys(View, margin))
-        return synthesised(start, shown, dict.fromkeys(shown), lambda: None, absent)[1].present
+        return synthesised(start, shown, dict.fromkeys(shown), lambda: None, Said(absent))[1].present
 
     assert 47 not in present(margin=9.0)
     assert 47 not in present(margin=0.1, absent=frozenset({47}))
@@ -214,6 +222,26 @@ def test_borders_that_an_occlusal_photo_does_not_show_are_refused(exact, monkeyp
     monkeypatch.setattr(sight[View.MAXILLARY_OCCLUSAL], "confirmed", lambda _expected: 0.7, raising=False)
     with pytest.raises(RefusedError, match="Maxillary Occlusal"):
         require_explained(numbered.labels, sight)
+
+
+def test_the_model_of_the_users_own_labels_stands_unless_another_agrees_better(exact, monkeypatch):
+    fit, numbered = exact
+    kind = {View.ANTERIOR: Braced}
+    shown = {view: kind.get(view, Eyes)(labels) for view, labels in numbered.labels.items()}
+    off, seen = moved(fit, 2.0), rounds.Photos(shown, dict.fromkeys(shown), lambda: None)
+    monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: off)
+    monkeypatch.setattr(synthesis, "complete", lambda found, *_: found)
+
+    def cameras(other, said):
+        monkeypatch.setattr(synthesis, "resighted", lambda *_: seen.look(other, numbered))
+        start = off, numbered
+        return synthesised(start, shown, dict.fromkeys(shown), lambda: None, said)[0].state.cameras
+
+    assert cameras(moved(fit, 4.0), Said(labels=True)) is off.state.cameras
+    for other, said in ((moved(fit, 4.0), Said()), (fit, Said(labels=True))):
+        with pytest.raises(RefusedError, match="borders"):
+            cameras(other, said)
 
 
 def reconsidered(exact, monkeypatch, margin, lost=()):
@@ -235,7 +263,7 @@ def reconsidered(exact, monkeypatch, margin, lost=()):
     monkeypatch.setattr(synthesis, "resighted", lambda found, _photos: other("resighted", near))
     monkeypatch.setattr(synthesis, "complete", lambda found, *_: other("complete", found))
     absent = frozenset(lost[:1])
-    found, *_ = synthesised((off, start), sight, dict.fromkeys(sight), lambda: None, absent)
+    found, *_ = synthesised((off, start), sight, dict.fromkeys(sight), lambda: None, Said(absent))
     return found.state.cameras is fit.state.cameras, asked
 
 
@@ -247,7 +275,7 @@ def test_where_the_numbering_was_not_sure_the_model_that_agrees_best_is_taken(ex
 
 def test_all_teeth_are_tried_where_one_is_missing_that_nobody_said_is(exact, monkeypatch):
     unsure = dict.fromkeys(View, 0.1)
-    assert reconsidered(exact, monkeypatch, unsure, (37, 47))[1] == ["resighted", "complete"]
+    assert reconsidered(exact, monkeypatch, unsure, (37, 46, 47))[1] == ["resighted", "complete"]
     assert reconsidered(exact, monkeypatch, unsure, (37,))[1] == ["resighted"]
 
 
@@ -332,7 +360,7 @@ def test_a_doubtful_occlusal_photo_is_settled_only_by_a_model_that_has_all_teeth
         fit, numbered = without(exact, 47)
         margin = {view: 0.1 if view is doubtful else 9.0 for view in View}
         start = fit, replace(numbered, margin=margin, doubt=doubt)
-        return synthesised(start, shown, dict.fromkeys(shown), lambda: None, absent)[1].present
+        return synthesised(start, shown, dict.fromkeys(shown), lambda: None, Said(absent))[1].present
 
     assert 47 not in present(View.MAXILLARY_OCCLUSAL)
     assert 47 not in present(View.MANDIBULAR_OCCLUSAL, frozenset({47}))

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from teethscape.dental.request import ExportFormat, MaskValues, ReconstructRequest
+from teethscape.dental.views import View
 from teethscape.mesh.load import load_teeth
 from teethscape.mesh.scores import Alignment, score_teeth
 from teethscape.progress import NoProgress
@@ -52,6 +53,36 @@ def test_case_a_from_hand_made_masks(shared, tmp_path, values):
         given = np.asarray(Image.open(case / "labels" / "teeth" / f"{number}.png"))
         written = np.asarray(Image.open(tmp_path / "case" / "masks" / f"{number}.png"))
         assert (written == given).mean() > 0.99
+
+
+def _damaged(source, folder):
+    """The masks with arbitrary ids, two upper molars drawn as one."""
+    folder.mkdir()
+    for number in range(5):
+        mask = np.asarray(Image.open(source / f"{number}.png")).copy()
+        if number == View.MAXILLARY_OCCLUSAL:
+            mask[mask == 17] = 16
+        Image.fromarray(mask).save(folder / f"{number}.png")
+    return _shuffled(folder, folder / "ids")
+
+
+@pytest.mark.slow
+def test_case_a_from_masks_that_lack_teeth(shared, tmp_path):
+    case = shared / "cases" / "case-a"
+    masks = _damaged(case / "labels" / "teeth", tmp_path / "masks")
+    request = ReconstructRequest(
+        case / "photos", tmp_path / "case", masks, MaskValues.INSTANCES, trust_views=True
+    )
+    summary = reconstruct(request, NoProgress())
+    found = score_teeth(
+        load_teeth(tmp_path / "case"), load_teeth(case / "reference" / "teeth"), Alignment.SIMILARITY
+    )
+    assert len(summary.teeth) == 28
+    assert found.mean["cd_mm2"] <= 0.28
+    name = f"{int(View.MAXILLARY_OCCLUSAL)}.png"
+    truth = np.asarray(Image.open(case / "labels" / "teeth" / name)) == 17
+    written = np.asarray(Image.open(tmp_path / "case" / "masks" / name)) == 17
+    assert (truth & written).sum() > 0.7 * (truth | written).sum()
 
 
 #: Linux counts the memory of the process that forks as the child's: a small process stands between.
