@@ -1,13 +1,20 @@
-"""Labels on their way to the fit: teeth drawn as one are parted."""
+"""Labels on their way to the fit: teeth drawn as one are parted, and what may be added to masks."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
-from teethscape.dental.fdi import Jaw
-from teethscape.dental.request import MaskValues
+from teethscape.dental.case import CaseFolder
+from teethscape.dental.fdi import Jaw, Jaws
+from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.pipeline.evidence import parted_teeth
+from teethscape.pipeline.job import Job
 from teethscape.pipeline.segment_stage import Labels
+from teethscape.progress import NoProgress
 
 
 def row_of_teeth() -> np.ndarray:
@@ -38,3 +45,20 @@ def test_fdi_numbers_and_bite_photos_stay_as_they_are():
     bite = Labels({View.ANTERIOR: row_of_teeth()}, MaskValues.INSTANCES)
     np.testing.assert_array_equal(parted_teeth(bite).images[View.ANTERIOR], row_of_teeth())
     assert parted_teeth(bite).notices == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "jaws", "looks"),
+    [
+        ({}, Jaws.BOTH, True),
+        ({}, Jaws.UPPER, False),
+        ({"kind": MaskValues.FDI}, Jaws.BOTH, False),
+        ({"source": "network within the user's jaw masks"}, Jaws.BOTH, False),
+    ],
+)
+def test_only_the_users_bare_instances_of_both_jaws_may_be_compared_with_the_photos(
+    tmp_path, change, jaws, looks
+):
+    labels = replace(Labels({View.ANTERIOR: row_of_teeth()}, MaskValues.INSTANCES), **change)
+    job = Job(CaseFolder(tmp_path), ReconstructRequest(Path("photos"), tmp_path, jaws=jaws), NoProgress())
+    assert (job._look({}, labels) is not None) == looks
