@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import cv2
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from teethscape.dental.fdi import jaw_of
 from teethscape.dental.views import View
+from teethscape.segmentation.mask_sight import at_size
 from teethscape.segmentation.redraw import ToothMaps
 from teethscape.segmentation.segmenter import Segmentation, Segmenter
 
@@ -27,18 +28,23 @@ def damaged_masks(
     """
     out = {view: labels.copy() for view, labels in masks.items()}
     teeth = [(view, int(fdi)) for view, labels in masks.items() for fdi in np.unique(labels[labels > 0])]
-    chosen = rng.permutation(len(teeth))[: round(share * len(teeth))]
-    for number, (view, fdi) in enumerate(teeth[k] for k in chosen):
+    for number, (view, fdi) in enumerate(chosen(teeth, share, rng)):
         labels = out[view]
-        other = 0 if number % 2 else neighbour(labels, fdi)
-        labels[labels == fdi] = other if number % 2 or other else fdi
+        own_jaw = [int(n) for n in np.unique(labels[labels > 0]) if jaw_of(int(n)) is jaw_of(fdi)]
+        other = 0 if number % 2 else neighbour(labels, fdi, own_jaw) or fdi
+        labels[labels == fdi] = other
     return out
 
 
-def neighbour(labels: NDArray[np.int32], fdi: int) -> int:
-    """FDI number of the tooth of the same jaw that touches most of a tooth's outline, 0 where none does."""
-    beside = [int(n) for n in np.unique(labels[labels > 0]) if n != fdi and jaw_of(int(n)) is jaw_of(fdi)]
-    near = grown(labels == fdi) & np.isin(labels, beside)
+def chosen(teeth: list[tuple[View, int]], share: float, rng: np.random.Generator) -> list[tuple[View, int]]:
+    """A share of the teeth, in random order."""
+    return [teeth[k] for k in rng.permutation(len(teeth))[: round(share * len(teeth))]]
+
+
+def neighbour(labels: NDArray[np.int32], identity: int, own_jaw: Iterable[int]) -> int:
+    """The tooth of the same jaw that touches most of a tooth's outline, 0 where none does."""
+    beside = [i for i in own_jaw if i != identity]
+    near = grown(labels == identity) & np.isin(labels, beside)
     return int(np.bincount(labels[near], minlength=2).argmax())
 
 
@@ -59,8 +65,7 @@ class DamagedSegmenter(Segmenter):
         """Teeth of all photos of one patient, some of them damaged."""
         found = super().segment_all(photos)
         teeth = [(view, i) for view, one in found.items() for i in sorted(one.jaw_of)]
-        chosen = self.rng.permutation(len(teeth))[: round(self.share * len(teeth))]
-        for number, (view, identity) in enumerate(teeth[k] for k in chosen):
+        for number, (view, identity) in enumerate(chosen(teeth, self.share, self.rng)):
             damage = missed if number % 2 else merged
             found[view] = damage(found[view], identity)
         return found
@@ -68,7 +73,7 @@ class DamagedSegmenter(Segmenter):
 
 def missed(found: Segmentation, identity: int) -> Segmentation:
     """The tooth is taken for gum."""
-    small = at_maps(found) == identity
+    small = at_size(found.instances, found.maps.size) == identity
     tooth, boundary, energy = (
         np.where(small, 0, m).astype(np.uint8)
         for m in (found.maps.tooth, found.maps.boundary, found.maps.energy)
@@ -79,24 +84,16 @@ def missed(found: Segmentation, identity: int) -> Segmentation:
 
 def merged(found: Segmentation, identity: int) -> Segmentation:
     """The tooth and the neighbour of its jaw with which it shares most of its outline are taken for one."""
-    labels = at_maps(found)
-    near = grown(labels == identity)
-    beside = [i for i, jaw in found.jaw_of.items() if jaw is found.jaw_of[identity] and i != identity]
-    shared = np.bincount(labels[near & np.isin(labels, beside)], minlength=2)
-    other = int(shared.argmax())
-    if not shared.any():
+    labels = at_size(found.instances, found.maps.size)
+    jaw = found.jaw_of[identity]
+    other = neighbour(labels, identity, [i for i, own in found.jaw_of.items() if own is jaw])
+    if not other:
         return found
-    contact = near & grown(labels == other)
+    contact = grown(labels == identity) & grown(labels == other)
     boundary = np.where(contact, 0, found.maps.boundary).astype(np.uint8)
     energy = np.where(contact, 200, found.maps.energy).astype(np.uint8)
     instances = np.where(found.instances == identity, other, found.instances)
     return replace(found, instances=instances, maps=replace(found.maps, boundary=boundary, energy=energy))
-
-
-def at_maps(found: Segmentation) -> NDArray[np.int32]:
-    """Instances at the size of the maps."""
-    small = cv2.resize(found.instances.astype(np.float32), found.maps.size, interpolation=cv2.INTER_NEAREST)
-    return small.astype(np.int32)
 
 
 def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -18,12 +18,12 @@ from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.fit import BRIEF, MODES, WHOLE, Evidence, RoughFit, fit_arches
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry, Sight
 from teethscape.parametric.numbering.measure import NumberingView
-from teethscape.parametric.numbering.number import MARGIN, Asked, number_teeth
+from teethscape.parametric.numbering.number import Asked, number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
 from teethscape.parametric.rounds import clarity_of
 from teethscape.parametric.start_cameras import start_from_fdi
-from teethscape.parametric.synthesis import STEPS, Said, doubted, drawn_by_numbering, synthesised
+from teethscape.parametric.synthesis import STEPS, Said, doubted, doubtful, drawn_by_numbering, synthesised
 from teethscape.progress import Progress, Stage
 
 #: Share of the fit's stage that the first fit takes where labels are drawn anew.
@@ -179,8 +179,7 @@ def _sight_for(inputs: FitInputs, numbered: Numbered, prior: ToothPrior) -> Mapp
     if inputs.look is None:
         return inputs.sight
     asked = {fdi for fdi in prior.fdi if jaw_of(fdi) in inputs.jaws.members} - set(inputs.absent_teeth)
-    doubtful = any(lead < MARGIN for lead in numbered.margin.values())
-    return inputs.look() if doubtful or not asked <= numbered.present else None
+    return inputs.look() if doubtful(numbered) or not asked <= numbered.present else None
 
 
 def _from_fdi(inputs: FitInputs, prior: ToothPrior) -> _Start:

@@ -95,7 +95,7 @@ def synthesised(
     first = _completed(photos.look(*start), photos, absent)
     best = own = _afresh(first, photos)
     more = 0.0
-    if _doubtful(own.numbered) or _belied(own, photos) or (not said.labels and _belied(first, photos)):
+    if doubtful(own.numbered) or _belied(own, photos) or (not said.labels and _belied(first, photos)):
         best = _reconsidered(own, photos, absent)
         more = _LACKING if _missing(best, absent) else 0.0
         _require_settled(best, absent)
@@ -112,7 +112,7 @@ def _afresh(found: Round, photos: Photos) -> Round:
     return photos.anew(numbered, found.fit.problem.prior, found.cameras)
 
 
-def _doubtful(numbered: Numbered) -> list[View]:
+def doubtful(numbered: Numbered) -> list[View]:
     """Photos of which the numbering was not sure."""
     return [view for view, lead in numbered.margin.items() if lead < MARGIN]
 
@@ -154,8 +154,8 @@ def _require_settled(best: Round, absent: frozenset[int]) -> None:
     Raises:
         RefusedError: as the numbering would have.
     """
-    doubtful = {view.jaws[0] for view in _doubtful(best.numbered) if view.is_occlusal}
-    if best.numbered.doubt and any(jaw_of(fdi) in doubtful for fdi in _missing(best, absent)):
+    jaws = {view.jaws[0] for view in doubtful(best.numbered) if view.is_occlusal}
+    if best.numbered.doubt and any(jaw_of(fdi) in jaws for fdi in _missing(best, absent)):
         raise best.numbered.doubt
 
 

@@ -73,13 +73,17 @@ def find_labels(photos: Mapping[View, Photo], jaws: Labels | None, progress: Pro
 def run_network(photos: Mapping[View, Photo], progress: Progress) -> dict[View, Segmentation]:
     """What the network finds in photos that are in their true views, upright."""
     progress.stage(Stage.SEGMENT, 0.05, "running the network")
+    return _segmented(photos)
+
+
+def _segmented(photos: Mapping[View, Photo]) -> dict[View, Segmentation]:
     return segmenter().segment_all({view: photo.pixels for view, photo in photos.items()})
 
 
 def shown_besides(photos: Mapping[View, Photo], labels: Labels, progress: Progress) -> dict[View, ToothMaps]:
     """What the photos show besides the user's masks, by the network."""
     progress.check_cancelled()
-    found = segmenter().segment_all({view: photo.pixels for view, photo in photos.items()})
+    found = _segmented(photos)
     return {view: mask_sight(image, found[view]) for view, image in labels.images.items()}
 
 

@@ -136,10 +136,10 @@ class Job:
         That is where they carry numbers, are for one jaw (bite photos show teeth of the other, too), or the
         network is not there.
         """
-        given = labels.maps is None and labels.kind is MaskValues.INSTANCES and labels.source == "user"
+        given = labels.kind is MaskValues.INSTANCES and labels.source == "user"
         if not given or self.request.jaws is not Jaws.BOTH or not has_network():
             return None
-        return cache(lambda: shown_besides(photos, labels, self.progress))
+        return lambda: shown_besides(photos, labels, self.progress)
 
     def _views(self, photos: Mapping[View, Photo], labels: Labels, result: FitResult) -> FitResult:
         """Views painted and made surfaces of, in place of the fitted crowns."""

@@ -32,9 +32,9 @@ def mask_sight(labels: IntImage, seen: Segmentation) -> ToothMaps:
         Maps of the size of the network's.
     """
     size = seen.maps.size
-    drawn = _at(labels, size)
+    drawn = at_size(labels, size)
     teeth, border = drawn > 0, _border(drawn)
-    lacking = _left_out(_at(seen.instances, size), teeth)
+    lacking = _left_out(at_size(seen.instances, size), teeth)
     known = cv2.dilate(border.astype(np.uint8), _disc(_SAME * max(size))) > 0
     within = np.where(teeth & ~known, np.minimum(seen.maps.boundary, _HINT), 0)
     boundary = np.where(lacking, seen.maps.boundary, within)
@@ -60,7 +60,7 @@ def _border(labels: IntImage) -> NDArray[np.bool_]:
     return edge | outline(labels[::-1, ::-1])[::-1, ::-1]
 
 
-def _at(labels: IntImage, size: tuple[int, int]) -> IntImage:
+def at_size(labels: IntImage, size: tuple[int, int]) -> IntImage:
     """Labels at another size (width, height)."""
     return cv2.resize(labels.astype(np.float32), size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
 
