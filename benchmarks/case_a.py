@@ -5,6 +5,7 @@
     python benchmarks/case_a.py photos --weights held-out.onnx
     python benchmarks/case_a.py photos --damage 0.1 --draws 14    draws of a tenth missed or merged
     python benchmarks/case_a.py masks --damage 0.1 --draws 14     the same in the masks
+    python benchmarks/case_a.py numbers --damage 0.1 --draws 14   in masks with FDI numbers
     python benchmarks/case_a.py photos --changed                   five copies that look the same
 
 The score comes from ``tools/evaluate.py`` of the shared folder, run as a process
@@ -58,33 +59,36 @@ SHARED = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))
 FDI_MASKS = Path("labels") / "teeth"
 
 
-def shuffled_masks(
-    case: Path, seed: int, damage: float = 0.0
+def hand_masks(
+    case: Path, seed: int, damage: float = 0.0, kind: MaskValues = MaskValues.INSTANCES
 ) -> tuple[dict[View, np.ndarray], dict[View, dict[int, int]]]:
-    """Hand-made masks, whole or damaged, under arbitrary ids, and the FDI number behind each id."""
+    """Hand-made masks, whole or damaged, with their numbers or arbitrary ids, and the FDI number of each."""
     rng = np.random.default_rng(seed)
     files = {view: case / FDI_MASKS / f"{view.value}.png" for view in View}
     labels = {view: np.asarray(Image.open(path)).astype(np.int32) for view, path in files.items()}
+    labels = damaged_masks(labels, damage, rng) if damage else labels
+    if kind is MaskValues.FDI:
+        return labels, {
+            view: {int(n): int(n) for n in np.unique(image) if n} for view, image in labels.items()
+        }
     masks, tables = {}, {}
-    for view, drawn in (damaged_masks(labels, damage, rng) if damage else labels).items():
+    for view, drawn in labels.items():
         masks[view], tables[view] = shuffled_ids(drawn, rng)
     return masks, tables
 
 
 def shuffled_case(case: Path, seed: int) -> tuple[FitInputs, dict[View, dict[int, int]]]:
     """Evidence of case-a with shuffled ids."""
-    masks, tables = shuffled_masks(case, seed)
+    masks, tables = hand_masks(case, seed)
     photos = {view: PhotoGeometry(m.shape[1], m.shape[0]) for view, m in masks.items()}
     return FitInputs(photos, masks, MaskValues.INSTANCES), tables
 
 
-def write_masks(case: Path, folder: Path, seed: int, damage: float) -> dict[View, dict[int, int]]:
-    """Write shuffled masks as a user would hand them in."""
-    masks, tables = shuffled_masks(case, seed, damage)
+def write_masks(folder: Path, masks: Mapping[View, NDArray]) -> None:
+    """Write masks as a user would hand them in."""
     folder.mkdir(parents=True, exist_ok=True)
     for view, mask in masks.items():
         Image.fromarray(mask.astype(np.uint8)).save(folder / f"{view.value}.png")
-    return tables
 
 
 def evaluated(case: CaseFolder, reference: Path) -> dict[str, Any]:
@@ -195,14 +199,15 @@ def run(args: argparse.Namespace, photos: Path | None = None) -> tuple[dict[str,
     name = f"case-a-{args.evidence}" + (f"-{args.weights.stem}" if args.weights else "")
     name += f"-damaged-{args.seed}" if args.damage else ""
     shutil.rmtree(CACHE / name, ignore_errors=True)
-    masks = CACHE / "case-a-instances"
-    drawn = args.evidence == "masks"
-    tables = write_masks(args.case, masks, args.seed, args.damage if drawn else 0.0)
+    folder, drawn = CACHE / "case-a-masks", args.evidence != "photos"
+    kind = MaskValues.FDI if args.evidence == "numbers" else MaskValues.INSTANCES
+    masks, tables = hand_masks(args.case, args.seed, args.damage, kind)
+    write_masks(folder, masks)
     request = ReconstructRequest(
         photos=photos or args.case / "photos",
         output=CACHE / name,
-        masks=masks if drawn else None,
-        mask_values=MaskValues.INSTANCES,
+        masks=folder if drawn else None,
+        mask_values=kind,
     )
     clock = Clock.start()
     with network(args.weights, 0.0 if drawn else args.damage, args.seed):
@@ -229,7 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("evidence", choices=("masks", "photos"))
+    parser.add_argument("evidence", choices=("masks", "numbers", "photos"))
     parser.add_argument("--case", type=Path, default=SHARED / "cases" / "case-a")
     parser.add_argument("--seed", type=int, default=0, help="of the shuffle and the damage")
     parser.add_argument("--weights", type=Path, help="a network that never saw the case")

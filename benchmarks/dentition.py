@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from bench_common import LOG, ROOT, Clock, cached_patient, inputs_of, variant_patient, write_result
-from case_a import FDI_MASKS, shuffled_masks
+from case_a import FDI_MASKS, hand_masks
 from numbering import numbers
 
 from teethscape.dataset.dentitions import CHILDREN, make_other
@@ -112,7 +112,7 @@ def synthetic_row(kind: str, seed: int, numbering: bool) -> dict[str, Any]:
 def real_rows(cases: Path) -> Iterator[Callable[[], dict[str, Any]]]:
     """The real cases, all adults: hand-drawn masks, and instances of the shipped network."""
     if (cases / "case-a" / FDI_MASKS).is_dir():
-        yield lambda: judged("real-masks-a", measured(shuffled_masks(cases / "case-a", 0)[0]))
+        yield lambda: judged("real-masks-a", measured(hand_masks(cases / "case-a", 0)[0]))
     for case in sorted(cases.glob("case-*/photos")):
         yield lambda case=case: judged(f"real-photos-{case.parent.name[-1]}", measured(_segmented(case)))
 

@@ -193,6 +193,7 @@ def _surfaces(s: Summary) -> str:
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("case_a_masks_damaged", "the same with a tenth of the masks missed or merged", _damaged),
+    ("case_a_numbers_damaged", "the same in masks with FDI numbers", _damaged),
     ("segmentation", "teeth in case-a's photos, by a network that never saw it", _segmentation),
     ("segmentation_case_c", "the same of case-c, by one that never saw it", _segmentation),
     ("case_a_photos", "case-a, photos only", _case_a),
@@ -204,6 +205,8 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("synthetic_patients", "random synthetic patients", _synthetic),
     ("render", "renders of case-a, bpy 5.0.1", _render),
     ("rendered_patients", "five rendered photos of patients that no network has seen", _rendered),
+    ("rendered_patients_fdi", "the same patients' photos with their true masks under FDI numbers", _rendered),
+    ("rendered_patients_instances_damaged", "with arbitrary ids, a tenth missed or merged", _rendered),
     ("photo_cases", "synthetic photo cases, five photos with labels", _photo_cases),
     ("photo_colours", "colours of real and synthetic photos", _photo_colours),
     ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),

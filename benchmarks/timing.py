@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_common import CACHE, LOG, ROOT, write_result
-from case_a import write_masks
+from case_a import hand_masks, write_masks
 
 SHARED = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))
 _PROBE = """
@@ -81,7 +81,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ids = CACHE / "case-a-instances"
-    write_masks(args.case, ids, 0)
+    write_masks(ids, hand_masks(args.case, 0)[0])
     runs = {
         "fdi_masks": (args.case / "labels" / "teeth", "fdi"),
         "shuffled_ids": (ids, "instances"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from teethscape.parametric.camera import CAMERA_SIZE, Camera
 from teethscape.parametric.expected import expected_teeth
 from teethscape.parametric.interface import Sight
 from teethscape.parametric.rounds import Agreement, IntImage, Photos
+from teethscape.parametric.start_cameras import view_rotation
 
 #: First steps: rotation (rad), translation right, down and forward (mm).
 _STEPS = np.array([0.05, 0.05, 0.05, 1.0, 1.0, 3.0])
@@ -32,6 +33,8 @@ _TEETH = 3
 _YAW = {View.ANTERIOR: 0.0, View.LEFT_BUCCAL: 40.0, View.RIGHT_BUCCAL: -40.0}
 #: Turned from there by this, rad, a photo must agree better by a whole share.
 _TURNED = 0.5
+#: How often a model is moved to where a photo shows teeth, and the share of their pixels, %, left out.
+_FRAMINGS, _EDGE = 4, 2
 #: Size at which bite photos are looked at, of the sight's.
 _SMALL = 0.5
 
@@ -65,14 +68,16 @@ def nearest_camera(model: Model, view: View, camera: Camera, photos: Photos) -> 
     if view.is_occlusal:
         return _Photo(model, view, sight, photos.on_step).descended(camera, _LAST_LOOKS)[1]
     photo = _Photo(model, view, sight.scaled(_SMALL), photos.on_step)
-    best = photo.descended(camera, _LOOKS)
+    starts = (camera, photo.framed(camera))
+    best = min((photo.descended(start, _LOOKS) for start in starts), key=lambda found: found[0])
     for _ in range(_TEETH):
         beside = (photo.descended(_moved(best[1], _TOOTH * k * _ASIDE), _LOOKS) for k in (-1, 1))
         other = min(beside, key=lambda found: found[0])
         if other[0] >= best[0]:
             break
         best = other
-    return photo.descended(best[1], _LAST_LOOKS)[1]
+    # A simplex that has grown flat makes no way: a new one begins where it stopped.
+    return photo.descended(photo.descended(best[1], _LOOKS)[1], _LAST_LOOKS)[1]
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,25 @@ class _Photo:
         found = minimize(cost, zero, method="Nelder-Mead", options=options)
         return float(found.fun), _moved(camera, found.x * _STEPS)
 
+    def framed(self, camera: Camera) -> Camera:
+        """The same lens from where such photos are usually taken, the model where the photo shows teeth."""
+        usual = replace(camera, rotation=view_rotation(_YAW[self.view], 0.0))
+        for _ in range(_FRAMINGS):
+            usual = self._reframed(usual)
+        return usual
+
+    def _reframed(self, camera: Camera) -> Camera:
+        """A camera moved so that the model's teeth cover what the photo's do."""
+        expected = self.model.seen(self.view, camera, self.sight) > 0
+        if not expected.any() or not self.sight.teeth.any():
+            return camera
+        (low, high), (here, there) = (_extent(teeth) for teeth in (self.sight.teeth, expected))
+        nearer = float(np.prod((there - here) / np.maximum(high - low, 1)) ** 0.5)
+        distance = camera.translation[2] * nearer
+        px_per_mm = camera.resized(*self.sight.size).focal / distance
+        aside = ((low + high) - (here + there)) / 2 / px_per_mm
+        return replace(camera, translation=np.array([*(camera.translation[:2] + aside), distance]))
+
     def _cost(self, camera: Camera) -> float:
         expected = self.model.seen(self.view, camera, self.sight)
         if self.view.is_occlusal:
@@ -105,6 +129,12 @@ class _Photo:
         teeth, shown = expected > 0, self.sight.teeth
         overlap = float((teeth & shown).sum() / max((teeth | shown).sum(), 1))
         return _unusual(camera, self.view) - overlap - Agreement.of(expected, self.view, self.sight).mean
+
+
+def _extent(teeth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(2, 2) x and y between which nearly all pixels of a mask lie."""
+    y, x = np.nonzero(teeth)
+    return np.percentile(np.stack([x, y], axis=1), [_EDGE, 100 - _EDGE], axis=0)
 
 
 def _moved(camera: Camera, step: NDArray[np.float64]) -> Camera:

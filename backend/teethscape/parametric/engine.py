@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,18 @@ from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import Arch, ArchState
-from teethscape.parametric.fit import BRIEF, MODES, WHOLE, Evidence, RoughFit, fit_arches
+from teethscape.parametric.closed_gaps import closed_gaps
+from teethscape.parametric.first_labels import doubted, drawn_by_numbering
+from teethscape.parametric.fit import BRIEF, MODES, WHOLE, Evidence, Fit, RoughFit, fit_arches
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry, Sight
+from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import NumberingView
 from teethscape.parametric.numbering.number import Asked, number_teeth
 from teethscape.parametric.prior import ToothPrior, load_prior
 from teethscape.parametric.result import Numbered, build_result
-from teethscape.parametric.rounds import clarity_of
+from teethscape.parametric.rounds import Photos, clarity_of
 from teethscape.parametric.start_cameras import start_from_fdi
-from teethscape.parametric.synthesis import STEPS, Said, doubted, doubtful, drawn_by_numbering, synthesised
+from teethscape.parametric.synthesis import STEPS, Said, doubtful, supplemented, synthesised
 from teethscape.progress import Progress, Stage
 
 #: Share of the fit's stage that the first fit takes where labels are drawn anew.
@@ -37,7 +41,7 @@ def focal_px(photo: PhotoGeometry) -> float | None:
     return focal_in_pixels(photo.focal_35mm, photo.width, photo.height)
 
 
-def _focal_of_labels(photo: PhotoGeometry, labels: NDArray[np.int32]) -> float | None:
+def _focal_of_labels(photo: PhotoGeometry, labels: NDArray[Any]) -> float | None:
     """Focal length in px of a label image, None where unknown."""
     focal = focal_px(photo)
     return None if focal is None else focal * max(labels.shape) / max(photo.width, photo.height)
@@ -51,7 +55,7 @@ class _Start:
         numbered: the labels.
         rough: cameras and teeth.
         labels: what the first fit believes, of the same sizes.
-        sight: what the labels were drawn with; None where the given ones stand.
+        sight: what shows more than the labels; None where the given ones stand.
     """
 
     numbered: Numbered
@@ -94,20 +98,29 @@ def fit_case(inputs: FitInputs, progress: Progress) -> FitResult:
         progress.check_cancelled()
         progress.stage(Stage.FIT, (0.95 if start.sight is None else _FIRST_FIT) * share)
 
-    numbered = start.numbered
-    exif = {view: _focal_of_labels(inputs.photos[view], image) for view, image in numbered.labels.items()}
-    if start.sight is None:
-        evidence = Evidence(start.labels, numbered.present, exif)
-        return build_result(inputs, fit_arches(evidence, start.rough, on_step, WHOLE), numbered)
-    evidence = Evidence(start.labels, numbered.present, exif, clarity_of(start.sight))
-    fit = fit_arches(evidence, start.rough, on_step, BRIEF)
-    steps, said = itertools.count(1), Said(frozenset(inputs.absent_teeth), inputs.look is not None)
-    fit, numbered, drawn = synthesised(
-        (fit, numbered), start.sight, exif, lambda: _on_round(progress, next(steps)), said
-    )
+    fit, numbered, drawn = _fitted(inputs, start, on_step, progress)
     for notice in numbered.notices[len(start.numbered.notices) :]:
         progress.warn("numbering", notice)
     return replace(build_result(inputs, fit, numbered), drawn=drawn)
+
+
+def _fitted(
+    inputs: FitInputs, start: _Start, on_step: Callable[[float], None], progress: Progress
+) -> tuple[Fit, Numbered, dict[View, NDArray[np.int32]]]:
+    """The fit, its labels and what it draws in the photos, nothing where the given labels stand."""
+    numbered, sight, numbers = start.numbered, start.sight, inputs.label_kind is MaskValues.FDI
+    clarity = None if sight is None or numbers else clarity_of(sight)
+    focal = {view: _focal_of_labels(inputs.photos[view], image) for view, image in numbered.labels.items()}
+    evidence = Evidence(start.labels, numbered.present, focal, clarity)
+    fit = fit_arches(evidence, start.rough, on_step, WHOLE if clarity is None else BRIEF)
+    if sight is None:
+        return fit, numbered, {}
+    steps, said = itertools.count(1), Said(frozenset(inputs.absent_teeth), inputs.look is not None)
+    small = {view: _focal_of_labels(inputs.photos[view], seen.teeth) for view, seen in sight.items()}
+    photos = Photos(sight, small, lambda: _on_round(progress, next(steps)))
+    if numbers:
+        return supplemented((fit, numbered), photos, said.absent)
+    return synthesised((fit, numbered), photos, said)
 
 
 def _of_own_jaws(inputs: FitInputs) -> FitInputs:
@@ -196,9 +209,11 @@ def _from_fdi(inputs: FitInputs, prior: ToothPrior) -> _Start:
     shown = {fdi for view, names in numbering.items() for fdi in names.values() if jaw_of(fdi) in view.jaws}
     present = frozenset(fdi for fdi in shown if jaw_of(fdi) in jaws)
     numbered = _checked(Numbered(labels, present, numbering, {}, tuple(notices)))
+    sight = _sight_for(inputs, numbered, prior)
     exif = {view: focal_px(photo) for view, photo in inputs.photos.items()}
+    prior = Layouts(prior).get(frozenset(), closed_gaps(labels, prior, exif)).prior
     cameras = start_from_fdi(labels, prior, exif)
-    return _Start(numbered, RoughFit(prior, cameras, ArchState.mean(len(prior.fdi), MODES)), labels)
+    return _Start(numbered, RoughFit(prior, cameras, ArchState.mean(len(prior.fdi), MODES)), labels, sight)
 
 
 def _checked(numbered: Numbered) -> Numbered:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, present_indices
 from teethscape.parametric.camera import Camera
+from teethscape.parametric.gums import with_gums
 from teethscape.parametric.raster import render_ids
 from teethscape.parametric.rims import build_soup, tooth_map, visible_teeth
 
@@ -25,5 +26,8 @@ def expected_teeth(arch: Arch, present: frozenset[int], view: View, camera: Came
     """
     prior = arch.prior
     teeth = visible_teeth(prior, present_indices(prior, set(present)), view)
-    seen = tooth_map(prior, render_ids(build_soup(arch, teeth, view), camera))
+    soup = build_soup(arch, teeth, view)
+    if not view.is_occlusal:
+        soup = with_gums(soup, arch, teeth, view)
+    seen = tooth_map(prior, render_ids(soup, camera))
     return np.where(seen < 0, 0, np.array(prior.fdi)[seen]).astype(np.int32)

@@ -29,7 +29,7 @@ class TriangleSoup:
     Attributes:
         vertices: (n, 3) world, mm.
         faces: (m, 3) outward.
-        owner: (m,) label of each face, >= 0; drawn as they are.
+        owner: (m,) label of each face, drawn as they are; -1: no tooth.
     """
 
     vertices: FloatArray

@@ -53,11 +53,30 @@ def complete(found: Round, photos: Photos, prior: ToothPrior, absent: frozenset[
     cameras = {view: nearest_camera(model, view, found.cameras[view], photos) for view in own}
     numbered = replace(found.numbered, present=present, labels=_drawn(model, cameras, photos))
     whole = _with_bite(found, photos.anew(numbered, prior, cameras), photos)
-    scene = Scene(whole.arch, present, whole.cameras, photos.sight, whole.expected)
-    gone = unseen(scene, present - found.numbered.present)
+    return _without_unseen(whole, photos, present - found.numbered.present)
+
+
+def filled(found: Round, photos: Photos, teeth: frozenset[int]) -> Round:
+    """The same with teeth that no label has where the prior puts them, fitted again.
+
+    They stay only where a photo shows them.
+
+    Args:
+        found: a fit to all photos.
+        photos: what is known of them.
+        teeth: FDI numbers.
+    """
+    more = photos.look(found.fit, replace(found.numbered, present=found.numbered.present | teeth))
+    return _without_unseen(photos.again(more, photos.drawn(more.expected)), photos, teeth)
+
+
+def _without_unseen(found: Round, photos: Photos, teeth: frozenset[int]) -> Round:
+    """The same without those of some teeth that the photos hardly show, fitted again if there are any."""
+    present = found.numbered.present
+    gone = unseen(Scene(found.arch, present, found.cameras, photos.sight, found.expected), teeth)
     if not gone:
-        return whole
-    less = photos.look(whole.fit, replace(whole.numbered, present=present - gone))
+        return found
+    less = photos.look(found.fit, replace(found.numbered, present=present - gone))
     return photos.again(less, photos.drawn(less.expected))
 
 

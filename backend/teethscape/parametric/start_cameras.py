@@ -208,16 +208,29 @@ def start_from_fdi(
     Returns:
         A camera per view with at least four numbered teeth, in px of the label image.
     """
-    placed = placed_at(prior, state if state is not None else ArchState.mean(len(prior.fdi)))
     out: dict[View, Camera] = {}
     for view, image in labels.items():
-        points = _counted(labelled_points(image, prior), counted_teeth(view, prior))
-        if len(points.tooth) >= 4:
-            height, width = image.shape
-            focal = focal_prior(width, height, (focal_px or {}).get(view))
-            task = ViewTask(placed, points, counted_teeth(view, prior), (width, height), focal)
+        task = task_of_labels(view, image, prior, (focal_px or {}).get(view), state)
+        if task is not None:
             out[view], _ = fit_camera(task, nominal_rotations(view))
     return out
+
+
+def task_of_labels(
+    view: View,
+    labels: NDArray[np.int32],
+    prior: ToothPrior,
+    focal_px: float | None,
+    state: ArchState | None = None,
+) -> ViewTask | None:
+    """The camera of one label image of FDI numbers as a task; None with fewer than four of its teeth."""
+    counted = counted_teeth(view, prior)
+    points = _counted(labelled_points(labels, prior), counted)
+    if len(points.tooth) < 4:
+        return None
+    placed = placed_at(prior, state if state is not None else ArchState.mean(len(prior.fdi)))
+    height, width = labels.shape
+    return ViewTask(placed, points, counted, (width, height), focal_prior(width, height, focal_px))
 
 
 def _counted(points: Points, counted: NDArray[np.bool_]) -> Points:

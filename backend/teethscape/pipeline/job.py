@@ -133,11 +133,10 @@ class Job:
     ) -> Callable[[], Mapping[View, ToothMaps]] | None:
         """What the photos show besides the user's masks; None where the masks have the only word.
 
-        That is where they carry numbers, are for one jaw (bite photos show teeth of the other, too), or the
-        network is not there.
+        That is where they are for one jaw (bite photos show teeth of the other, too), or the network is not
+        there.
         """
-        given = labels.kind is MaskValues.INSTANCES and labels.source == "user"
-        if not given or self.request.jaws is not Jaws.BOTH or not has_network():
+        if labels.source != "user" or self.request.jaws is not Jaws.BOTH or not has_network():
             return None
         return lambda: shown_besides(photos, labels, self.progress)
 

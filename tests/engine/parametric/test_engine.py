@@ -46,13 +46,13 @@ def test_only_a_fit_that_sees_the_photos_may_begin_with_doubtful_numbers(inputs)
     assert unsure(engine.number_labels, inputs(sight=True)) == set()
 
 
-def start_of(present, margin, absent=()):
-    """What the user's labels are drawn anew with, where the numbering found some teeth."""
+def start_of(present, margin, absent=(), kind=MaskValues.INSTANCES):
+    """What the photos show besides the user's labels, where these have some teeth."""
     prior = load_prior()
     labels = {view: np.ones((60, 80), np.int32) for view in View}
-    numbered = Numbered(labels, frozenset(present), {}, {View.ANTERIOR: margin}, ())
+    numbered = Numbered(labels, frozenset(present), {}, margin, ())
     sight = {view: ToothMaps(*np.zeros((3, 60, 80), np.uint8)) for view in View}
-    given = FitInputs({}, labels, MaskValues.INSTANCES, absent_teeth=absent, look=lambda: sight)
+    given = FitInputs({}, labels, kind, absent_teeth=absent, look=lambda: sight)
     return engine._sight_for(given, numbered, prior)
 
 
@@ -62,4 +62,6 @@ def start_of(present, margin, absent=()):
 )
 def test_the_photos_are_looked_at_where_masks_lack_teeth_or_leave_doubt(lacks, margin, absent, looks):
     present = set(TEETH) - set(lacks)
-    assert (start_of(present, margin, absent) is not None) == looks
+    assert (start_of(present, {View.ANTERIOR: margin}, absent) is not None) == looks
+    numbers = start_of(present, {}, absent, MaskValues.FDI)
+    assert (numbers is not None) == bool(set(lacks) - set(absent))

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from teethscape.dental.lengths import KnownLength
-from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, ArchState
-from teethscape.parametric.camera import Camera
 from teethscape.parametric.fit import Evidence, RoughFit, fit_arches
 from teethscape.parametric.matching import OutlineNoise
 from teethscape.parametric.penetration import vertex_normals
@@ -17,40 +15,9 @@ from teethscape.parametric.posterior import (
     posterior_covariance,
     surface_sigma,
 )
-from teethscape.parametric.prior import load_prior
-from teethscape.parametric.raster import render_ids
-from teethscape.parametric.rims import build_soup, tooth_map, visible_teeth
 from teethscape.parametric.rotation import rotation_matrix
 from teethscape.parametric.scale import estimate_scale, tooth_width
 from teethscape.parametric.solver import assemble
-from teethscape.parametric.start_cameras import nominal_rotations
-
-SIZE = (480, 360)
-
-
-def looking(view: View, arch: Arch) -> Camera:
-    """A plausible camera that frames the arch."""
-    turn = nominal_rotations(view)[1]
-    pivot = np.mean([arch.vertices(i).mean(axis=0) for i in range(28)], axis=0)
-    centre = np.array([SIZE[0] - 1, SIZE[1] - 1]) / 2
-    return Camera(*SIZE, 1.3 * SIZE[0], centre, turn, np.array([0.0, 0.0, 110.0]), pivot)
-
-
-@pytest.fixture(scope="module")
-def patient():
-    """True teeth, cameras, and clean labels rendered from them."""
-    prior = load_prior()
-    rng = np.random.default_rng(5)
-    pose = rng.multivariate_normal(np.zeros(168), prior.pose_cov).reshape(28, 6) * 0.6
-    state = ArchState(pose[:, :3], pose[:, 3:], np.zeros(28), rng.normal(0, 0.7, (28, 10)), np.zeros(6))
-    arch = Arch(prior, state)
-    cameras = {view: looking(view, arch) for view in View}
-    labels = {}
-    for view, camera in cameras.items():
-        teeth = visible_teeth(prior, np.arange(28), view)
-        shown = tooth_map(prior, render_ids(build_soup(arch, teeth, view), camera))
-        labels[view] = np.where(shown >= 0, np.array(prior.fdi)[shown], 0).astype(np.int32)
-    return arch, cameras, labels
 
 
 @pytest.fixture(scope="module")

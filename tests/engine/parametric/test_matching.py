@@ -7,8 +7,6 @@ from teethscape.parametric.matching import OutlineNoise, PairResiduals, match, r
 from teethscape.parametric.observations import observe
 from teethscape.parametric.rims import render_rim, visible_teeth
 
-from .test_fit import patient  # noqa: F401 - the fixture
-
 
 def test_summed_pairs_give_the_same_normal_equations():
     rng = np.random.default_rng(0)
@@ -37,7 +35,7 @@ def test_pairs_without_weight_are_left_out():
     assert whitened(found, np.array([4, 5, 6]), OutlineNoise()).point.tolist() == [4, 6]
 
 
-def test_an_outline_that_may_be_none_pulls_less(patient):  # noqa: F811 - the fixture
+def test_an_outline_that_may_be_none_pulls_less(patient):
     arch, cameras, labels = patient
     view = View.MAXILLARY_OCCLUSAL
     tooth = arch.prior.fdi.index(16)

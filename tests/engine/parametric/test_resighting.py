@@ -21,7 +21,7 @@ from teethscape.parametric.solver import FitState
 from teethscape.parametric.start_cameras import nominal_rotations, view_rotation
 from teethscape.segmentation.redraw import ToothMaps, outline
 
-from .test_fit import SIZE, patient  # noqa: F401 - the fixture
+from .scenes import SIZE
 
 YAW = {View.ANTERIOR: 4.0, View.LEFT_BUCCAL: 36.0, View.RIGHT_BUCCAL: -45.0}
 
@@ -38,7 +38,7 @@ def sight_of(labels):
 
 
 @pytest.fixture(scope="module")
-def scene(patient):  # noqa: F811 - the fixture
+def scene(patient):
     """Teeth, cameras where such photos are taken from, labels and what a network sees of them."""
     arch, cameras, _ = patient
     turn = {v: view_rotation(YAW[v], 5.0) if v in YAW else nominal_rotations(v)[2] for v in View}

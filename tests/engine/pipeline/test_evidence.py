@@ -52,13 +52,11 @@ def test_fdi_numbers_and_bite_photos_stay_as_they_are():
     [
         ({}, Jaws.BOTH, True),
         ({}, Jaws.UPPER, False),
-        ({"kind": MaskValues.FDI}, Jaws.BOTH, False),
+        ({"kind": MaskValues.FDI}, Jaws.BOTH, True),
         ({"source": "network within the user's jaw masks"}, Jaws.BOTH, False),
     ],
 )
-def test_only_the_users_bare_instances_of_both_jaws_may_be_compared_with_the_photos(
-    tmp_path, change, jaws, looks
-):
+def test_only_the_users_teeth_of_both_jaws_may_be_compared_with_the_photos(tmp_path, change, jaws, looks):
     labels = replace(Labels({View.ANTERIOR: row_of_teeth()}, MaskValues.INSTANCES), **change)
     job = Job(CaseFolder(tmp_path), ReconstructRequest(Path("photos"), tmp_path, jaws=jaws), NoProgress())
     assert (job._look({}, labels) is not None) == looks

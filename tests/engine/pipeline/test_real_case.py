@@ -55,24 +55,25 @@ def test_case_a_from_hand_made_masks(shared, tmp_path, values):
         assert (written == given).mean() > 0.99
 
 
-def _damaged(source, folder):
-    """The masks with arbitrary ids, two upper molars drawn as one."""
+def _damaged(source, folder, values):
+    """The masks with a molar in none of them, or, under arbitrary ids, drawn as one with its neighbour."""
     folder.mkdir()
     for number in range(5):
         mask = np.asarray(Image.open(source / f"{number}.png")).copy()
-        if number == View.MAXILLARY_OCCLUSAL:
+        if values is MaskValues.FDI:
+            mask[mask == 17] = 0
+        elif number == View.MAXILLARY_OCCLUSAL:
             mask[mask == 17] = 16
         Image.fromarray(mask).save(folder / f"{number}.png")
-    return _shuffled(folder, folder / "ids")
+    return folder if values is MaskValues.FDI else _shuffled(folder, folder / "ids")
 
 
 @pytest.mark.slow
-def test_case_a_from_masks_that_lack_teeth(shared, tmp_path):
+@pytest.mark.parametrize("values", [MaskValues.FDI, MaskValues.INSTANCES])
+def test_case_a_from_masks_that_lack_teeth(shared, tmp_path, values):
     case = shared / "cases" / "case-a"
-    masks = _damaged(case / "labels" / "teeth", tmp_path / "masks")
-    request = ReconstructRequest(
-        case / "photos", tmp_path / "case", masks, MaskValues.INSTANCES, trust_views=True
-    )
+    masks = _damaged(case / "labels" / "teeth", tmp_path / "masks", values)
+    request = ReconstructRequest(case / "photos", tmp_path / "case", masks, values, trust_views=True)
     summary = reconstruct(request, NoProgress())
     found = score_teeth(
         load_teeth(tmp_path / "case"), load_teeth(case / "reference" / "teeth"), Alignment.SIMILARITY
@@ -83,6 +84,8 @@ def test_case_a_from_masks_that_lack_teeth(shared, tmp_path):
     truth = np.asarray(Image.open(case / "labels" / "teeth" / name)) == 17
     written = np.asarray(Image.open(tmp_path / "case" / "masks" / name)) == 17
     assert (truth & written).sum() > 0.7 * (truth | written).sum()
+    if values is MaskValues.FDI:
+        assert any("17" in notice for notice in summary.notices)
 
 
 #: Linux counts the memory of the process that forks as the child's: a small process stands between.

@@ -1,0 +1,80 @@
+"""Cameras, photos and fits whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from teethscape.dental.views import View
+from teethscape.parametric.arch import Arch
+from teethscape.parametric.camera import Camera
+from teethscape.parametric.fit import Fit
+from teethscape.parametric.solver import FitState
+from teethscape.parametric.start_cameras import nominal_rotations
+
+SIZE = (480, 360)
+
+
+def looking(view: View, arch: Arch) -> Camera:
+    """A plausible camera that frames the arch."""
+    turn = nominal_rotations(view)[1]
+    pivot = np.mean([arch.vertices(i).mean(axis=0) for i in range(28)], axis=0)
+    centre = np.array([SIZE[0] - 1, SIZE[1] - 1]) / 2
+    return Camera(*SIZE, 1.3 * SIZE[0], centre, turn, np.array([0.0, 0.0, 110.0]), pivot)
+
+
+@dataclass
+class Eyes:
+    """A photo whose true labels are known."""
+
+    truth: np.ndarray
+    asked: int = 0
+
+    @property
+    def size(self):
+        return self.truth.shape[1], self.truth.shape[0]
+
+    @property
+    def teeth(self):
+        return self.truth > 0
+
+    @property
+    def clarity(self):
+        return np.ones_like(self.truth, np.float32)
+
+    def redrawn(self, expected):
+        self.asked += 1
+        return np.where(expected > 0, self.truth, 0).astype(np.int32)
+
+    def likelihood(self, expected):
+        return float(-((expected > 0) != (self.truth > 0)).sum() / (self.truth > 0).sum())
+
+    def explained(self, expected, one_jaw):
+        return float((expected == self.truth)[self.truth > 0].mean())
+
+    def confirmed(self, expected):
+        return 1.0
+
+
+class Whole(Eyes):
+    """Draws those pixels of the truth that are expected under their number."""
+
+    def redrawn(self, expected):
+        known = np.isin(self.truth, np.unique(expected[expected > 0]))
+        return np.where(known & (expected > 0) & (expected == self.truth), self.truth, 0).astype(np.int32)
+
+
+def moved(fit, mm):
+    """A fit whose cameras all stand elsewhere."""
+    step = np.array([0, 0, 0, mm, 0, 0, 0, 0, 0.0])
+    return Fit(
+        fit.problem, FitState(fit.state.arch, tuple(camera.moved(step) for camera in fit.state.cameras))
+    )
+
+
+def without(exact, *fdi):
+    """The fit and its labels as if some teeth had not been found."""
+    fit, numbered = exact
+    labels = {v: np.where(np.isin(i, fdi), 0, i).astype(np.int32) for v, i in numbered.labels.items()}
+    return fit, replace(numbered, labels=labels, present=numbered.present - set(fdi))
