@@ -1,19 +1,24 @@
-"""Reconstruct random synthetic patients from noisy, biased labels under shuffled ids.
+"""Reconstruct random synthetic patients from noisy, biased labels under shuffled ids or FDI numbers.
 
 python benchmarks/synthetic_patients.py --count 100
+python benchmarks/synthetic_patients.py --count 100 --numbers
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from bench_common import LOG, add_jobs, coverage, in_parallel, judged, random_patient, write_result
 
+from teethscape.dental.request import MaskValues
 from teethscape.errors import TeethscapeError
 from teethscape.parametric.engine import fit_case
+from teethscape.parametric.interface import FitInputs, FitResult
 from teethscape.progress import NoProgress
 
 
@@ -41,10 +46,18 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def patient_row(seed: int) -> dict[str, Any]:
-    """The patient of a seed, reconstructed and judged."""
+def patient_row(seed: int, numbers: bool) -> dict[str, Any]:
+    """The patient of a seed, reconstructed from ids or numbers, and judged."""
     try:
-        return judged(random_patient(seed), lambda inputs: fit_case(inputs, NoProgress())).record
+        patient = random_patient(seed)
+
+        def fit(inputs: FitInputs) -> FitResult:
+            if not numbers:
+                return fit_case(inputs, NoProgress())
+            given = replace(inputs, labels=patient.drawn, label_kind=MaskValues.FDI)
+            return replace(fit_case(given, NoProgress()), numbering={})  # given ones are not judged
+
+        return judged(patient, fit).record
     except (TeethscapeError, ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
         return {"seed": seed, "status": "failed", "why": repr(error), "cpu_s": 0.0}
 
@@ -56,16 +69,19 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="seed of the first patient")
-    parser.add_argument("--name", default="synthetic_patients", help="name of the result file")
+    parser.add_argument("--numbers", action="store_true", help="labels with FDI numbers")
+    parser.add_argument("--name", help="name of the result file")
     add_jobs(parser)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rows: list[dict[str, Any]] = []
-    for row in in_parallel(patient_row, range(args.first, args.first + args.count), args.jobs):
+    name = args.name or "synthetic_patients" + "_numbers" * args.numbers
+    seeds = range(args.first, args.first + args.count)
+    for row in in_parallel(partial(patient_row, numbers=args.numbers), seeds, args.jobs):
         rows.append(row)
         cut = {k: row.get(k) for k in ("seed", "status", "cd_mm2", "coverage", "cpu_s", "errors", "why")}
         LOG.info("%s", cut)
-        write_result(args.name, summary_of(rows), rows)
+        write_result(name, summary_of(rows), rows)
 
 
 if __name__ == "__main__":

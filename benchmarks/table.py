@@ -203,6 +203,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("dentition", "milk and mixed dentitions among permanent ones", _dentition),
     ("scale", "scale of case-a from known tooth widths", _scale),
     ("synthetic_patients", "random synthetic patients", _synthetic),
+    ("synthetic_patients_numbers", "the same with FDI numbers instead of ids", _synthetic),
     ("render", "renders of case-a, bpy 5.0.1", _render),
     ("rendered_patients", "five rendered photos of patients that no network has seen", _rendered),
     ("rendered_patients_fdi", "the same patients' photos with their true masks under FDI numbers", _rendered),

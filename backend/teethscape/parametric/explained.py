@@ -29,6 +29,9 @@ _CONFIRMED = 0.84
 #: several teeth are damaged need agree only so far.  Wrong models before such bite photos left at most 0.71,
 #: right ones at least 0.78; both shares.
 _VOUCHED, _DAMAGED_OCCLUSAL = 0.77, 0.75
+#: By how much some photo agrees better once a tooth that it shows is there: at least 0.02, while a tooth in a
+#: gap of a rendered patient made no photo agree better.
+_BETTER = 0.01
 
 IntImage = NDArray[np.int32]
 
@@ -38,6 +41,12 @@ def lead_of(found: Round, photos: Photos) -> float:
     agreed = _agreed(found.expected, photos.sight)
     must = _must_agree(agreed)
     return min(one.mean - must[view].mean for view, one in agreed.items())
+
+
+def explains_more(whole: Round, found: Round, photos: Photos) -> bool:
+    """Whether some photo agrees clearly better with a model that has a tooth more, and none belies it."""
+    before, after = (_agreed(one.expected, photos.sight) for one in (found, whole))
+    return lead_of(whole, photos) >= 0 and any(after[v].mean > before[v].mean + _BETTER for v in after)
 
 
 def _agreed(expected: Mapping[View, IntImage], sight: Mapping[View, Sight]) -> dict[View, Agreement]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ _TOOTH = 0.45
 #: The same share over all photos, of a tooth that only the model claims: 0.07 in a gap of a rendered patient,
 #: 0.34 to 0.70 of those teeth, 0.19 and more of a molar of case-a whose mask a network had half missed.
 _SEEN = 0.13
-#: The same share in the free place of a gap that is plainly one, in every photo.
+#: The same share below which a photo shows nothing in the free place.
 _EMPTY = 0.1
 #: A tooth whose place is smaller than this share of the median tooth's is hidden in that photo.
 _HIDDEN = 0.3
@@ -79,33 +78,20 @@ def _beside(present: frozenset[int]) -> frozenset[int]:
     return frozenset(out)
 
 
-class Gap(Enum):
-    """What the photos show in the place of a missing tooth.
-
-    ``EMPTY`` is an open place in which no photo shows a tooth; in a ``FILLED`` one a photo shows something.
-    Teeth of the model stand in a ``TAKEN`` one: its gap has closed, or one of them is drawn for two.
-    """
-
-    EMPTY = "empty"
-    FILLED = "filled"
-    TAKEN = "taken"
-
-
-def gaps(scene: Scene, teeth: frozenset[int]) -> dict[int, Gap]:
-    """What the photos show in the places of some missing teeth.
+def doubtful_gaps(scene: Scene, teeth: frozenset[int]) -> frozenset[int]:
+    """Those of some missing teeth in whose open place a photo shows something, be it a neighbour.
 
     Args:
         scene: the arch without them.
         teeth: FDI numbers.
     """
-    return {fdi: _gap(scene, fdi) for fdi in sorted(teeth)}
+    return frozenset(fdi for fdi in teeth if _doubtful(scene, fdi))
 
 
-def _gap(scene: Scene, fdi: int) -> Gap:
+def _doubtful(scene: Scene, fdi: int) -> bool:
     found = [_free_place(scene, view, fdi) for view in scene.expected if jaw_of(fdi) in view.jaws]
-    if not any(free >= _OPEN for free, _ in found):
-        return Gap.TAKEN
-    return Gap.FILLED if any(tooth >= _EMPTY for free, tooth in found if free >= _FREE) else Gap.EMPTY
+    is_open = any(free >= _OPEN for free, _ in found)
+    return is_open and any(tooth >= _EMPTY for free, tooth in found if free >= _FREE)
 
 
 def unseen(scene: Scene, teeth: frozenset[int]) -> frozenset[int]:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from teethscape.dental.fdi import jaw_of
 from teethscape.dental.views import View
-from teethscape.parametric.explained import lead_of, require_explained
+from teethscape.parametric.explained import explains_more, lead_of, require_explained
 from teethscape.parametric.fit import AGAIN, WHOLE, Fit, iterations
 from teethscape.parametric.numbering.number import MARGIN
-from teethscape.parametric.overlooked import Gap, Scene, gaps, overlooked
+from teethscape.parametric.overlooked import Scene, doubtful_gaps, overlooked
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.resighting import complete, filled, resighted
 from teethscape.parametric.result import Numbered
@@ -128,28 +128,22 @@ def _belied(found: Round, photos: Photos) -> bool:
 
 
 def _reconsidered(found: Round, photos: Photos, absent: frozenset[int]) -> Round:
-    """The best of the model, the same without the numbers of bite photos, both filled, and one of all teeth.
+    """The best of the model, the same without the numbers of bite photos, and one of all teeth.
 
-    The last is tried where the others lack a tooth, or the photos belie them.  Of models that no photo belies
-    one with more teeth is better: with fewer, less is to be confirmed.
+    The last is tried where the others lack a tooth, or the photos belie them.
     """
-    others = [found, _completed(resighted(found, photos), photos, absent)]
-    others += [whole for other in others if (whole := _filled(other, photos, absent)) is not other]
+    others = [_filled(found, photos, absent)]
+    others.append(_filled(_completed(resighted(found, photos), photos, absent), photos, absent))
     if all(_missing(other, absent) or _belied(other, photos) for other in others):
         others.append(_completed(complete(found, photos, load_prior(), absent), photos, absent))
-
-    def rank(other: Round) -> tuple[int, float]:
-        lead = lead_of(other, photos)
-        return -len(_missing(other, absent)) if lead >= 0 else -len(other.whole), lead
-
-    return max(others, key=rank)
+    return max(others, key=lambda other: lead_of(other, photos))
 
 
 def _filled(found: Round, photos: Photos, absent: frozenset[int]) -> Round:
-    """The same with the missing teeth in whose open place a photo shows something, if there are any."""
-    shown = gaps(_scene(found, photos), _missing(found, absent))
-    more = frozenset(fdi for fdi, gap in shown.items() if gap is Gap.FILLED)
-    return filled(found, photos, more) if more else found
+    """The same with the missing teeth whose place is in doubt, where a photo agrees better then."""
+    more = _doubted(found, photos, absent)
+    whole = filled(found, photos, more) if more else found
+    return whole if more and explains_more(whole, found, photos) else found
 
 
 def _missing(found: Round, absent: frozenset[int]) -> frozenset[int]:
@@ -157,10 +151,9 @@ def _missing(found: Round, absent: frozenset[int]) -> frozenset[int]:
     return found.whole - absent - found.numbered.present
 
 
-def _doubted(found: Round, photos: Photos, absent: frozenset[int]) -> bool:
-    """Whether a tooth is missing that does not leave an empty place: a neighbour may stand in for it."""
-    shown = gaps(_scene(found, photos), _missing(found, absent))
-    return any(gap is not Gap.EMPTY for gap in shown.values())
+def _doubted(found: Round, photos: Photos, absent: frozenset[int]) -> frozenset[int]:
+    """Those of the missing teeth that may be there all the same."""
+    return doubtful_gaps(_scene(found, photos), _missing(found, absent))
 
 
 def _require_settled(best: Round, absent: frozenset[int]) -> None:
