@@ -252,6 +252,7 @@ def main() -> None:
     several = run_draws if args.damage else run_changed if args.changed else run
     summary, rows = several(args)
     kind = "_changed" * args.changed + "_damaged" * bool(args.damage)
+    kind += f"_from_{args.seed}" if args.seed else ""
     write_result(f"case_a_{args.evidence}{kind}", summary, rows)
 
 

@@ -29,8 +29,8 @@ _CONFIRMED = 0.84
 #: several teeth are damaged need agree only so far.  Wrong models before such bite photos left at most 0.71,
 #: right ones at least 0.78; both shares.
 _VOUCHED, _DAMAGED_OCCLUSAL = 0.77, 0.75
-#: By how much some photo agrees better once a tooth that it shows is there: at least 0.02, while a tooth in a
-#: gap of a rendered patient made no photo agree better.
+#: By how much some photo agrees better once a tooth that it shows is there: at least 0.02; with a tooth in
+#: gaps of four rendered patients at most 0.008.
 _BETTER = 0.01
 
 IntImage = NDArray[np.int32]

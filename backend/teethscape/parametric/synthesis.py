@@ -97,7 +97,7 @@ def supplemented(
         no drawn labels where no photo shows another tooth.
     """
     first = photos.look(*start)
-    whole = _completed(first, photos, absent)
+    whole = _filled(_completed(first, photos, absent), photos, absent)
     if whole is first:
         return *start, {}
     best, drawn = _settled(whole, photos)
