@@ -199,10 +199,11 @@ def run(args: argparse.Namespace, photos: Path | None = None) -> tuple[dict[str,
     name = f"case-a-{args.evidence}" + (f"-{args.weights.stem}" if args.weights else "")
     name += f"-damaged-{args.seed}" if args.damage else ""
     shutil.rmtree(CACHE / name, ignore_errors=True)
-    folder, drawn = CACHE / "case-a-masks", args.evidence != "photos"
+    folder, drawn = CACHE / f"{name}-masks", args.evidence != "photos"
     kind = MaskValues.FDI if args.evidence == "numbers" else MaskValues.INSTANCES
     masks, tables = hand_masks(args.case, args.seed, args.damage, kind)
-    write_masks(folder, masks)
+    if drawn:
+        write_masks(folder, masks)
     request = ReconstructRequest(
         photos=photos or args.case / "photos",
         output=CACHE / name,

@@ -15,6 +15,8 @@ from teethscape.parametric.result import Numbered
 from teethscape.progress import NoProgress
 from teethscape.segmentation.redraw import ToothMaps
 
+from .test_closed_gaps import occlusal_labels
+
 
 class AskedError(Exception):
     """Carries what was asked."""
@@ -65,3 +67,13 @@ def test_the_photos_are_looked_at_where_masks_lack_teeth_or_leave_doubt(lacks, m
     assert (start_of(present, {View.ANTERIOR: margin}, absent) is not None) == looks
     numbers = start_of(present, {}, absent, MaskValues.FDI)
     assert (numbers is not None) == bool(set(lacks) - set(absent))
+
+
+def test_numbered_masks_start_from_teeth_that_have_closed_a_gap():
+    labels = occlusal_labels((36,), (36,))
+    photos = {view: PhotoGeometry(*image.shape[::-1]) for view, image in labels.items()}
+    start = engine._from_fdi(FitInputs(photos, labels, MaskValues.FDI), load_prior())
+    own, moved = load_prior(), start.rough.prior
+    way = np.linalg.norm(moved.centre - own.centre, axis=1)
+    assert way[own.fdi.index(37)] > 5.0  # mm
+    assert way[own.fdi.index(47)] == way[own.fdi.index(26)] == 0.0
