@@ -139,12 +139,12 @@ def main() -> None:
     args = parser.parse_args()
     masks = None if args.masks is None else Masks(args.masks, args.damage)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    rows = []
+    kind = "" if masks is None else f"_{masks.values.value}" + "_damaged" * bool(masks.damage)
+    rows, folder = [], CACHE / f"rendered-patients{kind}"
     with using_network(Segmenter.load(args.weights)):
         for patient in sorted(path.parent for path in args.cases.glob("*/cameras.json")):
-            rows.append(judged(patient, CACHE / "rendered-patients" / patient.name, masks))
+            rows.append(judged(patient, folder / patient.name, masks))
             LOG.info("%s", rows[-1])
-    kind = "" if masks is None else f"_{masks.values.value}" + "_damaged" * bool(masks.damage)
     write_result(f"rendered_patients{kind}", summary_of(rows), rows)
 
 
