@@ -89,9 +89,26 @@ def doubtful_gaps(scene: Scene, teeth: frozenset[int]) -> frozenset[int]:
 
 
 def _doubtful(scene: Scene, fdi: int) -> bool:
-    found = [_free_place(scene, view, fdi) for view in scene.expected if jaw_of(fdi) in view.jaws]
-    is_open = any(free >= _OPEN for free, _ in found)
-    return is_open and any(tooth >= _EMPTY for free, tooth in found if free >= _FREE)
+    shown = any(tooth >= _EMPTY for free, tooth in _places(scene, fdi) if free >= _FREE)
+    return shown and _is_open(scene, fdi)
+
+
+def empty_gaps(scene: Scene, teeth: frozenset[int]) -> frozenset[int]:
+    """Those of some missing teeth in whose open place no photo shows anything.
+
+    Args:
+        scene: the arch without them.
+        teeth: FDI numbers.
+    """
+    return frozenset(fdi for fdi in teeth if _is_open(scene, fdi)) - doubtful_gaps(scene, teeth)
+
+
+def _is_open(scene: Scene, fdi: int) -> bool:
+    return any(free >= _OPEN for free, _ in _places(scene, fdi))
+
+
+def _places(scene: Scene, fdi: int) -> list[tuple[float, float]]:
+    return [_free_place(scene, view, fdi) for view in scene.expected if jaw_of(fdi) in view.jaws]
 
 
 def unseen(scene: Scene, teeth: frozenset[int]) -> frozenset[int]:

@@ -12,7 +12,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.explained import explains_more, lead_of, require_explained
 from teethscape.parametric.fit import AGAIN, WHOLE, Fit, iterations
 from teethscape.parametric.numbering.number import MARGIN
-from teethscape.parametric.overlooked import Scene, doubtful_gaps, overlooked
+from teethscape.parametric.overlooked import Scene, doubtful_gaps, empty_gaps, overlooked
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.resighting import complete, filled, resighted
 from teethscape.parametric.result import Numbered
@@ -70,7 +70,7 @@ def synthesised(
     first = _completed(photos.look(*start), photos, absent)
     best = own = _afresh(first, photos)
     more = 0.0
-    unsure = doubtful(own.numbered) or _doubted(own, photos, absent)
+    unsure = doubtful(own.numbered) or _unsettled(own, photos, absent)
     if unsure or _belied(own, photos) or (not said.labels and _belied(first, photos)):
         best = _reconsidered(own, photos, absent)
         more = _LACKING if _missing(best, absent) else 0.0
@@ -154,6 +154,12 @@ def _missing(found: Round, absent: frozenset[int]) -> frozenset[int]:
 def _doubted(found: Round, photos: Photos, absent: frozenset[int]) -> frozenset[int]:
     """Those of the missing teeth that may be there all the same."""
     return doubtful_gaps(_scene(found, photos), _missing(found, absent))
+
+
+def _unsettled(found: Round, photos: Photos, absent: frozenset[int]) -> frozenset[int]:
+    """Those of the missing teeth that leave no empty gap: it has closed, or a neighbour is drawn for two."""
+    missing = _missing(found, absent)
+    return missing - empty_gaps(_scene(found, photos), missing)
 
 
 def _require_settled(best: Round, absent: frozenset[int]) -> None:
