@@ -193,7 +193,7 @@ def _surfaces(s: Summary) -> str:
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_masks", "case-a, hand-made masks as shuffled ids", _case_a),
     ("case_a_masks_damaged", "the same with a tenth of the masks missed or merged", _damaged),
-    ("case_a_masks_damaged_from_14", "six draws on which no rule was chosen", _damaged),
+    ("case_a_masks_damaged_from_14", "six more draws, for one of which a rule was added", _damaged),
     ("case_a_numbers_damaged", "the same in masks with FDI numbers", _damaged),
     ("case_a_numbers_damaged_from_14", "six draws on which no rule was chosen", _damaged),
     ("segmentation", "teeth in case-a's photos, by a network that never saw it", _segmentation),
