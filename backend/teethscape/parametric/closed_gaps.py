@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -47,11 +48,11 @@ def closed_gaps(
     closed: frozenset[int] = frozenset()
     for view in (view for view in labels if view.is_occlusal):
         gaps = _gaps(arch(view.jaws[0]), seen)[:_MOST]
-        ways = [frozenset(way) for n in range(len(gaps) + 1) for way in combinations(gaps, n)]
-        if len(ways) > 1:
-            closed |= min(
-                ways, key=lambda way: _cost(view, labels[view], layouts.get(frozenset(), way).prior, focal_px)
-            )
+        task = task_of_labels(view, labels[view], prior, focal_px.get(view)) if gaps else None
+        if task is not None:
+            ways = [frozenset(way) for n in range(len(gaps) + 1) for way in combinations(gaps, n)]
+            tasks = {way: replace(task, placed=layouts.get(frozenset(), way).placed) for way in ways}
+            closed |= min(ways, key=lambda way: _cost(tasks[way], view, prior))
     return closed
 
 
@@ -61,11 +62,8 @@ def _gaps(row: tuple[int, ...], seen: set[int]) -> list[int]:
     return [fdi for fdi in row[ends[0] : ends[-1]] if fdi not in seen] if ends else []
 
 
-def _cost(view: View, labels: IntImage, prior: ToothPrior, focal_px: Mapping[View, float | None]) -> float:
-    """How badly the best camera explains the labels, above all the gaps between them; 0 with too few."""
-    task = task_of_labels(view, labels, prior, focal_px.get(view))
-    if task is None:
-        return 0.0
+def _cost(task: ViewTask, view: View, prior: ToothPrior) -> float:
+    """How badly the best camera explains the labels, above all the gaps between them."""
     camera, cost = fit_camera(task, nominal_rotations(view))
     return cost + float(((_gap_errors(task, camera, prior) / CENTROID_SD_MM) ** 2).sum())
 

@@ -38,7 +38,10 @@ IntImage = NDArray[np.int32]
 
 def lead_of(found: Round, photos: Photos) -> float:
     """By how much the photo that agrees least with the model agrees more than it must."""
-    agreed = _agreed(found.expected, photos.sight)
+    return _lead(_agreed(found.expected, photos.sight))
+
+
+def _lead(agreed: Mapping[View, Agreement]) -> float:
     must = _must_agree(agreed)
     return min(one.mean - must[view].mean for view, one in agreed.items())
 
@@ -46,7 +49,7 @@ def lead_of(found: Round, photos: Photos) -> float:
 def explains_more(whole: Round, found: Round, photos: Photos) -> bool:
     """Whether some photo agrees clearly better with a model that has a tooth more, and none belies it."""
     before, after = (_agreed(one.expected, photos.sight) for one in (found, whole))
-    return lead_of(whole, photos) >= 0 and any(after[v].mean > before[v].mean + _BETTER for v in after)
+    return _lead(after) >= 0 and any(after[v].mean > before[v].mean + _BETTER for v in after)
 
 
 def _agreed(expected: Mapping[View, IntImage], sight: Mapping[View, Sight]) -> dict[View, Agreement]:

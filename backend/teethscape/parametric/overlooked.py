@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from teethscape.dental.fdi import arch, jaw_of
 from teethscape.dental.views import View
@@ -14,6 +13,7 @@ from teethscape.parametric.arch import Arch
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.expected import expected_teeth
 from teethscape.parametric.interface import Sight
+from teethscape.parametric.rounds import IntImage, Photos, Round
 
 #: Share of a tooth's place that no tooth of the model may cover in some photo: else its gap has closed, or it
 #: stands behind its neighbours everywhere.  Gaps of nine rendered patients that had closed left up to 0.43.
@@ -31,8 +31,6 @@ _SEEN = 0.13
 _EMPTY = 0.1
 #: A tooth whose place is smaller than this share of the median tooth's is hidden in that photo.
 _HIDDEN = 0.3
-
-IntImage = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,11 @@ class Scene:
     cameras: Mapping[View, Camera]
     sight: Mapping[View, Sight]
     expected: Mapping[View, IntImage]
+
+    @classmethod
+    def of(cls, found: Round, photos: Photos) -> Scene:
+        """Of a round."""
+        return cls(found.arch, found.numbered.present, found.cameras, photos.sight, found.expected)
 
 
 def overlooked(scene: Scene, absent: frozenset[int]) -> frozenset[int]:
@@ -85,12 +88,7 @@ def doubtful_gaps(scene: Scene, teeth: frozenset[int]) -> frozenset[int]:
         scene: the arch without them.
         teeth: FDI numbers.
     """
-    return frozenset(fdi for fdi in teeth if _doubtful(scene, fdi))
-
-
-def _doubtful(scene: Scene, fdi: int) -> bool:
-    shown = any(tooth >= _EMPTY for free, tooth in _places(scene, fdi) if free >= _FREE)
-    return shown and _is_open(scene, fdi)
+    return frozenset(fdi for fdi in teeth if _shown_in_open_place(scene, fdi) >= _EMPTY)
 
 
 def empty_gaps(scene: Scene, teeth: frozenset[int]) -> frozenset[int]:
@@ -100,15 +98,7 @@ def empty_gaps(scene: Scene, teeth: frozenset[int]) -> frozenset[int]:
         scene: the arch without them.
         teeth: FDI numbers.
     """
-    return frozenset(fdi for fdi in teeth if _is_open(scene, fdi)) - doubtful_gaps(scene, teeth)
-
-
-def _is_open(scene: Scene, fdi: int) -> bool:
-    return any(free >= _OPEN for free, _ in _places(scene, fdi))
-
-
-def _places(scene: Scene, fdi: int) -> list[tuple[float, float]]:
-    return [_free_place(scene, view, fdi) for view in scene.expected if jaw_of(fdi) in view.jaws]
+    return frozenset(fdi for fdi in teeth if 0 <= _shown_in_open_place(scene, fdi) < _EMPTY)
 
 
 def unseen(scene: Scene, teeth: frozenset[int]) -> frozenset[int]:
@@ -135,9 +125,15 @@ def _shown(scene: Scene, fdi: int) -> bool:
     """Whether a photo shows a tooth in the open gap of a missing one; another may have lost it."""
     row = arch(jaw_of(fdi))
     views = [v for v in scene.expected if v.is_occlusal or fdi not in (row[0], row[-1])]
-    found = [_free_place(scene, v, fdi) for v in views if jaw_of(fdi) in v.jaws]
-    is_open = any(free >= _OPEN for free, _ in found)
-    return is_open and any(free >= _FREE and tooth > _TOOTH for free, tooth in found)
+    return _shown_in_open_place(scene, fdi, views) > _TOOTH
+
+
+def _shown_in_open_place(scene: Scene, fdi: int, views: Iterable[View] = View) -> float:
+    """Largest share of a missing tooth's free place that a photo shows as tooth; -1: no place is open."""
+    found = [_free_place(scene, v, fdi) for v in views if v in scene.expected and jaw_of(fdi) in v.jaws]
+    if not any(free >= _OPEN for free, _ in found):
+        return -1.0
+    return max(tooth for free, tooth in found if free >= _FREE)
 
 
 def _free_place(scene: Scene, view: View, fdi: int) -> tuple[float, float]:

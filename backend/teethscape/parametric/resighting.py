@@ -66,18 +66,13 @@ def filled(found: Round, photos: Photos, teeth: frozenset[int]) -> Round:
         photos: what is known of them.
         teeth: FDI numbers.
     """
-    more = photos.look(found.fit, replace(found.numbered, present=found.numbered.present | teeth))
-    return _without_unseen(photos.again(more, photos.drawn(more.expected)), photos, teeth)
+    return _without_unseen(photos.with_teeth(found, found.numbered.present | teeth), photos, teeth)
 
 
 def _without_unseen(found: Round, photos: Photos, teeth: frozenset[int]) -> Round:
     """The same without those of some teeth that the photos hardly show, fitted again if there are any."""
-    present = found.numbered.present
-    gone = unseen(Scene(found.arch, present, found.cameras, photos.sight, found.expected), teeth)
-    if not gone:
-        return found
-    less = photos.look(found.fit, replace(found.numbered, present=present - gone))
-    return photos.again(less, photos.drawn(less.expected))
+    gone = unseen(Scene.of(found, photos), teeth)
+    return photos.with_teeth(found, found.numbered.present - gone) if gone else found
 
 
 def _with_bite(found: Round, arches: Round, photos: Photos) -> Round:

@@ -85,6 +85,11 @@ class Photos:
         fit = fit_again(self._evidence(found.numbered, labels), found.fit, self.on_step)
         return self.look(fit, replace(found.numbered, labels=labels))
 
+    def with_teeth(self, found: Round, present: frozenset[int]) -> Round:
+        """The same with other teeth, fitted to the labels that they help to draw."""
+        other = self.look(found.fit, replace(found.numbered, present=present))
+        return self.again(other, self.drawn(other.expected))
+
     def anew(self, numbered: Numbered, prior: ToothPrior, cameras: Mapping[View, Camera]) -> Round:
         """The fit of labels of all or some photos, from rough cameras and mean teeth in the mean bite."""
         evidence = self._evidence(numbered, numbered.labels)

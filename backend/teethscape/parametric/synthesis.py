@@ -153,13 +153,13 @@ def _missing(found: Round, absent: frozenset[int]) -> frozenset[int]:
 
 def _doubted(found: Round, photos: Photos, absent: frozenset[int]) -> frozenset[int]:
     """Those of the missing teeth that may be there all the same."""
-    return doubtful_gaps(_scene(found, photos), _missing(found, absent))
+    return doubtful_gaps(Scene.of(found, photos), _missing(found, absent))
 
 
 def _unsettled(found: Round, photos: Photos, absent: frozenset[int]) -> frozenset[int]:
     """Those of the missing teeth that leave no empty gap: it has closed, or a neighbour is drawn for two."""
     missing = _missing(found, absent)
-    return missing - empty_gaps(_scene(found, photos), missing)
+    return missing - empty_gaps(Scene.of(found, photos), missing)
 
 
 def _require_settled(best: Round, absent: frozenset[int]) -> None:
@@ -189,13 +189,5 @@ def _settled(best: Round, photos: Photos) -> tuple[Round, dict[View, IntImage]]:
 
 def _completed(found: Round, photos: Photos, absent: frozenset[int]) -> Round:
     """The same, fitted again with the teeth that the numbering missed and a photo shows, if there are any."""
-    present = found.numbered.present
-    more = overlooked(_scene(found, photos), absent)
-    if not more:
-        return found
-    whole = photos.look(found.fit, replace(found.numbered, present=present | more))
-    return photos.again(whole, photos.drawn(whole.expected))
-
-
-def _scene(found: Round, photos: Photos) -> Scene:
-    return Scene(found.arch, found.numbered.present, found.cameras, photos.sight, found.expected)
+    more = overlooked(Scene.of(found, photos), absent)
+    return photos.with_teeth(found, found.numbered.present | more) if more else found
