@@ -3,8 +3,8 @@
     python benchmarks/timing.py
 
 Runs the engine's command line on case-a: from FDI masks, from shuffled ids, and from
-photos alone, and reads the children's resource usage. *segmentation* is finding the teeth alone: five photos
-from their files to instances, without numbering.
+photos alone, and reads the children's resource usage. *segment* is ``teethscape segment``: views, quality,
+numbered teeth and flips of five photos. *segmentation* is the network's part of it, without numbers.
 """
 
 from __future__ import annotations
@@ -53,10 +53,23 @@ def measured(case: Path, masks: Path | None, values: str) -> dict[str, Any]:
     """One reconstruction by the command line."""
     output = CACHE / "timing-case"
     shutil.rmtree(output, ignore_errors=True)
-    command = [sys.executable, "-c", _PROBE, "reconstruct", str(case / "photos"), "--output", str(output)]
+    return _run(_command("reconstruct", case, output, masks, values))
+
+
+def numbered(case: Path) -> dict[str, Any]:
+    """``teethscape segment`` by the command line."""
+    output = CACHE / "timing-segment"
+    shutil.rmtree(output, ignore_errors=True)
+    return _run(_command("segment", case, output))
+
+
+def _command(
+    name: str, case: Path, output: Path, masks: Path | None = None, values: str = "fdi"
+) -> list[str]:
+    command = [sys.executable, "-c", _PROBE, name, str(case / "photos"), "--output", str(output)]
     if masks is not None:
         command += ["--masks", str(masks), "--mask-values", values]
-    return _run(command)
+    return command
 
 
 def _run(command: list[str]) -> dict[str, Any]:
@@ -77,7 +90,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--case", type=Path, default=SHARED / "cases" / "case-a")
-    parser.add_argument("--only", choices=("fdi_masks", "shuffled_ids", "photos_only", "segmentation"))
+    parser.add_argument(
+        "--only", choices=("fdi_masks", "shuffled_ids", "photos_only", "segment", "segmentation")
+    )
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ids = CACHE / "case-a-instances"
@@ -92,6 +107,9 @@ def main() -> None:
         if args.only in (None, name):
             rows[name] = measured(args.case, masks, values)
             LOG.info("%s %s", name, rows[name])
+    if args.only in (None, "segment"):
+        rows["segment"] = numbered(args.case)
+        LOG.info("segment %s", rows["segment"])
     if args.only in (None, "segmentation"):
         rows["segmentation"] = _run([sys.executable, "-c", _SEGMENT, str(args.case / "photos")])
         LOG.info("segmentation %s", rows["segmentation"])

@@ -51,12 +51,12 @@ class Camera:
 
     def to_camera(self, points: FloatArray) -> FloatArray:
         """(n, 3) world -> (n, 3) camera coordinates, mm."""
-        return (points - self.pivot) @ self.rotation.T + self.translation
+        return points @ self.rotation.T + (self.translation - self.rotation @ self.pivot)
 
     def project(self, points: FloatArray) -> FloatArray:
         """(n, 3) world points in mm -> (n, 2) pixels."""
         local = self.to_camera(points)
-        return self.focal * local[:, :2] / local[:, 2:] + self.principal
+        return local[:, :2] * (self.focal / local[:, 2:]) + self.principal
 
     def jacobians(self, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Pixels and their derivatives.
@@ -85,14 +85,14 @@ class Camera:
         Returns:
             derivative to the world point (n, 3); to the camera step of :meth:`moved` (n, 9).
         """
-        turned = (points - self.pivot) @ self.rotation.T
-        local = turned + self.translation
-        plane = local[:, :2] / local[:, 2:]
+        local = self.to_camera(points)
+        inverse = self.focal / local[:, 2:]
+        slope = (local[:, :2] * along).sum(axis=1)
         out = np.empty((len(points), CAMERA_SIZE))
-        out[:, 3:5] = along * (self.focal / local[:, 2:])
-        out[:, 5] = -(plane * out[:, 3:5]).sum(axis=1)
-        out[:, :3] = cross(turned, out[:, 3:6])
-        out[:, 6] = self.focal * (plane * along).sum(axis=1)
+        out[:, 3:5] = along * inverse
+        out[:, 6] = slope * inverse[:, 0]
+        out[:, 5] = -out[:, 6] / local[:, 2]
+        out[:, :3] = cross(local - self.translation, out[:, 3:6])
         out[:, 7:] = along
         return out[:, 3:6] @ self.rotation, out
 

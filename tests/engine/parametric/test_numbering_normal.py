@@ -17,7 +17,8 @@ def positive(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def prior_of(rng: np.random.Generator) -> Prior:
     forms = np.array([positive(rng, 2 * FORMS) for _ in TWINS])
-    return Prior(positive(rng, COUNT * POSE_SIZE), forms, positive(rng, COMMON), TWINS)
+    pose = positive(rng, COUNT * POSE_SIZE)
+    return Prior(pose, float(np.linalg.slogdet(pose)[1]), forms, positive(rng, COMMON), TWINS)
 
 
 def flat(at: Unknowns) -> np.ndarray:

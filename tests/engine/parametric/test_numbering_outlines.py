@@ -14,14 +14,14 @@ from teethscape.parametric.numbering.aim import aim
 from teethscape.parametric.numbering.bite_search import shifted
 from teethscape.parametric.numbering.expect import expected_state
 from teethscape.parametric.numbering.fit import Effort, Guess, fit_outlines
-from teethscape.parametric.numbering.hulls import FORMS
+from teethscape.parametric.numbering.hulls import FORMS, hulls_of, place_hulls
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import measure
 from teethscape.parametric.numbering.number import require_sure
 from teethscape.parametric.numbering.outline import believed, outlines
 from teethscape.parametric.numbering.read import BiteScene, Reader
-from teethscape.parametric.numbering.rivals import renumbered, settle, weigh_rival
+from teethscape.parametric.numbering.rivals import renumbered, rows_of, settle, weigh_rival
 from teethscape.parametric.numbering.search import Found
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.rotation import rotation_matrix
@@ -142,6 +142,21 @@ def test_the_energy_falls():
     first, last = (fit_outlines(guess, rows, Effort(rounds)) for rounds in (1, 8))
     assert last.energy < first.energy
     assert last.cost < first.cost
+
+
+def test_a_fit_that_can_not_catch_up_is_given_up():
+    guess = mean_guess()
+    rows = rows_of(guess, OUTLINES)
+    given_up, whole = (fit_outlines(guess, rows, Effort(8, hopeless=limit)) for limit in (-1e9, np.inf))
+    one_step = fit_outlines(guess, rows, Effort(1))
+    assert given_up.energy == one_step.energy > whole.energy
+
+
+def test_hulls_look_outward():
+    placed, hulls = place_hulls(LAYOUT, ArchState.mean(len(TEETH), FORMS)), hulls_of(PRIOR)
+    for points, faces in zip(placed.points, hulls.faces, strict=True):
+        a, b, c = (points[faces[:, k]] - points.mean(axis=0) for k in range(3))
+        assert ((np.cross(a, b) * c).sum(axis=1) > 0).all()
 
 
 def test_numbers_are_read_off_the_arch(settled):

@@ -83,25 +83,25 @@ def test_a_closed_gap_brings_the_teeth_behind_it_forward():
     assert moved[index[16]] > 3.0
     assert moved[index[36]] == pytest.approx(0.0)
     assert layout.missing == {14}
-    assert np.linalg.eigvalsh(layout.place_cov).min() > 0
+    assert np.linalg.eigvalsh(layout.spread.place_cov).min() > 0
 
 
 def test_teeth_that_drift_are_less_sure_of_their_turn_and_place():
     layouts = Layouts(load_prior())
     whole, closed = layouts.get(frozenset()), layouts.get(frozenset({14}), frozenset({14}))
     index = {fdi: k for k, fdi in enumerate(closed.prior.fdi)}
-    assert not whole.turn_var.any()
-    assert (closed.turn_var[index[16]] > 0).all()
-    assert not closed.turn_var[index[36]].any()
+    assert not whole.spread.turn_var.any()
+    assert (closed.spread.turn_var[index[16]] > 0).all()
+    assert not closed.spread.turn_var[index[36]].any()
     block = slice(3 * index[16], 3 * index[16] + 3)
-    assert np.trace(closed.place_cov[block, block]) > np.trace(whole.place_cov[block, block])
+    assert np.trace(closed.spread.place_cov[block, block]) > np.trace(whole.spread.place_cov[block, block])
 
 
 def test_a_second_molar_is_less_sure_of_its_place_along_the_arch_than_a_central():
     layout = Layouts(load_prior()).get(frozenset())
     along = arch_directions(layout.prior)
     spread = [
-        along[k] @ layout.place_cov[3 * k : 3 * k + 3, 3 * k : 3 * k + 3] @ along[k]
+        along[k] @ layout.spread.place_cov[3 * k : 3 * k + 3, 3 * k : 3 * k + 3] @ along[k]
         for k in (layout.prior.fdi.index(11), layout.prior.fdi.index(17))
     ]
     assert spread[1] > spread[0] + 0.5

@@ -11,7 +11,7 @@ from teethscape.parametric.numbering.fit import Effort, Guess, robust
 from teethscape.parametric.numbering.hulls import PlacedHulls, place_hulls
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.outline import ViewRows
-from teethscape.parametric.numbering.reach import FOCAL, GROWTH, PER_VIEW, reach, slopes
+from teethscape.parametric.numbering.reach import FOCAL, GROWTH, PER_VIEW, camera_slopes, reach
 from teethscape.parametric.rotation import FloatArray
 
 
@@ -51,7 +51,7 @@ def _camera_step(
     """Energy of a view, and the Gauss-Newton step (8,) of its camera and growth."""
     numbered, grown = guess.views[view], guess.growth[view]
     found = reach(numbered, rows, placed)
-    sloped = slopes(numbered.camera, guess.layout.prior, guess.state, found, placed)[:, :, -PER_VIEW:]
+    sloped = camera_slopes(numbered.camera, found, placed)[1].reshape(*found.far.shape, PER_VIEW)
     lean = float(np.log(numbered.camera.focal) - numbered.focal[0])
     prior = np.array([0.0] * FOCAL + [numbered.focal[1] ** -2, rows.growth_sd**-2])
     offset = np.array([0.0] * FOCAL + [lean, grown])

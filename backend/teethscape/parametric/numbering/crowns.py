@@ -16,6 +16,7 @@ from teethscape.parametric.rotation import FloatArray, rotation_matrix
 POINTS = 420
 _CELL_MM = 1.0  # size of a depth cell: a little more than the distance of the points
 _BEHIND_MM = 1.6  # a point this far behind the nearest of its cell is hidden
+_MOST_CELLS = 2048  # in a row, for a camera that stands in a tooth
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,11 @@ class Placed:
 def placed_at(prior: ToothPrior, state: ArchState) -> Placed:
     """Mean crowns at the pose, size and bite of a state; its shape is left out."""
     crowns = crowns_of(prior)
-    turn = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
-    points = np.einsum("tij,tpj->tpi", turn, crowns.points) + state.translation[:, None]
-    points = np.einsum("tij,tpj->tpi", prior.axes, points) + prior.centre[:, None]
-    normals = np.einsum("tij,tpj->tpi", prior.axes @ rotation_matrix(state.rotation), crowns.normals)
+    turn = prior.axes @ rotation_matrix(state.rotation)
+    grown = np.exp(state.log_size)[:, None, None] * turn
+    place = (prior.axes @ state.translation[:, :, None])[:, :, 0] + prior.centre
+    points = crowns.points @ grown.transpose(0, 2, 1) + place[:, None]
+    normals = crowns.normals @ turn.transpose(0, 2, 1)
     lower = lower_teeth(prior)
     bite = rotation_matrix(state.bite[3:])
     points[lower] = (points[lower] - prior.bite_pivot) @ bite.T + prior.bite_pivot + state.bite[:3]
@@ -124,13 +126,15 @@ def see(placed: Placed, camera: Camera, drawn: NDArray[np.bool_]) -> Seen:
 def _projected(
     placed: Placed, camera: Camera, drawn: NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Flat pixels (28 P, 2), depth in mm, and area in px^2 of what is turned to the camera."""
-    local = camera.to_camera(placed.points.reshape(-1, 3))
-    facing = -np.einsum("ij,ij->i", placed.normals.reshape(-1, 3) @ camera.rotation.T, local)
-    depth = np.maximum(local[:, 2], 1.0)
-    weight = np.maximum(facing / depth, 0.0) * placed.areas.ravel() * (camera.focal / depth) ** 2
-    weight *= np.repeat(drawn, placed.points.shape[1]) & (local[:, 2] > 1.0)
-    return camera.focal * local[:, :2] / depth[:, None] + camera.principal, depth, weight
+    """Flat pixels (2, 28 P), depth in mm, and area in px^2 of what is turned to the camera."""
+    offset = camera.translation - camera.rotation @ camera.pivot
+    local = camera.rotation @ placed.points.reshape(-1, 3).T + offset[:, None]
+    facing = -((camera.rotation @ placed.normals.reshape(-1, 3).T) * local).sum(axis=0)
+    depth = np.maximum(local[2], 1.0)
+    scale = camera.focal / depth
+    weight = np.maximum(facing / depth, 0.0) * placed.areas.ravel() * scale**2
+    weight *= np.repeat(drawn, placed.points.shape[1]) & (local[2] > 1.0)
+    return local[:2] * scale + camera.principal[:, None], depth, weight
 
 
 def _unhidden(
@@ -141,27 +145,26 @@ def _unhidden(
     rows = np.flatnonzero(front)
     if not len(rows):
         return out
-    cell = np.maximum(_CELL_MM * focal / np.median(depth[rows]), 1e-3)
-    grid = np.floor((pixels[rows] - pixels[rows].min(axis=0)) / cell).astype(np.int64)
-    grid = np.minimum(grid, 4095)
-    key = grid[:, 1] * 4096 + grid[:, 0]
-    order = np.lexsort((depth[rows], key))
-    first = np.r_[True, key[order][1:] != key[order][:-1]]
-    nearest = depth[rows][order][np.flatnonzero(first)][np.cumsum(first) - 1]
-    out[rows[order]] = depth[rows][order] <= nearest + _BEHIND_MM
+    near, place = depth[rows], pixels[:, rows]
+    cell = np.maximum(_CELL_MM * focal / np.median(near), 1e-3)
+    across, down = np.minimum((place - place.min(axis=1)[:, None]) / cell, _MOST_CELLS - 1).astype(np.intp)
+    key = down * (int(across.max()) + 1) + across
+    nearest = np.full(int(key.max()) + 1, np.inf)
+    np.minimum.at(nearest, key, near)
+    out[rows] = near <= nearest[key] + _BEHIND_MM
     return out
 
 
 def _gather(placed: Placed, pixels: FloatArray, weight: FloatArray, shown: FloatArray) -> Seen:
     teeth, per_tooth = placed.areas.shape
-    total = weight.reshape(teeth, per_tooth)
     part = shown.reshape(teeth, per_tooth)
     area = part.sum(axis=1)
     use = np.where(area[:, None] > 0, part, placed.areas)
     use = use / use.sum(axis=1, keepdims=True)
-    grid = pixels.reshape(teeth, per_tooth, 2)
-    centre = np.einsum("tp,tpk->tk", use, grid)
-    apart = grid - centre[:, None]
-    spread = np.einsum("tp,tpj,tpk->tjk", use, apart, apart)
-    anchor = np.einsum("tp,tpk->tk", use, placed.points)
-    return Seen(area, spread, centre, anchor, area / np.maximum(total.sum(axis=1), 1e-9))
+    grid = pixels.reshape(2, teeth, per_tooth)
+    centre = (grid * use).sum(axis=2)
+    apart = grid - centre[:, :, None]
+    spread = np.einsum("jtp,ktp->tjk", apart * use, apart)
+    anchor = (use[:, None] @ placed.points)[:, 0]
+    total = weight.reshape(teeth, per_tooth).sum(axis=1)
+    return Seen(area, spread, centre.T, anchor, area / np.maximum(total, 1e-9))

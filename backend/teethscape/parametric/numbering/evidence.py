@@ -156,9 +156,9 @@ def _linear(cameras: Cameras, expected: Expected) -> tuple[FloatArray, FloatArra
 def _covariance(place: FloatArray, sd: FloatArray, expected: Expected) -> FloatArray:
     """(B, 5n, 5n) covariance of all measurements; ``sd`` (B, n, 5) is the noise."""
     batch, n = place.shape[:2]
-    cov = expected.place_cov.reshape(batch, n, 3, n, 3)
-    spread = np.einsum("bnik,bnkmj->bnimj", place, cov)
-    total = np.einsum("bnimk,bmjk->bnimj", spread, place)
+    spread = place @ expected.place_cov.reshape(batch, n, 3, 3 * n)
+    by_tooth = spread.reshape(batch, 5 * n, n, 3).transpose(0, 2, 1, 3) @ place.transpose(0, 1, 3, 2)
+    total = by_tooth.transpose(0, 2, 1, 3).reshape(batch, n, 5, n, 5)
     total[:, :, 2, :, 2] += expected.size_cov
     total = total.reshape(batch, 5 * n, 5 * n)
     index = np.arange(5 * n)

@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.parametric.arch import ArchState
-from teethscape.parametric.numbering.fit import Guess, tooth_covariances
+from teethscape.parametric.numbering.fit import Guess, twin_correlations
 from teethscape.parametric.rotation import FloatArray
 
 
 def expected_state(guess: Guess) -> ArchState:
     """The state with every tooth that has no number at its mean given the numbered ones."""
     state, known = guess.state, guess.teeth
-    pose, size, shape = tooth_covariances(guess.layout)
+    pose, size = guess.layout.spread.pose_cov, guess.layout.prior.log_size_cov
+    shape = twin_correlations(guess.layout.prior)
     count = len(state.log_size)
     other = np.setdiff1d(np.arange(count), known)
     moved = np.hstack([state.translation, state.rotation])

@@ -15,13 +15,22 @@ from numpy.typing import NDArray
 
 from teethscape.dental.fdi import is_left, mirrored
 from teethscape.dental.views import View
-from teethscape.parametric.arch import POSE_SIZE, ArchState
+from teethscape.parametric.arch import ArchState
 from teethscape.parametric.numbering.hulls import FORMS, PlacedHulls, place_hulls
 from teethscape.parametric.numbering.joint import NumberedView, focal_terms
 from teethscape.parametric.numbering.layout import Layout
 from teethscape.parametric.numbering.normal import Normal, Prior, Unknowns, pulled
 from teethscape.parametric.numbering.outline import ViewRows
-from teethscape.parametric.numbering.reach import FOCAL, GROWTH, PER_BITE, PER_VIEW, reach, slopes
+from teethscape.parametric.numbering.reach import (
+    FOCAL,
+    GROWTH,
+    PER_BITE,
+    PER_VIEW,
+    Reach,
+    reach,
+    slopes,
+    turns_of,
+)
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.rotation import FloatArray
 
@@ -30,7 +39,8 @@ TWIN_CORRELATION = 0.7
 #: Mean squared whitened residual at which an instance counts half (Geman-McClure); it saturates beyond.
 _HALF = 2.0
 _ENOUGH = 0.2
-_HOPELESS_AFTER = 4
+#: Steps that follow one lower the energy by less than this many times what it did.
+_FOLLOWS = 10.0
 _TRIES = 4
 _BITE = np.arange(PER_BITE)
 
@@ -74,33 +84,12 @@ class Weighed:
     misfit: Mapping[View, Mapping[int, float]]
 
 
-def tooth_covariances(layout: Layout) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Covariances of all teeth: poses (28, 6, 28, 6), log sizes (28, 28), each shape mode (28, 28)."""
-    prior, n = layout.prior, len(layout.prior.fdi)
-    pose = prior.pose_cov.reshape(n, 6, n, 6).copy()
-    place = layout.place_cov.reshape(n, 3, n, 3)
-    pose[:, :3, :, :3] = np.einsum("iab,iajc,jcd->ibjd", prior.axes, place, prior.axes)
-    index, axis = np.arange(n)[:, None], np.arange(3, 6)
-    pose[index, axis, index, axis] += layout.turn_var
-    return pose, prior.log_size_cov, _twins(prior)
-
-
-def _twins(prior: ToothPrior) -> FloatArray:
+def twin_correlations(prior: ToothPrior) -> FloatArray:
     """(28, 28) correlation of the shapes of all teeth."""
     twin = [prior.fdi.index(mirrored(fdi)) for fdi in prior.fdi]
     out = np.eye(len(twin))
     out[np.arange(len(twin)), twin] = TWIN_CORRELATION
     return out
-
-
-def _pose_precision(layout: Layout) -> FloatArray:
-    """(196, 196) precision of poses and sizes of all teeth."""
-    pose, size, _ = tooth_covariances(layout)
-    count = len(size)
-    out = np.zeros((count, POSE_SIZE, count, POSE_SIZE))
-    out[:, :6, :, :6] = np.linalg.inv(pose.reshape(6 * count, -1)).reshape(count, 6, count, 6)
-    out[:, 6, :, 6] = np.linalg.inv(size)
-    return out.reshape(POSE_SIZE * count, -1)
 
 
 def _prior(layout: Layout, order: tuple[View, ...], rows: Mapping[View, ViewRows]) -> Prior:
@@ -114,7 +103,7 @@ def _prior(layout: Layout, order: tuple[View, ...], rows: Mapping[View, ViewRows
     for k, view in enumerate(order):
         place = PER_BITE + PER_VIEW * k + GROWTH
         common[place, place] = rows[view].growth_sd ** -2
-    return Prior(_pose_precision(layout), forms, common, twins)
+    return Prior(layout.spread.precision, layout.spread.log_det, forms, common, twins)
 
 
 @dataclass(frozen=True)
@@ -160,65 +149,70 @@ def robust(square: FloatArray, count: NDArray[np.intp], loose: float) -> tuple[F
     return 0.5 * square * kept, kept * kept
 
 
-def _energy(guess: Guess, problem: _Problem) -> float:
-    """Negative log of posterior density, up to a constant."""
-    placed = place_hulls(guess.layout, guess.state)
-    at = _vector(guess, problem)
-    precision, lean = focal_terms([guess.views[v] for v in problem.order])
-    total = 0.5 * (at.dot(pulled(problem.prior, at)) + float(lean @ precision @ lean))
-    for view in problem.order:
-        rows = problem.rows[view]
-        found = reach(guess.views[view], rows, placed)
-        white = rows.whitened(found.extent + guess.growth.get(view, 0.0))
-        total += float(robust((white**2).sum(axis=1), rows.count, problem.loose)[0].sum())
-    return total
+@dataclass(frozen=True)
+class _Seen:
+    """What a view shows under a guess: reach, whitened residuals (n, 24), energies and weights (n,)."""
+
+    found: Reach
+    white: FloatArray
+    part: FloatArray
+    weight: FloatArray
 
 
 @dataclass(frozen=True)
-class _Linear:
-    """Energy of a guess with its normal equations, and what each instance adds."""
+class _Tried:
+    """A guess with its energy, the negative log of its posterior density up to a constant.
 
+    Attributes:
+        guess: the guess.
+        energy: nats.
+        placed: its hulls.
+        pull: the prior's precision times the unknowns.
+        focal: precision and residual of the focal lengths.
+        seen: per view.
+    """
+
+    guess: Guess
     energy: float
-    normal: Normal
-    misfit: dict[View, dict[int, float]]
+    placed: PlacedHulls
+    pull: Unknowns
+    focal: tuple[FloatArray, FloatArray]
+    seen: Mapping[View, _Seen]
 
 
-def _linearised(guess: Guess, problem: _Problem) -> _Linear:
+def _tried(guess: Guess, problem: _Problem) -> _Tried:
     placed = place_hulls(guess.layout, guess.state)
     at = _vector(guess, problem)
     pull = pulled(problem.prior, at)
-    normal = Normal(problem.prior, Unknowns(-pull.teeth, -pull.common))
-    energy = 0.5 * at.dot(pull) + _add_focal(guess, problem, normal)
-    misfit: dict[View, dict[int, float]] = {}
-    for view in problem.order:
-        part = _add_view(view, guess, problem, placed, normal)
-        energy += float(part.sum())
-        misfit[view] = dict(zip(map(int, problem.rows[view].instance), map(float, part), strict=True))
-    return _Linear(energy, normal, misfit)
-
-
-def _add_focal(guess: Guess, problem: _Problem, normal: Normal) -> float:
-    """Add the prior of the focal lengths; returns its energy."""
     precision, lean = focal_terms([guess.views[v] for v in problem.order])
+    seen = {view: _seen(view, guess, problem, placed) for view in problem.order}
+    energy = 0.5 * (at.dot(pull) + float(lean @ precision @ lean))
+    energy += sum(float(one.part.sum()) for one in seen.values())
+    return _Tried(guess, energy, placed, pull, (precision, lean), seen)
+
+
+def _seen(view: View, guess: Guess, problem: _Problem, placed: PlacedHulls) -> _Seen:
+    rows = problem.rows[view]
+    found = reach(guess.views[view], rows, placed)
+    white = rows.whitened(found.extent + guess.growth.get(view, 0.0))
+    return _Seen(found, white, *robust((white**2).sum(axis=1), rows.count, problem.loose))
+
+
+def _normal(tried: _Tried, problem: _Problem) -> Normal:
+    """The normal equations at a guess."""
+    normal = Normal(problem.prior, Unknowns(-tried.pull.teeth, -tried.pull.common))
+    precision, lean = tried.focal
     where = PER_BITE + PER_VIEW * np.arange(len(problem.order)) + FOCAL
     normal.common[np.ix_(where, where)] += precision
     normal.gradient.common[where] -= precision @ lean
-    return 0.5 * float(lean @ precision @ lean)
-
-
-def _add_view(view: View, guess: Guess, problem: _Problem, placed: PlacedHulls, normal: Normal) -> FloatArray:
-    """Add the extents of a view; returns the energy (n,) of its instances."""
-    rows, numbered = problem.rows[view], guess.views[view]
-    found = reach(numbered, rows, placed)
-    sloped = slopes(numbered.camera, guess.layout.prior, guess.state, found, placed)
-    white = rows.whitened(found.extent + guess.growth.get(view, 0.0))
-    part, weight = robust((white**2).sum(axis=1), rows.count, problem.loose)
-    jacobian = rows.whiten @ sloped
-    weighted = (weight[:, None, None] * jacobian).transpose(0, 2, 1)
-    normal.add(
-        found.tooth, problem.columns(view), weighted @ jacobian, (weighted @ white[:, :, None])[:, :, 0]
-    )
-    return part
+    turns = turns_of(tried.guess.layout.prior, tried.guess.state)
+    for view, seen in tried.seen.items():
+        sloped = slopes(tried.guess.views[view].camera, turns, seen.found, tried.placed)
+        jacobian = problem.rows[view].whiten_single @ sloped
+        weighted = (seen.weight.astype(np.float32)[:, None, None] * jacobian).transpose(0, 2, 1)
+        pull = (weighted @ seen.white.astype(np.float32)[:, :, None])[:, :, 0]
+        normal.add(seen.found.tooth, problem.columns(view), weighted @ jacobian, pull)
+    return normal
 
 
 @dataclass(frozen=True)
@@ -228,7 +222,7 @@ class Effort:
     Attributes:
         rounds: most steps.
         loose: factor on the residual that is still believed; large while far from the truth.
-        hopeless: an energy above which, after a few steps, the fit is given up.
+        hopeless: an energy above which a fit that hardly gets better is given up.
     """
 
     rounds: int = 12
@@ -246,28 +240,29 @@ def fit_outlines(start: Guess, rows: Mapping[View, ViewRows], effort: Effort) ->
     """
     order = tuple(start.views)
     problem = _Problem(_prior(start.layout, order, rows), rows, order, effort.loose)
-    damping, guess = 1e-2, start
-    here = _linearised(guess, problem)
-    for turn in range(effort.rounds):
-        found = _descend(guess, problem, here, damping)
+    damping, here = 1e-2, _tried(start, problem)
+    normal = _normal(here, problem)
+    for _ in range(effort.rounds):
+        found = _descend(here, normal, problem, damping)
         if found is None:
             break
-        gain, guess, damping = here.energy - found[1], found[0], max(found[2] / 5, 1e-4)
-        here = _linearised(guess, problem)
-        if gain < _ENOUGH or (turn >= _HOPELESS_AFTER and here.energy > effort.hopeless):
+        gain, here, damping = here.energy - found[0].energy, found[0], max(found[1] / 5, 1e-4)
+        normal = _normal(here, problem)
+        if gain < max(_ENOUGH, (here.energy - effort.hopeless) / _FOLLOWS):
             break
-    spread = here.normal.solve()[1] - problem.prior.log_det(PER_BITE)
-    return Weighed(guess, here.energy + 0.5 * spread, here.energy, here.misfit)
+    spread = normal.solve()[1] - problem.prior.log_det(PER_BITE)
+    misfit = {
+        view: dict(zip(map(int, rows[view].instance), map(float, seen.part), strict=True))
+        for view, seen in here.seen.items()
+    }
+    return Weighed(here.guess, here.energy + 0.5 * spread, here.energy, misfit)
 
 
-def _descend(
-    guess: Guess, problem: _Problem, here: _Linear, damping: float
-) -> tuple[Guess, float, float] | None:
-    """A step that lowers the energy: the guess, its energy, the damping that it took."""
+def _descend(here: _Tried, normal: Normal, problem: _Problem, damping: float) -> tuple[_Tried, float] | None:
+    """A step that lowers the energy, and the damping that it took."""
     for _ in range(_TRIES):
-        tried = _moved(guess, problem, here.normal.solve(damping)[0])
-        energy = _energy(tried, problem)
-        if energy < here.energy:
-            return tried, energy, damping
+        tried = _tried(_moved(here.guess, problem, normal.solve(damping)[0]), problem)
+        if tried.energy < here.energy:
+            return tried, damping
         damping *= 10
     return None

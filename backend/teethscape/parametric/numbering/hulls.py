@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 
 from teethscape.dental.fdi import is_left, right_twin
 from teethscape.parametric.arch import ArchState
@@ -28,13 +30,15 @@ class Hulls:
 
     Attributes:
         points: (28, P, 3) mean crowns, mm; shorter ones repeat their first point.
-        forms: (28, P, 3, K) shape modes and bumps, of unit variance.
+        forms: (28, P, 3, K) shape modes and bumps, of unit variance; in single precision, for they are many.
         height: (28, P) place between neck (0) and highest point (1).
+        faces: per tooth (F, 3) the convex hull of the mean crown, outward in the world.
     """
 
     points: FloatArray
-    forms: FloatArray
+    forms: NDArray[np.float32]
     height: FloatArray
+    faces: tuple[NDArray[np.int32], ...]
 
 
 @once_per_shapes
@@ -46,9 +50,24 @@ def hulls_of(prior: ToothPrior) -> Hulls:
     rows = [np.r_[np.arange(len(height)), np.zeros(most - len(height), int)] for _, _, height in parts]
     return Hulls(
         np.array([points[row] for (points, _, _), row in zip(parts, rows, strict=True)]),
-        np.array([np.moveaxis(forms[:, row], 0, 2) for (_, forms, _), row in zip(parts, rows, strict=True)]),
+        np.array(
+            [np.moveaxis(forms[:, row], 0, 2) for (_, forms, _), row in zip(parts, rows, strict=True)],
+            np.float32,
+        ),
         np.array([height[row] for (_, _, height), row in zip(parts, rows, strict=True)]),
+        tuple(
+            _hull_faces(points, handed)
+            for (points, _, _), handed in zip(parts, np.linalg.det(prior.axes), strict=True)
+        ),
     )
+
+
+def _hull_faces(points: FloatArray, handed: float) -> NDArray[np.int32]:
+    """(F, 3) faces of the convex hull of points (P, 3) in local axes, outward where these are ``handed``."""
+    hull = ConvexHull(points)
+    a, b, c = (points[hull.simplices[:, k]] for k in range(3))
+    outward = (np.cross(b - a, c - a) * hull.equations[:, :3]).sum(axis=1) * handed > 0
+    return np.where(outward[:, None], hull.simplices, hull.simplices[:, ::-1]).astype(np.int32)
 
 
 def _hull(shape: ToothShape) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -102,7 +121,7 @@ class PlacedHulls:
 
     points: FloatArray
     turned: FloatArray
-    forms: FloatArray
+    forms: NDArray[np.float32]
 
 
 def place_hulls(layout: Layout, state: ArchState) -> PlacedHulls:
@@ -110,7 +129,8 @@ def place_hulls(layout: Layout, state: ArchState) -> PlacedHulls:
     prior, hulls = layout.prior, hulls_of(layout.prior)
     count, points = hulls.points.shape[:2]
     turn = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
-    formed = (hulls.forms.reshape(count, -1, FORMS) @ state.shape[:, :, None]).reshape(count, points, 3)
+    shape = state.shape.astype(np.float32)[:, :, None]
+    formed = (hulls.forms.reshape(count, -1, FORMS) @ shape).reshape(count, points, 3)
     turned = (hulls.points + formed) @ turn.transpose(0, 2, 1)
     placed = (turned + state.translation[:, None]) @ prior.axes.transpose(0, 2, 1) + prior.centre[:, None]
     bite, lower = rotation_matrix(state.bite[3:]), lower_teeth(prior)

@@ -100,19 +100,60 @@ class Belief:
 
 
 @dataclass(frozen=True)
+class _Solved:
+    """One linearised problem solved.
+
+    Attributes:
+        mean: teeth and bite.
+        step: (v, 7) camera steps.
+        cost: nats.
+        factor: Cholesky factor of the measurements' covariance, with teeth integrated out.
+        spread: (m, 118) covariance of the measurements with the teeth.
+        camera: (m, 7 v) derivatives to all cameras.
+        hessian: (7 v, 7 v) of the cameras.
+    """
+
+    mean: FloatArray
+    step: FloatArray
+    cost: float
+    factor: tuple[FloatArray, bool]
+    spread: FloatArray
+    camera: FloatArray
+    hessian: FloatArray
+
+    @property
+    def gained(self) -> FloatArray:
+        """(118, 118) covariance of teeth and bite that the measurements have taken away."""
+        solved = cho_solve(self.factor, self.camera)
+        ridge = 1e-9 * np.eye(len(self.hessian))
+        out = cho_solve(self.factor, self.spread)
+        out -= solved @ np.linalg.solve(self.hessian + ridge, solved.T @ self.spread)
+        return self.spread.T @ out
+
+
+@dataclass(frozen=True)
 class JointFit:
     """A numbering of all views, fitted.
 
     Attributes:
         views: the views with their fitted cameras.
-        belief: teeth and bite after the measurements.
-        cost: negative log evidence of the measurements in nats, without priors on
-            what is missing or left out.
+        now: the teeth and bite about which the measurements were linearised, and what was held before.
+        solved: the linearised problem, solved.
     """
 
     views: Mapping[View, NumberedView]
-    belief: Belief
-    cost: float
+    now: Belief
+    solved: _Solved
+
+    @property
+    def cost(self) -> float:
+        """Negative log evidence of the measurements, nats; no prior on what is missing or left out."""
+        return self.solved.cost
+
+    @cached_property
+    def belief(self) -> Belief:
+        """Teeth and bite after the measurements."""
+        return replace(self.now, cov=self.now.cov - self.solved.gained)
 
 
 @dataclass(frozen=True)
@@ -129,7 +170,7 @@ def unknown_covariance(layout: Layout) -> FloatArray:
     """(118, 118) covariance of places (84, world mm), log sizes (28) and bite (6)."""
     n = len(layout.prior.fdi)
     out = np.zeros((4 * n + 6, 4 * n + 6))
-    out[: 3 * n, : 3 * n] = layout.place_cov
+    out[: 3 * n, : 3 * n] = layout.spread.place_cov
     out[3 * n : 4 * n, 3 * n : 4 * n] = layout.prior.log_size_cov
     out[4 * n :, 4 * n :] = layout.prior.bite_cov
     return out
@@ -239,16 +280,6 @@ def focal_terms(views: list[NumberedView]) -> tuple[FloatArray, FloatArray]:
     return np.linalg.inv(cov), lean
 
 
-@dataclass(frozen=True)
-class _Solved:
-    """One linearised problem solved: teeth and bite, camera steps (v, 7), and what a belief needs."""
-
-    mean: FloatArray
-    step: FloatArray
-    cov: FloatArray
-    cost: float
-
-
 def _stacked(rows: list[_Rows]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Residual, noise, derivatives to teeth and to all cameras of several views."""
     residual = np.concatenate([r.residual for r in rows])
@@ -267,21 +298,20 @@ def _solve(rows: list[_Rows], views: list[NumberedView], prior: Belief, mean: Fl
     spread = teeth @ prior.cov
     cov = spread @ teeth.T
     cov[np.diag_indices(len(cov))] += noise**2
-    factor = cho_factor(cov, lower=True)
+    factor = cho_factor(cov, lower=True, check_finite=False)
     precision, lean = focal_terms(views)
-    solved = cho_solve(factor, camera)
+    solved = cho_solve(factor, camera, check_finite=False)
     hessian, gradient = camera.T @ solved, solved.T @ linear
     where = 6 + _POSE * np.arange(len(views))
     hessian[np.ix_(where, where)] += precision
     gradient[where] -= precision @ lean
-    cost = 0.5 * float(linear @ cho_solve(factor, linear) + lean @ precision @ lean)
+    cost = 0.5 * float(linear @ cho_solve(factor, linear, check_finite=False) + lean @ precision @ lean)
     cost += float(np.log(np.diag(factor[0])).sum())
-    gained = cho_solve(factor, spread)
-    gained -= solved @ np.linalg.solve(hessian + 1e-9 * np.eye(len(hessian)), solved.T @ spread)
-    hessian[np.diag_indices(len(hessian))] *= 1.01
-    step = np.linalg.solve(hessian + 1e-6 * np.eye(len(hessian)), gradient)
-    found = prior.mean + spread.T @ cho_solve(factor, linear - camera @ step)
-    return _Solved(found, step.reshape(-1, _POSE), prior.cov - spread.T @ gained, cost)
+    damped = hessian.copy()
+    damped[np.diag_indices(len(hessian))] *= 1.01
+    step = np.linalg.solve(damped + 1e-6 * np.eye(len(hessian)), gradient)
+    found = prior.mean + spread.T @ cho_solve(factor, linear - camera @ step, check_finite=False)
+    return _Solved(found, step.reshape(-1, _POSE), cost, factor, spread, camera, hessian)
 
 
 def fit_joint(views: Mapping[View, NumberedView], belief: Belief, rounds: int = 4) -> JointFit:
@@ -308,7 +338,7 @@ def joint_fits(views: Mapping[View, NumberedView], belief: Belief) -> Iterator[J
     for turn in itertools.count():
         rows = [_rows(v, current[v], now, robust=turn > 0) for v in current]
         solved = _solve(rows, list(current.values()), belief, now.mean)
-        yield JointFit(current, Belief(belief.layout, now.mean, solved.cov), solved.cost)
+        yield JointFit(current, replace(now, cov=belief.cov), solved)
         now = replace(now, mean=solved.mean)
         current = {
             v: replace(x, camera=x.camera.moved(_bounded(solved.step[k], x.camera)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw, arch, is_left, jaw_of
-from teethscape.parametric.arch import ArchState
+from teethscape.parametric.arch import POSE_SIZE, ArchState
 from teethscape.parametric.numbering.crowns import Placed, placed_at
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.rotation import FloatArray, rotation_matrix
@@ -28,6 +29,53 @@ _CONTACT_SD_MM = 0.35
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How far the teeth of an arch may stray from their mean places.
+
+    Attributes:
+        prior: the tooth prior with these places.
+        place_cov: (84, 84) covariance of the crowns' places, world axes, mm^2.
+        turn_var: (28, 3) variance of the rotations that closing gaps adds, rad^2.
+    """
+
+    prior: ToothPrior
+    place_cov: FloatArray
+    turn_var: FloatArray
+
+    @cached_property
+    def pose_cov(self) -> FloatArray:
+        """(28, 6, 28, 6) covariance of all poses in the teeth's axes."""
+        prior, n = self.prior, len(self.prior.fdi)
+        pose = prior.pose_cov.reshape(n, 6, n, 6).copy()
+        place = self.place_cov.reshape(n, 3, n, 3)
+        pose[:, :3, :, :3] = np.einsum("iab,iajc,jcd->ibjd", prior.axes, place, prior.axes, optimize=True)
+        index, axis = np.arange(n)[:, None], np.arange(3, 6)
+        pose[index, axis, index, axis] += self.turn_var
+        return pose
+
+    @cached_property
+    def precision(self) -> FloatArray:
+        """(196, 196) precision of poses and log sizes of all teeth."""
+        size = self.prior.log_size_cov
+        count = len(size)
+        out = np.zeros((count, POSE_SIZE, count, POSE_SIZE))
+        poses = np.linalg.inv(self.pose_cov.reshape(6 * count, -1))
+        out[:, :6, :, :6] = poses.reshape(count, 6, count, 6)
+        out[:, 6, :, 6] = np.linalg.inv(size)
+        return out.reshape(POSE_SIZE * count, -1)
+
+    @cached_property
+    def log_det(self) -> float:
+        """Log determinant of the precision."""
+        return float(np.linalg.slogdet(self.precision)[1])
+
+    @cached_property
+    def placed(self) -> Placed:
+        """The mean crowns at the mean places."""
+        return placed_at(self.prior, ArchState.mean(len(self.prior.fdi)))
+
+
+@dataclass(frozen=True)
 class Layout:
     """A population with some teeth absent.
 
@@ -35,22 +83,23 @@ class Layout:
         prior: the tooth prior with the mean places that hold after gaps have closed.
         present: (28,) teeth that exist.
         closed: FDI numbers whose gap is closed.
-        place_cov: (84, 84) covariance of the crowns' places, world axes, mm^2.
-        turn_var: (28, 3) variance of the rotations that closing the gaps adds, rad^2.
-        placed: the mean crowns at the mean places.
+        spread: how far teeth may stray.
     """
 
     prior: ToothPrior
     present: NDArray[np.bool_]
     closed: frozenset[int]
-    place_cov: FloatArray
-    turn_var: FloatArray
-    placed: Placed
+    spread: Spread
+
+    @property
+    def placed(self) -> Placed:
+        """The mean crowns at the mean places."""
+        return self.spread.placed
 
     @property
     def covs(self) -> tuple[FloatArray, FloatArray]:
         """Covariances of the places (84, 84) and of the log sizes (28, 28)."""
-        return self.place_cov, self.prior.log_size_cov
+        return self.spread.place_cov, self.prior.log_size_cov
 
     @property
     def teeth(self) -> frozenset[int]:
@@ -69,26 +118,19 @@ class Layouts:
     def __init__(self, prior: ToothPrior) -> None:
         self.prior = prior
         self._ways = {fdi: _closing_ways(prior, fdi) for fdi in prior.fdi}
-        self._places: dict[frozenset[int], tuple[ToothPrior, FloatArray, FloatArray, Placed]] = {}
+        self._spreads: dict[frozenset[int], Spread] = {}
 
     def get(self, missing: frozenset[int], closed: frozenset[int] = frozenset()) -> Layout:
         """The mean arch with teeth missing, the gaps of ``closed`` taken up by their neighbours."""
-        if closed not in self._places:
-            moved, cov, turn_var = _close_gaps(self.prior, {f: self._ways[f] for f in sorted(closed)})
-            placed = placed_at(moved, ArchState.mean(len(moved.fdi)))
-            self._places[closed] = moved, cov, turn_var, placed
-        moved, cov, turn_var, placed = self._places[closed]
+        if closed not in self._spreads:
+            self._spreads[closed] = _close_gaps(self.prior, {f: self._ways[f] for f in sorted(closed)})
+        spread = self._spreads[closed]
         present = np.array([fdi not in missing for fdi in self.prior.fdi])
-        return Layout(moved, present, closed, cov, turn_var, placed)
+        return Layout(spread.prior, present, closed, spread)
 
 
-def _close_gaps(
-    prior: ToothPrior, ways: Mapping[int, tuple[FloatArray, FloatArray]]
-) -> tuple[ToothPrior, FloatArray, FloatArray]:
-    """The prior with the mean places that hold once gaps have closed.
-
-    Also the covariance (84, 84) of the places, and what the way adds to the rotations' variances (28, 3).
-    """
+def _close_gaps(prior: ToothPrior, ways: Mapping[int, tuple[FloatArray, FloatArray]]) -> Spread:
+    """The mean places that hold once gaps have closed, and how far teeth may stray from them."""
     way = np.zeros(len(prior.fdi))
     for fdi, (behind, before) in ways.items():
         share = _FROM_BEHIND[fdi % 10 - 1]
@@ -105,7 +147,7 @@ def _close_gaps(
     blocks, index = cov.reshape(len(way), 3, len(way), 3).copy(), np.arange(len(way))
     blocks[index, :, index, :] += across @ across.transpose(0, 2, 1)
     turn_var = (way[:, None] * np.array([_TIP_PER_MM, _TIP_PER_MM, _TURN_PER_MM])) ** 2
-    return moved, blocks.reshape(cov.shape), turn_var
+    return Spread(moved, blocks.reshape(cov.shape), turn_var)
 
 
 def arch_directions(prior: ToothPrior) -> FloatArray:
@@ -118,10 +160,10 @@ def place_covariance(prior: ToothPrior) -> FloatArray:
     """(84, 84) covariance of the tooth places in world axes."""
     n = len(prior.fdi)
     local = prior.pose_cov.reshape(n, 6, n, 6)[:, :3, :, :3]
-    own = np.einsum("iab,ibjc,jdc->iajd", prior.axes, local, prior.axes).reshape(3 * n, 3 * n)
-    along = arch_directions(prior)
-    pushed = np.einsum("ij,ia,jb->iajb", _pushed(prior), along, along).reshape(3 * n, 3 * n)
-    return own + pushed
+    own = np.einsum("iab,ibjc,jdc->iajd", prior.axes, local, prior.axes, optimize=True)
+    along = arch_directions(prior).ravel()
+    pushed = np.kron(_pushed(prior), np.ones((3, 3))) * along[:, None] * along
+    return own.reshape(3 * n, 3 * n) + pushed
 
 
 def _pushed(prior: ToothPrior) -> FloatArray:

@@ -12,13 +12,15 @@ from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.outline import DIRECTIONS, Outline
-from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, settle
+from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, coarse_fit, settle
 
 #: Nats by which all photos must fit better with one of them flipped.
 _MARGIN = 10.0
 #: More for each tooth that other photos show too, but no longer once this one is flipped, because its twin
 #: is missing: its place and turn (six unknowns) then fit that photo alone.
 _FREED = 6.0
+#: A photo whose coarse fit gets so much worse when it is flipped is not mirrored, nats.
+_HOPELESS = 20.0
 
 
 def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> None:
@@ -52,8 +54,11 @@ def margin(guess: Guess, view: View) -> float:
 def flip_gain(settled: Settled, outlines: Mapping[View, Outline], view: View) -> float:
     """Nats by which the photos fit better when one is flipped from left to right."""
     flipped = {**outlines, view: _flipped_outline(outlines[view], settled.guess.views[view].camera.width)}
-    other = settle(_flipped_guess(settled.guess, view), flipped)
-    return _cost(settled) - _cost(other)
+    start = _flipped_guess(settled.guess, view)
+    coarse = settled.coarse - coarse_fit(start, flipped)[1]
+    if coarse < -_HOPELESS:
+        return coarse
+    return _cost(settled) - _cost(settle(start, flipped))
 
 
 def _cost(settled: Settled) -> float:

@@ -27,21 +27,22 @@ class Prior:
 
     Attributes:
         pose: (28 * 7,) squared, of poses and sizes.
+        pose_log_det: log determinant of these.
         forms: (14, 2K, 2K) of the forms of twins.
         common: (c, c) of bite, views.
         twins: (14, 2) their indices.
     """
 
     pose: FloatArray
+    pose_log_det: float
     forms: FloatArray
     common: FloatArray
     twins: NDArray[np.intp]
 
     def log_det(self, proper: int) -> float:
         """Log determinant; of the common unknowns only the first ``proper`` ones have a prior."""
-        parts = [self.pose, self.common[:proper, :proper]]
         forms = np.linalg.slogdet(self.forms)[1].sum()
-        return float(forms + sum(np.linalg.slogdet(part)[1] for part in parts))
+        return float(self.pose_log_det + forms + np.linalg.slogdet(self.common[:proper, :proper])[1])
 
 
 @dataclass(frozen=True)

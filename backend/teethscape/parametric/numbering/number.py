@@ -18,8 +18,9 @@ from teethscape.parametric.numbering.search import Found, Search
 from teethscape.parametric.numbering.ticks import Ticks
 from teethscape.parametric.prior import ToothPrior
 
-#: Nats by which the best numbering must beat the next one, chosen on synthetic patients.
-MARGIN = 1.5
+#: Nats by which the best numbering must beat the next one, chosen on 103 synthetic sets: which of two
+#: premolars is missing from a closed gap has been led wrongly by 4.
+MARGIN = 4.0
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,21 @@ rival numberings are weighed by the same measurements.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 from teethscape.dental.views import View
-from teethscape.parametric.arch import Arch, ArchState
+from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering.hulls import hulls_of, place_hulls, smooth
+from teethscape.parametric.numbering.hulls import PlacedHulls, hulls_of, place_hulls
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layout
-from teethscape.parametric.raster import render_ids
-from teethscape.parametric.rims import build_soup, camera_in_view, tooth_map, visible_teeth
+from teethscape.parametric.raster import TriangleSoup, render_ids
+from teethscape.parametric.rims import visible_teeth
 from teethscape.parametric.rotation import FloatArray
 
 DIRECTIONS = 24
@@ -57,13 +59,15 @@ def outlines(labels: NDArray[np.int32], ids: NDArray[np.int32]) -> Outline:
     height, width = labels.shape
     extent = np.zeros((len(ids), DIRECTIONS))
     valid = np.ones((len(ids), DIRECTIONS), bool)
+    boxes = find_objects(labels)
     for k, value in enumerate(ids):
-        mask = (labels == value).astype(np.uint8)
+        box = boxes[value - 1]
+        mask = (labels[box] == value).astype(np.uint8)
         count, parts, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
         if count > 2:
             mask = (parts == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
         found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        points = np.concatenate(found)[:, 0].astype(float)
+        points = np.concatenate(found)[:, 0].astype(float) + np.array([box[1].start, box[0].start])
         along = points @ UNIT.T
         far = np.argmax(along, axis=0)
         extent[k] = along[far, np.arange(DIRECTIONS)] + 0.5
@@ -90,10 +94,15 @@ class ViewRows:
     whiten: FloatArray
     growth_sd: float
 
-    @property
+    @cached_property
     def count(self) -> NDArray[np.intp]:
         """(n,) believed extents of each instance."""
         return self.used.sum(axis=1)
+
+    @cached_property
+    def whiten_single(self) -> NDArray[np.float32]:
+        """``whiten`` in single precision, which is enough for slopes."""
+        return self.whiten.astype(np.float32)
 
     def __len__(self) -> int:
         """All believed extents."""
@@ -121,10 +130,11 @@ def farthest(camera: Camera, points: FloatArray) -> tuple[FloatArray, NDArray[np
     Returns:
         Pixels of all points (n, P, 2); per direction the number of the farthest (n, 24) and its extent, px.
     """
-    pixels = camera.project(points.reshape(-1, 3)).reshape(*points.shape[:2], 2)
-    along = UNIT @ pixels.transpose(0, 2, 1)
+    pixels = camera.project(points.reshape(-1, 3))
+    along = (UNIT @ pixels.T).reshape(DIRECTIONS, *points.shape[:2])
     far = np.argmax(along, axis=2)
-    return pixels, far, np.take_along_axis(along, far[:, :, None], axis=2)[:, :, 0]
+    extent = np.take_along_axis(along, far[:, :, None], axis=2)[:, :, 0]
+    return pixels.reshape(*points.shape[:2], 2), far.T, extent.T
 
 
 def believed(
@@ -154,7 +164,7 @@ def believed(
     if covered:
         used &= expected - outline.extent[instance] < _COVERED_MM * px_per_mm
         at = np.take_along_axis(pixels, far[:, :, None], axis=1) - _INSIDE_PX * UNIT
-        used &= _unhidden(_shown(view, numbered, layout, state), at, tooth)
+        used &= _unhidden(_shown(view, camera, layout, placed), at, tooth)
     height = np.take_along_axis(hulls_of(layout.prior).height[tooth], far, axis=1)
     enough = used.sum(axis=1) >= _FEWEST
     instance, used = instance[enough], used[enough]
@@ -163,12 +173,13 @@ def believed(
     return ViewRows(instance, used, extent, whiten, GROWTH_SD_MM * px_per_mm)
 
 
-def _shown(view: View, numbered: NumberedView, layout: Layout, state: ArchState) -> NDArray[np.int32]:
-    """(h, w) tooth that the view shows at each pixel, -1 where none."""
+def _shown(view: View, camera: Camera, layout: Layout, placed: PlacedHulls) -> NDArray[np.int32]:
+    """(h, w) tooth that the view shows at each pixel, -1 where none, of convex crowns."""
     teeth = visible_teeth(layout.prior, np.flatnonzero(layout.present), view)
-    arch = Arch(layout.prior, smooth(state))
-    buffer = render_ids(build_soup(arch, teeth, view), camera_in_view(arch, view, numbered.camera))
-    return tooth_map(layout.prior, buffer)
+    hulls, count = hulls_of(layout.prior).faces, placed.points.shape[1]
+    faces = np.concatenate([hulls[tooth] + tooth * count for tooth in teeth])
+    owner = np.repeat(np.array(teeth, np.int32), [len(hulls[tooth]) for tooth in teeth])
+    return render_ids(TriangleSoup(placed.points.reshape(-1, 3), faces, owner), camera).owner
 
 
 def _unhidden(shown: NDArray[np.int32], pixels: FloatArray, tooth: NDArray[np.intp]) -> NDArray[np.bool_]:

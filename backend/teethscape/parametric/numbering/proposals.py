@@ -22,6 +22,8 @@ from teethscape.parametric.numbering.ticks import Ticks
 _LEFT_OUT_COST = 30.0
 #: Proposals by moments that are weighed by outlines.
 _MOST = 6
+#: Times that a better proposal is moved along the arches in its turn.
+_ROUNDS = 2
 _FEWEST = 4
 _FIRST, _THEN, _LAST = Effort(4, loose=8.0), Effort(4, loose=2.0), Effort(4)
 
@@ -57,17 +59,20 @@ class Proposer:
 
     def proposals(self, task: BiteView) -> list[Proposal]:
         """Numbers of one view, best first."""
-        tried: dict[bytes, Proposal] = {}
-        for numbered in self.ticks.over(self._options(task)):
-            tried[numbered.tooth.tobytes()] = self._weighed(task.view, numbered)
-        if not tried:
+        options = self._options(task)
+        if not options:
             return []
-        best = min(tried.values(), key=lambda p: p.cost)
-        moves = moved_along(best.numbered, populated(best.settled.guess))
-        new = [m for m in moves if m.tooth.tobytes() not in tried and len(m.used) >= _FEWEST]
-        for guess in self.ticks.over(aimed_rivals(best.settled, task.view, new)):
-            numbered = guess.views[task.view]
-            tried[numbered.tooth.tobytes()] = self._weighed(task.view, numbered)
+        best, others = self._weighed(task.view, options[0]), options[1:]
+        tried = {_key(best.numbered): best}
+        for _ in range(_ROUNDS):
+            moves = moved_along(best.numbered, populated(best.settled.guess))
+            new = {_key(m): m for m in (*others, *moves) if len(m.used) >= _FEWEST and _key(m) not in tried}
+            for guess in self.ticks.over(aimed_rivals(best.settled, task.view, new.values())):
+                numbered = guess.views[task.view]
+                tried[_key(numbered)] = self._weighed(task.view, numbered)
+            before, best = best, min(tried.values(), key=lambda p: p.cost)
+            if best is before:
+                break
         return sorted(tried.values(), key=lambda p: p.cost)
 
     def _options(self, task: BiteView) -> list[NumberedView]:
@@ -95,6 +100,10 @@ class Proposer:
         cost = found.energy + _LEFT_OUT_COST * (len(numbered.tooth) - len(numbered.used))
         cost += DISBELIEVED_COST * (offered - len(rows[view]))
         return Proposal(Settled(found, rows, _LAST), numbered, cost)
+
+
+def _key(numbered: NumberedView) -> bytes:
+    return numbered.tooth.tobytes()
 
 
 def _only(guess: Guess, view: View) -> Guess:

@@ -44,26 +44,53 @@ def reach(numbered: NumberedView, rows: ViewRows, placed: PlacedHulls) -> Reach:
     return Reach(tooth, far, extent)
 
 
-def slopes(
-    camera: Camera, prior: ToothPrior, state: ArchState, found: Reach, placed: PlacedHulls
-) -> FloatArray:
-    """(n, 24, 7 + K + 6 + 8) derivatives of a view's extents: own tooth, bite, camera and growth."""
-    tooth = np.repeat(found.tooth, DIRECTIONS)
-    far = found.far.ravel()
-    world, turned = placed.points[tooth, far], placed.turned[tooth, far]
-    across, to_camera = camera.pull(world, np.tile(UNIT, (len(found.tooth), 1)))
-    lower = lower_teeth(prior)[tooth][:, None]
-    own = np.where(lower, across @ rotation_matrix(state.bite[3:]), across)
-    own = times(own, prior.axes[tooth])
+@dataclass(frozen=True)
+class Turns:
+    """How crowns are turned at a state, once for all views.
+
+    Attributes:
+        own: (28, 3, 3) a direction of the world, as a row, times this is in the axes of the tooth.
+        spun: (28, 3, 3) derivative of a tooth's turn to its rotation vector.
+        formed: (28, 3, 3) the same direction in the axes of the crown's forms.
+        lower: (28,) teeth that the bite moves.
+        hinge: (3,) the point about which it turns them, mm.
+    """
+
+    own: FloatArray
+    spun: FloatArray
+    formed: FloatArray
+    lower: NDArray[np.bool_]
+    hinge: FloatArray
+
+
+def turns_of(prior: ToothPrior, state: ArchState) -> Turns:
+    """The turns of all teeth at a state."""
+    lower = lower_teeth(prior)
+    own = np.where(lower[:, None, None], rotation_matrix(state.bite[3:]) @ prior.axes, prior.axes)
     spin = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
-    out = np.empty((len(tooth), PER_TOOTH + PER_BITE + PER_VIEW))
+    hinge = prior.bite_pivot + state.bite[:3]
+    return Turns(own, left_jacobian(state.rotation), own @ spin, lower, hinge)
+
+
+def camera_slopes(camera: Camera, found: Reach, placed: PlacedHulls) -> tuple[FloatArray, FloatArray]:
+    """Derivatives of a view's extents to their world points (n 24, 3), and to camera and growth (n 24, 8)."""
+    world = placed.points[np.repeat(found.tooth, DIRECTIONS), found.far.ravel()]
+    across, to_camera = camera.pull(world, np.tile(UNIT, (len(found.tooth), 1)))
+    return across, np.concatenate([to_camera[:, :GROWTH], np.ones((len(world), 1))], axis=1)
+
+
+def slopes(camera: Camera, turns: Turns, found: Reach, placed: PlacedHulls) -> NDArray[np.float32]:
+    """(n, 24, 7 + K + 6 + 8) derivatives of a view's extents: own tooth, bite, camera and growth."""
+    tooth, far = np.repeat(found.tooth, DIRECTIONS), found.far.ravel()
+    across, to_camera = camera_slopes(camera, found, placed)
+    turned, own = placed.turned[tooth, far], times(across, turns.own[tooth])
+    out = np.empty((len(tooth), PER_TOOTH + PER_BITE + PER_VIEW), np.float32)
     out[:, :3] = own
-    out[:, 3:6] = times(cross(turned, own), left_jacobian(state.rotation)[tooth])
+    out[:, 3:6] = times(cross(turned, own), turns.spun[tooth])
     out[:, 6] = (own * turned).sum(axis=1)
-    out[:, POSE_SIZE:PER_TOOTH] = times(times(own, spin[tooth]), placed.forms[tooth, far])
-    arm = world - prior.bite_pivot - state.bite[:3]
-    out[:, PER_TOOTH : PER_TOOTH + 3] = np.where(lower, across, 0.0)
-    out[:, PER_TOOTH + 3 : PER_TOOTH + 6] = np.where(lower, cross(arm, across), 0.0)
-    out[:, -PER_VIEW:-1] = to_camera[:, :GROWTH]
-    out[:, -1] = 1.0
+    out[:, POSE_SIZE:PER_TOOTH] = times(times(across, turns.formed[tooth]), placed.forms[tooth, far])
+    moved = across * turns.lower[tooth][:, None]
+    out[:, PER_TOOTH : PER_TOOTH + 3] = moved
+    out[:, PER_TOOTH + 3 : PER_TOOTH + 6] = cross(placed.points[tooth, far] - turns.hinge, moved)
+    out[:, -PER_VIEW:] = to_camera
     return out.reshape(len(found.tooth), DIRECTIONS, -1)

@@ -31,8 +31,9 @@ _HOPELESS = 40.0
 _LEFT_OVER, _NOISE_RANGE = 0.6, (0.4, 1.5)
 #: Cost in nats of an extent that a numbering holds to be covered.
 DISBELIEVED_COST = 0.5
-#: A rival that its view's outlines contradict by so much, the teeth as they are, is no rival, nats.
-_CONTRADICTED, _ALWAYS = 60.0, 2
+#: A rival that its view's outlines contradict by so much, the teeth as they are, is no rival, nats; but
+#: of the nearest two that is believed only from the second bound on: it falls by a third or a half in a fit.
+_CONTRADICTED, _NEAREST, _ABSURD = 60.0, 2, 150.0
 #: A label that misfits its tooth by more than this is drawn badly, whichever tooth it shows, nats.
 _DRAWN_BADLY = 15.0
 _FIRST, _THEN, _LAST = Effort(3, loose=8.0), Effort(5, loose=2.0), Effort()
@@ -48,12 +49,14 @@ class Settled:
         rows: the extents that it and its rivals are weighed by.
         effort: how it and its rivals are fitted.
         unfit: per view, rows of instances whose outline their tooth cannot follow.
+        coarse: energy of the coarse fit, extents left out included, nats.
     """
 
     weighed: Weighed
     rows: Mapping[View, ViewRows]
     effort: Effort
     unfit: Mapping[View, frozenset[int]] = field(default_factory=dict)
+    coarse: float = 0.0
 
     def believed(self, view: View) -> NDArray[np.intp]:
         """(n,) tooth of each instance; a bite view's sliver that does not look like its tooth has none."""
@@ -86,15 +89,22 @@ class Rival:
 
 def settle(start: Guess, outlines: Mapping[View, Outline]) -> Settled:
     """Fit a numbering, choosing step by step which extents count."""
-    weighed = fit_outlines(start, rows_of(start, outlines, covered=False), _FIRST)
-    weighed = fit_outlines(weighed.guess, rows_of(weighed.guess, outlines), _THEN)
+    weighed, coarse = coarse_fit(start, outlines)
     rows = rows_of(weighed.guess, outlines)
     weighed = fit_outlines(weighed.guess, rows, _LAST)
     noise = _noise(weighed, rows)
     unfit = {view: _unfit(weighed, view, own) for view, own in rows.items()}
     rows = {view: own.sharpened(noise) for view, own in rows.items()}
     effort = replace(_LAST, loose=1 / noise)
-    return Settled(fit_outlines(weighed.guess, rows, effort), rows, effort, unfit)
+    return Settled(fit_outlines(weighed.guess, rows, effort), rows, effort, unfit, coarse)
+
+
+def coarse_fit(start: Guess, outlines: Mapping[View, Outline]) -> tuple[Weighed, float]:
+    """A first fit of a numbering, and its energy with what the extents cost that it does not believe."""
+    weighed = fit_outlines(start, rows_of(start, outlines, covered=False), _FIRST)
+    rows = rows_of(weighed.guess, outlines)
+    weighed = fit_outlines(weighed.guess, rows, _THEN)
+    return weighed, weighed.energy - DISBELIEVED_COST * sum(len(own) for own in rows.values())
 
 
 def _noise(weighed: Weighed, rows: Mapping[View, ViewRows]) -> float:
@@ -206,7 +216,7 @@ def aimed_rivals(best: Settled, view: View, others: Iterable[NumberedView]) -> l
     """
     known = sum(best.weighed.misfit[view].values())
     aimed = sorted((_aimed(best, view, other, best.guess) for other in others), key=lambda a: a.energy)
-    kept = [a for k, a in enumerate(aimed) if k < _ALWAYS or a.energy < known + _CONTRADICTED]
+    kept = [a for k, a in enumerate(aimed) if a.energy < known + (_ABSURD if k < _NEAREST else _CONTRADICTED)]
     return [replace(best.guess, views={**best.guess.views, view: a.numbered}) for a in kept]
 
 
