@@ -250,7 +250,7 @@ def fit_outlines(start: Guess, rows: Mapping[View, ViewRows], effort: Effort) ->
         normal = _normal(here, problem)
         if gain < max(_ENOUGH, (here.energy - effort.hopeless) / _FOLLOWS):
             break
-    spread = normal.solve()[1] - problem.prior.log_det(PER_BITE)
+    spread = normal.log_det() - problem.prior.log_det(PER_BITE)
     misfit = {
         view: dict(zip(map(int, rows[view].instance), map(float, seen.part), strict=True))
         for view, seen in here.seen.items()
@@ -261,7 +261,7 @@ def fit_outlines(start: Guess, rows: Mapping[View, ViewRows], effort: Effort) ->
 def _descend(here: _Tried, normal: Normal, problem: _Problem, damping: float) -> tuple[_Tried, float] | None:
     """A step that lowers the energy, and the damping that it took."""
     for _ in range(_TRIES):
-        tried = _tried(_moved(here.guess, problem, normal.solve(damping)[0]), problem)
+        tried = _tried(_moved(here.guess, problem, normal.solve(damping)), problem)
         if tried.energy < here.energy:
             return tried, damping
         damping *= 10

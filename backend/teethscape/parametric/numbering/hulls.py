@@ -128,11 +128,15 @@ def place_hulls(layout: Layout, state: ArchState) -> PlacedHulls:
     """The hulls of all teeth at a state, in occlusion."""
     prior, hulls = layout.prior, hulls_of(layout.prior)
     count, points = hulls.points.shape[:2]
-    turn = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
     shape = state.shape.astype(np.float32)[:, :, None]
     formed = (hulls.forms.reshape(count, -1, FORMS) @ shape).reshape(count, points, 3)
+    turn = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
     turned = (hulls.points + formed) @ turn.transpose(0, 2, 1)
-    placed = (turned + state.translation[:, None]) @ prior.axes.transpose(0, 2, 1) + prior.centre[:, None]
-    bite, lower = rotation_matrix(state.bite[3:]), lower_teeth(prior)
-    placed[lower] = (placed[lower] - prior.bite_pivot) @ bite.T + prior.bite_pivot + state.bite[:3]
+    bite = np.where(lower_teeth(prior)[:, None, None], rotation_matrix(state.bite[3:]), np.eye(3))
+    axes = bite @ prior.axes
+    hinge = prior.bite_pivot + lower_teeth(prior)[:, None] * state.bite[:3]
+    place = (axes @ state.translation[:, :, None] + bite @ (prior.centre - prior.bite_pivot)[:, :, None])[
+        :, :, 0
+    ]
+    placed = turned @ axes.transpose(0, 2, 1) + (place + hinge)[:, None]
     return PlacedHulls(placed, turned, hulls.forms)

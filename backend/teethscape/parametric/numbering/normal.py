@@ -91,40 +91,43 @@ class Normal:
         """Add the instances of a view.
 
         Args:
-            tooth: (n,) their teeth.
+            tooth: (n,) their teeth, each at most once.
             columns: (k,) bite and view among the common unknowns.
             block: (n, 7 + K + k, 7 + K + k) Hessians.
             pull: (n, 7 + K + k) downhill gradients.
         """
         m = PER_TOOTH
-        for k, t in enumerate(tooth):
-            self.own[t] += block[k, :m, :m]
-            self.meets[t][:, columns] += block[k, :m, m:]
-            self.gradient.teeth[t] += pull[k, :m]
+        self.own[tooth] += block[:, :m, :m]
+        self.meets[tooth[:, None, None], np.arange(m)[:, None], columns] += block[:, :m, m:]
+        self.gradient.teeth[tooth] += pull[:, :m]
         self.common[np.ix_(columns, columns)] += block[:, m:, m:].sum(axis=0)
         self.gradient.common[columns] += pull[:, m:].sum(axis=0)
 
-    def solve(self, damping: float = 0.0) -> tuple[Unknowns, float]:
-        """The step, its diagonal damped by a share, and the log determinant."""
+    def solve(self, damping: float = 0.0) -> Unknowns:
+        """The step, its diagonal damped by a share."""
         twins = self.prior.twins
         forms, coupling = self._forms(damping)
         right = self.gradient.teeth[twins, POSE_SIZE:].reshape(len(twins), -1, 1)
         gone = np.linalg.solve(forms, np.concatenate([coupling, right], axis=2))
-        core, column = self._core(damping), self._columns()
-        schur = coupling.transpose(0, 2, 1) @ gone
+        part = coupling.transpose(0, 2, 1) @ gone
         vector = np.concatenate([self.gradient.teeth[:, :POSE_SIZE].ravel(), self.gradient.common])
-        for own, part in zip(column, schur, strict=True):
-            core[np.ix_(own, own)] -= part[:, :-1]
-            vector[own] -= part[:, -1]
-        factor = cho_factor(core, lower=True, check_finite=False)
+        column = self._columns()
+        np.subtract.at(vector, column, part[:, :, -1])
+        factor = cho_factor(self._reduced(damping, part[:, :, :-1]), lower=True, check_finite=False)
         found = cho_solve(factor, vector, check_finite=False)
         bent = gone[:, :, -1] - (gone[:, :, :-1] @ found[column][:, :, None])[:, :, 0]
         step = np.empty_like(self.gradient.teeth)
         poses = step.shape[0] * POSE_SIZE
         step[:, :POSE_SIZE] = found[:poses].reshape(-1, POSE_SIZE)
         step[twins, POSE_SIZE:] = bent.reshape(*twins.shape, FORMS)
-        log_det = 2 * np.log(np.diag(factor[0])).sum() + np.linalg.slogdet(forms)[1].sum()
-        return Unknowns(step, found[poses:]), float(log_det)
+        return Unknowns(step, found[poses:])
+
+    def log_det(self) -> float:
+        """Log determinant of the Hessian."""
+        forms, coupling = self._forms(0.0)
+        part = coupling.transpose(0, 2, 1) @ np.linalg.solve(forms, coupling)
+        core = np.linalg.slogdet(self._reduced(0.0, part))[1]
+        return float(core + np.linalg.slogdet(forms)[1].sum())
 
     def _forms(self, damping: float) -> tuple[FloatArray, FloatArray]:
         """Of the twins' forms: Hessians (14, 2K, 2K), coupling to poses and common (14, 2K, 14 + c)."""
@@ -155,6 +158,21 @@ class Normal:
         core[poses:, :poses] = core[:poses, poses:].T
         core[poses:, poses:] = self.common
         return _damped(core, damping)
+
+    def _reduced(self, damping: float, part: FloatArray) -> FloatArray:
+        """The core less what the eliminated forms take: (14, 14 + c, 14 + c), of two teeth and common."""
+        core, count, m = self._core(damping), len(self.own), POSE_SIZE
+        poses, both = count * m, slice(2 * m, None)
+        between = core[:poses, :poses].reshape(count, m, count, m)
+        beside = core[:poses, poses:].reshape(count, m, -1)
+        for side, one in enumerate(self.prior.twins.T):
+            rows = slice(side * m, (side + 1) * m)
+            beside[one] -= part[:, rows, both]
+            for other_side, other in enumerate(self.prior.twins.T):
+                between[one, :, other] -= part[:, rows, other_side * m : (other_side + 1) * m]
+        core[poses:, :poses] = core[:poses, poses:].T
+        core[poses:, poses:] -= part[:, both, both].sum(axis=0)
+        return core
 
     def _columns(self) -> NDArray[np.intp]:
         """(14, 14 + c) columns of the core that each pair of forms meets."""

@@ -130,11 +130,13 @@ def farthest(camera: Camera, points: FloatArray) -> tuple[FloatArray, NDArray[np
     Returns:
         Pixels of all points (n, P, 2); per direction the number of the farthest (n, 24) and its extent, px.
     """
-    pixels = camera.project(points.reshape(-1, 3))
-    along = (UNIT @ pixels.T).reshape(DIRECTIONS, *points.shape[:2])
+    offset = camera.translation - camera.rotation @ camera.pivot
+    local = camera.rotation @ points.reshape(-1, 3).T + offset[:, None]
+    pixels = local[:2] * (camera.focal / local[2]) + camera.principal[:, None]
+    along = (UNIT @ pixels).reshape(DIRECTIONS, *points.shape[:2])
     far = np.argmax(along, axis=2)
     extent = np.take_along_axis(along, far[:, :, None], axis=2)[:, :, 0]
-    return pixels.reshape(*points.shape[:2], 2), far.T, extent.T
+    return pixels.T.reshape(*points.shape[:2], 2), far.T, extent.T
 
 
 def believed(
