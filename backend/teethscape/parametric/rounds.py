@@ -13,7 +13,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.expected import expected_teeth
-from teethscape.parametric.fit import MODES, Evidence, Fit, RoughFit, fit_again, fit_arches
+from teethscape.parametric.fit import BRIEF, MODES, Evidence, Fit, RoughFit, Schedule, fit_again, fit_arches
 from teethscape.parametric.interface import Sight
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.result import Numbered
@@ -90,11 +90,17 @@ class Photos:
         other = self.look(found.fit, replace(found.numbered, present=present))
         return self.again(other, self.drawn(other.expected))
 
-    def anew(self, numbered: Numbered, prior: ToothPrior, cameras: Mapping[View, Camera]) -> Round:
+    def anew(
+        self,
+        numbered: Numbered,
+        prior: ToothPrior,
+        cameras: Mapping[View, Camera],
+        schedule: Schedule = BRIEF,
+    ) -> Round:
         """The fit of labels of all or some photos, from rough cameras and mean teeth in the mean bite."""
         evidence = self._evidence(numbered, numbered.labels)
         rough = RoughFit(prior, cameras, ArchState.mean(len(prior.fdi), MODES))
-        return self.look(fit_arches(evidence, rough, lambda _share: self.on_step()), numbered)
+        return self.look(fit_arches(evidence, rough, lambda _share: self.on_step(), schedule), numbered)
 
     def _evidence(self, numbered: Numbered, labels: Mapping[View, IntImage]) -> Evidence:
         exif = {view: self.exif[view] for view in labels}

@@ -11,7 +11,7 @@ from teethscape.dental.fdi import jaw_of
 from teethscape.dental.views import View
 from teethscape.parametric.explained import explains_more, lead_of, require_explained
 from teethscape.parametric.fit import AGAIN, WHOLE, Fit, iterations
-from teethscape.parametric.numbering.number import MARGIN
+from teethscape.parametric.numbering.number import views_in_doubt
 from teethscape.parametric.overlooked import Scene, doubtful_gaps, empty_gaps, overlooked
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.resighting import complete, filled, resighted
@@ -114,12 +114,12 @@ def _noted(numbered: Numbered, labelled: frozenset[int]) -> Numbered:
 def _afresh(found: Round, photos: Photos) -> Round:
     """The fit of new labels from mean teeth, so that nothing of the first labels' faults is left."""
     numbered = replace(found.numbered, labels=photos.drawn(found.expected))
-    return photos.anew(numbered, found.fit.problem.prior, found.cameras)
+    return photos.anew(numbered, found.fit.problem.prior, found.cameras, WHOLE)
 
 
 def doubtful(numbered: Numbered) -> list[View]:
     """Photos of which the numbering was not sure."""
-    return [view for view, lead in numbered.margin.items() if lead < MARGIN]
+    return views_in_doubt(numbered.margin)
 
 
 def _belied(found: Round, photos: Photos) -> bool:

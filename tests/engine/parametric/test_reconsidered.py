@@ -31,7 +31,7 @@ def reconsidered(exact, monkeypatch, margin, lost=()):
     photos = Photos(sight, dict.fromkeys(sight), lambda: None)
     near = photos.look(fit, start)
     monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
-    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: off)
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step, _schedule: off)
     monkeypatch.setattr(synthesis, "resighted", lambda found, _photos: other("resighted", near))
     monkeypatch.setattr(synthesis, "complete", lambda found, *_: other("complete", found))
     absent = frozenset(lost[:1])

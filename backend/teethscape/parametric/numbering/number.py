@@ -18,9 +18,9 @@ from teethscape.parametric.numbering.search import Found, Search
 from teethscape.parametric.numbering.ticks import Ticks
 from teethscape.parametric.prior import ToothPrior
 
-#: Nats by which the best numbering must beat the next one, chosen on 103 synthetic sets: which of two
-#: premolars is missing from a closed gap has been led wrongly by 4.
-MARGIN = 4.0
+#: Nats by which the best numbers of a bite photo, and of an occlusal one, must beat the next, chosen on 103
+#: synthetic sets: which of two premolars is missing from a closed gap has been led wrongly by nearly 4.
+_BITE_MARGIN, _OCCLUSAL_MARGIN = 1.5, 4.0
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,21 @@ def require_sure(found: Found, fdi: Sequence[int], unsure: Collection[View] = ()
         unsure: photos that may be doubtful if the others are not.
 
     Raises:
-        RefusedError: the lead is below ``MARGIN``.
+        RefusedError: the lead is too small.
     """
     doubt = doubt_of(found, fdi, unsure)
     if doubt is not None:
         raise doubt
 
 
+def views_in_doubt(margin: Mapping[View, float]) -> list[View]:
+    """Photos whose numbers lead the next ones by too few nats."""
+    return [v for v, lead in margin.items() if lead < (_OCCLUSAL_MARGIN if v.is_occlusal else _BITE_MARGIN)]
+
+
 def doubt_of(found: Found, fdi: Sequence[int], unsure: Collection[View]) -> RefusedError | None:
     """What :func:`require_sure` refuses with, or None."""
-    doubtful = [view for view, lead in found.margin.items() if lead < MARGIN]
+    doubtful = views_in_doubt(found.margin)
     if set(doubtful) <= set(unsure):
         return None
     names = " and ".join(view.title for view in doubtful)
