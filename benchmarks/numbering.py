@@ -3,7 +3,8 @@
     python benchmarks/numbering.py --count 20
 
 Each patient comes whole, with 1-3 teeth missing and their gaps left open, and with
-the same teeth missing and the gaps closed; case-a comes with its hand-drawn masks.
+the same teeth missing and the gaps closed; case-a comes with its hand-drawn masks. ``--first 40`` takes
+patients on whom no rule was chosen.
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first patient")
     parser.add_argument("--shuffles", type=int, default=3, help="shuffles of case-a")
     shared = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))
     parser.add_argument("--case", type=Path, default=shared / "cases" / "case-a")
@@ -116,14 +118,15 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     jobs: list[tuple[str, int]] = []
-    if (args.case / FDI_MASKS).is_dir():
+    name = f"numbering_from_{args.first}" if args.first else "numbering"
+    if not args.first and (args.case / FDI_MASKS).is_dir():
         jobs += [(str(args.case), seed) for seed in range(args.shuffles)]
-    jobs += [(variant, seed) for seed in range(args.count) for variant in VARIANTS]
+    jobs += [(variant, seed) for seed in range(args.first, args.first + args.count) for variant in VARIANTS]
     rows: list[dict[str, Any]] = []
     for row in in_parallel(judged_set, jobs, args.jobs):
         rows.append(row)
         LOG.info("%s", {k: row.get(k) for k in ("set", "missing", "status", "errors", "why", "cpu_s")})
-        write_result("numbering", summary_of(rows), rows)
+        write_result(name, summary_of(rows), rows)
 
 
 if __name__ == "__main__":

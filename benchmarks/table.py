@@ -203,6 +203,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_photos_damaged", "the same with a tenth of the teeth missed or merged by the network", _damaged),
     ("case_a_photos_damaged_from_14", "six draws on which no rule was chosen", _damaged),
     ("numbering", "numbering from shuffled ids", _numbering),
+    ("numbering_from_40", "ten patients more, on whom no rule was chosen", _numbering),
     ("dentition", "milk and mixed dentitions among permanent ones", _dentition),
     ("scale", "scale of case-a from known tooth widths", _scale),
     ("synthetic_patients", "random synthetic patients", _synthetic),
