@@ -46,7 +46,7 @@ def run(exact, monkeypatch, fits):
     sight = {view: Eyes(labels) for view, labels in numbered.labels.items()}
     queue = iter(fits)
     monkeypatch.setattr(rounds, "fit_again", lambda _evidence, _fit, _step: next(queue))
-    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: fit)
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step, _schedule: fit)
     found = synthesised((fit, numbered), Photos(sight, dict.fromkeys(numbered.labels), lambda: None))
     return found, sight
 
@@ -62,7 +62,7 @@ def test_a_round_that_makes_it_worse_is_dropped_and_the_last(exact, monkeypatch)
 def test_the_teeth_are_fitted_afresh_to_the_labels_that_the_first_fit_helped_to_draw(exact, monkeypatch):
     off, asked = moved(exact[0], 1.0), []
 
-    def fit_arches(evidence, rough, _step):
+    def fit_arches(evidence, rough, _step, _schedule):
         asked.append((evidence.labels, rough))
         return exact[0]
 
@@ -92,7 +92,7 @@ def completed(exact, monkeypatch, shown, lost, absent=frozenset()):
     """Teeth of the result when some were not found; ``shown`` is a set of labels that the photos show."""
     fit, numbered = without(exact, *lost)
     monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
-    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: fit)
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step, _schedule: fit)
     sight = {view: Eyes(labels) for view, labels in shown.items()}
     exif = dict.fromkeys(shown)
     _, numbered, _ = synthesised((fit, numbered), Photos(sight, exif, lambda: None), Said(absent))
@@ -134,7 +134,7 @@ def test_a_model_that_lacks_a_tooth_must_agree_more_where_other_starts_were_need
     for eyes in shown.values():
         monkeypatch.setattr(eyes, "explained", lambda *_: 0.64, raising=False)  # agreement 0.82
     monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
-    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: exact[0])
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step, _schedule: exact[0])
     monkeypatch.setattr(synthesis, "resighted", lambda found, _photos: found)
     monkeypatch.setattr(synthesis, "complete", lambda found, *_: found)
 
@@ -155,7 +155,7 @@ def test_the_model_of_the_users_own_labels_stands_unless_another_agrees_better(e
     shown = {view: kind.get(view, Eyes)(labels) for view, labels in numbered.labels.items()}
     off, seen = moved(fit, 2.0), rounds.Photos(shown, dict.fromkeys(shown), lambda: None)
     monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
-    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: off)
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step, _schedule: off)
     monkeypatch.setattr(synthesis, "complete", lambda found, *_: found)
 
     def cameras(other, said):
@@ -174,7 +174,7 @@ def test_a_doubtful_occlusal_photo_is_settled_only_by_a_model_that_has_all_teeth
 ):
     shown = {view: Eyes(labels) for view, labels in without(exact, 47)[1].labels.items()}
     monkeypatch.setattr(rounds, "fit_again", lambda _evidence, fit, _step: fit)
-    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step: exact[0])
+    monkeypatch.setattr(rounds, "fit_arches", lambda _evidence, _rough, _step, _schedule: exact[0])
     monkeypatch.setattr(synthesis, "resighted", lambda found, _photos: found)
     monkeypatch.setattr(synthesis, "complete", lambda found, *_: found)
     doubt = RefusedError("numbering_uncertain", "Two teeth might be missing.", "Say which.")
