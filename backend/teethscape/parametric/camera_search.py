@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from teethscape.dental.views import View
-from teethscape.parametric.arch import Arch, present_indices
+from teethscape.parametric.arch import Arch
 from teethscape.parametric.camera import CAMERA_SIZE, Camera
 from teethscape.parametric.coarse import coarse_soup
-from teethscape.parametric.expected import expected_teeth
-from teethscape.parametric.gums import with_gums
+from teethscape.parametric.expected import expected_teeth, numbers_of, soup_of
 from teethscape.parametric.interface import Sight
 from teethscape.parametric.raster import TriangleSoup, render_ids
-from teethscape.parametric.rims import visible_teeth
 from teethscape.parametric.rounds import Agreement, IntImage, Photos
 from teethscape.parametric.start_cameras import view_rotation
 
@@ -54,12 +52,6 @@ class Model:
     def seen(self, view: View, camera: Camera, sight: Sight) -> IntImage:
         """(h, w) FDI numbers in a photo, at the size of its sight."""
         return expected_teeth(self.arch, self.present, view, camera.resized(*sight.size))
-
-    def coarse(self, view: View) -> TriangleSoup:
-        """The same teeth by few faces, and what hides them."""
-        teeth = visible_teeth(self.arch.prior, present_indices(self.arch.prior, set(self.present)), view)
-        soup = coarse_soup(self.arch, teeth, view)
-        return soup if view.is_occlusal else with_gums(soup, self.arch, teeth, view)
 
 
 def nearest_camera(model: Model, view: View, camera: Camera, photos: Photos) -> Camera:
@@ -102,12 +94,13 @@ class _Photo:
 
     @cached_property
     def _soup(self) -> TriangleSoup:
-        return self.model.coarse(self.view)
+        """The model by few faces."""
+        return soup_of(self.model.arch, self.model.present, self.view, coarse_soup)
 
     def _seen(self, camera: Camera) -> IntImage:
         """(h, w) FDI numbers that few faces show."""
-        owner = render_ids(self._soup, camera.resized(*self.sight.size)).owner
-        return np.where(owner < 0, 0, np.array(self.model.arch.prior.fdi)[owner]).astype(np.int32)
+        buffer = render_ids(self._soup, camera.resized(*self.sight.size))
+        return numbers_of(buffer.owner, self.model.arch.prior)
 
     def descended(self, camera: Camera, looks: int) -> tuple[float, Camera]:
         """Lowest cost that is found near a camera, and the camera there."""

@@ -17,13 +17,12 @@ from scipy.sparse.csgraph import dijkstra
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch
 from teethscape.parametric.prior import ToothPrior, once_per_shapes
-from teethscape.parametric.raster import TriangleSoup
+from teethscape.parametric.raster import NO_TOOTH, TriangleSoup
 from teethscape.parametric.rims import vertices_in_view
 from teethscape.parametric.rotation import FloatArray
 
 #: Vertices that are kept of each crown, and each which one of the neck's loop.
 _KEPT, _NECK = 260, 2
-_NO_TOOTH = -1
 
 
 @dataclass(frozen=True)
@@ -75,5 +74,5 @@ def coarse_soup(arch: Arch, teeth: list[int], view: View) -> TriangleSoup:
     return TriangleSoup(
         np.concatenate([vertices_in_view(arch, i, view)[crown.rows] for i in teeth]),
         np.concatenate([(turned if mirrored[i] else crown.faces) + k * count for k, i in enumerate(teeth)]),
-        np.concatenate([np.where(crown.cap, _NO_TOOTH, i) for i in teeth]).astype(np.int32),
+        np.concatenate([np.where(crown.cap, NO_TOOTH, i) for i in teeth]).astype(np.int32),
     )

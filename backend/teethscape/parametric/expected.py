@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,8 @@ from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch, present_indices
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.gums import with_gums
-from teethscape.parametric.raster import render_ids
+from teethscape.parametric.prior import ToothPrior
+from teethscape.parametric.raster import TriangleSoup, render_ids
 from teethscape.parametric.rims import build_soup, tooth_map, visible_teeth
 
 IntImage = NDArray[np.int32]
@@ -24,10 +27,19 @@ def expected_teeth(arch: Arch, present: frozenset[int], view: View, camera: Came
         view: which photo.
         camera: its camera; its size is that of the result.
     """
-    prior = arch.prior
-    teeth = visible_teeth(prior, present_indices(prior, set(present)), view)
-    soup = build_soup(arch, teeth, view)
-    if not view.is_occlusal:
-        soup = with_gums(soup, arch, teeth, view)
-    seen = tooth_map(prior, render_ids(soup, camera))
-    return np.where(seen < 0, 0, np.array(prior.fdi)[seen]).astype(np.int32)
+    soup = soup_of(arch, present, view, build_soup)
+    return numbers_of(tooth_map(arch.prior, render_ids(soup, camera)), arch.prior)
+
+
+def soup_of(
+    arch: Arch, present: frozenset[int], view: View, build: Callable[[Arch, list[int], View], TriangleSoup]
+) -> TriangleSoup:
+    """The teeth of a view as one mesh that ``build`` makes of them, with the gums that hide some of them."""
+    teeth = visible_teeth(arch.prior, present_indices(arch.prior, set(present)), view)
+    soup = build(arch, teeth, view)
+    return soup if view.is_occlusal else with_gums(soup, arch, teeth, view)
+
+
+def numbers_of(owner: NDArray[np.int32], prior: ToothPrior) -> IntImage:
+    """(h, w) FDI numbers, 0 none, of indices of teeth, -1 none."""
+    return np.where(owner < 0, 0, np.array(prior.fdi)[owner]).astype(np.int32)

@@ -7,13 +7,11 @@ import numpy as np
 from teethscape.dental.fdi import arch as row_of
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch
-from teethscape.parametric.raster import TriangleSoup
+from teethscape.parametric.raster import NO_TOOTH, TriangleSoup
 from teethscape.parametric.rims import vertices_in_view
 
 #: How far gum and alveolar process reach from the necks of the teeth, mm: more than a photo shows.
 _HEIGHT = 15.0
-#: Owner of the wall's faces: no tooth.
-_NO_TOOTH = -1
 
 
 def with_gums(soup: TriangleSoup, arch: Arch, teeth: list[int], view: View) -> TriangleSoup:
@@ -45,7 +43,7 @@ def _wall(arch: Arch, row: list[int], view: View) -> TriangleSoup:
         [np.stack([here, here + 1, here + n], 1), np.stack([here + 1, here + 1 + n, here + n], 1)]
     )
     faces = np.concatenate([side, side[:, ::-1]]).astype(np.int32)
-    return TriangleSoup(np.concatenate([neck, foot]), faces, np.full(len(faces), _NO_TOOTH, np.int32))
+    return TriangleSoup(np.concatenate([neck, foot]), faces, np.full(len(faces), NO_TOOTH, np.int32))
 
 
 def _joined(first: TriangleSoup, second: TriangleSoup) -> TriangleSoup:

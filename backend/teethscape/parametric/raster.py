@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.rotation import FloatArray
 
+#: Owner of faces that are no tooth's.
+NO_TOOTH = -1
 _NEAR_MM = 1.0
 #: Twice the area in px^2 below which a face is seen edge-on and left out.
 _MIN_AREA = 1e-3
@@ -29,7 +31,7 @@ class TriangleSoup:
     Attributes:
         vertices: (n, 3) world, mm.
         faces: (m, 3) outward.
-        owner: (m,) label of each face, drawn as they are; -1: no tooth.
+        owner: (m,) label of each face, drawn as they are; ``NO_TOOTH``: none.
     """
 
     vertices: FloatArray

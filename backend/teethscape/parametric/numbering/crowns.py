@@ -127,8 +127,7 @@ def _projected(
     placed: Placed, camera: Camera, drawn: NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Flat pixels (2, 28 P), depth in mm, and area in px^2 of what is turned to the camera."""
-    offset = camera.translation - camera.rotation @ camera.pivot
-    local = camera.rotation @ placed.points.reshape(-1, 3).T + offset[:, None]
+    local = camera.columns(placed.points.reshape(-1, 3))
     facing = -((camera.rotation @ placed.normals.reshape(-1, 3).T) * local).sum(axis=0)
     depth = np.maximum(local[2], 1.0)
     scale = camera.focal / depth

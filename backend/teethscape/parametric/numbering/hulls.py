@@ -13,7 +13,7 @@ from teethscape.parametric.arch import ArchState
 from teethscape.parametric.numbering.crowns import lower_teeth
 from teethscape.parametric.numbering.layout import Layout
 from teethscape.parametric.prior import ToothPrior, ToothShape, once_per_shapes
-from teethscape.parametric.rotation import FloatArray, rotation_matrix
+from teethscape.parametric.rotation import FloatArray, rotation_matrix, times
 
 #: Unknowns of a crown's form: the prior's modes, and smooth bumps that all views share and no mode tells.
 MODES, BUMPS = 14, 12
@@ -132,11 +132,9 @@ def place_hulls(layout: Layout, state: ArchState) -> PlacedHulls:
     formed = (hulls.forms.reshape(count, -1, FORMS) @ shape).reshape(count, points, 3)
     turn = np.exp(state.log_size)[:, None, None] * rotation_matrix(state.rotation)
     turned = (hulls.points + formed) @ turn.transpose(0, 2, 1)
-    bite = np.where(lower_teeth(prior)[:, None, None], rotation_matrix(state.bite[3:]), np.eye(3))
-    axes = bite @ prior.axes
-    hinge = prior.bite_pivot + lower_teeth(prior)[:, None] * state.bite[:3]
-    place = (axes @ state.translation[:, :, None] + bite @ (prior.centre - prior.bite_pivot)[:, :, None])[
-        :, :, 0
-    ]
-    placed = turned @ axes.transpose(0, 2, 1) + (place + hinge)[:, None]
-    return PlacedHulls(placed, turned, hulls.forms)
+    lower = lower_teeth(prior)[:, None]
+    bite = np.where(lower[:, None], rotation_matrix(state.bite[3:]), np.eye(3)).transpose(0, 2, 1)
+    axes = prior.axes.transpose(0, 2, 1) @ bite  # of rows
+    hinge = prior.bite_pivot + lower * state.bite[:3]
+    place = times(state.translation, axes) + times(prior.centre - prior.bite_pivot, bite) + hinge
+    return PlacedHulls(turned @ axes + place[:, None], turned, hulls.forms)

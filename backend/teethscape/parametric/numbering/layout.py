@@ -80,16 +80,19 @@ class Layout:
     """A population with some teeth absent.
 
     Attributes:
-        prior: the tooth prior with the mean places that hold after gaps have closed.
         present: (28,) teeth that exist.
         closed: FDI numbers whose gap is closed.
-        spread: how far teeth may stray.
+        spread: the mean places, and how far teeth may stray from them.
     """
 
-    prior: ToothPrior
     present: NDArray[np.bool_]
     closed: frozenset[int]
     spread: Spread
+
+    @property
+    def prior(self) -> ToothPrior:
+        """The tooth prior with the mean places that hold after gaps have closed."""
+        return self.spread.prior
 
     @property
     def placed(self) -> Placed:
@@ -124,9 +127,8 @@ class Layouts:
         """The mean arch with teeth missing, the gaps of ``closed`` taken up by their neighbours."""
         if closed not in self._spreads:
             self._spreads[closed] = _close_gaps(self.prior, {f: self._ways[f] for f in sorted(closed)})
-        spread = self._spreads[closed]
         present = np.array([fdi not in missing for fdi in self.prior.fdi])
-        return Layout(spread.prior, present, closed, spread)
+        return Layout(present, closed, self._spreads[closed])
 
 
 def _close_gaps(prior: ToothPrior, ways: Mapping[int, tuple[FloatArray, FloatArray]]) -> Spread:

@@ -130,8 +130,7 @@ def farthest(camera: Camera, points: FloatArray) -> tuple[FloatArray, NDArray[np
     Returns:
         Pixels of all points (n, P, 2); per direction the number of the farthest (n, 24) and its extent, px.
     """
-    offset = camera.translation - camera.rotation @ camera.pivot
-    local = camera.rotation @ points.reshape(-1, 3).T + offset[:, None]
+    local = camera.columns(points.reshape(-1, 3))
     pixels = local[:2] * (camera.focal / local[2]) + camera.principal[:, None]
     along = (UNIT @ pixels).reshape(DIRECTIONS, *points.shape[:2])
     far = np.argmax(along, axis=2)
