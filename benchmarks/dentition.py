@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from bench_common import LOG, ROOT, Clock, cached_patient, inputs_of, variant_patient, write_result
 from case_a import FDI_MASKS, hand_masks
-from numbering import numbers
+from numbering import numbered
 
 from teethscape.dataset.dentitions import CHILDREN, make_other
 from teethscape.dataset.patient_case import SyntheticPatient
@@ -103,7 +103,7 @@ def synthetic_row(kind: str, seed: int, numbering: bool) -> dict[str, Any]:
     row = judged(f"{kind}-{seed}", measured(patient.instances))
     if numbering and kind in CHILDREN and row["status"] == "accepted":
         try:
-            numbers(inputs_of(patient))
+            numbered(inputs_of(patient))
         except RefusedError as refusal:
             row["status"] = refusal.code
     return row

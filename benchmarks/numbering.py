@@ -36,28 +36,29 @@ from teethscape.parametric.engine import focal_px
 from teethscape.parametric.interface import FitInputs
 from teethscape.parametric.numbering.measure import NumberingView
 from teethscape.parametric.numbering.number import number_teeth
+from teethscape.parametric.numbering.result import Numbering
 from teethscape.parametric.prior import load_prior
 
 VARIANTS = ("whole", "open", "closed")
 
 
-def numbers(inputs: FitInputs) -> dict[View, dict[int, int]]:
-    """FDI numbers of shuffled ids."""
+def numbered(inputs: FitInputs) -> Numbering:
+    """Numbers of shuffled ids."""
     views = {
         view: NumberingView(labels, None, labels.shape[1], labels.shape[0], focal_px(inputs.photos[view]))
         for view, labels in inputs.labels.items()
     }
-    found = number_teeth(views, load_prior())
-    return {view: dict(table) for view, table in found.fdi.items()}
+    return number_teeth(views, load_prior())
 
 
 def judged_numbers(inputs: FitInputs, errors_of: Any) -> dict[str, Any]:
     """Status, errors and time of one set of five label images."""
     clock = Clock.start()
     try:
-        numbering = numbers(inputs)
+        found = numbered(inputs)
     except RefusedError as refusal:
         return {"status": "refused", "why": refusal.code, **clock.read()}
+    numbering = {view: dict(table) for view, table in found.fdi.items()}
     errors = errors_of(numbering)
     labels = sum(len(np.unique(image)) - 1 for image in inputs.labels.values())
     unnumbered = labels - sum(len(table) for table in numbering.values())

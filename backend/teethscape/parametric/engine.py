@@ -176,7 +176,9 @@ def _from_instances(
     asked = Asked(inputs.jaws, frozenset(inputs.absent_teeth), unsure)
     found = number_teeth(views, prior, asked, on_step)
     labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
-    numbered = Numbered(labels, found.present, found.fdi, found.margin, found.notices, found.doubt)
+    numbered = Numbered(
+        labels, found.present, found.fdi, found.margin, found.notices, found.doubt, found.mirrored
+    )
     sight = _sight_for(inputs, numbered, prior)
     if sight is not None:
         rough = Arch(found.prior, found.state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,7 @@ class Numbered:
         margin: per view, how much worse the next best numbering is; empty when given.
         notices: sentences for the user.
         doubt: what to refuse with unless all teeth of a doubtful occlusal photo's jaw are there.
+        mirrored: per tested photo, False where it certainly is not taken through a mirror, else None.
     """
 
     labels: Mapping[View, NDArray[np.int32]]
@@ -60,6 +61,7 @@ class Numbered:
     margin: Mapping[View, float]
     notices: tuple[str, ...]
     doubt: RefusedError | None = None
+    mirrored: Mapping[View, bool | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

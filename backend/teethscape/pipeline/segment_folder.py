@@ -13,9 +13,8 @@ from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo, read_photo_folder
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric.chirality import flip_gains, verdicts
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
-from teethscape.parametric.prior import load_prior
+from teethscape.parametric.numbering.mirror import MirroredError
 from teethscape.pipeline.evidence import labels_of, run_network
 from teethscape.pipeline.segment_output import (
     SegmentedPhoto,
@@ -71,11 +70,15 @@ def segment_folder(
     segmented = run_network(found.photos, progress)
     progress.stage(Stage.SEGMENT, 1.0)
     try:
-        teeth = _teeth(found, segmented, jaws, progress)
+        numbered = _numbered(found.photos, labels_of(segmented, None), jaws, progress)
     except RefusedError as refused:
-        write_record(output, segmentation_record(found.entries({}), segmenter().runtime, (), refused))
+        flipped = refused.views if isinstance(refused, MirroredError) else ()
+        entries = found.entries(dict.fromkeys(flipped, FlipVerdict.FLIPPED))
+        write_record(output, segmentation_record(entries, segmenter().runtime, (), refused))
         raise
-    record = _written(output, found, teeth, segmented)
+    teeth = _teeth(found, segmented, numbered)
+    tested = {view: FlipVerdict.of(mirrored) for view, mirrored in numbered.mirrored.items()}
+    record = _written(output, teeth, segmented, found.entries(tested))
     return {
         "output": str(output),
         "record": RECORD,
@@ -123,11 +126,8 @@ def _found(given: Mapping[View, Photo], progress: Progress) -> _Found:
     return found
 
 
-def _teeth(
-    found: _Found, segmented: Mapping[View, Segmentation], jaws: Jaws, progress: Progress
-) -> list[SegmentedPhoto]:
+def _teeth(found: _Found, segmented: Mapping[View, Segmentation], numbered: Numbered) -> list[SegmentedPhoto]:
     """Every photo with its numbered teeth, drawn with the numbering's rough teeth."""
-    numbered = _numbered(found.photos, labels_of(segmented, None), jaws, progress)
     maps = {view: one.maps for view, one in segmented.items()}
     masks = at_photos(maps, numbered.labels, found.photos)
     return [
@@ -137,10 +137,12 @@ def _teeth(
 
 
 def _written(
-    output: Path, found: _Found, teeth: Sequence[SegmentedPhoto], segmented: Mapping[View, Segmentation]
+    output: Path,
+    teeth: Sequence[SegmentedPhoto],
+    segmented: Mapping[View, Segmentation],
+    entries: dict[View, dict[str, Any]],
 ) -> dict[str, Any]:
     """Write masks, gums and the record; returns the record."""
-    entries = found.entries(_tested(teeth))
     masks = {
         one.slot: written["file"] for one, written in zip(teeth, write_masks(output, teeth), strict=True)
     }
@@ -154,15 +156,6 @@ def _written(
     record = segmentation_record(entries, segmenter().runtime)
     write_record(output, record)
     return record
-
-
-def _tested(teeth: Sequence[SegmentedPhoto]) -> dict[View, FlipVerdict]:
-    """What the fit of all numbered teeth says of each photo's mirroring."""
-    from teethscape.parametric.engine import focal_px
-
-    focal = {one.photo.view: focal_px(PhotoGeometry(*one.photo.size, one.photo.focal_35mm)) for one in teeth}
-    gains = flip_gains({one.photo.view: one.mask.astype(np.int32) for one in teeth}, load_prior(), focal)
-    return {view: FlipVerdict.of(verdict) for view, verdict in verdicts(gains).items()}
 
 
 def numbers_of(

@@ -42,7 +42,7 @@ class FlipVerdict(Enum):
 
     @classmethod
     def of(cls, verdict: bool | None) -> FlipVerdict:
-        """From a verdict of `parametric.chirality.verdicts`."""
+        """From a verdict of the numbering (`Numbered.mirrored`)."""
         return cls.CLOSE if verdict is None else (cls.FLIPPED if verdict else cls.RIGHT)
 
 
@@ -74,7 +74,7 @@ def mirroring_of(photo: Photo, same_side: bool = False, tested: FlipVerdict = Fl
     Args:
         photo: in its view.
         same_side: another photo shows the same side.
-        tested: what the fit of all numbered teeth says (`parametric.chirality.verdicts`).
+        tested: what the fit of all numbered teeth says (`FlipVerdict.of`).
     """
     if photo.mirrored:
         return _FLIPPED

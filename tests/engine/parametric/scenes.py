@@ -6,14 +6,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from teethscape.dataset.patient_case import SyntheticPatient
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch
 from teethscape.parametric.camera import Camera
+from teethscape.parametric.engine import focal_px
 from teethscape.parametric.fit import Fit
+from teethscape.parametric.interface import PhotoGeometry
+from teethscape.parametric.numbering.measure import NumberingView
 from teethscape.parametric.solver import FitState
 from teethscape.parametric.start_cameras import nominal_rotations
 
 SIZE = (480, 360)
+
+
+def views_of(patient: SyntheticPatient) -> dict[View, NumberingView]:
+    """Shuffled ids of a patient's photos, as the numbering takes them."""
+    out = {}
+    for view, labels in patient.instances.items():
+        height, width = labels.shape
+        focal = focal_px(PhotoGeometry(width, height, patient.focal_35mm[view]))
+        out[view] = NumberingView(labels, None, width, height, focal)
+    return out
 
 
 def looking(view: View, arch: Arch) -> Camera:

@@ -1,16 +1,12 @@
 """Numbers of shuffled instances, judged against patients whose truth is known."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from teethscape.dataset.patient_case import SyntheticPatient, make_patient
+from teethscape.dataset.patient_case import make_patient
 from teethscape.dental.fdi import UPPER_ARCH, Jaws
 from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
-from teethscape.parametric.engine import focal_px
-from teethscape.parametric.interface import PhotoGeometry
 from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import Instances, NumberingView
 from teethscape.parametric.numbering.number import Asked, number_teeth
@@ -18,14 +14,7 @@ from teethscape.parametric.numbering.photo_set import PhotoSet
 from teethscape.parametric.numbering.result import left_out
 from teethscape.parametric.prior import load_prior
 
-
-def views_of(patient: SyntheticPatient) -> dict[View, NumberingView]:
-    out = {}
-    for view, labels in patient.instances.items():
-        height, width = labels.shape
-        focal = focal_px(PhotoGeometry(width, height, patient.focal_35mm[view]))
-        out[view] = NumberingView(labels, None, width, height, focal)
-    return out
+from .scenes import views_of
 
 
 def well_shown(labels: np.ndarray) -> set[int]:
@@ -59,18 +48,6 @@ def test_one_jaw_needs_no_photo_of_the_other():
     upper = {i: n for i, n in patient.numbering[View.ANTERIOR].items() if n < 30}
     named = {i: n for i, n in found.fdi[View.ANTERIOR].items() if n < 30}
     assert {i: upper.get(i) for i in named} == named
-
-
-@pytest.mark.slow
-def test_a_mirrored_occlusal_photo_is_refused():
-    patient = make_patient(load_prior(), 3)
-    views = views_of(patient)
-    view = View.MANDIBULAR_OCCLUSAL
-    flipped = np.ascontiguousarray(views[view].instances[:, ::-1])
-    with pytest.raises(RefusedError) as refusal:
-        number_teeth({**views, view: replace(views[view], instances=flipped)}, load_prior())
-    assert refusal.value.code == "photo_mirrored"
-    assert view.title in str(refusal.value)
 
 
 def test_a_tooth_behind_the_second_molar_is_told():

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from teethscape.dataset.patient_case import make_patient
 from teethscape.dental.views import View
-from teethscape.parametric.numbering.mirror import margin
+from teethscape.parametric.numbering.mirror import MirroredError, margin
+from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.prior import load_prior
+
+from .scenes import views_of
 
 FDI = load_prior().fdi
 LOWER, FRONT = View.MANDIBULAR_OCCLUSAL, View.ANTERIOR
@@ -30,5 +36,36 @@ def guess(occlusal: tuple[int, ...], anterior: tuple[int, ...]):
     ],
 )
 def test_a_tooth_whose_twin_is_missing_raises_the_bar(occlusal, anterior, freed):
-    symmetric = margin(guess((42, 41, 31, 32), (42, 41, 31, 32)), LOWER)
-    assert margin(guess(occlusal, anterior), LOWER) == pytest.approx(symmetric + 6.0 * freed)
+    symmetric = margin(guess((42, 41, 31, 32), (42, 41, 31, 32)), (LOWER,))
+    assert margin(guess(occlusal, anterior), (LOWER,)) == pytest.approx(symmetric + 6.0 * freed)
+
+
+def flipped(views, *which: View):
+    """The same set with some photos as a mirror shows them; a buccal one is taken for the other side."""
+    sides = {View.LEFT_BUCCAL: View.RIGHT_BUCCAL, View.RIGHT_BUCCAL: View.LEFT_BUCCAL}
+    turned = {v: np.ascontiguousarray(views[v].instances[:, ::-1]) for v in which}
+    return {**views, **{sides.get(v, v): replace(views[v], instances=image) for v, image in turned.items()}}
+
+
+@pytest.mark.slow
+def test_photos_as_they_are_are_not_mirrored():
+    assert number_teeth(views_of(make_patient(load_prior(), 3)), load_prior()).mirrored == dict.fromkeys(
+        View, False
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "which"),
+    [
+        (3, (View.ANTERIOR,)),
+        (5, (View.LEFT_BUCCAL, View.RIGHT_BUCCAL)),
+        (3, (View.MANDIBULAR_OCCLUSAL,)),
+    ],
+)
+def test_flipped_photos_are_refused_and_no_other_is_named(seed, which):
+    views = views_of(make_patient(load_prior(), seed))
+    with pytest.raises(MirroredError) as refusal:
+        number_teeth(flipped(views, *which), load_prior())
+    assert refusal.value.views == which
+    assert all((view.title in refusal.value.message) == (view in which) for view in View)

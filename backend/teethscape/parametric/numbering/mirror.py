@@ -14,47 +14,81 @@ from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.outline import DIRECTIONS, Outline
 from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, coarse_fit, settle
 
-#: Nats by which all photos must fit better with one of them flipped.
+#: What is tested: each photo, and the two buccal ones together: one of them flipped is taken for the other
+#: side, so that two of a side are found, but both flipped have changed places.
+TESTED: tuple[tuple[View, ...], ...] = (
+    (View.ANTERIOR,),
+    (View.LEFT_BUCCAL, View.RIGHT_BUCCAL),
+    (View.MAXILLARY_OCCLUSAL,),
+    (View.MANDIBULAR_OCCLUSAL,),
+)
+#: Nats by which all photos must fit better with some of them flipped; or worse, to be sure that they are not.
 _MARGIN = 10.0
-#: More for each tooth that other photos show too, but no longer once this one is flipped, because its twin
-#: is missing: its place and turn (six unknowns) then fit that photo alone.
+#: More for each tooth that other photos show too, but no longer once these are flipped, because its twin
+#: is missing: its place and turn (six unknowns) then fit these photos alone.
 _FREED = 6.0
-#: A photo whose coarse fit gets so much worse when it is flipped is not mirrored, nats.
+#: A flipped photo disturbs the fit of the others: one of them counts only if it leads by this share as much.
+_ALIKE = 0.5
+#: Photos whose coarse fit gets so much worse when they are flipped are not mirrored, nats.
 _HOPELESS = 20.0
 
 
-def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> None:
-    """Refuse occlusal photos that fit the other photos better when flipped.
+class MirroredError(RefusedError):
+    """Photos fit the others better when they are flipped.
+
+    Args:
+        views: these photos.
+    """
+
+    def __init__(self, views: tuple[View, ...]) -> None:
+        names = " and ".join(view.title for view in views)
+        one = len(views) == 1
+        fit, are, it = ("photo fits", "is", "it") if one else ("photos fit", "are", "they")
+        super().__init__(
+            "photo_mirrored",
+            f"The {names} {fit} the other photos better when {it} {are} flipped: "
+            f"{it} may be mirrored, or the teeth were not found well.",
+            f"Flip {'it' if one else 'them'} from left to right if taken through a mirror; "
+            f"otherwise give masks or retake {'it' if one else 'them'}.",
+        )
+        self.views = views
+
+
+def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> dict[View, bool | None]:
+    """Refuse photos that fit the other photos better when flipped.
+
+    Returns:
+        Per tested photo False when it is certainly not mirrored, None when that is too close to tell.
 
     Raises:
-        RefusedError: such a photo.
+        MirroredError: such photos.
     """
-    if all(view.is_occlusal for view in settled.guess.views):
-        return
-    occlusal = [view for view in settled.guess.views if view.is_occlusal]
-    flipped = [v.title for v in occlusal if flip_gain(settled, outlines, v) > margin(settled.guess, v)]
-    if flipped:
-        raise RefusedError(
-            "photo_mirrored",
-            f"The {' and '.join(flipped)} photo fits the other photos better when it is flipped: "
-            "it may be mirrored, or its teeth were not found well.",
-            "Flip it from left to right if it was taken through a mirror; otherwise give masks or retake it.",
-        )
+    views = settled.guess.views
+    if all(view.is_occlusal for view in views):
+        return {}
+    gains = {group: flip_gain(settled, outlines, group) for group in TESTED if set(group) < set(views)}
+    lead = {group: gain - margin(settled.guess, group) for group, gain in gains.items()}
+    most = max(lead.values())
+    if most > 0:
+        raise MirroredError(tuple(v for group, own in lead.items() if own > _ALIKE * most for v in group))
+    return {view: False if gain < -_MARGIN else None for group, gain in gains.items() for view in group}
 
 
-def margin(guess: Guess, view: View) -> float:
-    """Nats that flipping a photo must gain before it counts as mirrored."""
+def margin(guess: Guess, group: tuple[View, ...]) -> float:
+    """Nats that flipping some photos must gain before they count as mirrored."""
     fdi = guess.layout.prior.fdi
-    elsewhere = {fdi[t] for v, shown in guess.views.items() if v is not view for t in shown.tooth if t >= 0}
-    own = {fdi[t] for t in guess.views[view].tooth if t >= 0}
+    elsewhere = {fdi[t] for v, shown in guess.views.items() if v not in group for t in shown.tooth if t >= 0}
+    own = {fdi[t] for view in group for t in guess.views[view].tooth if t >= 0}
     freed = [number for number in own & elsewhere if mirrored(number) not in elsewhere]
     return _MARGIN + _FREED * len(freed)
 
 
-def flip_gain(settled: Settled, outlines: Mapping[View, Outline], view: View) -> float:
-    """Nats by which the photos fit better when one is flipped from left to right."""
-    flipped = {**outlines, view: _flipped_outline(outlines[view], settled.guess.views[view].camera.width)}
-    start = _flipped_guess(settled.guess, view)
+def flip_gain(settled: Settled, outlines: Mapping[View, Outline], group: tuple[View, ...]) -> float:
+    """Nats by which the photos fit better when some are flipped from left to right."""
+    flipped, start = dict(outlines), settled.guess
+    for view in group:
+        flipped[view] = _flipped_outline(outlines[view], settled.guess.views[view].camera.width)
+        start = _flipped_guess(start, view)
     coarse = settled.coarse - coarse_fit(start, flipped)[1]
     if coarse < -_HOPELESS:
         return coarse

@@ -63,9 +63,10 @@ def number_teeth(
     require_permanent(photos.found)
     arches = {view.jaws[0]: ArchView(photos, view) for view in photos.views if view.is_occlusal}
     found = Search(photos, arches, Ticks(on_step)).run()
-    require_unmirrored(found.settled, photos.outline)
+    mirrored = require_unmirrored(found.settled, photos.outline)
     require_sure(found, prior.fdi, asked.unsure)
-    return replace(build_numbering(photos, found, asked.jaws), doubt=doubt_of(found, prior.fdi, BITE_VIEWS))
+    doubt = doubt_of(found, prior.fdi, BITE_VIEWS)
+    return replace(build_numbering(photos, found, asked.jaws), doubt=doubt, mirrored=mirrored)
 
 
 def require_sure(found: Found, fdi: Sequence[int], unsure: Collection[View] = ()) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Numbering:
         margin: per view, nats between the best and the next numbering.
         notices: sentences for the user.
         doubt: what to refuse with unless the photos show every tooth of a doubtful occlusal photo's jaw.
+        mirrored: per tested photo, False where it certainly is not taken through a mirror, else None.
     """
 
     fdi: Mapping[View, Mapping[int, int]]
@@ -47,6 +48,7 @@ class Numbering:
     margin: Mapping[View, float]
     notices: tuple[str, ...]
     doubt: RefusedError | None = None
+    mirrored: Mapping[View, bool | None] = field(default_factory=dict)
 
 
 def build_numbering(photos: PhotoSet, found: Found, jaws: Jaws) -> Numbering:
