@@ -60,16 +60,17 @@ def flood(boundary: FloatImage, energy: FloatImage, mask: NDArray[np.bool_], see
     relief = 0.7 * boundary + 0.3 * (1 - energy)
     rows, columns = np.nonzero(mask)
     box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
-    labels = np.pad(seeds[box].astype(np.uint16), 1)
+    kind = np.uint8 if seeds.max() < 256 else np.uint16  # bytes are dilated twice as fast
+    labels = np.pad(seeds[box].astype(kind), 1)
     height = np.pad(np.where(mask, relief, np.inf)[box], 1, constant_values=np.inf)
     cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
     for level in (*np.linspace(0.05, 0.95, 25), 1e6):
-        free = ((height <= level) & (labels == 0)).astype(np.uint16)
+        free = ((height <= level) & (labels == 0)).astype(kind) * np.iinfo(kind).max
         while True:
-            grown = cv2.dilate(labels, cross) * free
+            grown = cv2.bitwise_and(cv2.dilate(labels, cross), free)
             if not cv2.countNonZero(grown):
                 break
-            labels += grown
+            cv2.bitwise_or(labels, grown, dst=labels)
             free *= grown == 0
     out = np.zeros(mask.shape, np.int32)
     out[box] = labels[1:-1, 1:-1].astype(np.int32)
