@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from teethscape.dental.case import CaseFolder
-from teethscape.dental.fdi import Jaw, Jaws
+from teethscape.dental.fdi import Jaw
 from teethscape.dental.masks import read_label_image
 from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.views import View
@@ -142,7 +142,7 @@ def _numbered(case: Path) -> dict[View, Found]:
     """As ``teethscape segment`` draws them."""
     masks = CACHE / "segmentation-masks"
     shutil.rmtree(masks, ignore_errors=True)
-    segment_folder.segment_folder(case / "photos", masks, Jaws.BOTH, NoProgress())
+    segment_folder.segment_folder(segment_folder.SegmentRequest(case / "photos", masks), NoProgress())
     return {view: _by_numbers(masks / f"{view.value}.png") for view in View}
 
 

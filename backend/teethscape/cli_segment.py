@@ -42,6 +42,9 @@ def add_segment(commands: Any) -> None:
     parser.add_argument(
         "--check", action="store_true", help="only tell views, mirroring and quality of the photos"
     )
+    parser.add_argument(
+        "--trust-views", action="store_true", help="believe the photos' names, whatever the pictures show"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -52,6 +55,8 @@ def segment(options: argparse.Namespace) -> Result:
     progress = ConsoleProgress()
     if options.engine == "toothseg":
         return _xray(options, progress)
+    if options.weights is not None:
+        raise UsageError("usage", "--weights is for --engine toothseg.", "Leave it out.")
     if options.photos.is_file():
         return _strip(options, progress)
     if options.foreground:
@@ -64,9 +69,14 @@ def segment(options: argparse.Namespace) -> Result:
         raise UsageError(
             "usage", "SAM finds no teeth by itself: it needs --points.", "Give clicks, or --engine net."
         )
-    from teethscape.pipeline.segment_folder import segment_folder
+    from teethscape.pipeline.segment_folder import SegmentRequest, segment_folder
 
-    return segment_folder(options.photos, options.output, Jaws(options.jaw), progress, _pictures(options))
+    return segment_folder(
+        SegmentRequest(
+            options.photos, options.output, Jaws(options.jaw), _pictures(options), options.trust_views
+        ),
+        progress,
+    )
 
 
 def _check(options: argparse.Namespace, progress: Any) -> Result:
@@ -76,8 +86,10 @@ def _check(options: argparse.Namespace, progress: Any) -> Result:
     request = ReconstructRequest(options.photos, options.output, jaws=Jaws(options.jaw))
     record = check_photos(request, progress, options.output)
     for photo in record["photos"].values():
-        for finding in photo["quality"]["findings"]:
-            progress.warn("photo", f"{photo['photo']}: {finding['text']}")
+        for text in (*photo["notices"], *(finding["text"] for finding in photo["quality"]["findings"])):
+            progress.warn("photo", f"{photo['photo']}: {text}")
+    for text in record["problems"]:
+        progress.warn("photo", text)
     return {"output": str(options.output), **record}
 
 
@@ -104,7 +116,7 @@ def _clicks(options: argparse.Namespace, progress: Any) -> Result:
     return click_folder(
         ClickRequest(
             options.photos, options.output, options.points, ClickEngineName(options.engine),
-            Jaws(options.jaw), _pictures(options),
+            Jaws(options.jaw), _pictures(options), options.trust_views,
         ),
         progress,
     )  # fmt: skip
@@ -115,6 +127,14 @@ def _strip(options: argparse.Namespace, progress: Any) -> Result:
     from teethscape.pipeline.montage import foreground_by_clicks, foreground_by_method
     from teethscape.segmentation.clicks.interface import ClickEngineName
 
+    if options.check or options.pictures or options.trust_views:
+        raise UsageError(
+            "usage", "--check, --pictures and --trust-views are for five photos.", "Give their folder."
+        )
+    if options.points is not None and options.foreground:
+        raise UsageError("usage", "--points and --foreground exclude each other.", "Give one of the two.")
+    if options.points is None and options.engine == "sam":
+        raise UsageError("usage", "--engine sam needs --points.", "Give clicks, or --foreground sam.")
     if options.points is not None:
         name = ClickEngineName(options.engine)
         return foreground_by_clicks(options.photos, options.output, options.points, name, progress)

@@ -16,6 +16,7 @@ from teethscape.parametric.interface import FitResult
 from teethscape.pipeline.evidence import labels_from_masks
 from teethscape.pipeline.job import Job
 from teethscape.pipeline.photo_stage import read_photos
+from teethscape.pipeline.view_order import needed
 from teethscape.pipeline.views_stage import require_engine
 from teethscape.progress import Progress, Stage
 
@@ -80,7 +81,9 @@ def reconstruct(request: ReconstructRequest, progress: Progress) -> CaseSummary:
         require_engine(request)
     progress.stage(Stage.PHOTOS, 0.0)
     photos = read_photos(request)
-    masks = None if request.masks is None else labels_from_masks(request, photos, progress)
+    masks = (
+        None if request.masks is None else labels_from_masks(request, needed(photos, request.jaws), progress)
+    )
     progress.stage(Stage.PHOTOS, 1.0)
     with case.locked(), _logged(case):
         job = Job(case, request, progress)

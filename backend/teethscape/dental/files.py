@@ -19,7 +19,8 @@ TEMPORARY_SUFFIX = ".part"
 #: A case takes about 40 MB; below this much free space no job is started.
 NEEDED_BYTES = 150_000_000
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if hasattr(errno, "EDQUOT") else {errno.ENOSPC, errno.EFBIG}
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+#: Not allowed, or a file lies where a folder should be, or a folder where a file should be.
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 
 @contextmanager
@@ -80,7 +81,8 @@ def link_or_copy(source: Path, path: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file at once (UTF-8, one space of indent)."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, text.encode("utf-8") + b"\n")
+    # Names of files may hold bytes that are no UTF-8: they are shown as "?".
+    write_bytes(path, text.encode("utf-8", "replace") + b"\n")
 
 
 @contextmanager

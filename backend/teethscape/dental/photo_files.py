@@ -19,6 +19,9 @@ PHOTO_SUFFIXES = frozenset(
 def assign_files(folder: Path, jaws: Jaws) -> dict[View, Path]:
     """Choose the file of each view that a job needs.
 
+    Where the names do not tell the views, a view that is not needed gets its file as well: which of them
+    shows it only the pictures tell.
+
     Raises:
         BadInputError: the folder cannot be read, or holds too few or too many
             photos.
@@ -44,7 +47,7 @@ def assign_files(folder: Path, jaws: Jaws) -> dict[View, Path]:
             "Put the photos of one patient into a folder of their own, or name them 0 to 4.",
         )
     order = needed if len(files) == len(needed) else tuple(View)
-    return {view: path for view, path in zip(order, files, strict=False) if view in needed}
+    return dict(zip(order, files, strict=False))
 
 
 def list_photos(folder: Path) -> list[Path]:
@@ -65,7 +68,9 @@ def list_photos(folder: Path) -> list[Path]:
             f"The folder {folder} may not be read by this user.",
             "Give yourself permission to read the folder, or copy the photos elsewhere.",
         ) from None
-    photos = [path for path in entries if path.suffix.lower() in PHOTO_SUFFIXES or _is_numbered(path)]
+    taken = {path.stem for path in entries if _is_photo(path)}
+    # A numbered file of another kind is meant to be a photo, and refused by name, unless it belongs to one.
+    photos = [path for path in entries if _is_photo(path) or (_is_numbered(path) and path.stem not in taken)]
     return sorted(photos, key=lambda path: _natural(path.name))
 
 
@@ -77,6 +82,10 @@ def missing_photos(missing: Sequence[View], where: str) -> BadInputError:
         f"Photo{'s' if len(missing) > 1 else ''} missing{where}: {names}.",
         "Add the missing view, or choose one jaw: the upper needs photos 0-3, the lower 0-2 and 4.",
     )
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in PHOTO_SUFFIXES
 
 
 def _is_numbered(path: Path) -> bool:

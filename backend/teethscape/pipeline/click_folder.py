@@ -18,14 +18,20 @@ from teethscape.errors import BadInputError
 from teethscape.pipeline.evidence import find_labels
 from teethscape.pipeline.mesh_stage import renumbered
 from teethscape.pipeline.segment_folder import numbers_of
-from teethscape.pipeline.segment_output import SegmentedPhoto, write_masks, write_teethdreamer
+from teethscape.pipeline.segment_output import (
+    SegmentedPhoto,
+    remove_former,
+    require_output,
+    write_masks,
+    write_teethdreamer,
+)
 from teethscape.pipeline.segment_stage import Labels
-from teethscape.pipeline.view_order import order_photos
+from teethscape.pipeline.view_order import needed, order_photos, recognised_or_given
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.clicks.engines import make_engine
 from teethscape.segmentation.clicks.interface import ClickEngine, ClickEngineName, Clicks, Mask
 from teethscape.segmentation.clicks.pictures import Background
-from teethscape.segmentation.clicks.points_file import MarkedTooth, PointsFile, read_points
+from teethscape.segmentation.clicks.points_file import MarkedTooth, PointsFile, read_points, require_inside
 
 #: Nothing known of the place in the quadrant.
 _ANY_KIND = (1 / 7,) * 7
@@ -42,6 +48,7 @@ class ClickRequest:
         engine: who draws the masks.
         jaws: which jaws count.
         pictures: also write TeethDreamer's masked pictures, with this background.
+        trust_views: believe the photos' names, whatever the pictures show.
     """
 
     photos: Path
@@ -50,6 +57,7 @@ class ClickRequest:
     engine: ClickEngineName = ClickEngineName.NET
     jaws: Jaws = Jaws.BOTH
     pictures: Background | None = None
+    trust_views: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +75,13 @@ def click_folder(request: ClickRequest, progress: Progress) -> dict[str, Any]:
         JSON values as of ``segment_folder``.
 
     Raises:
+        UsageError: the masks would replace photos.
         BadInputError: photos or clicks cannot be used.
         MissingComponentError: the engine is not installed.
         RefusedError: teeth without a number cannot be numbered with confidence.
     """
     given = read_photo_folder(request.photos, request.jaws)
+    require_output(request.output, given.values())
     progress.stage(Stage.PHOTOS, 1.0)
     marks = read_points(request.points)
     strange = sorted(set(marks.photos) - {int(view) for view in given})
@@ -81,14 +91,30 @@ def click_folder(request: ClickRequest, progress: Progress) -> dict[str, Any]:
             f"{request.points.name} names photo {strange[0]}, which is not there.",
             "Number 0 to 4.",
         )
+    for number, teeth in marks.photos.items():
+        require_inside(request.points, number, given[View(number)].original_size, teeth)
     drawn = _draw(make_engine(request.engine), given, marks, progress)
-    found = _numbered(request, given, drawn, marks, progress) if marks.wants_numbers else _plain(given, drawn)
+    placed = _placed(given, _ordered(request, given, marks, progress), drawn)
+    found = _numbered(placed, request.jaws, marks, progress) if marks.wants_numbers else _plain(placed)
+    remove_former(request.output)
     name = request.photos.resolve().name
     return {
         "output": str(request.output),
         "photos": write_masks(request.output, found),
         "pictures": write_teethdreamer(request.output, name, found, request.pictures),
     }
+
+
+def _ordered(
+    request: ClickRequest, given: Mapping[View, Photo], marks: PointsFile, progress: Progress
+) -> dict[View, Photo]:
+    """Photos in their views; where the user names every tooth, none is refused for what it shows."""
+    if marks.wants_numbers or request.trust_views:
+        wish = ReconstructRequest(
+            request.photos, request.output, jaws=request.jaws, trust_views=request.trust_views
+        )
+        return order_photos(wish, given, progress)
+    return needed(recognised_or_given(given, progress), request.jaws)
 
 
 def _draw(
@@ -118,44 +144,58 @@ def on_working_copy(mark: MarkedTooth, photo: Photo) -> Clicks:
     return Clicks(tuple(moved(*p) for p in mark.clicks.points), mark.clicks.labels, corners)
 
 
-def _plain(given: Mapping[View, Photo], drawn: Mapping[View, Sequence[Drawn]]) -> list[SegmentedPhoto]:
-    """Every tooth has its number and nothing else counts: the photos stay as they are."""
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A photo in its true view, upright, with the masks that clicks drew on it, and its given slot."""
+
+    slot: View
+    photo: Photo
+    drawn: tuple[Drawn, ...]
+
+
+def _placed(
+    given: Mapping[View, Photo], photos: Mapping[View, Photo], drawn: Mapping[View, Sequence[Drawn]]
+) -> list[_Placed]:
+    """Photos in their views with their masks turned along."""
+    slots = {photo.source: view for view, photo in given.items()}
+    return [
+        _Placed(
+            slot := slots[p.source],
+            p,
+            tuple(Drawn(d.tooth, turn(d.mask, p.quarter_turns, p.mirrored)) for d in drawn.get(slot, ())),
+        )
+        for p in photos.values()
+    ]
+
+
+def _plain(placed: Sequence[_Placed]) -> list[SegmentedPhoto]:
+    """Every tooth has its number and nothing else counts."""
     found = []
-    for view, photo in given.items():
-        mask = np.zeros(photo.pixels.shape[:2], np.uint8)
-        for one in drawn.get(view, ()):
-            mask[one.mask] = one.tooth or 0
-        found.append(SegmentedPhoto(view, photo, mask))
+    for one in placed:
+        mask = np.zeros(one.photo.pixels.shape[:2], np.uint8)
+        for tooth in one.drawn:
+            mask[tooth.mask] = tooth.tooth or 0
+        found.append(SegmentedPhoto(one.slot, one.photo, mask))
     return found
 
 
 def _numbered(
-    request: ClickRequest,
-    given: Mapping[View, Photo],
-    drawn: Mapping[View, Sequence[Drawn]],
-    marks: PointsFile,
-    progress: Progress,
+    placed: Sequence[_Placed], jaws: Jaws, marks: PointsFile, progress: Progress
 ) -> list[SegmentedPhoto]:
     """Automatic teeth corrected by the clicks; all but named teeth are numbered together."""
-    slots = {photo.source: view for view, photo in given.items()}
-    wish = ReconstructRequest(request.photos, request.output, jaws=request.jaws)
-    photos = order_photos(wish, given, progress)
+    photos = {one.photo.view: one.photo for one in placed}
     labels = find_labels(photos, None, progress)
-    turned = {
-        view: [
-            Drawn(d.tooth, turn(d.mask, p.quarter_turns, p.mirrored)) for d in drawn.get(slots[p.source], ())
-        ]
-        for view, p in photos.items()
-    }
-    labels = corrected(labels, turned, marks.keeps_automatic)
-    numbering = numbers_of(photos, labels, request.jaws, progress)
+    labels = corrected(labels, {one.photo.view: one.drawn for one in placed}, marks.keeps_automatic)
+    numbering = numbers_of(photos, labels, jaws, progress)
     return [
         SegmentedPhoto(
-            slots[photo.source],
-            photo,
-            with_named_teeth(renumbered(labels.images[view], numbering.get(view, {})), turned[view]),
+            one.slot,
+            one.photo,
+            with_named_teeth(
+                renumbered(labels.images[one.photo.view], numbering.get(one.photo.view, {})), one.drawn
+            ),
         )
-        for view, photo in photos.items()
+        for one in placed
     ]
 
 

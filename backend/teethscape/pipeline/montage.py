@@ -16,11 +16,11 @@ from PIL import Image
 from teethscape.dental.files import write_with
 from teethscape.dental.masks import DECODE_ERRORS
 from teethscape.dental.wishes import ForegroundName
-from teethscape.errors import BadInputError
+from teethscape.errors import BadInputError, UsageError
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.clicks.engines import make_engine
 from teethscape.segmentation.clicks.interface import ClickEngineName
-from teethscape.segmentation.clicks.points_file import read_points
+from teethscape.segmentation.clicks.points_file import read_points, require_inside
 from teethscape.segmentation.foreground import foreground_method
 
 
@@ -53,6 +53,7 @@ def foreground_by_method(
     path: Path, output: Path, name: ForegroundName, progress: Progress
 ) -> dict[str, Any]:
     """Write the strip with the opacity that a method finds."""
+    _require_apart(path, output)
     method, tiles = foreground_method(name), read_montage(path)
     out = []
     for number, tile in enumerate(tiles):
@@ -70,7 +71,16 @@ def foreground_by_clicks(
 
     Tiles without a click become wholly transparent.
     """
+    _require_apart(path, output)
     marks, tiles = read_points(points), read_montage(path)
+    for number, teeth in marks.photos.items():
+        if number >= len(tiles):
+            raise BadInputError(
+                "points_form",
+                f"{points.name} names tile {number}, but {path.name} has {len(tiles)}.",
+                "Count the tiles from 0.",
+            )
+        require_inside(points, number, (tiles[number].shape[1], tiles[number].shape[0]), teeth)
     drawer = make_engine(engine)
     out = []
     for number, tile in enumerate(tiles):
@@ -83,6 +93,12 @@ def foreground_by_clicks(
                 mask |= photo.click(mark.clicks).mask
         out.append(np.dstack([tile, np.where(mask, 255, 0).astype(np.uint8)]))
     return _write(output, out, progress)
+
+
+def _require_apart(path: Path, output: Path) -> None:
+    """Refuse to replace the strip by its own result."""
+    if path.resolve() == output.resolve():
+        raise UsageError("same_folder", f"The result would replace {path}.", "Give another file.")
 
 
 def _write(output: Path, tiles: list[NDArray[np.uint8]], progress: Progress) -> dict[str, Any]:

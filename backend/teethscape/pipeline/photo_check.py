@@ -52,7 +52,7 @@ def checked(given: Mapping[View, Photo], progress: Progress) -> dict[str, Any]:
     entries = {}
     for number, (slot, photo) in enumerate(given.items()):
         finding = seen.photos[number]
-        placed = moved(photo, finding.view or slot)
+        placed = moved(photo, slot if finding.view is None else finding.view)
         entries[slot] = finding_record(placed, finding, mirroring_of(placed, number in pair))
     photos = list(given.values())
     words = tuple(

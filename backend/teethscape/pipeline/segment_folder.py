@@ -19,6 +19,8 @@ from teethscape.pipeline.evidence import labels_of, run_network
 from teethscape.pipeline.segment_output import (
     SegmentedPhoto,
     as_given,
+    remove_former,
+    require_output,
     write_gum,
     write_masks,
     write_teethdreamer,
@@ -33,7 +35,7 @@ from teethscape.pipeline.segment_record import (
     write_record,
 )
 from teethscape.pipeline.segment_stage import Labels, at_photos
-from teethscape.pipeline.view_order import arranged, recognise, segmenter
+from teethscape.pipeline.view_order import arranged, needed, recognise, segmenter
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.clicks.pictures import Background
 
@@ -43,34 +45,52 @@ if TYPE_CHECKING:
     from teethscape.segmentation.segmenter import Segmentation
 
 
-def segment_folder(
-    folder: Path, output: Path, jaws: Jaws, progress: Progress, pictures: Background | None = None
-) -> dict[str, Any]:
-    """Find and number the teeth of one patient.
+@dataclass(frozen=True)
+class SegmentRequest:
+    """What is asked.
 
-    Args:
-        folder: the photos.
+    Attributes:
+        photos: folder of the photos.
         output: where ``{0..4}.png`` are written, numbered as the photos were given,
             so that ``--masks`` can take them back, with ``segmentation.json`` and,
             from a network that was taught them, ``gum/{0..4}.png``.
         jaws: which jaws count.
-        progress: told of each stage.
         pictures: also write TeethDreamer's masked pictures, with this background.
+        trust_views: believe the photos' names, whatever the pictures show.
+    """
+
+    photos: Path
+    output: Path
+    jaws: Jaws = Jaws.BOTH
+    pictures: Background | None = None
+    trust_views: bool = False
+
+
+def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
+    """Find and number the teeth of one patient.
+
+    Args:
+        request: photos, output, wishes.
+        progress: told of each stage.
 
     Returns:
         JSON values: the record, and what else was written.
 
     Raises:
+        UsageError: the masks would replace photos.
         BadInputError: photos cannot be used.
         RefusedError: the teeth cannot be numbered with confidence; the record is written all the same.
     """
-    given = read_photo_folder(folder, jaws)
+    output = request.output
+    given = read_photo_folder(request.photos, request.jaws)
+    require_output(output, given.values())
+    remove_former(output)
     progress.stage(Stage.PHOTOS, 1.0)
-    found = _found(given, progress)
+    found = _found(request, given, progress)
     segmented = run_network(found.photos, progress)
     progress.stage(Stage.SEGMENT, 1.0)
     try:
-        numbered = _numbered(found.photos, labels_of(segmented, None), jaws, progress)
+        numbered = _numbered(found.photos, labels_of(segmented, None), request.jaws, progress)
     except RefusedError as refused:
         flipped = refused.views if isinstance(refused, MirroredError) else ()
         entries = found.entries(dict.fromkeys(flipped, FlipVerdict.FLIPPED))
@@ -83,7 +103,7 @@ def segment_folder(
         "output": str(output),
         "record": RECORD,
         **record,
-        "pictures": write_teethdreamer(output, folder.resolve().name, teeth, pictures),
+        "pictures": write_teethdreamer(output, request.photos.resolve().name, teeth, request.pictures),
     }
 
 
@@ -115,10 +135,11 @@ class _Found:
         }
 
 
-def _found(given: Mapping[View, Photo], progress: Progress) -> _Found:
+def _found(request: SegmentRequest, given: Mapping[View, Photo], progress: Progress) -> _Found:
     """What is recognised of the photos; what was changed or is wrong is told."""
     seen = recognise(given, progress)
-    found = _Found(given, dict(zip(given, seen.photos, strict=True)), arranged(given, seen))
+    placed = needed(given if request.trust_views else arranged(given, seen), request.jaws)
+    found = _Found(given, dict(zip(given, seen.photos, strict=True)), placed)
     for photo in found.photos.values():
         for notice in photo.notices:
             progress.warn("photo", f"{photo.source.name}: {notice}")

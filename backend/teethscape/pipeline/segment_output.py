@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from teethscape.dental.files import write_with
+from teethscape.dental.files import storage_errors, write_with
 from teethscape.dental.photos import Photo, turn
 from teethscape.dental.views import View
+from teethscape.errors import BadInputError, UsageError
+from teethscape.pipeline.segment_record import RECORD
 from teethscape.segmentation.clicks.pictures import Background, write_pictures
 
 
@@ -31,6 +33,35 @@ class SegmentedPhoto:
     slot: View
     photo: Photo
     mask: NDArray[np.uint8]
+
+
+def require_output(output: Path, photos: Iterable[Photo]) -> None:
+    """Refuse a folder in which masks would replace photos, or that is none.
+
+    Raises:
+        UsageError: the photos lie in it.
+        BadInputError: it is a file.
+    """
+    if any(photo.source.resolve().parent == output.resolve() for photo in photos):
+        raise UsageError(
+            "same_folder", f"The masks would be written among the photos in {output}.", "Give another folder."
+        )
+    if output.exists() and not output.is_dir():
+        raise BadInputError("output_not_folder", f"{output} is a file.", "Choose another output folder.")
+
+
+def remove_former(output: Path) -> None:
+    """Remove what an earlier run wrote, so that nothing of it is taken for the next one's.
+
+    Only a folder that holds a record is touched; TeethDreamer's pictures of another name stay.
+    """
+    if not (output / RECORD).is_file():
+        return
+    with storage_errors(output):
+        for view in View:
+            for folder in (output, output / "gum"):
+                (folder / f"{view.value}.png").unlink(missing_ok=True)
+        (output / RECORD).unlink()
 
 
 def write_masks(output: Path, found: Sequence[SegmentedPhoto]) -> list[dict[str, Any]]:

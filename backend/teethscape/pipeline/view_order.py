@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo
 from teethscape.dental.request import ReconstructRequest
-from teethscape.dental.views import View
+from teethscape.dental.views import View, views_needed
 from teethscape.errors import BadInputError, MissingComponentError
 from teethscape.progress import Progress, Stage
 
@@ -25,14 +26,18 @@ _DOUBT = "Taken as {view}, as its name says; the picture alone does not make it 
 def order_photos(
     request: ReconstructRequest, photos: Mapping[View, Photo], progress: Progress
 ) -> dict[View, Photo]:
-    """Bring each photo into the view that it shows, upright.
+    """Bring each photo into the view that it shows, upright; those of a jaw not asked for are left out.
 
     Raises:
         BadInputError: a picture shows no teeth, or two show the same view.
     """
-    if request.trust_views:
-        return dict(photos)
-    return arranged(photos, recognise(photos, progress))
+    found = photos if request.trust_views else arranged(photos, recognise(photos, progress))
+    return needed(found, request.jaws)
+
+
+def needed(photos: Mapping[View, Photo], jaws: Jaws) -> dict[View, Photo]:
+    """Those of some photos in their views that the jaws need."""
+    return {view: photo for view, photo in photos.items() if view in views_needed(jaws)}
 
 
 def recognise(photos: Mapping[View, Photo], progress: Progress) -> ViewRecognition:

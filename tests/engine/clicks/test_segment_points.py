@@ -121,6 +121,8 @@ def test_clicks_correct_the_automatic_teeth(tmp_path, capsys):
         ([{"photo": 0, "teeth": []}] * 2, "twice"),
         ([{"photo": "0", "teeth": []}], "photo"),
         ([{"photo": 0, "teeth": [_tooth(11, points=[{"x": "a", "y": 1}])]}], "x"),
+        ([{"photo": 0, "teeth": [_tooth(11, points=[{"x": float("nan"), "y": 1}])]}], "NaN is no number"),
+        ([{"photo": 0, "teeth": [_tooth(11, box=[0, 0, float("inf"), 9])]}], "Infinity is no number"),
     ],
 )
 def test_bad_points_are_told(tmp_path, photos, reason):
@@ -139,6 +141,10 @@ def test_files_that_hold_no_points(tmp_path, folder, capsys):
     arguments = ["segment", str(place), "--output", str(tmp_path / "o"), "--points", str(far)]
     assert cli.main(arguments) == ExitCode.BAD_INPUT
     assert "photo 7" in capsys.readouterr().err
+    teeth = [_tooth(11, points=[{"x": 99999, "y": 10}])]
+    beside = _points(tmp_path / "beside.json", [{"photo": 0, "teeth": teeth}])
+    assert cli.main([*arguments[:-1], str(beside)]) == ExitCode.BAD_INPUT
+    assert "outside photo 0" in capsys.readouterr().err
 
 
 def test_sam_needs_clicks_and_weights(folder, tmp_path, capsys, monkeypatch):
@@ -233,6 +239,19 @@ def test_a_plain_background_is_removed_from_a_strip(tmp_path, capsys):
     found = np.asarray(Image.open(output))
     assert np.array_equal(found[..., :3], strip)
     assert np.array_equal(found[..., 3] > 0, strip[..., 2] < 200)
+
+
+def test_what_a_strip_cannot_use_is_refused(tmp_path, capsys):
+    _strip(tmp_path / "views.png")
+    strip, output = str(tmp_path / "views.png"), str(tmp_path / "o.png")
+    assert cli.main(["segment", strip, "--output", strip]) == ExitCode.USAGE
+    for wish in (["--check"], ["--pictures", "white"], ["--engine", "sam"], ["--weights", "w.onnx"]):
+        assert cli.main(["segment", strip, "--output", output, *wish]) == ExitCode.USAGE
+    teeth = [_tooth(11, points=[{"x": 1, "y": 1}])]
+    far = _points(tmp_path / "far.json", [{"photo": 15, "teeth": teeth}])
+    assert cli.main(["segment", strip, "--output", output, "--points", str(far)]) == ExitCode.BAD_INPUT
+    assert "tile 15" in capsys.readouterr().err
+    assert not (tmp_path / "o.png").exists()
 
 
 def test_a_strip_must_be_squares(tmp_path, capsys):

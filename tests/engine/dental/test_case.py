@@ -165,6 +165,7 @@ def test_failed_write_keeps_the_old_file(tmp_path):
         (errno.ENOSPC, ResourceError, "disk_full", ExitCode.OUT_OF_RESOURCES),
         (errno.EACCES, BadInputError, "output_not_writable", ExitCode.BAD_INPUT),
         (errno.EROFS, BadInputError, "output_not_writable", ExitCode.BAD_INPUT),
+        (errno.EISDIR, BadInputError, "output_not_writable", ExitCode.BAD_INPUT),
     ],
 )
 def test_storage_errors_are_explained(tmp_path, monkeypatch, number, kind, code, exit_code):
@@ -177,6 +178,19 @@ def test_storage_errors_are_explained(tmp_path, monkeypatch, number, kind, code,
     assert caught.value.code == code
     assert caught.value.exit_code == exit_code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_explained(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "a", tmp_path / "file" / "b" / "a"):
+        with pytest.raises(BadInputError) as caught:
+            write_bytes(path, b"x")
+        assert caught.value.code == "output_not_writable"
+
+
+def test_a_name_that_is_no_text_can_be_recorded(tmp_path):
+    write_json(tmp_path / "a.json", {"name": os.fsdecode(b"Z\xe4hne.jpg")})
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"name": "Z?hne.jpg"}
 
 
 def test_too_little_space_is_refused_before_the_start(tmp_path, monkeypatch):

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo
 from teethscape.dental.views import View
+from teethscape.errors import BadInputError, UsageError
 from teethscape.parametric.numbering.mirror import MirroredError
 from teethscape.pipeline import segment_folder
-from teethscape.pipeline.segment_output import as_given
+from teethscape.pipeline.segment_output import as_given, remove_former, require_output
 from teethscape.progress import NoProgress
 from teethscape.segmentation.quality import PhotoQuality
 from teethscape.segmentation.recognition import PhotoRecognition
@@ -55,7 +55,31 @@ def test_a_mirrored_photo_is_refused_and_the_record_names_it(tmp_path, monkeypat
     }.items():
         monkeypatch.setattr(segment_folder, name, fake)
     with pytest.raises(MirroredError, match="Anterior photo fits"):
-        segment_folder.segment_folder(tmp_path, tmp_path / "out", Jaws.BOTH, NoProgress())
+        segment_folder.segment_folder(segment_folder.SegmentRequest(tmp_path, tmp_path / "out"), NoProgress())
     record = json.loads((tmp_path / "out" / "segmentation.json").read_text("utf-8"))
     assert [photo["mirrored"] for photo in record["photos"].values()] == [True, False, False, None, None]
     assert record["refused"]["code"] == "photo_mirrored"
+
+
+def test_masks_never_replace_photos(tmp_path):
+    photo = Photo(View.ANTERIOR, np.zeros((8, 8, 3), np.uint8), None, tmp_path / "0.png", (), (8, 8))
+    with pytest.raises(UsageError) as refusal:
+        require_output(tmp_path / "." / "../" / tmp_path.name, [photo])
+    assert refusal.value.code == "same_folder"
+    (tmp_path / "a_file").touch()
+    with pytest.raises(BadInputError) as refused:
+        require_output(tmp_path / "a_file", [photo])
+    assert refused.value.code == "output_not_folder"
+    require_output(tmp_path / "masks", [photo])
+
+
+def test_a_former_result_is_removed_and_nothing_else(tmp_path):
+    names = ("0.png", "4.png", "gum/0.png", "notes.txt")
+    (tmp_path / "gum").mkdir()
+    for name in names:
+        (tmp_path / name).touch()
+    remove_former(tmp_path)
+    assert all((tmp_path / name).exists() for name in names)  # no record: not ours
+    (tmp_path / "segmentation.json").touch()
+    remove_former(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["notes.txt"]

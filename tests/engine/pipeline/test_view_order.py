@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo
 from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
@@ -147,3 +148,12 @@ def test_masks_travel_with_their_photos(small, network, tmp_path, confidence):
     assert np.array_equal(labels.images[View.LEFT_BUCCAL], small.mask_of(shown))
     mask = small.mask_of(View.MAXILLARY_OCCLUSAL)
     assert np.array_equal(labels.images[View(3)], mask[::-1, ::-1] if sure else mask)
+
+
+def test_of_five_photos_those_of_the_asked_jaw_stay(network):
+    network(_seen(View(4), View(3), View(0), View(1), View(2)))
+    request = replace(REQUEST, jaws=Jaws.UPPER)
+    ordered = view_order.order_photos(request, _photos("IMG_10{}.jpg"), NoProgress())
+    assert {int(view): photo.source.name for view, photo in ordered.items()} == {
+        0: "IMG_102.jpg", 1: "IMG_103.jpg", 2: "IMG_104.jpg", 3: "IMG_101.jpg"
+    }  # fmt: skip

@@ -13,7 +13,8 @@ becomes of teeth that nobody clicked: found automatically, or nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,7 +72,7 @@ def read_points(path: Path) -> PointsFile:
         BadInputError: it is absent, no JSON, or breaks the schema.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
         raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.") from None
     except (OSError, ValueError) as error:
@@ -90,11 +91,40 @@ def read_points(path: Path) -> PointsFile:
     return PointsFile(photos, content.get("keep", "automatic") == "automatic")
 
 
+def _no_number(word: str) -> float:
+    """Refuse what Python's reader takes for numbers: NaN and Infinity."""
+    raise ValueError(f"{word} is no number")
+
+
+def require_inside(path: Path, photo: int, size: tuple[int, int], teeth: Sequence[MarkedTooth]) -> None:
+    """Refuse clicks and boxes beside their picture.
+
+    Args:
+        path: the file, for the message.
+        photo: number of the photo or tile.
+        size: its width and height, px.
+        teeth: what is marked in it.
+
+    Raises:
+        BadInputError: one lies outside.
+    """
+    for mark in teeth:
+        box = mark.clicks.box
+        corners = () if box is None else (box[:2], box[2:])
+        for x, y in (*mark.clicks.points, *corners):
+            if not (-0.5 <= x <= size[0] and -0.5 <= y <= size[1]):
+                raise _bad(
+                    path, f"({x:g}, {y:g}) lies outside photo {photo}, which has {size[0]} x {size[1]} pixels"
+                )
+
+
 def _tooth(path: Path, entry: Mapping[str, Any]) -> MarkedTooth:
     name = entry["tooth"]
     if name != AUTO and not (isinstance(name, int) and not isinstance(name, bool) and is_permanent(name)):
         raise _bad(path, f'{name!r} is neither an FDI number nor "{AUTO}"')
     points = entry.get("points", [])
+    if not all(math.isfinite(p[axis]) for p in points for axis in ("x", "y")):
+        raise _bad(path, f"a click on tooth {name} has no finite place")
     clicks = Clicks(
         tuple((float(p["x"]), float(p["y"])) for p in points),
         tuple(bool(p.get("add", True)) for p in points),
@@ -109,7 +139,7 @@ def _box(path: Path, values: list[float] | None) -> tuple[float, float, float, f
     if values is None:
         return None
     left, top, right, bottom = map(float, values)
-    if not (left < right and top < bottom):
+    if not (left < right and top < bottom and all(map(math.isfinite, values))):
         raise _bad(path, "a box is [left, top, right, bottom]")
     return left, top, right, bottom
 
