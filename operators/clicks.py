@@ -17,6 +17,7 @@ from ..session.clicking import (
     begin_clicking,
     build_refit,
     clickable_case,
+    clicked_view,
     why_no_clicks,
     why_no_refit,
 )
@@ -101,6 +102,9 @@ class TEETH_OT_click_tooth(bpy.types.Operator):
         return answer
 
     def _hear(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if clicked_view(context) is not self._clicking.place.view:
+            self.report({"WARNING"}, "Another picture is shown: clicking has ended")
+            return {"CANCELLED"}
         if event.type == "TIMER":
             return self._look(context)
         if event.type in ("LEFTMOUSE", "RIGHTMOUSE"):
@@ -152,7 +156,7 @@ class TEETH_OT_click_tooth(bpy.types.Operator):
                 self.report({"ERROR"}, f"{problem.message} {problem.advice}")
             if self._clicking.accepted:
                 return self._finish(context)
-        return {"RUNNING_MODAL"}
+        return {"PASS_THROUGH"}  # other operators have timers too
 
     def _finish(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.teethscape

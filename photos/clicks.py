@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,25 +177,26 @@ def view_of_photo(path: Path, case: Path) -> View | None:
     return View(number) if number in {int(view) for view in View} else None
 
 
-def refit_slots(record: Mapping[str, Any], files: Sequence[str]) -> list[dict[str, Any]] | None:
+def refit_slots(record: Mapping[str, Any], files: Sequence[Path]) -> list[dict[str, Any]] | None:
     """Slots that give a case its photos again, in the views and poses that were recognised.
 
     Args:
         record: the content of ``case.json``.
-        files: the original photo files that are known, found again by their names.
+        files: the photo files that are known. They are found again by their content: another patient's
+            photos may have the same names.
 
     Returns:
-        One slot per photo, or None when one of the files is not known any more.
+        One slot per photo, or None when one of them is not among the files.
     """
-    by_name = {Path(file).name: file for file in files if file}
+    known = {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in files if file.is_file()}
     slots = []
     for photo in record["photos"].values():
-        if photo["source_name"] not in by_name:
+        if photo["source_sha256"] not in known:
             return None
         view = next(v for v in View if v.slug == photo["view"])
         slots.append(
             {
-                "view": int(view), "path": by_name[photo["source_name"]],
+                "view": int(view), "path": str(known[photo["source_sha256"]]),
                 "quarter_turns": photo["quarter_turns"], "mirrored": photo["mirrored"],
             }
         )  # fmt: skip

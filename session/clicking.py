@@ -168,7 +168,8 @@ def build_refit(settings: TEETH_PG_scene, case: Path) -> dict[str, Any]:
     if not masks.is_dir():
         raise ClientError(Problem("mask_missing", "No mask of this case was corrected.", "Click a tooth.", 2))
     record = json.loads((case / "case.json").read_text("utf-8"))
-    files = [bpy.path.abspath(settings.slot(view).filepath) for view in View if settings.slot(view).filepath]
+    given = (settings.slot(view).filepath for view in View)
+    files = [Path(bpy.path.abspath(path)) for path in given if path]
     slots = refit_slots(record, files)
     if slots is None:
         message = "The original photos of this case are not loaded."

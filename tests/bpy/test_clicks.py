@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -18,7 +19,8 @@ def shown(part, own_runtime, scene, case_folder, tmp_path):
     copy = shutil.copytree(case_folder, tmp_path / "case")
     document = json.loads((copy / "case.json").read_text())
     for key, photo in document["photos"].items():
-        photo |= {"source_name": f"{key}.png", "quarter_turns": 0, "mirrored": False}
+        content = (case_folder / "photos" / f"{key}.png").read_bytes()
+        photo |= {"source_sha256": hashlib.sha256(content).hexdigest(), "quarter_turns": 0, "mirrored": False}
     (copy / "case.json").write_text(json.dumps(document))
     bpy.ops.teeth.load_photos(directory=str(case_folder / "photos"))
     speak(part, tmp_path, "ok", "clicks", "client")
@@ -87,6 +89,17 @@ def test_keys_undo_and_type_numbers(part, shown):
     assert clicking.board.tooth == 24
     assert _press(part, clicking, "WHEELUPMOUSE") == {"PASS_THROUGH"}
     assert _press(part, clicking, "RET") == {"RUNNING_MODAL"}  # no mask yet: nothing is sent
+
+
+def test_another_photo_in_the_editor_ends_the_clicking(part, shown):
+    clicking = part("session.clicking").begin_clicking(shown)
+    clicking.wait()
+    said = []
+    operator = SimpleNamespace(_clicking=clicking, report=lambda _kind, text: said.append(text))
+    hear = part("operators.clicks").TEETH_OT_click_tooth._hear
+    shown.space_data.image = None
+    assert hear(operator, shown, SimpleNamespace(type="TIMER")) == {"CANCELLED"}
+    assert "Another picture" in said[0]
 
 
 def test_a_refit_takes_the_corrected_masks_and_the_recognised_poses(part, shown, case_folder):

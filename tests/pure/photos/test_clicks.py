@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -115,18 +116,31 @@ def test_only_the_cases_own_photos_are_clicked(clicks):
         assert clicks.view_of_photo(path, case) is None
 
 
+def _record(view: str, content: str, turns: int, mirrored: bool) -> dict:
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return {"view": view, "source_sha256": digest, "quarter_turns": turns, "mirrored": mirrored}
+
+
 RECORD = {
-    "photos": {
-        "0": {"view": "anterior", "source_name": "b.jpg", "quarter_turns": 0, "mirrored": False},
-        "3": {"view": "maxillary_occlusal", "source_name": "a.jpg", "quarter_turns": 2, "mirrored": True},
-    }
+    "photos": {"0": _record("anterior", "b", 0, False), "3": _record("maxillary_occlusal", "a", 2, True)}
 }
 
 
-def test_a_refit_gets_the_photos_in_their_recognised_poses(clicks):
-    slots = clicks.refit_slots(RECORD, ["/x/a.jpg", "/x/b.jpg", "", "/x/c.jpg"])
-    assert slots == [
-        {"view": 0, "path": "/x/b.jpg", "quarter_turns": 0, "mirrored": False},
-        {"view": 3, "path": "/x/a.jpg", "quarter_turns": 2, "mirrored": True},
+def _photo_files(folder: Path, *contents: str) -> list[Path]:
+    folder.mkdir()
+    for number, content in enumerate(contents):
+        (folder / f"{number}.jpg").write_text(content)
+    return [folder / f"{number}.jpg" for number in range(len(contents))]
+
+
+def test_a_refit_gets_the_photos_in_their_recognised_poses(clicks, tmp_path):
+    files = _photo_files(tmp_path / "a", "a", "b", "c")
+    assert clicks.refit_slots(RECORD, [*files, tmp_path / "gone.jpg"]) == [
+        {"view": 0, "path": str(files[1]), "quarter_turns": 0, "mirrored": False},
+        {"view": 3, "path": str(files[0]), "quarter_turns": 2, "mirrored": True},
     ]
-    assert clicks.refit_slots(RECORD, ["/x/a.jpg"]) is None
+    assert clicks.refit_slots(RECORD, files[:1]) is None
+
+
+def test_another_patients_photos_of_the_same_names_are_not_taken(clicks, tmp_path):
+    assert clicks.refit_slots(RECORD, _photo_files(tmp_path / "other", "x", "y")) is None
