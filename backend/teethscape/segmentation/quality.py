@@ -24,6 +24,8 @@ _STRONG = 85
 _FEWEST_EDGES = 50
 #: All three colours at or above this are washed out.
 _WASHED_OUT = 250
+#: Groups of teeth above this share of the largest one belong to the row that the photo is to show.
+_ALIKE = 0.5
 #: Highlights make holes in the mask of the teeth; those up to this width, px, are closed.
 _HOLE = 33
 
@@ -135,19 +137,22 @@ def measure_quality(pixels: NDArray[np.uint8], tooth: NDArray[np.floating], view
     small = scaled(pixels, _LONG_SIDE)
     size = (small.shape[1], small.shape[0])
     teeth = cv2.resize(tooth.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
-    row = largest_row(teeth)
-    cut, side = cut_off(row, view)
+    cut, side = cut_off(main_rows(teeth), view)
     return PhotoQuality(blur_of(small, teeth), cut, side, glare_of(small, teeth))
 
 
-def largest_row(teeth: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest group of teeth: others are seen beside a mirror, or are no teeth."""
+def main_rows(teeth: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest group of teeth and those about as large: the two sides of an arch whose front is cut off.
+
+    Smaller ones are seen beside a mirror, or are no teeth.
+    """
     near = cv2.dilate(teeth.astype(np.uint8), np.ones((9, 9), np.uint8))
     count, groups = cv2.connectedComponents(near)
     if count < 2:
         return teeth
     areas = np.bincount(groups[teeth], minlength=count)
-    return teeth & (groups == int(areas[1:].argmax()) + 1)
+    areas[0] = 0
+    return teeth & np.isin(groups, np.flatnonzero(areas >= _ALIKE * areas.max()))
 
 
 def blur_of(pixels: NDArray[np.uint8], teeth: NDArray[np.bool_]) -> float | None:

@@ -15,7 +15,7 @@ from teethscape.segmentation.quality import (
     blur_of,
     cut_off,
     glare_of,
-    largest_row,
+    main_rows,
     measure_quality,
 )
 
@@ -76,11 +76,19 @@ def test_teeth_at_the_border_count_where_the_view_should_show_them_all(view, lef
     assert (amount > LIMITS[QualityReason.CUT_OFF]) == bool(side)
 
 
-def test_only_the_largest_group_of_teeth_counts():
+def test_teeth_seen_beside_a_mirror_do_not_count():
     _, teeth = _teeth()
     beside = teeth.copy()
-    beside[:40, 300:400] = True  # teeth seen directly above a mirror
-    assert (largest_row(beside) == teeth).all()
+    beside[:40, 300:400] = True
+    assert (main_rows(beside) == teeth).all()
+
+
+def test_an_arch_without_its_front_is_cut_off():
+    _, left = _teeth(60, -20, 4)
+    _, right = _teeth(460, -20, 4)
+    amount, side = cut_off(main_rows(left | right), View.MAXILLARY_OCCLUSAL)
+    assert side == "top"
+    assert amount > LIMITS[QualityReason.CUT_OFF]
 
 
 def test_each_fault_has_its_reason_and_its_words():
