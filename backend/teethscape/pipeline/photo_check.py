@@ -51,7 +51,7 @@ def checked(given: Mapping[View, Photo], progress: Progress) -> dict[str, Any]:
     pair = seen.same_side or ()
     entries = {}
     for number, (slot, photo) in enumerate(given.items()):
-        finding = seen.photos[number]
+        finding = seen.photos[number].alone or seen.photos[number]
         placed = moved(photo, slot if finding.view is None else finding.view)
         entries[slot] = finding_record(placed, finding, mirroring_of(placed, number in pair))
     photos = list(given.values())

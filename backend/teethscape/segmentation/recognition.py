@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -47,6 +47,7 @@ class PhotoRecognition:
         problems: sentences for the user; empty when all is well.
         quality: what was measured on the picture.
         other_side: of a buccal photo, the log odds that it shows the other side than ``view``.
+        alone: of two photos of one side, what this one shows by itself, whatever the other shows.
     """
 
     view: View | None
@@ -57,6 +58,7 @@ class PhotoRecognition:
     problems: tuple[str, ...]
     quality: PhotoQuality = field(default_factory=PhotoQuality)
     other_side: float = 0.0
+    alone: PhotoRecognition | None = None
 
     @property
     def shows_teeth(self) -> bool:
@@ -198,7 +200,7 @@ def _describe(look: Look, view: View | None, pixels: NDArray[np.uint8]) -> Photo
     chance /= chance.sum()
     confidence = float(chance[view].sum())
     rotation = 180 if chance[view, 1] > chance[view, 0] else 0
-    likeliest = View(int(np.argmax(chance.sum(axis=1))))
+    likeliest = _likeliest(look)
     problems = []
     if rotation:
         problems.append("it stands on its head and is turned by 180 degrees.")
@@ -234,10 +236,13 @@ def recognise_views(photos: Sequence[NDArray[np.uint8]], segmenter: Segmenter) -
 
 def recognise_looks(looks: Sequence[Look], photos: Sequence[NDArray[np.uint8]]) -> ViewRecognition:
     """The same for photos that the network has looked at already."""
-    views = _assign(looks)
-    return ViewRecognition(
-        tuple(
-            _describe(look, views.get(i), pixels)
-            for i, (look, pixels) in enumerate(zip(looks, photos, strict=True))
-        )
-    )
+    views, seen = _assign(looks), list(zip(looks, photos, strict=True))
+    found = [_describe(look, views.get(i), pixels) for i, (look, pixels) in enumerate(seen)]
+    for i in ViewRecognition(tuple(found)).same_side or ():
+        found[i] = replace(found[i], alone=_describe(seen[i][0], _likeliest(seen[i][0]), seen[i][1]))
+    return ViewRecognition(tuple(found))
+
+
+def _likeliest(look: Look) -> View:
+    """The view that a photo shows by itself."""
+    return View(int(np.argmax(np.exp(look.log_chance).sum(axis=1))))
