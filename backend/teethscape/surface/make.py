@@ -141,7 +141,7 @@ def _prepared(
     views, borders = _corrected(views, progress)
     session = Session(progress, request.output, request.budget_s, frame)
     settings = (
-        request.method, request.preset, request.seed, request.hash_grid, request.background, request.case,
+        request.method, request.preset, request.seed, request.background, request.case,
         frame.scale, frame.centre.tolist(), frame.turn.tolist(),
     )  # fmt: skip
     key = fingerprint(views, *settings)

@@ -74,6 +74,11 @@ class Session:
         """Tell the user something that does not stop the run."""
         self._progress.warn(code, message)
 
+    def warn_unused(self) -> None:
+        """Tell the user that the checkpoint that is there does not fit and will be replaced."""
+        told = f"{self.checkpoint.name} does not fit these views and settings; the surface is begun anew."
+        self.warn("checkpoint_unused", told)
+
     def save(self, write: Callable[[BinaryIO], object], at_once: bool = False) -> None:
         """Replace the checkpoint, at most once a minute unless ``at_once``."""
         now = time.monotonic()

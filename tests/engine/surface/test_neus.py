@@ -10,8 +10,9 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 from dataclasses import replace  # noqa: E402
 
 from teethscape.errors import MissingComponentError  # noqa: E402
+from teethscape.surface.neus import method  # noqa: E402
 from teethscape.surface.neus.batches import RayBank  # noqa: E402
-from teethscape.surface.neus.encodings import FrequencyEncoding, hash_grid  # noqa: E402
+from teethscape.surface.neus.encodings import FrequencyEncoding, TcnnGrid, hash_grid  # noqa: E402
 from teethscape.surface.neus.fields import NeusModel, SdfField  # noqa: E402
 from teethscape.surface.neus.hash_grid import HashGrid, HashGridSpec  # noqa: E402
 from teethscape.surface.neus.losses import distortion  # noqa: E402
@@ -164,3 +165,23 @@ def test_training_lowers_the_loss_and_continues_from_its_state():
     assert again.step_number == 30
     points = torch.rand(10, 3) - 0.5
     assert torch.equal(again.model.geometry.sdf(points), trainer.model.geometry.sdf(points))
+
+
+@pytest.mark.parametrize(("before", "after"), [(False, True), (True, False)])
+def test_a_state_goes_on_in_another_precision(before, after):
+    """A training that began on a processor is continued on a graphics processor, and the other way."""
+    first, second = _tiny(), _tiny()
+    first.scaler, second.scaler = (torch.amp.GradScaler("cpu", enabled=on) for on in (before, after))
+    first.step()
+    second.load(first.state())
+    assert second.step_number == 1
+    second.step()
+
+
+def test_checkpoints_of_grids_that_lie_otherwise_are_kept_apart():
+    trainer = _tiny()
+    ours = method.checkpoint_key("job", trainer)
+    assert method.checkpoint_key("job", _tiny(start="sphere")) != ours
+    assert method.checkpoint_key("job", _tiny()) == ours
+    trainer.model.geometry.encoding.layout = TcnnGrid.layout
+    assert method.checkpoint_key("job", trainer) != ours

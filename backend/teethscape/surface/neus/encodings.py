@@ -53,6 +53,8 @@ class TcnnGrid(Encoding):
         spec: sizes; the parameters lie in the same order as ours.
     """
 
+    layout = "tcnn"
+
     def __init__(self, spec: HashGridSpec) -> None:
         super().__init__()
         import tinycudann  # pyright: ignore[reportMissingImports] - never required

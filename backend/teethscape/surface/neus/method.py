@@ -67,12 +67,12 @@ def neus(job: Job) -> Found:
     device = torch_device(job.request.device)
     torch.manual_seed(job.request.seed)
     preset = load_preset(job.request.preset.value, job.views.normals is not None)
-    job = replace(job, key=f"{job.key} {preset}")  # no checkpoint of other sizes or rates is continued
     cube = cube_of(job)
     moves = cube.middle / job.frame.scale, cube.side / job.frame.scale
     held = _held_out(len(job.views), preset.held_out)
     kept = [k for k in range(len(job.views)) if k not in held]
     trainer = Trainer(preset, RayBank(job.views.subset(kept), moves, device), job.request.hash_grid)
+    job = replace(job, key=checkpoint_key(job.key, trainer))
     watch = RayBank(job.views.subset(held), moves, device) if held else None
     state = load_state(job.session, job.key, device)
     if state is not None:
@@ -86,6 +86,14 @@ def neus(job: Job) -> Found:
         return np.round(255 * surface_colours(model, cube.unit(points))).astype(np.uint8)
 
     return Found(extracted(trainer, job, cube, preset.pitch), np.ones(len(job.views)), colours)
+
+
+def checkpoint_key(key: str, trainer: Trainer) -> str:
+    """What a checkpoint must say to be continued: the job's key, sizes and rates, and how its grid lies.
+
+    Where it was trained does not matter, nor by which of the grids of one layout.
+    """
+    return f"{key} {trainer.preset} {trainer.model.geometry.encoding.layout}"
 
 
 def _held_out(count: int, wanted: int) -> list[int]:

@@ -196,5 +196,6 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.occupancy.load_state_dict(state["occupancy"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty where it was not needed: on a processor, or in full precision
+            self.scaler.load_state_dict(state["scaler"])
         self.step_number, self.rays = int(state["step"]), int(state["rays"])
