@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from teethscape.errors import ResourceError
 from teethscape.surface.checkpoints import load_state, save_state
 from teethscape.surface.device import torch_device
 from teethscape.surface.grid.field import GridField
@@ -18,6 +20,7 @@ from teethscape.surface.neus.batches import RayBank
 from teethscape.surface.neus.extract import numpy_field, surface_colours
 from teethscape.surface.neus.presets import load_preset
 from teethscape.surface.neus.train import Trainer
+from teethscape.surface.session import Session
 from teethscape.surface.start import footprint
 
 _LOOK_EVERY, _START_STEPS = 200, 80
@@ -62,6 +65,7 @@ def neus(job: Job) -> Found:
 
     Raises:
         MissingComponentError: torch, a device or a hash grid is missing.
+        ResourceError: the graphics processor has too little memory.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
     device = torch_device(job.request.device)
@@ -114,7 +118,7 @@ def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> Non
     """Steps until the preset, the budget or the held-out views say enough."""
     preset, best, patience = trainer.preset, float("inf"), trainer.preset.patience
     while trainer.step_number < preset.steps and not job.session.is_over:
-        loss = trainer.step(job.session.budget_share)
+        loss = _step(trainer, job.session)
         number = trainer.step_number
         if number % 10 == 0:
             job.session.tell(number / preset.steps, f"step {number}, loss {loss:.3f}")
@@ -127,6 +131,25 @@ def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> Non
             if not patience:
                 break
     save_state(job.session, job.key, trainer.state, at_once=True)
+
+
+def _step(trainer: Trainer, session: Session) -> float:
+    """A step, with fewer rays where the graphics processor cannot hold so many; its loss.
+
+    Raises:
+        ResourceError: it can hold hardly any.
+    """
+    while True:
+        with suppress(torch.OutOfMemoryError):
+            return trainer.step(session.budget_share)
+        # The error held the step's tensors; it is forgotten by now, so that their memory is free.
+        if not trainer.spare_memory():
+            raise ResourceError(
+                "card_memory",
+                f"The graphics processor has too little memory even for {trainer.rays} rays.",
+                "Close other programs that use it, or give --device cpu --preset small, or --method grid.",
+            )
+        session.warn("memory_short", f"Too little memory on the card: going on with {trainer.rays} rays.")
 
 
 def extracted(trainer: Trainer, job: Job, cube: Cube, pitch: float) -> GridField:

@@ -27,6 +27,8 @@ _RULES = LossRules()
 #: Distance, box units, at which a point of the start is drawn half as often as one of its surface.
 _NEAR = 0.02
 _START_RATE = 5e-3
+#: With fewer rays a step tells too little; a card that cannot hold them is too small.
+_FEWEST_RAYS = 64
 
 
 class Trainer:
@@ -50,6 +52,7 @@ class Trainer:
         ]
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99), eps=1e-15, weight_decay=0.01)
         self.step_number, self.rays, self.age = 0, preset.first_rays, 0.0
+        self.sample_target = self._samples = preset.sample_target
         self.step_length = _DIAGONAL * 2 * RADIUS / preset.samples_per_ray
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self._half)
 
@@ -106,12 +109,25 @@ class Trainer:
             out = self.render(batch, jitter=True)
             loss = self._loss(out, batch)
         self._descend(loss)
-        self.rays = next_rays(
-            self.rays, len(out.samples.ray), self.preset.sample_target, self.preset.most_rays
-        )
+        self._samples = len(out.samples.ray)
+        self.rays = next_rays(self.rays, self._samples, self.sample_target, self.preset.most_rays)
         self.rays = max(self.rays, 16)
         self.step_number += 1
         return float(loss.detach())
+
+    def spare_memory(self) -> bool:
+        """Take half the rays, and from now on half the samples of the last step at most; False: too few.
+
+        The memory of a step follows its samples: as the surface grows sharp, more rays fit again.
+        """
+        if self.rays < 2 * _FEWEST_RAYS:
+            return False
+        self.rays //= 2
+        self.sample_target = min(self.sample_target, self._samples) // 2
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return True
 
     def _loss(self, out: Rendering, batch: RayBatch) -> Tensor:
         background = torch.rand(3, device=self.device)
