@@ -28,7 +28,10 @@ def add_surface(commands: Any) -> None:
         "--output", type=Path, required=True, metavar="MESH", help="PLY, STL, OBJ, GLB or 3MF"
     )
     parser.add_argument("--method", choices=[m.value for m in SurfaceMethod], default="grid")
-    parser.add_argument("--preset", choices=[p.value for p in Preset], default="teeth")
+    parser.add_argument(
+        *("--preset",), choices=[p.value for p in Preset],
+        help="of NeuS and GS-Pull (teeth; small without a graphics processor)",
+    )  # fmt: skip
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="how long training may take")
     parser.add_argument(
         "--case", type=Path, metavar="CASE", help="finished case: start, size and names of the teeth"
@@ -65,7 +68,7 @@ def surface(options: argparse.Namespace) -> Result:
         views=options.views,
         output=options.output,
         method=SurfaceMethod(options.method),
-        preset=Preset(options.preset),
+        preset=None if options.preset is None else Preset(options.preset),
         jaw=None if options.jaw is None else Jaw(options.jaw),
         keep=numbers_of(options.keep),
         leave_out=numbers_of(options.leave_out),

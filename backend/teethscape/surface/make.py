@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from teethscape.anchor.report import read_place, report_path
 from teethscape.dental.files import require_space
-from teethscape.dental.wishes import ForegroundName, SurfaceMethod
+from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import BadInputError, RefusedError
 from teethscape.libraries import require_torch
 from teethscape.mesh.align import Similarity
@@ -92,7 +92,7 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
     Raises:
         UsageError: the output's ending is no mesh format.
         BadInputError: the views cannot be read, or lack what the method needs.
-        MissingComponentError: the method needs a library that is missing.
+        MissingComponentError: the method needs a library or a device that is missing.
         RefusedError: unsigned distances are asked for, the masks contradict each other, or the surface is
             empty or half.
         CancelledError: the user has cancelled; the checkpoint stays.
@@ -101,6 +101,7 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
     _refuse_unsigned(request)
     if request.method is not SurfaceMethod.GRID:
         require_torch("The method " + request.method.value, _WITHOUT_TORCH)
+        request = _with_preset(request, progress)
     require_space(request.output.parent, _NEEDED_BYTES)
     job, dropped = _prepared(request, progress, frame)
     found = _method(request.method)(job)
@@ -123,6 +124,17 @@ def _refuse_unsigned(request: SurfaceRequest) -> None:
             "Surfaces are not made of unsigned distances: they would be open and could be no closed body.",
             "Leave --distance out; crowns are closed where no view shows them.",
         )
+
+
+def _with_preset(request: SurfaceRequest, progress: Progress) -> SurfaceRequest:
+    """The request with settings that fit the machine; warns of others."""
+    from teethscape.surface.device import chosen_preset, torch_device
+
+    preset = chosen_preset(request.preset, request.device)
+    if torch_device(request.device).type == "cpu" and preset is not Preset.SMALL:
+        told = f"The preset {preset} is for a graphics processor: without one a step of it takes seconds."
+        progress.warn("cpu_slow", f"{told} Take --preset small, or --method grid.")
+    return replace(request, preset=preset)
 
 
 def _prepared(
@@ -285,7 +297,7 @@ def _report(job: Job, mesh: FinishedMesh, agree: Agreement, dropped: tuple[str, 
     return {
         "output": str(job.request.output),
         "method": job.request.method.value,
-        "preset": job.request.preset.value,
+        "preset": None if job.request.preset is None else job.request.preset.value,
         "seconds": round(job.session.spent_s, 1),
         "unit_mm": round(job.frame.scale, 4),
         "triangles": len(mesh.faces),

@@ -21,6 +21,8 @@ from teethscape.surface.views import Views
 
 #: Seconds between two checkpoints, and between two previews.
 _CHECKPOINT_S, _PREVIEW_S = 60.0, 15.0
+#: Seconds between two reports of what happens often.
+_PULSE_S = 0.25
 
 
 class Session:
@@ -39,7 +41,7 @@ class Session:
         self.preview = output.with_name(f"{output.stem}.preview.ply")
         self._began, self._before = time.monotonic(), 0.0
         self._saved = self._shown = self._began
-        self._told = 0.0
+        self._told, self._pulsed = 0.0, -_PULSE_S
 
     @property
     def spent_s(self) -> float:
@@ -68,6 +70,27 @@ class Session:
         """
         self._told = max(fraction, self.budget_share, self._told)
         self._progress.stage(SurfaceStage.TRAIN, self._told, message)
+        self._progress.check_cancelled()
+
+    def pulse(self, fraction: float, message: str) -> None:
+        """As `tell` for what happens often: reports at most a few times a second, but can always be stopped.
+
+        Raises:
+            CancelledError: as there.
+        """
+        now = time.monotonic()
+        if fraction < 1 and now - self._pulsed < _PULSE_S:
+            self.check_cancelled()
+            return
+        self._pulsed = now
+        self.tell(fraction, message)
+
+    def check_cancelled(self) -> None:
+        """Stop where the user has cancelled.
+
+        Raises:
+            CancelledError: the user has cancelled; the last checkpoint stays.
+        """
         self._progress.check_cancelled()
 
     def warn(self, code: str, message: str) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from teethscape.surface.checkpoints import load_state, save_state
-from teethscape.surface.device import torch_device
+from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.gaussians import NAMES, Gaussians
 from teethscape.surface.gspull.joint import Link, coupling_loss
@@ -98,7 +98,8 @@ def gspull(job: Job) -> Found:
 
 
 def _prepared(job: Job, device: torch.device) -> _Run:
-    settings = json.loads(_FILE.read_text("utf-8"))[job.request.preset.value]
+    name = chosen_preset(job.request.preset, job.request.device).value
+    settings = json.loads(_FILE.read_text("utf-8"))[name]
     shape = dict(settings["gaussians"])
     if "dense" in shape:
         shape["dense"] = tuple(shape["dense"])
@@ -157,6 +158,7 @@ def _stage_one(run: _Run) -> None:
     trainer, session = run.trainer, run.job.session
     steps = trainer.rules.steps
     while trainer.step_number < steps and session.budget_share < 0.5:
+        session.check_cancelled()
         loss = trainer.step()
         if trainer.step_number % 10 == 0:
             session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
@@ -187,6 +189,7 @@ def _pull_round(run: _Run, number: int, rounds: int, half_done: dict[str, Any] |
     disk = DiskKernel(settings["kernel"]), float(settings["disk_weight"])
 
     def each(step: int) -> bool:
+        session.check_cancelled()
         if number > 1 and step % int(settings["render_every"]) == 0:
             run.trainer.step(lambda: coupling_loss(run.network, run.trainer.cloud, run.link, disk))
         if step % 10 == 0:
@@ -253,7 +256,8 @@ def _extracted(run: _Run, pitch: float) -> GridField:
         cube = torch.from_numpy(((points - centre) / side).astype(np.float32))
         return torch.cat([run.network(p.to(run.device)).cpu() for p in cube.split(_CHUNK)]).numpy()
 
-    values = sampled(field, low, low + step * (counts - 1), counts) * np.float32(side)
+    high = low + step * (counts - 1)
+    values = sampled(field, low, high, counts, run.job.session.check_cancelled) * np.float32(side)
     found = GridField(values, low, step)
     if not run.settings["started"]:
         return found

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from teethscape.errors import ResourceError
 from teethscape.surface.checkpoints import load_state, save_state
-from teethscape.surface.device import torch_device
+from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.make import Found, Job
 from teethscape.surface.mesh.marching import Array
@@ -70,7 +70,9 @@ def neus(job: Job) -> Found:
     """
     device = torch_device(job.request.device)
     torch.manual_seed(job.request.seed)
-    preset = load_preset(job.request.preset.value, job.views.normals is not None)
+    preset = load_preset(
+        chosen_preset(job.request.preset, job.request.device).value, job.views.normals is not None
+    )
     cube = cube_of(job)
     moves = cube.middle / job.frame.scale, cube.side / job.frame.scale
     held = _held_out(len(job.views), preset.held_out)
@@ -111,7 +113,11 @@ def _begin(trainer: Trainer, job: Job, cube: Cube) -> None:
     field = job.start(job.views, _START_PITCH * footprint(job.views, job.frame.scale))
     points = torch.from_numpy(cube.unit(field.nodes())).to(trainer.device)
     distances = torch.from_numpy(field.values.ravel() / np.float32(cube.side)).to(trainer.device)
-    trainer.learn_start(points, distances, _START_STEPS)
+
+    def each(step: int) -> None:
+        job.session.pulse(0.0, f"learning the start, step {step}")
+
+    trainer.learn_start((points, distances), _START_STEPS, each)
 
 
 def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> None:
@@ -120,8 +126,7 @@ def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> Non
     while trainer.step_number < preset.steps and not job.session.is_over:
         loss = _step(trainer, job.session)
         number = trainer.step_number
-        if number % 10 == 0:
-            job.session.tell(number / preset.steps, f"step {number}, loss {loss:.3f}")
+        job.session.pulse(number / preset.steps, f"step {number}, loss {loss:.3f}")
         job.session.show(lambda: extracted(trainer, job, cube, 4.0))
         save_state(job.session, job.key, trainer.state)
         if watch is not None and patience and number % _LOOK_EVERY == 0:
@@ -160,12 +165,14 @@ def extracted(trainer: Trainer, job: Job, cube: Cube, pitch: float) -> GridField
     low, high = cube.mm(-cube.half), cube.mm(cube.half)
     step = pitch * footprint(job.views, job.frame.scale)
     field = numpy_field(trainer.model)
-    rough = sampled(field, -cube.half, cube.half, np.full(3, _ROUGH + 1))
+    each = job.session.check_cancelled
+    rough = sampled(field, -cube.half, cube.half, np.full(3, _ROUGH + 1), each)
     inside = np.argwhere(rough < 2 / _ROUGH)
     if len(inside):
         corner = (high - low) / _ROUGH
         low, high = low + corner * (inside.min(axis=0) - 1), low + corner * (inside.max(axis=0) + 1)
         low, high = np.maximum(low, cube.mm(-cube.half)), np.minimum(high, cube.mm(cube.half))
     counts = np.ceil((high - low) / step).astype(int) + 1
-    values = sampled(lambda p: field(cube.unit(p.astype(np.float64))), low, low + step * (counts - 1), counts)
+    high = low + step * (counts - 1)
+    values = sampled(lambda p: field(cube.unit(p.astype(np.float64))), low, high, counts, each)
     return GridField(values * np.float32(cube.side), low, step)

@@ -5,6 +5,7 @@ The box of the views is moved into a cube of half side 0.5 (TeethDreamer's is th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -169,12 +170,20 @@ class Trainer:
         self.scaler.step(self.optimiser)
         self.scaler.update()
 
-    def learn_start(self, points: Tensor, distances: Tensor, steps: int) -> None:
-        """Begin as a known field: distances (n,) at points (n, 3), box units; near its surface above all."""
+    def learn_start(self, known: tuple[Tensor, Tensor], steps: int, each: Callable[[int], None]) -> None:
+        """Begin as a known field, near its surface above all.
+
+        Args:
+            known: (n, 3) points and (n,) distances there, box units.
+            steps: of the fit.
+            each: called before every one with its number.
+        """
+        points, distances = known
         near = 1 / (_NEAR + distances.abs())
         optimiser = torch.optim.Adam(self.model.geometry.parameters(), lr=_START_RATE)
         self.set_levels()
         for step in range(steps):
+            each(step)
             # Each step at the full rate moves the whole surface by up to that, so the last ones are small.
             optimiser.param_groups[0]["lr"] = _START_RATE * (1 - step / steps)
             some = torch.multinomial(near, min(8192, len(points)), replacement=True)
