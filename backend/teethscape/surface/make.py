@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.anchor.report import read_place, report_path
-from teethscape.dental.files import require_space
+from teethscape.dental.files import require_folder, require_space
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
-from teethscape.errors import BadInputError, RefusedError
+from teethscape.errors import BadInputError, RefusedError, UsageError
 from teethscape.libraries import require_torch
 from teethscape.mesh.align import Similarity
 from teethscape.progress import Progress, SurfaceStage
@@ -90,18 +90,20 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
         The report, as it is also written beside the mesh.
 
     Raises:
-        UsageError: the output's ending is no mesh format.
-        BadInputError: the views cannot be read, or lack what the method needs.
+        UsageError: the output's ending is no mesh format, or a number of the request is impossible.
+        BadInputError: the output lies below a file, the views cannot be read, or lack what the method needs.
         MissingComponentError: the method needs a library or a device that is missing.
         RefusedError: unsigned distances are asked for, the masks contradict each other, or the surface is
             empty or half.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
     check_suffix(request.output)
+    _check_numbers(request)
     _refuse_unsigned(request)
     if request.method is not SurfaceMethod.GRID:
         require_torch("The method " + request.method.value, _WITHOUT_TORCH)
         request = _with_preset(request, progress)
+    require_folder(request.output.parent)
     require_space(request.output.parent, _NEEDED_BYTES)
     job, dropped = _prepared(request, progress, frame)
     found = _method(request.method)(job)
@@ -110,6 +112,19 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
     job.session.clean()
     progress.stage(SurfaceStage.FINISH, 1.0)
     return report
+
+
+def _check_numbers(request: SurfaceRequest) -> None:
+    """Refuse sizes and times that there are not.
+
+    Raises:
+        UsageError: the extent is not above zero, or the budget below it.
+    """
+    extent, budget = request.extent_mm, request.budget_s
+    if extent is not None and not 0 < extent < np.inf:
+        raise UsageError("usage", f"An extent of {extent:g} mm is none.", "Give millimetres above zero.")
+    if budget is not None and not budget >= 0:
+        raise UsageError("usage", f"A budget of {budget:g} seconds is none.", "Give zero or more seconds.")
 
 
 def _refuse_unsigned(request: SurfaceRequest) -> None:
