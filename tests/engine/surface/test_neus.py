@@ -249,3 +249,17 @@ def test_a_card_that_holds_hardly_a_ray_is_too_small(monkeypatch, tmp_path):
         method._step(trainer, _session(NoProgress(), tmp_path))
     assert caught.value.code == "card_memory"
     assert "--method grid" in caught.value.advice
+
+
+@pytest.mark.parametrize(("with_normals", "radius"), [(True, 0.25), (False, 0.5)])
+def test_the_published_start_is_a_sphere_of_the_published_radius(with_normals, radius):
+    sizes = {"levels": 2, "base": 4, "finest": 8, "log2_table": 8, "occupancy": 8}
+    preset = replace(load_preset("upstream", with_normals), **sizes)
+    views = views_of(*arch_mesh(), size=32)
+    torch.manual_seed(0)
+    trainer = Trainer(preset, RayBank(views, (np.zeros(3), 1.0), torch.device("cpu")), GridName.TORCH)
+    points = torch.nn.functional.normalize(torch.randn(500, 3), dim=1)
+    sdf = trainer.model.geometry.sdf
+    with torch.no_grad():
+        assert float(sdf(0.8 * radius * points).mean()) < 0 < float(sdf(1.2 * radius * points).mean())
+    assert trainer.occupancy.radius == 0.5  # the box stays

@@ -44,7 +44,7 @@ class Trainer:
     def __init__(self, preset: NeusPreset, bank: RayBank, grid: GridName) -> None:
         self.preset, self.bank, self.device = preset, bank, bank.device
         encoding = hash_grid(preset.grid, grid, bank.device)
-        self.model = NeusModel(encoding, RADIUS, preset.sharpness).to(self.device)
+        self.model = NeusModel(encoding, preset.radius, preset.sharpness).to(self.device)
         rules = PUBLISHED if preset.start == "sphere" else STARTED
         self.occupancy = Occupancy(RADIUS, preset.occupancy, rules).to(self.device)
         groups = [
