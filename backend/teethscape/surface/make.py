@@ -37,6 +37,8 @@ from teethscape.surface.write import check_suffix, write_surface
 #: Share of a view's mask that a whole surface covers at least.
 _WHOLE = 0.6
 _NEEDED_BYTES = 60_000_000
+#: Width of a jaw, as far as it decides what is small in things of another size.
+_JAW_MM = 60.0
 _WITHOUT_TORCH = "Run in the engine's environment: python -m pip install torch; or take --method grid."
 
 
@@ -187,7 +189,7 @@ def _place_of(request: SurfaceRequest) -> Similarity | None:
 def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]:
     """Finish, check, paint and write what a method found; the report."""
     views, frame = job.views, job.frame
-    mesh = finished(found.field)
+    mesh = finished(found.field, unit=unit_of(found.field, frame))
     looks = [prepared(views, k, frame.scale) for k in range(len(views))]
     agree = agreement(looks, mesh.vertices, mesh.faces)
     refuse_half(views, agree, found.trust)
@@ -199,6 +201,11 @@ def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]
     report = _report(job, mesh, agree, dropped)
     write_surface(job.request.output, (mesh, colours), found.field, frame, report)
     return report
+
+
+def unit_of(field: GridField, frame: Frame) -> float:
+    """What stands for a millimetre in a field: that, or for other things what it is of a jaw's width."""
+    return 1.0 if frame.is_dental else float((field.high - field.low).max()) / _JAW_MM
 
 
 def _method(method: SurfaceMethod) -> Callable[[Job], Found]:
@@ -318,9 +325,9 @@ def _report(job: Job, mesh: FinishedMesh, agree: Agreement, dropped: tuple[str, 
         "triangles": len(mesh.faces),
         "components": mesh.components,
         "crumbs_dropped": mesh.crumbs,
-        "edge_mm": round(mesh.edge_mm, 4),
+        "edge_mm": round(mesh.edge_mm, 6),
         "edge_spread": round(mesh.edge_spread, 3),
-        "decimated_to_mm": round(mesh.tolerance_mm, 4),
+        "decimated_to_mm": round(mesh.tolerance_mm, 6),
         "mask_noise_px": round(borders.noise, 4),
         "views_left_out": list(dropped),
         "views": {

@@ -121,3 +121,28 @@ def test_what_happens_often_is_reported_seldom(tmp_path):
     assert told.messages[0] == "step 0"
     assert told.messages[-1] == "step 999"
     assert len(told.messages) < 100
+
+
+@pytest.mark.usefixtures("tiny")
+def test_large_pictures_ask_for_no_grid_that_memory_cannot_hold(tmp_path, monkeypatch):
+    """Cameras of very small pixels: a grid of them would have thousands of nodes along a side."""
+    pitches, counts = [], []
+
+    def start(views, pitch):
+        pitches.append(pitch)
+        return _start(job.views, FRAME)(job.views, 3.0)
+
+    def only_counted(field, low, high, some, each):
+        counts.append(some)
+        if len(counts) > 1:
+            raise CancelledError
+        return np.zeros(tuple(some), np.float32)
+
+    monkeypatch.setattr(method, "sampled", only_counted)
+    job = _job(tmp_path, NoProgress())
+    fine = job.views.intrinsics * np.array([1000.0, 1000.0, 1.0])[:, None]
+    monkeypatch.setattr(method, "_train", lambda *_: None)
+    with pytest.raises(CancelledError):
+        method.neus(replace(job, start=start, views=replace(job.views, intrinsics=fine)))
+    assert pitches == [pytest.approx(SCALE / 191)]
+    assert max(counts[1]) == 512

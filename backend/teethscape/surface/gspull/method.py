@@ -31,12 +31,14 @@ from teethscape.surface.make import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.request import Background
-from teethscape.surface.start import footprint
+from teethscape.surface.start import bounded_pitch, footprint
 
 _FILE = Path(__file__).parent / "presets.json"
 _BACKGROUNDS = {Background.BLACK: (0.0, 0.0, 0.0), Background.WHITE: (1.0, 1.0, 1.0), Background.RANDOM: None}
 #: Of the grid of the start, footprints of a pixel: on a coarser one crowns lose height.
 _START_PITCH = 1.0
+#: Nodes along a side of any grid at most: large pictures would ask for more than memory holds.
+_MOST_NODES = 512
 _OPACITY = 0.5
 _GREY = 0.7
 _CHUNK = 1 << 16
@@ -105,7 +107,9 @@ def _prepared(job: Job, device: torch.device) -> _Run:
         shape["dense"] = tuple(shape["dense"])
     rules = GaussianRules(**shape, background=_BACKGROUNDS[job.request.background])
     scale = job.frame.scale
-    field = job.start(job.views, _START_PITCH * footprint(job.views, scale))
+    extent = float((job.views.high - job.views.low).max()) * scale
+    pitch = bounded_pitch(_START_PITCH * footprint(job.views, scale), extent, _MOST_NODES)
+    field = job.start(job.views, pitch)
     vertices, _ = field.surface()
     rng = np.random.default_rng(job.request.seed)
     points = _first_points(job, settings, (field, vertices), rng)
@@ -249,7 +253,8 @@ def _extracted(run: _Run, pitch: float) -> GridField:
     if run.settings["started"]:
         cloud = np.concatenate([cloud, run.corners])
     low, high = cloud.min(axis=0) * scale - 4 * step, cloud.max(axis=0) * scale + 4 * step
-    counts = np.ceil((high - low) / step).astype(int) + 1
+    step = bounded_pitch(step, float((high - low).max()), _MOST_NODES)
+    counts = np.ceil((high - low) / step - 1e-6).astype(int) + 1
 
     @torch.no_grad()
     def field(points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,11 +21,16 @@ from teethscape.surface.neus.extract import numpy_field, surface_colours
 from teethscape.surface.neus.presets import load_preset
 from teethscape.surface.neus.train import Trainer
 from teethscape.surface.session import Session
-from teethscape.surface.start import footprint
+from teethscape.surface.start import bounded_pitch, footprint
 
 _LOOK_EVERY, _START_STEPS = 200, 80
 #: Of the start's grid, footprints of a pixel; cells along a side when the surface is first looked for.
 _START_PITCH, _ROUGH = 3.0, 64
+#: Nodes along a side at most: of the start, which is learnt from some hundred thousand points, and of the
+#: extraction. Large pictures would ask for more than memory holds.
+_START_NODES, _MOST_NODES = 192, 512
+#: Of a cell: what rounding may add to a whole number of them.
+_ROUNDING = 1e-6
 #: How much the held-out error must fall to count as better.
 _BETTER = 0.995
 
@@ -110,7 +115,8 @@ def _held_out(count: int, wanted: int) -> list[int]:
 
 def _begin(trainer: Trainer, job: Job, cube: Cube) -> None:
     """Fit the field to the start (hull or arch) before the first step."""
-    field = job.start(job.views, _START_PITCH * footprint(job.views, job.frame.scale))
+    pitch = _START_PITCH * footprint(job.views, job.frame.scale)
+    field = job.start(job.views, bounded_pitch(pitch, cube.side, _START_NODES))
     points = torch.from_numpy(cube.unit(field.nodes())).to(trainer.device)
     distances = torch.from_numpy(field.values.ravel() / np.float32(cube.side)).to(trainer.device)
 
@@ -172,7 +178,8 @@ def extracted(trainer: Trainer, job: Job, cube: Cube, pitch: float) -> GridField
         corner = (high - low) / _ROUGH
         low, high = low + corner * (inside.min(axis=0) - 1), low + corner * (inside.max(axis=0) + 1)
         low, high = np.maximum(low, cube.mm(-cube.half)), np.minimum(high, cube.mm(cube.half))
-    counts = np.ceil((high - low) / step).astype(int) + 1
+    step = bounded_pitch(step, float((high - low).max()), _MOST_NODES)
+    counts = np.ceil((high - low) / step - _ROUNDING).astype(int) + 1
     high = low + step * (counts - 1)
     values = sampled(lambda p: field(cube.unit(p.astype(np.float64))), low, high, counts, each)
     return GridField(values * np.float32(cube.side), low, step)
