@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from teethscape import __version__
 from teethscape.cli_commands import COMMANDS, add_commands
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError, UsageError
+from teethscape.libraries import card_full
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,8 @@ def _as_ours(error: BaseException) -> TeethscapeError:
         return CancelledError()
     if isinstance(error, MemoryError):
         return ResourceError("out_of_memory", "There is not enough memory.", "Close other programs.")
+    if (full := card_full(error)) is not None:
+        return full
     if isinstance(error, BrokenPipeError):
         raise error
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -28,7 +28,10 @@ def add_surface(commands: Any) -> None:
         "--output", type=Path, required=True, metavar="MESH", help="PLY, STL, OBJ, GLB or 3MF"
     )
     parser.add_argument("--method", choices=[m.value for m in SurfaceMethod], default="grid")
-    parser.add_argument("--preset", choices=[p.value for p in Preset], default="teeth")
+    parser.add_argument(
+        *("--preset",), choices=[p.value for p in Preset],
+        help="of NeuS and GS-Pull (teeth; small without a graphics processor)",
+    )  # fmt: skip
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="how long training may take")
     parser.add_argument(
         "--case", type=Path, metavar="CASE", help="finished case: start, size and names of the teeth"
@@ -37,7 +40,9 @@ def add_surface(commands: Any) -> None:
     parser.add_argument("--jaw", choices=[jaw.value for jaw in Jaw], help="when the name does not tell it")
     parser.add_argument("--keep", default="", metavar="8-15", help="numbers of the views to use (all)")
     parser.add_argument("--leave-out", default="", metavar="9,12", help="numbers of views not to use")
-    parser.add_argument("--no-normals", action="store_true", help="the strip has colour tiles only")
+    tiles = parser.add_mutually_exclusive_group()
+    tiles.add_argument("--normal", action="store_true", help="the strip has normal tiles (as it has anyway)")
+    tiles.add_argument("--no-normals", action="store_true", help="the strip has colour tiles only")
     parser.add_argument(
         "--foreground", choices=[f.value for f in ForegroundName], help="cut out a strip; fit needs --case"
     )
@@ -65,7 +70,7 @@ def surface(options: argparse.Namespace) -> Result:
         views=options.views,
         output=options.output,
         method=SurfaceMethod(options.method),
-        preset=Preset(options.preset),
+        preset=None if options.preset is None else Preset(options.preset),
         jaw=None if options.jaw is None else Jaw(options.jaw),
         keep=numbers_of(options.keep),
         leave_out=numbers_of(options.leave_out),
@@ -98,5 +103,8 @@ def numbers_of(text: str) -> tuple[int, ...]:
         first, _, last = part.partition("-")
         if not first.isdigit() or (last and not last.isdigit()):
             raise UsageError("usage", f"'{part}' is no number of a view.", "Write numbers such as 8-11,14.")
-        out += range(int(first), int(last or first) + 1)
+        some = range(int(first), int(last or first) + 1)
+        if not some:
+            raise UsageError("usage", f"'{part}' runs backwards.", f"Write {last}-{first}.")
+        out += some
     return tuple(out)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
-from teethscape.errors import MissingComponentError
+from teethscape.errors import MissingComponentError, ResourceError
 
 #: What the networks of the engine ``teethdreamer`` are built on.
 FULL = ("diffusers", "safetensors", "torch", "transformers")
@@ -46,6 +47,18 @@ def require_torch(purpose: str, advice: str = TORCH_ADVICE) -> None:
         raise MissingComponentError(
             "torch_missing", f"{purpose} needs PyTorch ({missing} is missing).", advice
         )
+
+
+def card_full(error: BaseException) -> ResourceError | None:
+    """In our words, where an error is PyTorch's of a graphics processor without free memory; else None."""
+    torch = sys.modules.get("torch")  # where nobody has imported it, the error is not of its making
+    if torch is None or not isinstance(error, torch.OutOfMemoryError):
+        return None
+    return ResourceError(
+        "card_memory",
+        "The graphics processor has too little memory.",
+        "Close other programs that use it, or work without it (--device cpu).",
+    )
 
 
 def _missing(names: tuple[str, ...]) -> str | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from teethscape import protocol
 from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
+from teethscape.libraries import card_full
 from teethscape.progress import (
     AnyStage,
     DatasetStage,
@@ -206,6 +207,7 @@ _COMMANDS: dict[protocol.Command, Callable[[protocol.Run, JobProgress], dict[str
 
 def error_message(job: str | None, error: Exception) -> protocol.Error:
     """An exception as data for the user interface."""
+    error = card_full(error) or error
     if isinstance(error, TeethscapeError):
         retryable = isinstance(error, ResourceError)
         exit_code = int(error.exit_code)

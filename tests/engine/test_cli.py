@@ -124,6 +124,17 @@ def test_every_failure_is_one_line_and_a_code(monkeypatch, capsys, error, code, 
     assert "Traceback" not in err
 
 
+def test_a_full_graphics_processor_is_no_mistake_of_the_engine(monkeypatch, capsys):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+
+    def fail(options):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    monkeypatch.setitem(cli_commands.COMMANDS, "doctor", fail)
+    assert cli.main(["doctor", "--json"]) == ExitCode.OUT_OF_RESOURCES
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "card_memory"
+
+
 def test_doctor_lists_the_engine_parts(capsys):
     exit_code = cli.main(["doctor", "--json"])
     result = json.loads(capsys.readouterr().out)

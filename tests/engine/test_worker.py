@@ -312,5 +312,11 @@ def test_our_errors_keep_their_words() -> None:
     assert error_message("j", OSError(errno.ENOENT, "no such file")).code == "internal"
 
 
+def test_a_full_graphics_processor_is_no_mistake_of_the_engine() -> None:
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    message = error_message("j", torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."))
+    assert (message.code, message.exit_code, message.retryable) == ("card_memory", 6, True)
+
+
 def test_memory_is_measured() -> None:
     assert 10_000_000 < rss_bytes() < 100_000_000_000

@@ -13,8 +13,8 @@ from typing import Any
 from teethscape.dental import fdi
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import (
-    nearest_existing,
     remove_leftovers,
+    require_folder,
     require_space,
     storage_errors,
     write_json,
@@ -99,13 +99,7 @@ class CaseFolder:
 
     def check(self) -> None:
         """Refuse a place where a case cannot be written, without touching it."""
-        if self.root.exists() and not self.root.is_dir():
-            raise BadInputError(
-                "output_not_folder", f"{self.root} is a file.", "Choose another output folder."
-            )
-        base = nearest_existing(self.root)
-        if not base.is_dir():
-            raise BadInputError("output_not_folder", f"{base} is a file.", "Choose another output folder.")
+        require_folder(self.root)
         require_space(self.root)
         with storage_errors(self.root):
             record = self.read_record() if self.record_path.exists() else None

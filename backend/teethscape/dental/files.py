@@ -111,6 +111,17 @@ def disk_full(path: Path) -> ResourceError:
     )
 
 
+def require_folder(folder: Path) -> None:
+    """Refuse a place where no folder can be made, because a file is in its way.
+
+    Raises:
+        BadInputError: it is a file, or lies below one.
+    """
+    base = nearest_existing(folder)
+    if not base.is_dir():
+        raise BadInputError("output_not_folder", f"{base} is a file.", "Choose another output folder.")
+
+
 def require_space(folder: Path, needed: int = NEEDED_BYTES) -> None:
     """Refuse to start where a case would not fit.
 

@@ -20,6 +20,7 @@ from teethscape.dental.photos import Photo
 from teethscape.dental.request import Engine, MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.errors import CancelledError, ResourceError, TeethscapeError
+from teethscape.libraries import card_full
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.pipeline.evidence import find_labels, shown_besides
 from teethscape.pipeline.fit_checkpoint import fit_path, load_fit, save_fit
@@ -210,7 +211,10 @@ class Job:
         except TeethscapeError as error:
             self._stopped("failed", error)
             raise
-        except Exception:
+        except Exception as error:
+            if (full := card_full(error)) is not None:
+                self._stopped("failed", full)
+                raise full from error
             log.exception("the engine made a mistake")
             advice = f"Send {self.case.log / 'engine.log'} with a report."
             self._stopped("failed", ResourceError("internal", "The engine made a mistake.", advice))

@@ -18,7 +18,7 @@ from teethscape.anchor.jaw import crowns_of
 from teethscape.anchor.report import read_place
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, jaw_of, object_name
-from teethscape.dental.request import Device, ReconstructRequest
+from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.libraries import require_full
 from teethscape.mesh.ply import read_ply
@@ -63,19 +63,17 @@ def paint_inputs(case: CaseFolder, request: ReconstructRequest, progress: Progre
 
 def surface_method(request: ReconstructRequest) -> SurfaceMethod:
     """The one that is asked for, else NeuS where there is a graphics processor and the grid elsewhere."""
-    usual = SurfaceMethod.NEUS if _uses_card(request) else SurfaceMethod.GRID
+    from teethscape.surface.device import uses_card
+
+    usual = SurfaceMethod.NEUS if uses_card(request.device) else SurfaceMethod.GRID
     return request.views.surface or usual
 
 
 def surface_preset(request: ReconstructRequest) -> Preset:
     """The one that is asked for, else our own: small without a graphics processor."""
-    return request.views.preset or (Preset.TEETH if _uses_card(request) else Preset.SMALL)
+    from teethscape.surface.device import chosen_preset
 
-
-def _uses_card(request: ReconstructRequest) -> bool:
-    import torch
-
-    return request.device in (Device.AUTO, Device.CUDA) and torch.cuda.is_available()
+    return chosen_preset(request.views.preset, request.device)
 
 
 def wrap_inputs(request: ReconstructRequest) -> dict[str, Any]:

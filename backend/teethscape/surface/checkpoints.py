@@ -21,12 +21,15 @@ def save_state(
 
 
 def load_state(session: Session, key: str, device: torch.device) -> dict[str, Any] | None:
-    """The state of a checkpoint of the same views and settings, or None."""
+    """The state of a checkpoint of the same views and settings, or None; says so where one does not fit."""
     try:
         content = torch.load(session.checkpoint, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+    except FileNotFoundError:
         return None
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+        content = None
     if not isinstance(content, dict) or content.get("key") != key:
+        session.warn_unused()
         return None
     session.continue_after(float(content["spent_s"]))
     return content["state"]

@@ -1,10 +1,11 @@
-"""Where torch computes (needs torch, and says so when it is missing)."""
+"""Where torch computes, and the settings that fit there (needs torch)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from teethscape.dental.request import Device
+from teethscape.dental.wishes import Preset
 from teethscape.errors import MissingComponentError
 
 
@@ -26,3 +27,15 @@ def torch_device(choice: Device) -> Any:
     if choice is Device.AUTO:
         return torch.device("cuda" if has_cuda else "cpu")
     return torch.device(choice.value)
+
+
+def uses_card(choice: Device) -> bool:
+    """Whether an NVIDIA card computes with this choice."""
+    import torch
+
+    return choice in (Device.AUTO, Device.CUDA) and torch.cuda.is_available()
+
+
+def chosen_preset(preset: Preset | None, choice: Device) -> Preset:
+    """The preset that is asked for, else our own: small without a graphics processor."""
+    return preset or (Preset.TEETH if uses_card(choice) else Preset.SMALL)

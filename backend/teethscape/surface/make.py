@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.anchor.report import read_place, report_path
-from teethscape.dental.files import require_space
-from teethscape.dental.wishes import ForegroundName, SurfaceMethod
-from teethscape.errors import BadInputError, RefusedError
+from teethscape.dental.files import require_folder, require_space
+from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
+from teethscape.errors import BadInputError, RefusedError, UsageError
 from teethscape.libraries import require_torch
 from teethscape.mesh.align import Similarity
 from teethscape.progress import Progress, SurfaceStage
@@ -37,6 +37,8 @@ from teethscape.surface.write import check_suffix, write_surface
 #: Share of a view's mask that a whole surface covers at least.
 _WHOLE = 0.6
 _NEEDED_BYTES = 60_000_000
+#: Width of a jaw, as far as it decides what is small in things of another size.
+_JAW_MM = 60.0
 _WITHOUT_TORCH = "Run in the engine's environment: python -m pip install torch; or take --method grid."
 
 
@@ -90,17 +92,20 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
         The report, as it is also written beside the mesh.
 
     Raises:
-        UsageError: the output's ending is no mesh format.
-        BadInputError: the views cannot be read, or lack what the method needs.
-        MissingComponentError: the method needs a library that is missing.
+        UsageError: the output's ending is no mesh format, or a number of the request is impossible.
+        BadInputError: the output lies below a file, the views cannot be read, or lack what the method needs.
+        MissingComponentError: the method needs a library or a device that is missing.
         RefusedError: unsigned distances are asked for, the masks contradict each other, or the surface is
             empty or half.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
     check_suffix(request.output)
+    _check_numbers(request)
     _refuse_unsigned(request)
     if request.method is not SurfaceMethod.GRID:
         require_torch("The method " + request.method.value, _WITHOUT_TORCH)
+        request = _with_preset(request, progress)
+    require_folder(request.output.parent)
     require_space(request.output.parent, _NEEDED_BYTES)
     job, dropped = _prepared(request, progress, frame)
     found = _method(request.method)(job)
@@ -109,6 +114,19 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
     job.session.clean()
     progress.stage(SurfaceStage.FINISH, 1.0)
     return report
+
+
+def _check_numbers(request: SurfaceRequest) -> None:
+    """Refuse sizes and times that there are not.
+
+    Raises:
+        UsageError: the extent is not above zero, or the budget below it.
+    """
+    extent, budget = request.extent_mm, request.budget_s
+    if extent is not None and not 0 < extent < np.inf:
+        raise UsageError("usage", f"An extent of {extent:g} mm is none.", "Give millimetres above zero.")
+    if budget is not None and not budget >= 0:
+        raise UsageError("usage", f"A budget of {budget:g} seconds is none.", "Give zero or more seconds.")
 
 
 def _refuse_unsigned(request: SurfaceRequest) -> None:
@@ -123,6 +141,17 @@ def _refuse_unsigned(request: SurfaceRequest) -> None:
             "Surfaces are not made of unsigned distances: they would be open and could be no closed body.",
             "Leave --distance out; crowns are closed where no view shows them.",
         )
+
+
+def _with_preset(request: SurfaceRequest, progress: Progress) -> SurfaceRequest:
+    """The request with settings that fit the machine; warns of others."""
+    from teethscape.surface.device import chosen_preset, torch_device
+
+    preset = chosen_preset(request.preset, request.device)
+    if torch_device(request.device).type == "cpu" and preset is not Preset.SMALL:
+        told = f"The preset {preset} is for a graphics processor: without one a step of it takes seconds."
+        progress.warn("cpu_slow", f"{told} Take --preset small, or --method grid.")
+    return replace(request, preset=preset)
 
 
 def _prepared(
@@ -141,7 +170,7 @@ def _prepared(
     views, borders = _corrected(views, progress)
     session = Session(progress, request.output, request.budget_s, frame)
     settings = (
-        request.method, request.preset, request.seed, request.hash_grid, request.background, request.case,
+        request.method, request.preset, request.seed, request.background, request.case,
         frame.scale, frame.centre.tolist(), frame.turn.tolist(),
     )  # fmt: skip
     key = fingerprint(views, *settings)
@@ -160,7 +189,7 @@ def _place_of(request: SurfaceRequest) -> Similarity | None:
 def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]:
     """Finish, check, paint and write what a method found; the report."""
     views, frame = job.views, job.frame
-    mesh = finished(found.field)
+    mesh = finished(found.field, unit=unit_of(found.field, frame))
     looks = [prepared(views, k, frame.scale) for k in range(len(views))]
     agree = agreement(looks, mesh.vertices, mesh.faces)
     refuse_half(views, agree, found.trust)
@@ -172,6 +201,11 @@ def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]
     report = _report(job, mesh, agree, dropped)
     write_surface(job.request.output, (mesh, colours), found.field, frame, report)
     return report
+
+
+def unit_of(field: GridField, frame: Frame) -> float:
+    """What stands for a millimetre in a field: that, or for other things what it is of a jaw's width."""
+    return 1.0 if frame.is_dental else float((field.high - field.low).max()) / _JAW_MM
 
 
 def _method(method: SurfaceMethod) -> Callable[[Job], Found]:
@@ -285,15 +319,15 @@ def _report(job: Job, mesh: FinishedMesh, agree: Agreement, dropped: tuple[str, 
     return {
         "output": str(job.request.output),
         "method": job.request.method.value,
-        "preset": job.request.preset.value,
+        "preset": None if job.request.preset is None else job.request.preset.value,
         "seconds": round(job.session.spent_s, 1),
         "unit_mm": round(job.frame.scale, 4),
         "triangles": len(mesh.faces),
         "components": mesh.components,
         "crumbs_dropped": mesh.crumbs,
-        "edge_mm": round(mesh.edge_mm, 4),
+        "edge_mm": round(mesh.edge_mm, 6),
         "edge_spread": round(mesh.edge_spread, 3),
-        "decimated_to_mm": round(mesh.tolerance_mm, 4),
+        "decimated_to_mm": round(mesh.tolerance_mm, 6),
         "mask_noise_px": round(borders.noise, 4),
         "views_left_out": list(dropped),
         "views": {

@@ -52,7 +52,8 @@ class SurfaceRequest:
         views: a strip, a folder of rendered views, or a data set of Blender, COLMAP or DTU.
         output: the mesh to write; its ending chooses the format.
         method: how.
-        preset: settings: our own, our own for a processor without graphics, or the published ones.
+        preset: settings of NeuS and GS-Pull: our own, our own for a processor without graphics, or the
+            published ones; None: our own, small ones where there is no graphics processor.
         jaw: which jaw a strip shows, when its name does not tell.
         keep: numbers of the views to use; empty: all.
         leave_out: numbers of views not to use.
@@ -71,7 +72,7 @@ class SurfaceRequest:
     views: Path
     output: Path
     method: SurfaceMethod = SurfaceMethod.GRID
-    preset: Preset = Preset.TEETH
+    preset: Preset | None = None
     jaw: Jaw | None = None
     keep: tuple[int, ...] = ()
     leave_out: tuple[int, ...] = ()
@@ -102,7 +103,7 @@ class SurfaceRequest:
                 views=Path(values["views"]),
                 output=Path(values["output"]),
                 method=SurfaceMethod(values.get("method", "grid")),
-                preset=Preset(values.get("preset", "teeth")),
+                preset=given("preset", Preset),
                 jaw=given("jaw", Jaw),
                 keep=tuple(map(int, values.get("keep", ()))),
                 leave_out=tuple(map(int, values.get("leave_out", ()))),

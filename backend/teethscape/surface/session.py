@@ -21,6 +21,8 @@ from teethscape.surface.views import Views
 
 #: Seconds between two checkpoints, and between two previews.
 _CHECKPOINT_S, _PREVIEW_S = 60.0, 15.0
+#: Seconds between two reports of what happens often.
+_PULSE_S = 0.25
 
 
 class Session:
@@ -39,7 +41,7 @@ class Session:
         self.preview = output.with_name(f"{output.stem}.preview.ply")
         self._began, self._before = time.monotonic(), 0.0
         self._saved = self._shown = self._began
-        self._told = 0.0
+        self._told, self._pulsed = 0.0, -_PULSE_S
 
     @property
     def spent_s(self) -> float:
@@ -70,9 +72,35 @@ class Session:
         self._progress.stage(SurfaceStage.TRAIN, self._told, message)
         self._progress.check_cancelled()
 
+    def pulse(self, fraction: float, message: str) -> None:
+        """As `tell` for what happens often: reports at most a few times a second, but can always be stopped.
+
+        Raises:
+            CancelledError: as there.
+        """
+        now = time.monotonic()
+        if fraction < 1 and now - self._pulsed < _PULSE_S:
+            self.check_cancelled()
+            return
+        self._pulsed = now
+        self.tell(fraction, message)
+
+    def check_cancelled(self) -> None:
+        """Stop where the user has cancelled.
+
+        Raises:
+            CancelledError: the user has cancelled; the last checkpoint stays.
+        """
+        self._progress.check_cancelled()
+
     def warn(self, code: str, message: str) -> None:
         """Tell the user something that does not stop the run."""
         self._progress.warn(code, message)
+
+    def warn_unused(self) -> None:
+        """Tell the user that the checkpoint that is there does not fit and will be replaced."""
+        told = f"{self.checkpoint.name} does not fit these views and settings; the surface is begun anew."
+        self.warn("checkpoint_unused", told)
 
     def save(self, write: Callable[[BinaryIO], object], at_once: bool = False) -> None:
         """Replace the checkpoint, at most once a minute unless ``at_once``."""

@@ -26,6 +26,11 @@ def footprint(views: Views, scale: float) -> float:
     return float(np.median(distance / views.intrinsics[:, 0, 0]) * scale)
 
 
+def bounded_pitch(pitch: float, extent: float, most: int) -> float:
+    """A pitch, or as much more of it as leaves at most so many nodes along an extent."""
+    return max(pitch, extent / (most - 1))
+
+
 def hull_box(views: Views, scale: float) -> tuple[Array, Array]:
     """Corners of the hull's box, mm.
 

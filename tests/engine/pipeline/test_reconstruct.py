@@ -220,6 +220,19 @@ def test_refusal_is_recorded(small, engine, tmp_path, monkeypatch):
     assert not list((tmp_path / "case" / "meshes").rglob("*.ply"))
 
 
+def test_a_full_graphics_processor_is_recorded_as_such(small, engine, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    small.write_inputs(tmp_path)
+
+    def full(inputs, progress):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(engine, "fit_case", full)
+    with pytest.raises(ResourceError):
+        reconstruct(small.request(tmp_path), NoProgress())
+    assert CaseFolder(tmp_path / "case").read_record()["error"]["code"] == "card_memory"
+
+
 def test_refused_then_told_which_teeth_are_missing(small, engine, tmp_path, monkeypatch):
     small.write_inputs(tmp_path)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 from scipy.spatial import KDTree
 
 from teethscape.cli import main
@@ -173,3 +174,33 @@ def test_a_folder_without_views_is_refused(tmp_path, capsys):
 def test_numbers_of_views_must_be_numbers(strip, tmp_path, capsys):
     code, _ = _run(capsys, strip, "--output", tmp_path / "m.ply", "--leave-out", "a")
     assert code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--extent", 0), ("--extent", -3), ("--extent", "nan"), ("--budget", -1), ("--keep", "15-8")],
+)
+def test_impossible_numbers_are_refused(strip, tmp_path, capsys, option, value):
+    code, answer = _run(capsys, strip, "--output", tmp_path / "m.ply", f"{option}={value}")
+    assert (code, answer["error"]["code"]) == (2, "usage")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--leave-out", "1"), ("--keep", "0-7"), ("--keep", "15-16")])
+def test_numbers_that_no_view_has_are_refused(strip, tmp_path, capsys, option, value):
+    code, answer = _run(capsys, strip, "--output", tmp_path / "m.ply", option, value)
+    assert (code, answer["error"]["code"]) == (3, "views_missing")
+    assert "its views are 8, 9, 10, 11, 12, 13, 14, 15" in answer["error"]["message"]
+
+
+def test_an_output_below_a_file_is_refused(strip, tmp_path, capsys):
+    (tmp_path / "afile").write_text("text")
+    code, answer = _run(capsys, strip, "--output", tmp_path / "afile" / "m.ply")
+    assert (code, answer["error"]["code"]) == (3, "output_not_folder")
+
+
+def test_a_strip_of_colours_alone_is_told_how_to_be_read(strip, tmp_path, capsys):
+    with Image.open(strip) as image:
+        image.crop((0, 0, image.width // 2, image.height)).save(tmp_path / "lower.png")
+    code, answer = _run(capsys, tmp_path / "lower.png", "--output", tmp_path / "m.ply", "--normal")
+    assert (code, answer["error"]["code"]) == (3, "montage_form")
+    assert "--no-normals" in answer["error"]["advice"]

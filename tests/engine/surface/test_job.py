@@ -17,14 +17,14 @@ from teethscape.worker_job import JobProgress, perform
 
 
 def _run(request, cancel_at=None):
-    """The end of a job and its progress; cancelled when that many reports of training were sent."""
+    """The end of a job and its progress; cancelled after that many reports of training that had begun."""
     sent: list[protocol.Progress] = []
     cancelled = threading.Event()
 
     def send(message):
         if isinstance(message, protocol.Progress):
             sent.append(message)
-            training = [report for report in sent if report.stage == SurfaceStage.TRAIN]
+            training = [r for r in sent if r.stage == SurfaceStage.TRAIN and r.fraction > 0]
             if cancel_at is not None and len(training) >= cancel_at:
                 cancelled.set()
 
@@ -35,7 +35,7 @@ def _run(request, cancel_at=None):
 @pytest.mark.slow
 def test_a_cancelled_job_continues_and_its_progress_never_runs_backwards(strip, tmp_path):
     request = {"views": str(strip), "output": str(tmp_path / "lower.ply"), "extent_mm": 60}
-    end, before = _run(request, cancel_at=7)
+    end, before = _run(request, cancel_at=6)
     assert isinstance(end, protocol.Result)
     assert end.outcome is protocol.Outcome.CANCELLED
     assert (tmp_path / "lower.checkpoint").is_file()

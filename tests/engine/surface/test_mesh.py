@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from teethscape.dental.units import ScaleRecord, ScaleSource
 from teethscape.errors import RefusedError
-from teethscape.mesh.solid import Solid
+from teethscape.mesh.solid import FileNote, Solid
+from teethscape.surface.frame import Frame
 from teethscape.surface.grid.field import GridField
+from teethscape.surface.make import unit_of
 from teethscape.surface.mesh.finish import finished, is_two_manifold, manifold
 from teethscape.surface.mesh.marching import marching_cubes
 from teethscape.surface.mesh.marching_table import loops, triangles
@@ -54,6 +57,23 @@ def _balls(pitch=0.4):
     centres = (((-3.0, 0, 0), 4.0), ((3.5, 0, 0), 4.0), ((0.0, 5, 5), 0.6))
     values = np.min([np.linalg.norm(places - c, axis=-1) - r for c, r in centres], axis=0)
     return GridField(values.astype(np.float32), np.array([-8.0, -6, -6]), pitch)
+
+
+def test_things_of_another_size_are_finished_as_finely():
+    field, unit = _balls(), 1 / 60
+    small = GridField(field.values * np.float32(unit), field.low * unit, field.pitch * unit)
+    wanted, found = finished(field), finished(small, unit=unit)
+    assert (found.components, found.crumbs) == (wanted.components, wanted.crumbs) == (1, 1)
+    assert len(found.faces) == pytest.approx(len(wanted.faces), rel=0.1)
+    assert found.tolerance_mm == pytest.approx(wanted.tolerance_mm * unit)
+    assert len(finished(small).faces) < 0.1 * len(wanted.faces)  # by 0.02 of its units
+
+
+@pytest.mark.parametrize(("is_dental", "unit"), [(True, 1.0), (False, 0.05)])
+def test_a_millimetre_is_one_of_teeth_alone(is_dental, unit):
+    note = FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.0))
+    field = GridField(np.zeros((31, 11, 11), np.float32), np.zeros(3), 0.1)
+    assert unit_of(field, Frame(1.0, np.zeros(3), is_dental, note)) == pytest.approx(unit)
 
 
 def test_a_finished_mesh_is_whole_even_and_near_the_field():

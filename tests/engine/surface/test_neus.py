@@ -9,9 +9,14 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 from dataclasses import replace  # noqa: E402
 
-from teethscape.errors import MissingComponentError  # noqa: E402
+from teethscape.dental.units import ScaleRecord, ScaleSource  # noqa: E402
+from teethscape.errors import MissingComponentError, ResourceError  # noqa: E402
+from teethscape.mesh.solid import FileNote  # noqa: E402
+from teethscape.progress import NoProgress  # noqa: E402
+from teethscape.surface.frame import Frame  # noqa: E402
+from teethscape.surface.neus import method  # noqa: E402
 from teethscape.surface.neus.batches import RayBank  # noqa: E402
-from teethscape.surface.neus.encodings import FrequencyEncoding, hash_grid  # noqa: E402
+from teethscape.surface.neus.encodings import FrequencyEncoding, TcnnGrid, hash_grid  # noqa: E402
 from teethscape.surface.neus.fields import NeusModel, SdfField  # noqa: E402
 from teethscape.surface.neus.hash_grid import HashGrid, HashGridSpec  # noqa: E402
 from teethscape.surface.neus.losses import distortion  # noqa: E402
@@ -20,6 +25,7 @@ from teethscape.surface.neus.presets import load_preset  # noqa: E402
 from teethscape.surface.neus.schedule import active_levels, weight_at  # noqa: E402
 from teethscape.surface.neus.train import Trainer  # noqa: E402
 from teethscape.surface.request import GridName  # noqa: E402
+from teethscape.surface.session import Session  # noqa: E402
 
 from .scene import arch_mesh, views_of  # noqa: E402
 
@@ -117,10 +123,11 @@ def test_distortion_is_that_of_all_pairs():
 
 def _tiny(**changes):
     """A trainer of the small preset at a size that takes milliseconds a step."""
-    small = replace(
-        load_preset("small", True), samples_per_ray=64, first_rays=32, most_rays=32, occupancy=16,
-        smooth_points=16, levels=3, finest=24, log2_table=12, **changes,
-    )  # fmt: skip
+    sizes = {
+        "samples_per_ray": 64, "first_rays": 32, "most_rays": 32, "occupancy": 16, "smooth_points": 16,
+        "levels": 3, "finest": 24, "log2_table": 12,
+    }  # fmt: skip
+    small = replace(load_preset("small", True), **{**sizes, **changes})
     views = views_of(*arch_mesh(), size=32)
     torch.manual_seed(0)
     return Trainer(small, RayBank(views, (np.zeros(3), 1.0), torch.device("cpu")), GridName.TORCH)
@@ -164,3 +171,95 @@ def test_training_lowers_the_loss_and_continues_from_its_state():
     assert again.step_number == 30
     points = torch.rand(10, 3) - 0.5
     assert torch.equal(again.model.geometry.sdf(points), trainer.model.geometry.sdf(points))
+
+
+@pytest.mark.parametrize(("before", "after"), [(False, True), (True, False)])
+def test_a_state_goes_on_in_another_precision(before, after):
+    """A training that began on a processor is continued on a graphics processor, and the other way."""
+    first, second = _tiny(), _tiny()
+    first.scaler, second.scaler = (torch.amp.GradScaler("cpu", enabled=on) for on in (before, after))
+    first.step()
+    second.load(first.state())
+    assert second.step_number == 1
+    second.step()
+
+
+def test_checkpoints_of_grids_that_lie_otherwise_are_kept_apart():
+    trainer = _tiny()
+    ours = method.checkpoint_key("job", trainer)
+    assert method.checkpoint_key("job", _tiny(start="sphere")) != ours
+    assert method.checkpoint_key("job", _tiny()) == ours
+    trainer.model.geometry.encoding.layout = TcnnGrid.layout
+    assert method.checkpoint_key("job", trainer) != ours
+
+
+def _on_a_card_for(rays, trainer, monkeypatch):
+    """A trainer whose steps fail with more rays than these, as they do where memory is short."""
+    step = trainer.step
+
+    def limited(budget_share):
+        if trainer.rays > rays:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return step(budget_share)
+
+    monkeypatch.setattr(trainer, "step", limited)
+
+
+class _Told(NoProgress):
+    """Remembers warnings."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, code, message):
+        self.warnings.append((code, message))
+
+
+def _session(progress, folder):
+    frame = Frame(60.0, np.zeros(3), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
+    return Session(progress, folder / "mesh.ply", None, frame)
+
+
+def test_where_memory_is_short_a_step_has_fewer_rays_and_says_so(monkeypatch, tmp_path):
+    trainer, told = _tiny(first_rays=512, most_rays=512), _Told()
+    _on_a_card_for(200, trainer, monkeypatch)
+    session = _session(told, tmp_path)
+    for _ in range(3):
+        assert method._step(trainer, session) > 0
+    assert trainer.step_number == 3
+    assert [code for code, _ in told.warnings[:2]] == ["memory_short"] * 2
+    assert "128 rays" in told.warnings[1][1]
+    assert trainer.sample_target < trainer.preset.sample_target
+
+
+def test_samples_stay_where_memory_allows_them():
+    trainer = _tiny(first_rays=512, most_rays=512)
+    trainer.step()
+    before = trainer._samples
+    assert trainer.spare_memory()
+    for _ in range(10):
+        trainer.step()
+    assert trainer._samples < 0.6 * before
+
+
+def test_a_card_that_holds_hardly_a_ray_is_too_small(monkeypatch, tmp_path):
+    trainer = _tiny(first_rays=512, most_rays=512)
+    _on_a_card_for(10, trainer, monkeypatch)
+    with pytest.raises(ResourceError) as caught:
+        method._step(trainer, _session(NoProgress(), tmp_path))
+    assert caught.value.code == "card_memory"
+    assert "--method grid" in caught.value.advice
+
+
+@pytest.mark.parametrize(("with_normals", "radius"), [(True, 0.25), (False, 0.5)])
+def test_the_published_start_is_a_sphere_of_the_published_radius(with_normals, radius):
+    sizes = {"levels": 2, "base": 4, "finest": 8, "log2_table": 8, "occupancy": 8}
+    preset = replace(load_preset("upstream", with_normals), **sizes)
+    views = views_of(*arch_mesh(), size=32)
+    torch.manual_seed(0)
+    trainer = Trainer(preset, RayBank(views, (np.zeros(3), 1.0), torch.device("cpu")), GridName.TORCH)
+    points = torch.nn.functional.normalize(torch.randn(500, 3), dim=1)
+    sdf = trainer.model.geometry.sdf
+    with torch.no_grad():
+        assert float(sdf(0.8 * radius * points).mean()) < 0 < float(sdf(1.2 * radius * points).mean())
+    assert trainer.occupancy.radius == 0.5  # the box stays

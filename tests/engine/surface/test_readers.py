@@ -13,14 +13,15 @@ from teethscape.errors import BadInputError
 from teethscape.surface.read.blender import read_blender
 from teethscape.surface.read.colmap import pose_of, read_colmap, read_sparse
 from teethscape.surface.read.dtu import decomposed, read_dtu
+from teethscape.surface.read.folder import read_view_folder
 
 SIZE = (12, 10)
 QUATERNION, SHIFT = (0.9, 0.1, -0.3, 0.2), (0.1, -0.2, 2.0)
 
 
-def _picture(path, mode="RGBA"):
+def _picture(path, mode="RGBA", size=SIZE):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, SIZE, (200, 100, 50, 255)[: len(mode)]).save(path)
+    Image.new(mode, size, (200, 100, 50, 255)[: len(mode)]).save(path)
 
 
 def test_blender(tmp_path):
@@ -99,20 +100,72 @@ def test_a_projection_comes_apart_whatever_its_scale():
         np.testing.assert_allclose(found_pose, pose, atol=1e-9)
 
 
-def test_dtu(tmp_path):
+def _dtu(folder, mask_size=SIZE):
+    """A scan of two pictures; its intrinsics."""
     k = np.array([[30.0, 0, 6], [0, 31, 5], [0, 0, 1]])
     scale = np.diag([100.0, 100, 100, 1])
     scale[:3, 3] = 5, 6, 7
     world = np.eye(4)
     world[:3] = k @ pose_of(QUATERNION, SHIFT) @ np.linalg.inv(scale)
     np.savez(
-        tmp_path / "cameras.npz", world_mat_0=world, scale_mat_0=scale, world_mat_1=world, scale_mat_1=scale
+        folder / "cameras.npz", world_mat_0=world, scale_mat_0=scale, world_mat_1=world, scale_mat_1=scale
     )
     for number in range(2):
-        _picture(tmp_path / "image" / f"{number:03d}.png", "RGB")
-        _picture(tmp_path / "mask" / f"{number:03d}.png", "RGB")
+        _picture(folder / "image" / f"{number:03d}.png", "RGB")
+        _picture(folder / "mask" / f"{number:03d}.png", "RGB", mask_size if number else SIZE)
+    return k
+
+
+def test_dtu(tmp_path):
+    k = _dtu(tmp_path)
     views = read_dtu(tmp_path)
     np.testing.assert_allclose(views.intrinsics[0, 0], (30, 0, 6.5), atol=1e-6)
     local = pose_of(QUATERNION, SHIFT) @ (0.1, 0.2, 0.3, 1)
     pixels, _ = views.project(0, np.array([[0.1, 0.2, 0.3]]))
     np.testing.assert_allclose(pixels[0] - 0.5, (k @ local)[:2] / local[2], atol=1e-6)
+
+
+def _blender_of_three(folder):
+    frames = [{"file_path": f"./train/r_{k}", "transform_matrix": np.eye(4).tolist()} for k in range(3)]
+    (folder / "transforms_train.json").write_text(json.dumps({"camera_angle_x": 1.0, "frames": frames}))
+    for k in range(3):
+        _picture(folder / "train" / f"r_{k}.png", size=(8, 8) if k == 1 else SIZE)
+    return read_blender, "r_1.png"
+
+
+def _colmap_of_two(folder):
+    _colmap_text(folder)
+    _picture(folder / "images" / "a.png")
+    _picture(folder / "images" / "b.png", size=(8, 8))
+    return read_colmap, "b.png"
+
+
+def _dtu_with_an_odd_mask(folder):
+    _dtu(folder, mask_size=(8, 8))
+    return read_dtu, "mask/001.png"
+
+
+def _rendered(folder):
+    poses = np.repeat(np.eye(3, 4)[None], 3, axis=0)
+    meta = {"poses": poses.tolist(), "K": np.eye(3).tolist()}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    for k in range(3):
+        _picture(folder / f"{k:03d}.png", size=(8, 8) if k == 2 else SIZE)
+    return read_view_folder, "002.png"
+
+
+@pytest.mark.parametrize("write", [_blender_of_three, _colmap_of_two, _dtu_with_an_odd_mask, _rendered])
+def test_a_picture_of_another_size_is_named(tmp_path, write):
+    read, odd = write(tmp_path)
+    with pytest.raises(BadInputError) as refused:
+        read(tmp_path)
+    assert refused.value.code == "views_damaged"
+    assert odd in refused.value.message
+    assert "8 x 8" in refused.value.message
+
+
+def test_a_data_set_without_pictures_is_refused(tmp_path):
+    (tmp_path / "transforms_train.json").write_text(json.dumps({"camera_angle_x": 1.0, "frames": []}))
+    with pytest.raises(BadInputError) as refused:
+        read_blender(tmp_path)
+    assert refused.value.code == "views_missing"

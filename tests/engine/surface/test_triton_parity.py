@@ -63,17 +63,62 @@ def test_kernels_that_run_are_found_to_run(interpreted):
     assert isinstance(encodings.hash_grid(SPEC, GridName.TRITON, CPU), HashGrid)
 
 
-def test_wrong_numbers_are_no_use(interpreted, monkeypatch):
-    class Doubled(Lookup):
-        @staticmethod
-        def forward(ctx, table, unit, shapes):
-            return tuple(2 * found for found in Lookup.forward(ctx, table, unit, shapes))
+def _doubled_forward(ctx, table, unit, shapes):
+    return tuple(2 * found for found in Lookup.forward(ctx, table, unit, shapes))
 
-    monkeypatch.setattr(interpreted, "TritonLookup", Doubled)
+
+def _sevens_in_hashed_levels(ctx, table, unit, shapes):
+    values, slopes = Lookup.forward(ctx, table, unit, shapes)
+    for level, (_, edge, entries, _) in enumerate(shapes):
+        if edge**3 > entries:
+            values[:, 2 * level : 2 * level + 2] = 7
+    return values, slopes
+
+
+def _beyond_a_program_nothing(ctx, table, unit, shapes):
+    values, slopes = Lookup.forward(ctx, table, unit, shapes)
+    values[128:] = 0
+    return values, slopes
+
+
+def _no_gradients(ctx, *grads):
+    return torch.zeros_like(Lookup.backward(ctx, *grads)[0]), None, None
+
+
+def _wild_gradients(ctx, *grads):
+    return 1e6 * torch.randn_like(Lookup.backward(ctx, *grads)[0]), None, None
+
+
+def _no_gradients_of_slopes(ctx, of_value, of_slope):
+    return Lookup.backward(ctx, of_value, torch.zeros_like(of_slope))
+
+
+@pytest.mark.parametrize(
+    ("way", "fake"),
+    [
+        ("forward", _doubled_forward),
+        ("forward", _sevens_in_hashed_levels),
+        ("forward", _beyond_a_program_nothing),
+        ("backward", _no_gradients),
+        ("backward", _wild_gradients),
+        ("backward", _no_gradients_of_slopes),
+    ],
+)
+def test_wrong_numbers_are_no_use(interpreted, monkeypatch, way, fake):
+    wrong = type("Wrong", (Lookup,), {way: staticmethod(fake)})
+    monkeypatch.setattr(interpreted, "TritonLookup", wrong)
     assert not encodings.fused_runs(CPU)
     with pytest.raises(MissingComponentError) as missing:
         encodings.hash_grid(SPEC, GridName.TRITON, CPU)
     assert missing.value.code == "triton_missing"
+
+
+def test_the_probe_leaves_random_numbers_alone(interpreted):
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    assert encodings.fused_runs(CPU)
+    torch.testing.assert_close(torch.rand(3), wanted)
 
 
 def test_a_processor_alone_gets_the_plain_grid(interpreted):

@@ -163,14 +163,18 @@ def _save(session: Session, key: str, now: GridField, trust: Array, level: int) 
 
 
 def _continued(session: Session, key: str) -> tuple[GridField, Array, int] | None:
-    """Field, trust and next level of a checkpoint of the same views, if there is one."""
+    """Field, trust and next level of a checkpoint of the same views; tells of one that is of others."""
     path: Path = session.checkpoint
     try:
         with np.load(path) as file:
             if str(file["key"]) != key:
+                session.warn_unused()
                 return None
             now = GridField(file["values"], file["low"], float(file["pitch"]))
             session.continue_after(float(file["spent_s"]))
             return now, file["trust"], int(file["level"])
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        session.warn_unused()
         return None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from teethscape.surface.checkpoints import load_state, save_state
-from teethscape.surface.device import torch_device
+from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.gaussians import NAMES, Gaussians
 from teethscape.surface.gspull.joint import Link, coupling_loss
@@ -31,12 +31,14 @@ from teethscape.surface.make import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.request import Background
-from teethscape.surface.start import footprint
+from teethscape.surface.start import bounded_pitch, footprint
 
 _FILE = Path(__file__).parent / "presets.json"
 _BACKGROUNDS = {Background.BLACK: (0.0, 0.0, 0.0), Background.WHITE: (1.0, 1.0, 1.0), Background.RANDOM: None}
 #: Of the grid of the start, footprints of a pixel: on a coarser one crowns lose height.
 _START_PITCH = 1.0
+#: Nodes along a side of any grid at most: large pictures would ask for more than memory holds.
+_MOST_NODES = 512
 _OPACITY = 0.5
 _GREY = 0.7
 _CHUNK = 1 << 16
@@ -98,13 +100,16 @@ def gspull(job: Job) -> Found:
 
 
 def _prepared(job: Job, device: torch.device) -> _Run:
-    settings = json.loads(_FILE.read_text("utf-8"))[job.request.preset.value]
+    name = chosen_preset(job.request.preset, job.request.device).value
+    settings = json.loads(_FILE.read_text("utf-8"))[name]
     shape = dict(settings["gaussians"])
     if "dense" in shape:
         shape["dense"] = tuple(shape["dense"])
     rules = GaussianRules(**shape, background=_BACKGROUNDS[job.request.background])
     scale = job.frame.scale
-    field = job.start(job.views, _START_PITCH * footprint(job.views, scale))
+    extent = float((job.views.high - job.views.low).max()) * scale
+    pitch = bounded_pitch(_START_PITCH * footprint(job.views, scale), extent, _MOST_NODES)
+    field = job.start(job.views, pitch)
     vertices, _ = field.surface()
     rng = np.random.default_rng(job.request.seed)
     points = _first_points(job, settings, (field, vertices), rng)
@@ -157,6 +162,7 @@ def _stage_one(run: _Run) -> None:
     trainer, session = run.trainer, run.job.session
     steps = trainer.rules.steps
     while trainer.step_number < steps and session.budget_share < 0.5:
+        session.check_cancelled()
         loss = trainer.step()
         if trainer.step_number % 10 == 0:
             session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
@@ -187,6 +193,7 @@ def _pull_round(run: _Run, number: int, rounds: int, half_done: dict[str, Any] |
     disk = DiskKernel(settings["kernel"]), float(settings["disk_weight"])
 
     def each(step: int) -> bool:
+        session.check_cancelled()
         if number > 1 and step % int(settings["render_every"]) == 0:
             run.trainer.step(lambda: coupling_loss(run.network, run.trainer.cloud, run.link, disk))
         if step % 10 == 0:
@@ -246,14 +253,16 @@ def _extracted(run: _Run, pitch: float) -> GridField:
     if run.settings["started"]:
         cloud = np.concatenate([cloud, run.corners])
     low, high = cloud.min(axis=0) * scale - 4 * step, cloud.max(axis=0) * scale + 4 * step
-    counts = np.ceil((high - low) / step).astype(int) + 1
+    step = bounded_pitch(step, float((high - low).max()), _MOST_NODES)
+    counts = np.ceil((high - low) / step - 1e-6).astype(int) + 1
 
     @torch.no_grad()
     def field(points: NDArray[np.float32]) -> NDArray[np.float32]:
         cube = torch.from_numpy(((points - centre) / side).astype(np.float32))
         return torch.cat([run.network(p.to(run.device)).cpu() for p in cube.split(_CHUNK)]).numpy()
 
-    values = sampled(field, low, low + step * (counts - 1), counts) * np.float32(side)
+    high = low + step * (counts - 1)
+    values = sampled(field, low, high, counts, run.job.session.check_cancelled) * np.float32(side)
     found = GridField(values, low, step)
     if not run.settings["started"]:
         return found

@@ -44,8 +44,13 @@ class FinishedMesh:
     tolerance_mm: float
 
 
-def finished(field: GridField, most: int = MOST_TRIANGLES) -> FinishedMesh:
-    """The surface of a field in mm, ready to be used.
+def finished(field: GridField, most: int = MOST_TRIANGLES, unit: float = 1.0) -> FinishedMesh:
+    """The surface of a field, ready to be used.
+
+    Args:
+        field: signed distance, mm; of other things than teeth, in units of their own.
+        most: triangles at most.
+        unit: what stands for a millimetre in the field's units when it is told what is small.
 
     Raises:
         RefusedError: there is no surface, or it cannot be made two-manifold.
@@ -57,14 +62,14 @@ def finished(field: GridField, most: int = MOST_TRIANGLES) -> FinishedMesh:
             "The surface is empty: the views agree on no place that is inside all masks.",
             "Look at the masks, or leave the view at fault out with --leave-out.",
         )
-    body, crumbs = without_crumbs(vertices, faces)
+    body, crumbs = without_crumbs(vertices, faces, unit)
     vertices, faces = arrays(body)
     vertices = evened(vertices, faces, field)
     even = manifold(vertices, faces)
     if even is None:  # a fold made by sliding: the unslid mesh is sound
         even = body
     edge, spread = edge_spread(*arrays(even))
-    small, tolerance = _decimated(even, most)
+    small, tolerance = _decimated(even, most, unit)
     vertices, faces = arrays(small)
     return FinishedMesh(vertices, faces, len(small.decompose()), crumbs, edge, spread, tolerance)
 
@@ -85,8 +90,8 @@ def arrays(solid: Any) -> tuple[Array, Faces]:
     )
 
 
-def without_crumbs(vertices: Array, faces: Faces) -> tuple[Any, int]:
-    """The bodies of a closed mesh that are no crumbs, and how many were.
+def without_crumbs(vertices: Array, faces: Faces, unit: float = 1.0) -> tuple[Any, int]:
+    """The bodies of a closed mesh that are no crumbs, and how many were; ``unit`` as for `finished`.
 
     Raises:
         RefusedError: the mesh is not two-manifold.
@@ -99,14 +104,14 @@ def without_crumbs(vertices: Array, faces: Faces) -> tuple[Any, int]:
             "surface_not_manifold", "The surface is not two-manifold.", "Please report it with the views."
         )
     bodies = sorted(solid.decompose(), key=lambda body: body.volume(), reverse=True)
-    least = min(_CRUMB * bodies[0].volume(), _CRUMB_MM3)
+    least = min(_CRUMB * bodies[0].volume(), _CRUMB_MM3 * unit**3)
     kept = [body for body in bodies if body.volume() > least]
     return Manifold.compose(kept), len(bodies) - len(kept)
 
 
-def _decimated(solid: Any, most: int) -> tuple[Any, float]:
+def _decimated(solid: Any, most: int, unit: float) -> tuple[Any, float]:
     """The solid with as few triangles as a deviation allows, and that deviation."""
-    tolerance = TOLERANCE_MM
+    tolerance = TOLERANCE_MM * unit
     small = solid.simplify(tolerance)
     while small.num_tri() > most:
         tolerance *= _GROWTH

@@ -17,12 +17,22 @@ Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 _MARGIN = 0.1
 
 
-def sampled(field: Field, low: Array, high: Array, counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(x, y, z) values at ``counts`` nodes per axis between two corners, one slice of x at a time."""
+def sampled(
+    field: Field,
+    low: Array,
+    high: Array,
+    counts: NDArray[np.int64],
+    each: Callable[[], None] = lambda: None,
+) -> NDArray[np.float32]:
+    """(x, y, z) values at ``counts`` nodes per axis between two corners, one slice of x at a time.
+
+    ``each`` is called before every slice, so that a caller can stop there.
+    """
     axes = [np.linspace(a, b, n).astype(np.float32) for a, b, n in zip(low, high, counts, strict=True)]
     y, z = np.meshgrid(axes[1], axes[2], indexing="ij")
     out = np.empty(tuple(counts), np.float32)
     for k, x in enumerate(axes[0]):
+        each()
         points = np.stack([np.full_like(y, x), y, z], axis=-1).reshape(-1, 3)
         out[k] = field(points).reshape(y.shape)
     return out

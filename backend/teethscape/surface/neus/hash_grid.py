@@ -78,8 +78,10 @@ class Encoding(nn.Module):
     Attributes:
         width: numbers per position.
         active: levels that count, where there are levels.
+        layout: of the parameters; those of a checkpoint fit encodings of the same layout.
     """
 
+    layout = ""
     width: int
     active: int = 0
 
@@ -95,6 +97,8 @@ class HashGrid(Encoding):
         spec: sizes.
         look_up: what finds values and slopes; `Lookup`, or another of the same numbers.
     """
+
+    layout = "table"
 
     def __init__(self, spec: HashGridSpec, look_up: type[torch.autograd.Function] | None = None) -> None:
         super().__init__()

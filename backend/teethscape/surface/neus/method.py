@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from teethscape.errors import ResourceError
 from teethscape.surface.checkpoints import load_state, save_state
-from teethscape.surface.device import torch_device
+from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.make import Found, Job
 from teethscape.surface.mesh.marching import Array
@@ -18,11 +20,17 @@ from teethscape.surface.neus.batches import RayBank
 from teethscape.surface.neus.extract import numpy_field, surface_colours
 from teethscape.surface.neus.presets import load_preset
 from teethscape.surface.neus.train import Trainer
-from teethscape.surface.start import footprint
+from teethscape.surface.session import Session
+from teethscape.surface.start import bounded_pitch, footprint
 
 _LOOK_EVERY, _START_STEPS = 200, 80
 #: Of the start's grid, footprints of a pixel; cells along a side when the surface is first looked for.
 _START_PITCH, _ROUGH = 3.0, 64
+#: Nodes along a side at most: of the start, which is learnt from some hundred thousand points, and of the
+#: extraction. Large pictures would ask for more than memory holds.
+_START_NODES, _MOST_NODES = 192, 512
+#: Of a cell: what rounding may add to a whole number of them.
+_ROUNDING = 1e-6
 #: How much the held-out error must fall to count as better.
 _BETTER = 0.995
 
@@ -62,17 +70,20 @@ def neus(job: Job) -> Found:
 
     Raises:
         MissingComponentError: torch, a device or a hash grid is missing.
+        ResourceError: the graphics processor has too little memory.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
     device = torch_device(job.request.device)
     torch.manual_seed(job.request.seed)
-    preset = load_preset(job.request.preset.value, job.views.normals is not None)
-    job = replace(job, key=f"{job.key} {preset}")  # no checkpoint of other sizes or rates is continued
+    preset = load_preset(
+        chosen_preset(job.request.preset, job.request.device).value, job.views.normals is not None
+    )
     cube = cube_of(job)
     moves = cube.middle / job.frame.scale, cube.side / job.frame.scale
     held = _held_out(len(job.views), preset.held_out)
     kept = [k for k in range(len(job.views)) if k not in held]
     trainer = Trainer(preset, RayBank(job.views.subset(kept), moves, device), job.request.hash_grid)
+    job = replace(job, key=checkpoint_key(job.key, trainer))
     watch = RayBank(job.views.subset(held), moves, device) if held else None
     state = load_state(job.session, job.key, device)
     if state is not None:
@@ -88,6 +99,14 @@ def neus(job: Job) -> Found:
     return Found(extracted(trainer, job, cube, preset.pitch), np.ones(len(job.views)), colours)
 
 
+def checkpoint_key(key: str, trainer: Trainer) -> str:
+    """What a checkpoint must say to be continued: the job's key, sizes and rates, and how its grid lies.
+
+    Where it was trained does not matter, nor by which of the grids of one layout.
+    """
+    return f"{key} {trainer.preset} {trainer.model.geometry.encoding.layout}"
+
+
 def _held_out(count: int, wanted: int) -> list[int]:
     """Views in the middle of the list, fewer than a quarter of them."""
     wanted = min(wanted, count // 4)
@@ -96,20 +115,24 @@ def _held_out(count: int, wanted: int) -> list[int]:
 
 def _begin(trainer: Trainer, job: Job, cube: Cube) -> None:
     """Fit the field to the start (hull or arch) before the first step."""
-    field = job.start(job.views, _START_PITCH * footprint(job.views, job.frame.scale))
+    pitch = _START_PITCH * footprint(job.views, job.frame.scale)
+    field = job.start(job.views, bounded_pitch(pitch, cube.side, _START_NODES))
     points = torch.from_numpy(cube.unit(field.nodes())).to(trainer.device)
     distances = torch.from_numpy(field.values.ravel() / np.float32(cube.side)).to(trainer.device)
-    trainer.learn_start(points, distances, _START_STEPS)
+
+    def each(step: int) -> None:
+        job.session.pulse(0.0, f"learning the start, step {step}")
+
+    trainer.learn_start((points, distances), _START_STEPS, each)
 
 
 def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> None:
     """Steps until the preset, the budget or the held-out views say enough."""
     preset, best, patience = trainer.preset, float("inf"), trainer.preset.patience
     while trainer.step_number < preset.steps and not job.session.is_over:
-        loss = trainer.step(job.session.budget_share)
+        loss = _step(trainer, job.session)
         number = trainer.step_number
-        if number % 10 == 0:
-            job.session.tell(number / preset.steps, f"step {number}, loss {loss:.3f}")
+        job.session.pulse(number / preset.steps, f"step {number}, loss {loss:.3f}")
         job.session.show(lambda: extracted(trainer, job, cube, 4.0))
         save_state(job.session, job.key, trainer.state)
         if watch is not None and patience and number % _LOOK_EVERY == 0:
@@ -121,6 +144,25 @@ def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> Non
     save_state(job.session, job.key, trainer.state, at_once=True)
 
 
+def _step(trainer: Trainer, session: Session) -> float:
+    """A step, with fewer rays where the graphics processor cannot hold so many; its loss.
+
+    Raises:
+        ResourceError: it can hold hardly any.
+    """
+    while True:
+        with suppress(torch.OutOfMemoryError):
+            return trainer.step(session.budget_share)
+        # The error held the step's tensors; it is forgotten by now, so that their memory is free.
+        if not trainer.spare_memory():
+            raise ResourceError(
+                "card_memory",
+                f"The graphics processor has too little memory even for {trainer.rays} rays.",
+                "Close other programs that use it, or give --device cpu --preset small, or --method grid.",
+            )
+        session.warn("memory_short", f"Too little memory on the card: going on with {trainer.rays} rays.")
+
+
 def extracted(trainer: Trainer, job: Job, cube: Cube, pitch: float) -> GridField:
     """The distance on a grid around what is inside, mm; ``pitch`` in footprints of a pixel.
 
@@ -129,12 +171,15 @@ def extracted(trainer: Trainer, job: Job, cube: Cube, pitch: float) -> GridField
     low, high = cube.mm(-cube.half), cube.mm(cube.half)
     step = pitch * footprint(job.views, job.frame.scale)
     field = numpy_field(trainer.model)
-    rough = sampled(field, -cube.half, cube.half, np.full(3, _ROUGH + 1))
+    each = job.session.check_cancelled
+    rough = sampled(field, -cube.half, cube.half, np.full(3, _ROUGH + 1), each)
     inside = np.argwhere(rough < 2 / _ROUGH)
     if len(inside):
         corner = (high - low) / _ROUGH
         low, high = low + corner * (inside.min(axis=0) - 1), low + corner * (inside.max(axis=0) + 1)
         low, high = np.maximum(low, cube.mm(-cube.half)), np.minimum(high, cube.mm(cube.half))
-    counts = np.ceil((high - low) / step).astype(int) + 1
-    values = sampled(lambda p: field(cube.unit(p.astype(np.float64))), low, low + step * (counts - 1), counts)
+    step = bounded_pitch(step, float((high - low).max()), _MOST_NODES)
+    counts = np.ceil((high - low) / step - _ROUNDING).astype(int) + 1
+    high = low + step * (counts - 1)
+    values = sampled(lambda p: field(cube.unit(p.astype(np.float64))), low, high, counts, each)
     return GridField(values * np.float32(cube.side), low, step)

@@ -38,6 +38,8 @@ class NeusPreset:
         smooth_points: random points of the smoothness term.
         smooth_reach: half side of the cube that they are drawn in, world units.
         smooth_step: standard deviation of the step beside them, world units.
+        radius: half side of the cube that the distance's encoding covers, world units; the start sphere's
+            is half of it. Rays, occupancy and extraction keep to the views' box.
         start: ``sphere``, or ``hull``: the start of the job (hull or fitted arch).
         held_out: views that training does not see, to stop when they no longer improve.
         patience: looks at the held-out views without improvement before training stops.
@@ -65,6 +67,7 @@ class NeusPreset:
     smooth_points: int
     smooth_reach: float
     smooth_step: float
+    radius: float
     start: str
     held_out: int
     patience: int

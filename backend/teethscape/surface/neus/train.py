@@ -5,6 +5,7 @@ The box of the views is moved into a cube of half side 0.5 (TeethDreamer's is th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -27,6 +28,8 @@ _RULES = LossRules()
 #: Distance, box units, at which a point of the start is drawn half as often as one of its surface.
 _NEAR = 0.02
 _START_RATE = 5e-3
+#: With fewer rays a step tells too little; a card that cannot hold them is too small.
+_FEWEST_RAYS = 64
 
 
 class Trainer:
@@ -41,7 +44,7 @@ class Trainer:
     def __init__(self, preset: NeusPreset, bank: RayBank, grid: GridName) -> None:
         self.preset, self.bank, self.device = preset, bank, bank.device
         encoding = hash_grid(preset.grid, grid, bank.device)
-        self.model = NeusModel(encoding, RADIUS, preset.sharpness).to(self.device)
+        self.model = NeusModel(encoding, preset.radius, preset.sharpness).to(self.device)
         rules = PUBLISHED if preset.start == "sphere" else STARTED
         self.occupancy = Occupancy(RADIUS, preset.occupancy, rules).to(self.device)
         groups = [
@@ -50,6 +53,7 @@ class Trainer:
         ]
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99), eps=1e-15, weight_decay=0.01)
         self.step_number, self.rays, self.age = 0, preset.first_rays, 0.0
+        self.sample_target = self._samples = preset.sample_target
         self.step_length = _DIAGONAL * 2 * RADIUS / preset.samples_per_ray
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self._half)
 
@@ -106,12 +110,25 @@ class Trainer:
             out = self.render(batch, jitter=True)
             loss = self._loss(out, batch)
         self._descend(loss)
-        self.rays = next_rays(
-            self.rays, len(out.samples.ray), self.preset.sample_target, self.preset.most_rays
-        )
+        self._samples = len(out.samples.ray)
+        self.rays = next_rays(self.rays, self._samples, self.sample_target, self.preset.most_rays)
         self.rays = max(self.rays, 16)
         self.step_number += 1
         return float(loss.detach())
+
+    def spare_memory(self) -> bool:
+        """Take half the rays, and from now on half the samples of the last step at most; False: too few.
+
+        The memory of a step follows its samples: as the surface grows sharp, more rays fit again.
+        """
+        if self.rays < 2 * _FEWEST_RAYS:
+            return False
+        self.rays //= 2
+        self.sample_target = min(self.sample_target, self._samples) // 2
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return True
 
     def _loss(self, out: Rendering, batch: RayBatch) -> Tensor:
         background = torch.rand(3, device=self.device)
@@ -153,12 +170,20 @@ class Trainer:
         self.scaler.step(self.optimiser)
         self.scaler.update()
 
-    def learn_start(self, points: Tensor, distances: Tensor, steps: int) -> None:
-        """Begin as a known field: distances (n,) at points (n, 3), box units; near its surface above all."""
+    def learn_start(self, known: tuple[Tensor, Tensor], steps: int, each: Callable[[int], None]) -> None:
+        """Begin as a known field, near its surface above all.
+
+        Args:
+            known: (n, 3) points and (n,) distances there, box units.
+            steps: of the fit.
+            each: called before every one with its number.
+        """
+        points, distances = known
         near = 1 / (_NEAR + distances.abs())
         optimiser = torch.optim.Adam(self.model.geometry.parameters(), lr=_START_RATE)
         self.set_levels()
         for step in range(steps):
+            each(step)
             # Each step at the full rate moves the whole surface by up to that, so the last ones are small.
             optimiser.param_groups[0]["lr"] = _START_RATE * (1 - step / steps)
             some = torch.multinomial(near, min(8192, len(points)), replacement=True)
@@ -196,5 +221,6 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.occupancy.load_state_dict(state["occupancy"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty where it was not needed: on a processor, or in full precision
+            self.scaler.load_state_dict(state["scaler"])
         self.step_number, self.rays = int(state["step"]), int(state["rays"])

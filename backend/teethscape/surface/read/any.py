@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from teethscape.errors import BadInputError
 from teethscape.surface.read.blender import is_blender_folder, read_blender
 from teethscape.surface.read.colmap import is_colmap_folder, read_colmap
@@ -22,11 +24,29 @@ def read_views(request: SurfaceRequest) -> Views:
     """
     views = _read(request)
     numbers = [_number(name) for name in views.names]
+    _refuse_unknown(request, numbers)
     wanted = set(request.keep or numbers) - set(request.leave_out)
     keep = [k for k, number in enumerate(numbers) if number in wanted]
     if len(keep) < 2:
         raise BadInputError("views_missing", f"{request.views} has {len(keep)} views.", "Give at least two.")
     return views.subset(keep)
+
+
+def _refuse_unknown(request: SurfaceRequest, numbers: Sequence[int]) -> None:
+    """Refuse numbers that no view has; of a folder only those to be kept were read.
+
+    Raises:
+        BadInputError: there is such a number; the message lists those that there are.
+    """
+    known = {*numbers, *request.keep} if request.views.is_dir() and request.keep else set(numbers)
+    unknown = sorted({*request.keep, *request.leave_out} - known)
+    if unknown:
+        there = ", ".join(map(str, sorted(numbers)))
+        raise BadInputError(
+            "views_missing",
+            f"{request.views} has no view {unknown[0]}; its views are {there}.",
+            "Choose among these with --keep and --leave-out.",
+        )
 
 
 def _number(name: str) -> int:

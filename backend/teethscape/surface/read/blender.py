@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from teethscape.errors import BadInputError
-from teethscape.surface.read.folder import read_rgba
+from teethscape.surface.read.folder import read_rgba, stacked
 from teethscape.surface.views import Views
 
 _FILE = "transforms_train.json"
@@ -38,7 +38,8 @@ def read_blender(folder: Path) -> Views:
         raise BadInputError(
             "views_damaged", f"{path} is damaged ({error}).", "Export the data set anew."
         ) from error
-    pictures = np.stack([read_rgba(_picture(folder, name)) for name in files])
+    paths = [_picture(folder, name) for name in files]
+    pictures = stacked([read_rgba(path) for path in paths], paths)
     height, width = pictures.shape[1:3]
     focal = 0.5 * width / np.tan(0.5 * angle)
     k = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from teethscape.errors import BadInputError
-from teethscape.surface.read.folder import read_rgba
+from teethscape.surface.read.folder import read_rgba, stacked
 from teethscape.surface.views import Array, Views, opengl_cam2world
 
 #: Number, name and parameters of the camera models without distortion (others are refused).
@@ -62,16 +62,12 @@ def read_colmap(folder: Path) -> Views:
         BadInputError: the model or a picture is damaged, distorted, or pictures differ in size.
     """
     model = read_sparse(folder)
-    pictures = [read_rgba(folder / "images" / name) for name in model.names]
-    if len({picture.shape for picture in pictures}) != 1:
-        raise BadInputError(
-            "views_damaged", f"The pictures of {folder} differ in size.", "Undistort them in COLMAP."
-        )
-    stack = np.stack(pictures)
+    files = [folder / "images" / name for name in model.names]
+    stack = stacked([read_rgba(path) for path in files], files)
     low, high = (np.percentile(model.points, q, axis=0) for q in (1, 99))
     margin = _MARGIN * (high - low).max()
     return Views(
-        names=tuple(f"view {number}" for number in range(len(pictures))),
+        names=tuple(f"view {number}" for number in range(len(files))),
         colours=stack[..., :3],
         colour_mask=np.ones(stack.shape[:3], np.float32),
         foreground=stack[..., 3],

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import rq
 
 from teethscape.errors import BadInputError
-from teethscape.surface.read.folder import read_rgba
+from teethscape.surface.read.folder import read_rgba, stacked
 from teethscape.surface.views import Array, Views, opengl_cam2world
 
 _FILE = "cameras.npz"
@@ -69,11 +69,12 @@ def read_dtu(folder: Path) -> Views:
             f"{folder} has {len(files)} pictures for {len(poses)} cameras.",
             "Copy the scan again.",
         )
-    pictures = np.stack([read_rgba(path) for path in files])
+    pictures = stacked([read_rgba(path) for path in files], files)
     masks = sorted((folder / "mask").glob("*.png"))
     foreground = pictures[..., 3]
     if len(masks) == len(files):
-        foreground = np.stack([(read_rgba(path)[..., 0] > 0.5).astype(np.float32) for path in masks])
+        shown = [(read_rgba(path)[..., 0] > 0.5).astype(np.float32) for path in masks]
+        foreground = stacked([*foreground, *shown], [*files, *masks])[len(files) :]
     k = intrinsics.copy()
     k[:, :2, 2] += 0.5  # their pixel centres lie at integers
     return Views(

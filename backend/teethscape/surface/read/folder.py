@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -104,14 +105,35 @@ def read_rgba(path: Path) -> FloatImage:
         ) from error
 
 
+def stacked(pictures: Sequence[FloatImage], files: Sequence[Path]) -> FloatImage:
+    """(n, h, w, ...) pictures of one size.
+
+    Raises:
+        BadInputError: there is none, or one has another size than most; the message names its file.
+    """
+    if not pictures:
+        raise BadInputError("views_missing", "The set of views has no pictures.", "Make it anew.")
+    sizes = [picture.shape[:2] for picture in pictures]
+    usual = Counter(sizes).most_common(1)[0][0]
+    for path, size in zip(files, sizes, strict=True):
+        if size != usual:
+            raise BadInputError(
+                "views_damaged",
+                f"{path} has {size[1]} x {size[0]} pixels, most others {usual[1]} x {usual[0]}.",
+                "Make it anew at the others' size.",
+            )
+    return np.stack(pictures)
+
+
 def _assembled(
     meta: dict[str, Any], numbers: list[int], cam2world: Array, sources: tuple[_Source | None, _Source | None]
 ) -> Views:
-    normal, colour = ([read_rgba(_picture(*s, n)) for n in numbers] if s else None for s in sources)
-    pictures = np.stack(normal or colour or [])
+    files = [[_picture(*s, n) for n in numbers] if s else [] for s in sources]
+    normal, colour = ([read_rgba(path) for path in some] for some in files)
+    pictures = stacked(normal or colour, files[0] or files[1])
     size = pictures.shape[1]
     k = np.array(meta["K"], np.float64)
-    shade = np.stack([_fitted(c, size) for c in colour]) if colour else pictures
+    shade = stacked([_fitted(c, size) for c in colour], files[1]) if colour else pictures
     return Views(
         names=tuple(f"view {n}" for n in numbers),
         colours=shade[..., :3],

@@ -59,9 +59,10 @@ def read_montage_views(path: Path, options: MontageOptions) -> Views:
     tiles = [_resized(tile, options.size) for tile in _opaque(_tiles(path), path, options)]
     wanted = 2 * COUNT if options.normals else COUNT
     if len(tiles) != 2 * COUNT and len(tiles) != wanted:
+        colours_alone = "Give --no-normals: the strip seems to have colour tiles only."
         raise BadInputError(
             "montage_form", f"{path.name} has {len(tiles)} tiles, not {wanted}.",
-            "Give the strip that the generator wrote.",
+            colours_alone if len(tiles) == COUNT else "Give the strip that the generator wrote.",
         )  # fmt: skip
     return montage_views(tiles, jaw, options.normals)
 
