@@ -32,7 +32,9 @@ def show_preview(scene: bpy.types.Scene, name: str, source: PlyMesh) -> bpy.type
     return found
 
 
-def clear_previews() -> None:
-    """Remove the objects of all unfinished surfaces."""
-    for item in [item for item in bpy.data.objects if _KEY in item]:
-        bpy.data.meshes.remove(item.data)  # the object goes with it
+def clear_previews() -> bool:
+    """Remove the objects of all unfinished surfaces; whether there were any."""
+    meshes = {item.data for item in bpy.data.objects if _KEY in item}
+    for mesh in meshes:
+        bpy.data.meshes.remove(mesh)  # the objects go with it
+    return bool(meshes)

@@ -6,6 +6,7 @@ import bpy
 
 from ..photos.thumbnails import shelf
 from . import result, runtime, ticker
+from .previews import drop_previews
 from .view_state import ViewState, state
 
 __all__ = ["look_again", "register", "unregister"]
@@ -13,7 +14,12 @@ __all__ = ["look_again", "register", "unregister"]
 
 @bpy.app.handlers.persistent
 def _after_load(*_: object) -> None:
-    """A file was opened: its photos and cases come into memory again."""
+    """A file was opened: its photos and cases come into memory again.
+
+    Unfinished surfaces that were saved with it are of a job that it knows nothing of; one that still runs is
+    shown anew.
+    """
+    drop_previews()
     wake()
 
 

@@ -23,11 +23,7 @@ def refresh_previews(job: JobView | None) -> bool:
         Whether the scene has changed.
     """
     if job is None or job.state.is_over or job.stage != "wrap":
-        gone = bool(state.previews)
-        if gone:
-            clear_previews()
-            state.previews.clear()
-        return gone
+        return drop_previews()
     changed = False
     for path in sorted((job.case / "meshes" / "surface").glob(f"*{_ENDING}")):
         try:
@@ -41,3 +37,13 @@ def refresh_previews(job: JobView | None) -> bool:
         state.previews[path] = written
         changed = True
     return changed
+
+
+def drop_previews() -> bool:
+    """Take every preview out of the open file, those too that were saved with it.
+
+    Returns:
+        Whether there were any.
+    """
+    state.previews.clear()
+    return clear_previews()

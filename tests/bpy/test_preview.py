@@ -53,3 +53,33 @@ def test_a_damaged_file_shows_nothing(part, own_runtime, scene, job):
     (job.case / "meshes" / "surface" / "upper.preview.ply").write_bytes(b"ply\nno")
     assert not part("session.previews").refresh_previews(job)
     assert _previews() == []
+
+
+def test_previews_that_were_saved_go_when_their_file_is_opened(part, own_runtime, scene, job, tmp_path):
+    previews = part("session.previews")
+    previews.refresh_previews(job)
+    (shown,) = _previews()
+    twin = shown.copy()  # shares the mesh, as a linked duplicate does
+    scene.collection.objects.link(twin)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert _previews() == []
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    assert _previews() == []
+    assert not previews.refresh_previews(None)
+
+
+def test_a_running_job_is_shown_again_in_a_file_that_is_opened(part, own_runtime, scene, job):
+    refresh = part("session.previews").refresh_previews
+    refresh(job)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert refresh(job)
+    assert len(_previews()) == 1
+
+
+def test_previews_that_nobody_remembers_go_when_no_surface_is_made(part, own_runtime, scene, job):
+    refresh = part("session.previews").refresh_previews
+    refresh(job)
+    part("session.view_state").state.previews.clear()
+    assert refresh(None)
+    assert _previews() == []

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.anchor.report import report_path
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.photos import Photo
@@ -30,6 +29,7 @@ from teethscape.pipeline.photo_stage import identity, load_photos, save_photos
 from teethscape.pipeline.record import CaseRecord
 from teethscape.pipeline.runner import StageRunner
 from teethscape.pipeline.segment_stage import Labels, at_photos, load_labels, save_labels
+from teethscape.pipeline.view_notices import painting_notices, surface_notices
 from teethscape.pipeline.view_order import has_network, order_photos
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.redraw import ToothMaps
@@ -150,16 +150,18 @@ class Job:
         def paint() -> tuple[dict[Jaw, Path], list[Path]]:
             write_fdi_masks(case, _final_masks(photos, labels, result))
             painted = views_stage.paint_views(case, request, result, self.progress)
-            return painted, [f for strip in painted.values() for f in (strip, report_path(strip))]
+            return painted, [f for strip in painted.values() for f in views_stage.strip_files(strip)]
 
         asked = views_stage.paint_inputs(case, request, self.progress)
         strips = self.runner.run(Stage.PAINT, asked, paint, lambda: views_stage.painted_strips(case, request))
-        self.runner.run(
-            Stage.WRAP,
-            views_stage.wrap_inputs(request),
-            lambda: (None, views_stage.wrap_views(case, request, result, strips, self.progress)),
-            _nothing,
-        )
+        self.record.add_notices(painting_notices(strips))
+
+        def wrap() -> tuple[None, list[Path]]:
+            work = views_stage.Wrapping(case, request, result, strips, self.runner.key)
+            return None, views_stage.wrap_views(work, self.progress)
+
+        self.runner.run(Stage.WRAP, views_stage.wrap_inputs(request), wrap, _nothing)
+        self.record.add_notices(surface_notices({jaw: views_stage.surface_file(case, jaw) for jaw in strips}))
         return views_stage.with_surfaces(case, result)
 
     def _write(self, photos: Mapping[View, Photo], labels: Labels, result: FitResult) -> None:

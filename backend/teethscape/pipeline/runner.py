@@ -22,6 +22,7 @@ _OWNED: dict[Stage, tuple[str, ...]] = {
     Stage.SEGMENT: ("masks/instances/*.png", "log/maps/*.png", "log/labels.json"),
     Stage.FIT: ("log/fit.npz",),
     # Painted strips have keys of their own: a cancelled run goes on after the finished jaw.
+    # So have surfaces, but those of other views or another fit go with them.
     Stage.WRAP: ("meshes/surface/*.ply", "meshes/surface/*.json", "meshes/surface/*-teeth/FDI_*.ply"),
     Stage.MESHES: ("meshes/*.ply", "meshes/teeth/FDI_*.ply", "masks/*.png"),
     Stage.OVERLAYS: ("overlays/*.png",),
@@ -30,6 +31,8 @@ _OWNED: dict[Stage, tuple[str, ...]] = {
         "meshes/export/teeth/FDI_*.stl",
     ),
 }
+#: Stages that look at what is left of them, and keep of it what has their key.
+_SORTS_ITSELF = frozenset({Stage.WRAP})
 
 
 class StageRunner:
@@ -53,6 +56,11 @@ class StageRunner:
         self._key = code_fingerprint()
         #: Stages that were taken from a former run.
         self.resumed: list[Stage] = []
+
+    @property
+    def key(self) -> str:
+        """Of the stage at hand: what its results depend on."""
+        return self._key
 
     def run(
         self,
@@ -91,7 +99,8 @@ class StageRunner:
         stages = list(Stage)
         for later in stages[stages.index(stage) :]:
             self._finished.pop(later.value, None)
-            for pattern in _OWNED.get(later, ()):
+            kept = later is stage and stage in _SORTS_ITSELF
+            for pattern in () if kept else _OWNED.get(later, ()):
                 for path in self._case.root.glob(pattern):
                     with suppress(FileNotFoundError):
                         path.unlink()

@@ -7,17 +7,19 @@ in millimetres, in its bite.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from teethscape.anchor.jaw import crowns_of
-from teethscape.anchor.report import read_place
+from teethscape.anchor.report import read_place, report_path
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, jaw_of, object_name
+from teethscape.dental.files import write_json
 from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.libraries import require_full
@@ -25,13 +27,16 @@ from teethscape.mesh.ply import read_ply
 from teethscape.mesh.solid import Solid
 from teethscape.parametric.interface import FitResult, FittedTooth
 from teethscape.parametric.penetration import Surface
+from teethscape.pipeline.view_notices import jaw_title
 from teethscape.progress import AnyStage, Progress, Stage
-from teethscape.weights.store import remembered_sha256
+from teethscape.weights.store import file_sha256, remembered_sha256
 
 #: Share of a part that is done when views may have to be painted again, or a surface to be finished.
 _FIRST_ROUND = 0.9
 #: Within this distance, mm, of a fitted vertex the surface there is taken for its tangent plane.
 _FLAT_MM = 1.0
+#: Where the report of a surface holds what it depends on.
+_KEY = "key"
 
 
 def require_engine(request: ReconstructRequest) -> Path:
@@ -118,30 +123,92 @@ def painted_strips(case: CaseFolder, request: ReconstructRequest) -> dict[Jaw, P
     return {jaw: case.root / "views" / f"{name}_{jaw.value}{MONTAGE_ENDING}" for jaw in request.jaws.members}
 
 
-def wrap_views(
-    case: CaseFolder,
-    request: ReconstructRequest,
-    result: FitResult,
-    strips: Mapping[Jaw, Path],
-    progress: Progress,
-) -> list[Path]:
-    """Make the surfaces of all jaws, and of each tooth, into ``meshes/surface/``; the files."""
+def strip_files(strip: Path) -> list[Path]:
+    """A strip and what lies beside it: how it was made, and how it agrees with the fit."""
+    return [strip, strip.with_suffix(".json"), report_path(strip)]
+
+
+@dataclass(frozen=True, eq=False)
+class Wrapping:
+    """What surfaces are made of.
+
+    Attributes:
+        case: where they are written.
+        request: how.
+        result: the fit that they start from.
+        strips: painted views of each jaw.
+        key: of the stage.
+    """
+
+    case: CaseFolder
+    request: ReconstructRequest
+    result: FitResult
+    strips: Mapping[Jaw, Path]
+    key: str
+
+    def key_of(self, jaw: Jaw) -> str:
+        """What a jaw's surface depends on; one whose report says the same is kept."""
+        return f"{self.key} {file_sha256(self.strips[jaw])}"
+
+
+def wrap_views(work: Wrapping, progress: Progress) -> list[Path]:
+    """Make the surfaces of all jaws, and of each tooth, into ``meshes/surface/``; the files.
+
+    A jaw that a cancelled run had finished is kept; what another run has left of one is removed.
+    """
+    folded = Folded(progress, Stage.WRAP, len(work.strips))
+    for jaw in work.strips:
+        folded.subject = jaw_title(jaw)
+        if not _is_wrapped(work.case, jaw, work.key_of(jaw)):
+            _remove_surface(work.case, jaw)
+            _wrap(work, jaw, folded)
+        folded.next_part()
+    return [path for jaw in work.strips for path in _surface_files(work.case, jaw)]
+
+
+def _wrap(work: Wrapping, jaw: Jaw, progress: Progress) -> None:
+    """Make the surface of a jaw; its report learns the key last of all."""
     from teethscape.surface.frame import anchored_frame
     from teethscape.surface.make import make_surface
     from teethscape.surface.request import SurfaceRequest
 
+    case, request, result = work.case, work.request, work.result
     solids = {fdi: Solid(object_name(fdi), t.vertices, t.faces) for fdi, t in result.teeth.items()}
-    folded = Folded(progress, Stage.WRAP, len(strips))
-    for jaw, strip in strips.items():
-        job = SurfaceRequest(
-            strip, surface_file(case, jaw), surface_method(request), surface_preset(request), jaw,
-            foreground=request.views.foreground, budget_s=request.views.budget_s, device=request.device,
-            seed=request.seed,
-        )  # fmt: skip
-        frame = anchored_frame(read_place(strip), solids, result.scale, jaw)
-        make_surface(job, folded, frame)
-        folded.next_part()
-    return [path for jaw in strips for path in [surface_file(case, jaw), *_tooth_files(case, jaw).values()]]
+    job = SurfaceRequest(
+        work.strips[jaw], surface_file(case, jaw), surface_method(request), surface_preset(request), jaw,
+        foreground=request.views.foreground, budget_s=request.views.budget_s, device=request.device,
+        seed=request.seed,
+    )  # fmt: skip
+    frame = anchored_frame(read_place(work.strips[jaw]), solids, result.scale, jaw)
+    report = make_surface(job, progress, frame)
+    write_json(_surface_report(case, jaw), {**report, _KEY: work.key_of(jaw)})
+
+
+def _is_wrapped(case: CaseFolder, jaw: Jaw, key: str) -> bool:
+    """Whether the surface of a jaw is whole and has a key."""
+    try:
+        report = json.loads(_surface_report(case, jaw).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+    if not isinstance(report, dict) or report.get(_KEY) != key:
+        return False
+    return surface_file(case, jaw).is_file() and set(report.get("teeth", [])) == set(_tooth_files(case, jaw))
+
+
+def _remove_surface(case: CaseFolder, jaw: Jaw) -> None:
+    """Everything but the checkpoint, which knows what it belongs to."""
+    preview = surface_file(case, jaw).with_suffix(".preview.ply")
+    for path in [*_surface_files(case, jaw), preview]:
+        path.unlink(missing_ok=True)
+
+
+def _surface_report(case: CaseFolder, jaw: Jaw) -> Path:
+    """Where the report of a jaw's surface is written."""
+    return surface_file(case, jaw).with_suffix(".json")
+
+
+def _surface_files(case: CaseFolder, jaw: Jaw) -> list[Path]:
+    return [surface_file(case, jaw), _surface_report(case, jaw), *_tooth_files(case, jaw).values()]
 
 
 def surface_file(case: CaseFolder, jaw: Jaw) -> Path:
@@ -194,11 +261,15 @@ class Folded:
         progress: told in the end.
         stage: the one stage.
         parts: equal parts of the work, one per jaw.
+
+    Attributes:
+        subject: what warnings are about, when they do not say so themselves.
     """
 
     def __init__(self, progress: Progress, stage: Stage, parts: int) -> None:
         self._progress, self._stage, self._parts = progress, stage, max(parts, 1)
         self._done, self._furthest = 0, 0.0
+        self.subject = ""
 
     def next_part(self) -> None:
         """A part is complete."""
@@ -221,4 +292,4 @@ class Folded:
 
     def warn(self, code: str, message: str) -> None:
         """Pass a warning on."""
-        self._progress.warn(code, message)
+        self._progress.warn(code, f"{self.subject}: {message}" if self.subject else message)

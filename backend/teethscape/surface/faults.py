@@ -75,9 +75,12 @@ def _culprit(covered: Array, without: Array) -> int | None:
 
 
 def odd_view(errors: Array) -> int | None:
-    """The view whose error (n,) stands out: over three times the others' median, and over 15 degrees."""
-    if len(errors) < 4:
+    """The view whose error (n,) stands out: over three times the others' median, and over 15 degrees.
+
+    A view whose error is NaN has no normals: it neither stands out nor is it one of the others.
+    """
+    if np.isfinite(errors).sum() < 4:
         return None
-    worst = int(np.argmax(errors))
-    others = float(np.median(np.delete(errors, worst)))
+    worst = int(np.nanargmax(errors))
+    others = float(np.nanmedian(np.delete(errors, worst)))
     return worst if errors[worst] > max(3 * others, 15.0) else None

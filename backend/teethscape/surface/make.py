@@ -25,6 +25,7 @@ from teethscape.surface.grid.reconstruct import solve_grid
 from teethscape.surface.mesh.finish import FinishedMesh, finished
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
+from teethscape.surface.odd_normals import with_agreeing_normals
 from teethscape.surface.read.any import read_views
 from teethscape.surface.request import DistanceKind, SurfaceRequest
 from teethscape.surface.session import Session, fingerprint
@@ -168,6 +169,11 @@ def _prepared(
     views = _smooth(views, progress)
     views, dropped = believed(views, progress)
     views, borders = _corrected(views, progress)
+    if request.method is not SurfaceMethod.GRID:  # which compares normals itself, and goes on from there
+        start = _start(views, frame)
+        kept = with_agreeing_normals(views, start, request.output, frame, progress)
+        dropped += tuple(name for k, name in enumerate(views.names) if k not in kept)
+        views, borders = views.subset(kept), replace(borders, shifts=borders.shifts[kept])
     session = Session(progress, request.output, request.budget_s, frame)
     settings = (
         request.method, request.preset, request.seed, request.background, request.case,

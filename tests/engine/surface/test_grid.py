@@ -149,6 +149,12 @@ def test_one_error_stands_out_or_none_does():
     assert odd_view(np.array([25.0, 26, 25, 40, 26])) is None
 
 
+def test_views_without_normals_neither_stand_out_nor_hide_the_one_that_does():
+    assert odd_view(np.array([5.0, np.nan, 5, 40, 6])) == 3
+    assert odd_view(np.array([5.0, np.nan, 5, 6, 6])) is None
+    assert odd_view(np.array([5.0, np.nan, np.nan, 40, 6])) is None
+
+
 @pytest.mark.slow
 def test_a_cancelled_run_continues_where_it_was(views, tmp_path):
     whole = _solve(views, tmp_path / "a").field

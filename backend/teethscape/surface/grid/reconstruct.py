@@ -101,13 +101,18 @@ class _Solver:
         slack = _SLACK * footprint(self.views, self.scale)
         return np.asarray(hull.reshape(now.values.shape) - slack, np.float64)
 
+    def odd(self, now: GridField) -> int | None:
+        """The view whose normals contradict the others' surface, if there is one; says so."""
+        odd = odd_view(agreement(self.looks, *now.surface()).angle_deg)
+        if odd is not None:
+            self.session.warn("view_odd", f"{self.views.names[odd]} contradicts the others and is left out.")
+        return odd
+
     def without_odd(self, now: GridField, start: Start) -> tuple[GridField, Array]:
         """Leave a view out whose normals contradict the others' surface, and begin anew without it."""
-        odd = odd_view(agreement(self.looks, *now.surface()).angle_deg)
-        trust = np.ones(len(self.views))
+        odd, trust = self.odd(now), np.ones(len(self.views))
         if odd is None:
             return now, trust
-        self.session.warn("view_odd", f"{self.views.names[odd]} contradicts the others and is left out.")
         trust[odd] = 0
         others = self.views.subset(np.flatnonzero(trust).tolist())
         return self.advanced(self.begun(start, others), trust, 0), trust
@@ -132,7 +137,7 @@ def solve_grid(views: Views, scale: float, start: Start, session: Session, key: 
     Raises:
         CancelledError: the user has cancelled; the checkpoint of the last resolution stays.
     """
-    solver = _Solver(views, [prepared(views, k, scale) for k in range(len(views))], scale, session)
+    solver = _solver(views, scale, session)
     found = _continued(session, key)
     now, trust, first = found or (solver.begun(start, views), np.ones(len(views)), 0)
     for number in range(first, len(LEVELS)):
@@ -145,6 +150,26 @@ def solve_grid(views: Views, scale: float, start: Start, session: Session, key: 
             break
         _save(session, key, now, trust, number + 1)
     return GridResult(now, trust)
+
+
+def odd_by_normals(views: Views, scale: float, start: Start, session: Session) -> int | None:
+    """The view whose normals contradict the surface that all show at the coarsest resolution; says so.
+
+    Args:
+        views: with normals.
+        scale: mm per unit of the views' world.
+        start: makes the start.
+        session: progress and warnings; it must not be over.
+
+    Raises:
+        CancelledError: the user has cancelled.
+    """
+    solver = _solver(views, scale, session)
+    return solver.odd(solver.advanced(solver.begun(start, views), np.ones(len(views)), 0))
+
+
+def _solver(views: Views, scale: float, session: Session) -> _Solver:
+    return _Solver(views, [prepared(views, k, scale) for k in range(len(views))], scale, session)
 
 
 def within(body: GridField, limit: Array) -> GridField:

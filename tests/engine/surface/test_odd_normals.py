@@ -1,0 +1,79 @@
+"""Views whose normals contradict the others are named before a network learns from them, right ones never."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from teethscape.dental.request import Device
+from teethscape.dental.wishes import Preset, SurfaceMethod
+from teethscape.progress import NoProgress, SurfaceStage
+from teethscape.surface import make
+from teethscape.surface.request import SurfaceRequest
+
+from .scene import arch_mesh, views_of
+
+TORCH_METHODS = [SurfaceMethod.NEUS, SurfaceMethod.GSPULL]
+
+
+class Listener(NoProgress):
+    """Remembers warnings and stages."""
+
+    def __init__(self):
+        self.warnings, self.stages = [], []
+
+    def stage(self, name, fraction, message=""):
+        self.stages.append((name, fraction))
+
+    def warn(self, code, message):
+        self.warnings.append((code, message))
+
+
+@pytest.fixture(scope="module")
+def views():
+    return views_of(*arch_mesh(), size=64)
+
+
+def _made(views, folder, monkeypatch, method):
+    """The report of a surface that has no time to train, and what was told."""
+    pytest.importorskip("torch", reason="needs PyTorch")
+    monkeypatch.setattr(make, "read_views", lambda request: views)
+    request = SurfaceRequest(
+        folder, folder / "m.ply", method, Preset.SMALL, extent_mm=60.0, budget_s=0.0, device=Device.CPU
+    )
+    listener = Listener()
+    return make.make_surface(request, listener), listener
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", TORCH_METHODS)
+def test_a_view_with_inverted_normals_is_named_and_left_out(views, tmp_path, monkeypatch, method):
+    normals = views.normals.copy()
+    normals[3] *= -1
+    report, listener = _made(replace(views, normals=normals), tmp_path, monkeypatch, method)
+    assert report["views_left_out"] == ["view 11"]
+    assert "view 11" not in report["views"]
+    assert listener.warnings == [("view_odd", "view 11 contradicts the others and is left out.")]
+    fractions = [fraction for name, fraction in listener.stages if name is SurfaceStage.VIEWS]
+    assert fractions == sorted(fractions)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", [0.0, 0.17])
+def test_right_normals_blame_no_view(views, tmp_path, monkeypatch, noise):
+    off = noise * np.random.default_rng(0).standard_normal(views.normals.shape)
+    normals = views.normals + off * views.foreground[..., None]
+    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+    noisy = replace(views, normals=normals.astype(np.float32))
+    report, listener = _made(noisy, tmp_path, monkeypatch, SurfaceMethod.NEUS)
+    assert report["views_left_out"] == []
+    assert "view_odd" not in dict(listener.warnings)
+    assert len(report["views"]) == 8
+
+
+@pytest.mark.slow
+def test_views_without_normals_are_all_kept(views, tmp_path, monkeypatch):
+    report, _ = _made(replace(views, normals=None), tmp_path, monkeypatch, SurfaceMethod.NEUS)
+    assert report["views_left_out"] == []
