@@ -143,6 +143,7 @@ def _prepared(
     settings = (
         request.method, request.preset, request.seed, request.hash_grid, request.background, request.case,
         frame.scale, frame.centre.tolist(), frame.turn.tolist(),
+        request.disk,
     )  # fmt: skip
     key = fingerprint(views, *settings)
     job = Job(request, views, frame, _start(views, frame), session, key, borders)

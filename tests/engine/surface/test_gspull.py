@@ -1,4 +1,4 @@
-"""Gaussians: what one looks like, how clouds grow, what coupling moves."""
+"""Gaussians: what one looks like, how clouds grow."""
 
 from __future__ import annotations
 
@@ -56,6 +56,17 @@ def test_densifying_clones_small_and_splits_large_ones():
     cloud.logits.data[0] = -9.0
     prune(cloud, 1.0, DensityRules(), huge_too=False)
     assert len(cloud) == 3
+
+
+@pytest.mark.parametrize(("most", "wanted"), [(None, 20), (12, 12), (10, 10), (5, 10)])
+def test_the_steepest_come_first_where_there_is_room_for_few(most, wanted):
+    rng = np.random.default_rng(0)
+    cloud = Gaussians(rng.uniform(-1, 1, (10, 3)), np.full((10, 3), 0.5))
+    cloud.log_scales.data[:] = -9.0  # small ones: cloned, and the old ones stay in front
+    cloud.logits.data[:] = torch.arange(10.0)
+    densify(cloud, torch.arange(1.0, 11.0), extent=1.0, rules=DensityRules(most=most))
+    assert len(cloud) == wanted
+    assert set(cloud.logits[10:].tolist()) == set(range(20 - wanted, 10))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from torch import nn
 from teethscape.surface.checkpoints import load_state, save_state
 from teethscape.surface.device import torch_device
 from teethscape.surface.grid.field import GridField
-from teethscape.surface.gspull.gaussians import NAMES, Gaussians
-from teethscape.surface.gspull.joint import Link, coupling_loss
-from teethscape.surface.gspull.losses import DiskKernel
+from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians
+from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling
-from teethscape.surface.gspull.queries import QuerySet, drawn_queries
+from teethscape.surface.gspull.queries import QuerySet, drawn_queries, normalised, usable
 from teethscape.surface.gspull.sdf import PullNetwork
 from teethscape.surface.gspull.seen import Seen, clear_views, seen_normals
 from teethscape.surface.gspull.started import FieldLookup, StartedNetwork
@@ -30,7 +30,7 @@ from teethscape.surface.hull import hull_distance
 from teethscape.surface.make import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
-from teethscape.surface.request import Background
+from teethscape.surface.request import Background, DiskKernel
 from teethscape.surface.start import footprint
 
 _FILE = Path(__file__).parent / "presets.json"
@@ -79,21 +79,13 @@ def gspull(job: Job) -> Found:
     device = torch_device(job.request.device)
     torch.manual_seed(job.request.seed)
     run = _prepared(job, device)
-    state, first = load_state(job.session, job.key, device), 0
-    if state is not None:
+    state = load_state(job.session, job.key, device) or {}
+    if state:
         _restore(run, state)
-        first = int(state["round"])
-    if first == 0:
+    if int(state.get("round", 0)) == 0:
         _stage_one(run)
         _save(run, 1, at_once=True)
-    rounds = int(run.settings["rebuild"])
-    half_done = None if state is None else state.get("pull")
-    for number in range(max(first, 1), rounds + 1):
-        if job.session.is_over:
-            break
-        _pull_round(run, number, rounds, half_done)
-        half_done = None
-        _save(run, number + 1, at_once=True)
+    _stage_two(run, max(int(state.get("round", 1)), 1), state.get("pull"))
     return Found(_extracted(run, float(run.settings["pitch"])), np.ones(len(job.views)))
 
 
@@ -102,6 +94,7 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     shape = dict(settings["gaussians"])
     if "dense" in shape:
         shape["dense"] = tuple(shape["dense"])
+    shape["density"] = DensityRules(**shape.get("density", {}))
     rules = GaussianRules(**shape, background=_BACKGROUNDS[job.request.background])
     scale = job.frame.scale
     field = job.start(job.views, _START_PITCH * footprint(job.views, scale))
@@ -109,11 +102,12 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     rng = np.random.default_rng(job.request.seed)
     points = _first_points(job, settings, (field, vertices), rng)
     cloud = Gaussians(points, np.full(points.shape, _GREY)).to(device)
-    low, high = vertices.min(axis=0) / scale, vertices.max(axis=0) / scale
-    link = Link(torch.tensor((low + high) / 2, dtype=torch.float32, device=device), float((high - low).max()))
+    box = normalised(vertices / scale)
+    link = Link(torch.tensor(box.centre, dtype=torch.float32, device=device), box.scale)
+    corners = np.stack([vertices.min(axis=0), vertices.max(axis=0)]) / scale
     network = _network(settings, field, link, scale).to(device)
     trainer = GaussianTrainer(cloud, job.views, rules)
-    return _Run(job, settings, trainer, network, link, device, np.stack([low, high]))
+    return _Run(job, settings, trainer, network, link, device, corners)
 
 
 def _first_points(
@@ -166,53 +160,88 @@ def _stage_one(run: _Run) -> None:
     if grown and int(opaque.sum()) >= len(opaque) // 4:
         trainer.cloud.replace(opaque)
     trainer.drop_outside()
+    trainer.step_number = steps  # however few there were: from here on none are added
 
 
-def _pull_round(run: _Run, number: int, rounds: int, half_done: dict[str, Any] | None) -> None:
-    """Queries from the cloud as it is now, then pulls; in between pictures, which move the cloud.
+def _stage_two(run: _Run, first: int, saved: dict[str, Any] | None) -> None:
+    """Rounds of pulling, each on queries around the cloud as it is then.
 
     Args:
         run: network and cloud are changed.
-        number: of the round, from 1.
-        rounds: of all.
-        half_done: what a checkpoint holds of the round that it was written in.
+        first: round to begin with, from 1.
+        saved: what a checkpoint holds of the pulling before.
+    """
+    state = PullState.fresh(run.network, np.random.default_rng([run.job.request.seed, first]))
+    centres = None
+    if saved is not None:
+        state.optimiser.load_state_dict(saved["optimiser"])
+        state.step, centres = int(saved["step"]), saved["centres"]
+    starts = [*map(int, run.settings["rebuild"]), int(run.settings["pull_steps"])]
+    for number, (_, last) in enumerate(pairwise(starts), start=1):
+        if number < first or run.job.session.is_over:
+            continue
+        centres = run.trainer.cloud.centres.detach().clone() if centres is None else centres
+        _pull_round(run, (number, last), centres, state)
+        centres = None
+        _save(run, number + 1, at_once=True, pull=lambda: _pull_content(state, None))
+
+
+def _pull_round(run: _Run, part: tuple[int, int], centres: torch.Tensor, state: PullState) -> None:
+    """Queries from a cloud, then pulls; in between pictures, which move the Gaussians.
+
+    Args:
+        run: network and cloud are changed.
+        part: number of the round, from 1, and its last step.
+        centres: (n, 3) of the Gaussians when the round began, world.
+        state: changed in place.
     """
     settings, session = run.settings, run.job.session
-    cloud = run.trainer.cloud.centres.detach().clone() if half_done is None else half_done["centres"]
-    data, state = _round_data(run, cloud, number)
-    if half_done is not None:
-        state.optimiser.load_state_dict(half_done["optimiser"])
-        state.step = int(half_done["step"])
-    steps = int(settings["pull_steps"]) // rounds
-    disk = DiskKernel(settings["kernel"]), float(settings["disk_weight"])
+    number, last = part
+    data, tie = _round_data(run, centres, number)
+    ties = _tie_rules(run)
 
     def each(step: int) -> bool:
-        if number > 1 and step % int(settings["render_every"]) == 0:
-            run.trainer.step(lambda: coupling_loss(run.network, run.trainer.cloud, run.link, disk))
+        if step >= int(settings["pictures"]) and step % int(settings["render_every"]) == 0:
+            tied = step >= ties.tied_from
+            run.trainer.step((lambda: cloud_loss(run.network, tie)) if tied else None)
         if step % 10 == 0:
-            done = (number - 1 + step / steps) / rounds
-            session.tell(0.5 + 0.5 * done, f"pulling, round {number} of {rounds}")
+            done = step / int(settings["pull_steps"])
+            session.tell(0.5 + 0.5 * done, f"pulling, round {number} of {len(settings['rebuild'])}")
         session.show(lambda: _extracted(run, 4.0))
-        _save(run, number, pull=lambda: _pull_content(state, cloud))
+        _save(run, number, pull=lambda: _pull_content(state, centres))
         return not session.is_over
 
     rules = PullRules(
-        steps=steps, batch=int(settings["batch"]), eikonal=float(settings["eikonal"]),
-        sign=float(settings["sign"]), warm_up=max(steps // 20, 1),
+        steps=int(settings["pull_steps"]), last=last, batch=int(settings["batch"]),
+        by_pairs=bool(settings["by_pairs"]), eikonal=float(settings["eikonal"]), sign=float(settings["sign"]),
+        warm_up=int(settings["warm_up"]), tied=lambda batch, step: field_loss(batch, tie, ties, step),
     )  # fmt: skip
     learn_by_pulling(run.network, data, rules, each, state)
 
 
-def _round_data(run: _Run, cloud: torch.Tensor, number: int) -> tuple[QuerySet, PullState]:
-    """Queries around the centres (n, 3) that a round begins with, and its state before the first step."""
-    world = cloud.cpu().numpy().astype(np.float64)
-    points = (world - run.link.centre.cpu().numpy()) / run.link.scale
+def _tie_rules(run: _Run) -> TieRules:
+    """How Gaussians and distance pull each other: as the preset says, the kernel as was asked for."""
+    settings = run.settings
+    return TieRules(
+        kernel=run.job.request.disk or DiskKernel(settings["kernel"]),
+        disk=float(settings["disk_weight"]),
+        tied_from=int(settings["tied"]),
+        turned_from=int(settings["turned"]),
+    )
+
+
+def _round_data(run: _Run, centres: torch.Tensor, number: int) -> tuple[QuerySet, Tie]:
+    """Queries around the centres (n, 3) that a round begins with, and how they belong to the Gaussians."""
     rng = np.random.default_rng([run.job.request.seed, number])
+    rows = rng.permutation(len(centres))[: usable(len(centres)) or len(centres)]
+    world = centres.cpu().numpy().astype(np.float64)[rows]
+    points = (world - run.link.centre.cpu().numpy()) / run.link.scale
     data = drawn_queries(points, rng, int(run.settings["query_budget"]))
     if run.settings["sign"] and run.settings["started"]:  # a fresh network cannot tell what hides what
         seen = seen_normals(run.job.views, world, clear_views(run.job.views, world, _distance(run)))
         data = data if seen is None else replace(data, normals=_trusted(seen))
-    return data, PullState.fresh(run.network, rng)
+    places = (torch.from_numpy(a).to(run.device) for a in (rows, data.points))
+    return data, Tie(run.trainer.cloud, *places, run.link)
 
 
 def _trusted(seen: Seen) -> NDArray[np.float32]:
@@ -220,9 +249,9 @@ def _trusted(seen: Seen) -> NDArray[np.float32]:
     return np.where((seen.spread < _SPREAD)[:, None], seen.normals, 0.0).astype(np.float32)
 
 
-def _pull_content(state: PullState, cloud: torch.Tensor) -> dict[str, Any]:
-    """What a checkpoint holds of a round that is not over: its queries are drawn again from its centres."""
-    return {"optimiser": state.optimiser.state_dict(), "step": state.step, "centres": cloud}
+def _pull_content(state: PullState, centres: torch.Tensor | None) -> dict[str, Any]:
+    """What a checkpoint holds of the pulling; of a round that is not over the centres of its queries too."""
+    return {"optimiser": state.optimiser.state_dict(), "step": state.step, "centres": centres}
 
 
 def _distance(run: _Run) -> Callable[[Array], NDArray[np.float32]]:
@@ -267,7 +296,7 @@ def _extracted(run: _Run, pitch: float) -> GridField:
 def _save(
     run: _Run, number: int, at_once: bool = False, pull: Callable[[], dict[str, Any]] | None = None
 ) -> None:
-    """Write a checkpoint when one is due; ``pull``: how far its round is. Round 0: the Gaussians alone."""
+    """Write a checkpoint when one is due; ``pull``: how far pulling is. Round 0: the Gaussians alone."""
 
     def state() -> dict[str, Any]:
         cloud = {name: getattr(run.trainer.cloud, name).detach() for name in NAMES}
@@ -287,4 +316,4 @@ def _restore(run: _Run, state: dict[str, Any]) -> None:
         setattr(run.trainer.cloud, name, torch.nn.Parameter(state["cloud"][name]))
     run.network.load_state_dict(state["network"])
     run.trainer.step_number = int(state["step"])
-    run.trainer.drop_outside()
+    run.trainer.renew()

@@ -17,6 +17,8 @@ from teethscape.surface.gspull.gaussians import Gaussians
 #: Added to the projected covariance, px^2; opacity below which a splat is not drawn; largest opacity.
 _DILATION, _LEAST, _MOST = 0.3, 1 / 255, 0.99
 _NEAR = 0.01
+#: Radius of a splat, standard deviations.
+_REACH = 3.0
 #: Pixels at a time, a bound on memory.
 _PIXELS = 2048
 
@@ -46,11 +48,13 @@ class Picture:
         values: (h, w, c) blended values, background included for the first three.
         opacity: (h, w).
         means: (n, 2) projected centres; their gradient tells where detail is missing.
+        radii: (n,) three standard deviations along the longest axis, px; 0 where one is not in the picture.
     """
 
     values: Tensor
     opacity: Tensor
     means: Tensor
+    radii: Tensor
 
 
 #: Gaussians, their values (n, c), a camera, a background (c,): a picture.
@@ -65,7 +69,8 @@ def draw(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Pi
     means = local[:, :2] / depth[:, None] * focal + shot.k[:2, 2]
     if means.requires_grad:
         means.retain_grad()
-    inverse = _inverse_covariance(cloud, local, depth, shot)
+    cov = _covariance(cloud, local, depth, shot)
+    inverse = torch.stack([cov[:, 2], -cov[:, 1], cov[:, 0]], dim=1) / _determinant(cov)[:, None]
     order = torch.argsort(depth)
     order = order[local[order, 2] > _NEAR]
     ys, xs = torch.meshgrid(
@@ -80,20 +85,34 @@ def draw(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Pi
     ]
     shape = (shot.height, shot.width)
     shown = torch.cat([v for v, _ in rows]).reshape(*shape, -1)
-    return Picture(shown, torch.cat([a for _, a in rows]).reshape(shape), means)
+    opacity = torch.cat([a for _, a in rows]).reshape(shape)
+    return Picture(shown, opacity, means, _radii(cov, means, local[:, 2] > _NEAR, shot))
 
 
-def _inverse_covariance(cloud: Gaussians, local: Tensor, depth: Tensor, shot: Shot) -> Tensor:
-    """(n, 3) entries xx, xy, yy of the inverse of each projected covariance, 1 / px^2."""
+@torch.no_grad()
+def _radii(cov: Tensor, means: Tensor, in_front: Tensor, shot: Shot) -> Tensor:
+    """(n,) radii of projected Gaussians, px, 0 for those outside the frame."""
+    middle = (cov[:, 0] + cov[:, 2]) / 2
+    longest = middle + (middle**2 - _determinant(cov)).clamp_min(0).sqrt()
+    radii = _REACH * longest.sqrt()
+    size = torch.tensor([shot.width, shot.height], device=means.device)
+    here = in_front & (means > -radii[:, None]).all(dim=1) & (means < size + radii[:, None]).all(dim=1)
+    return torch.where(here, radii, 0.0)
+
+
+def _determinant(cov: Tensor) -> Tensor:
+    return (cov[:, 0] * cov[:, 2] - cov[:, 1] ** 2).clamp_min(1e-12)
+
+
+def _covariance(cloud: Gaussians, local: Tensor, depth: Tensor, shot: Shot) -> Tensor:
+    """(n, 3) entries xx, xy, yy of each projected covariance, px^2."""
     fx, fy = shot.k[0, 0], shot.k[1, 1]
     zero = torch.zeros_like(depth)
     rows = [fx / depth, zero, -fx * local[:, 0] / depth**2, zero, fy / depth, -fy * local[:, 1] / depth**2]
     jacobian = torch.stack(rows, dim=1).reshape(-1, 2, 3)
     axes = jacobian @ shot.pose[:, :3] @ cloud.rotations * cloud.scales[:, None, :]
     cov = axes @ axes.transpose(1, 2)
-    a, b, c = cov[:, 0, 0] + _DILATION, cov[:, 0, 1], cov[:, 1, 1] + _DILATION
-    det = (a * c - b * b).clamp_min(1e-12)
-    return torch.stack([c / det, -b / det, a / det], dim=1)
+    return torch.stack([cov[:, 0, 0] + _DILATION, cov[:, 0, 1], cov[:, 1, 1] + _DILATION], dim=1)
 
 
 def _blend(
@@ -141,6 +160,7 @@ def rasteriser(device: torch.device) -> Rasteriser:
         if means.requires_grad:
             means.retain_grad()
         alpha = opacity[0, ..., 0]
-        return Picture(found[0] + (1 - alpha)[..., None] * background, alpha, means)
+        radii = info["radii"][0].reshape(len(cloud), -1).amax(dim=1).to(alpha.dtype)
+        return Picture(found[0] + (1 - alpha)[..., None] * background, alpha, means, radii)
 
     return draw_fast

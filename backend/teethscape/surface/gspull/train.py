@@ -27,11 +27,13 @@ class GaussianRules:
     """How the Gaussians are trained.
 
     Attributes:
-        steps: of stage 1.
+        steps: before pulling begins.
         thin_from: step from which thick Gaussians cost.
         thin: weight of the smallest scale.
         opaque_from: step from which faint Gaussians cost.
         opaque: weight of what is missing to full opacity.
+        settled: step from which neither does, but half opaque ones do until pulling begins.
+        entropy: weight of that.
         dense: first step, last step and interval of densification.
         silhouette: weight of the mask.
         normal: weight of the normals.
@@ -46,6 +48,8 @@ class GaussianRules:
     thin: float = 100.0
     opaque_from: int = 500
     opaque: float = 0.03
+    settled: int = 3000
+    entropy: float = 0.1
     dense: tuple[int, int, int] = (500, 2500, 200)
     silhouette: float = 0.1
     normal: float = 0.1
@@ -112,10 +116,9 @@ class GaussianTrainer:
         middle = (views.low + views.high) / 2
         self.extent = 1.1 * float(np.linalg.norm(views.centres - middle, axis=1).max())
         self.step_number = 0
-        self._slopes = self._counts = torch.zeros(len(cloud), device=self.device)
-        self._renew()
+        self.renew()
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         """A fresh optimiser after Gaussians were added or removed."""
         groups = [
             {"params": [getattr(self.cloud, name)], "lr": _RATES.get(name, 0.0), "name": name}
@@ -124,12 +127,13 @@ class GaussianTrainer:
         self.optimiser = torch.optim.Adam(groups, eps=1e-15)
         self._slopes = torch.zeros(len(self.cloud), device=self.device)
         self._counts = torch.zeros_like(self._slopes)
+        self._radii = torch.zeros_like(self._slopes)
 
     def step(self, more: Callable[[], Tensor] | None = None) -> float:
         """One optimiser step on a random view; ``more`` adds a loss."""
         target = self.targets[int(torch.randint(len(self.targets), (1,)))]
         picture, loss = self.look(target)
-        loss = loss + self._shape_losses()
+        loss = loss + self._shape_losses(picture.radii > 0)
         if more is not None:
             loss = loss + more()
         for group in self.optimiser.param_groups:
@@ -137,7 +141,7 @@ class GaussianTrainer:
                 group["lr"] = self.rules.position * position_rate(self.step_number) * self.extent
         self.optimiser.zero_grad()
         loss.backward()
-        self._note_slopes(picture)
+        self._note(picture)
         self.optimiser.step()
         self.step_number += 1
         self._change_density()
@@ -172,15 +176,20 @@ class GaussianTrainer:
         away = centre - self.cloud.centres.detach()
         return normals * torch.sign((normals * away).sum(dim=1, keepdim=True)).detach()
 
-    def _shape_losses(self) -> Tensor:
-        rules, total = self.rules, self.cloud.logits.new_zeros(())
-        if self.step_number >= rules.thin_from:
+    def _shape_losses(self, visible: Tensor) -> Tensor:
+        """What shapes and opacities cost; ``visible`` (n,): the Gaussians in the picture."""
+        rules, number, total = self.rules, self.step_number, self.cloud.logits.new_zeros(())
+        if rules.thin_from <= number < rules.settled:
             total = total + rules.thin * losses.thin_loss(self.cloud.scales, clamped=False)
-        if self.step_number >= rules.opaque_from:
+        if rules.opaque_from <= number < rules.settled:
             total = total + rules.opaque * (1 - self.cloud.opacity).mean()
+        if rules.settled <= number < rules.steps and visible.any():
+            total = total + rules.entropy * losses.entropy_loss(self.cloud.opacity[visible])
         return total
 
-    def _note_slopes(self, picture: Picture) -> None:
+    def _note(self, picture: Picture) -> None:
+        """Remember how strongly projected centres pull, and how wide Gaussians have been in a picture."""
+        self._radii = torch.maximum(self._radii, picture.radii)
         slope = picture.means.grad
         if slope is None:
             return
@@ -192,13 +201,16 @@ class GaussianTrainer:
 
     def _change_density(self) -> None:
         first, last, every = self.rules.dense
-        number = self.step_number
-        if number < first or number > last or number % every:
+        number, density = self.step_number, self.rules.density
+        if number < first or number > min(last, self.rules.steps) or number % every:
             return
-        densify(self.cloud, self._slopes / self._counts.clamp_min(1), self.extent, self.rules.density)
-        prune(self.cloud, self.extent, self.rules.density, huge_too=True)
+        if density.wide is not None and number > first:
+            narrow = self._radii <= density.wide
+            self.cloud.replace(narrow)
+            self._slopes, self._counts = self._slopes[narrow], self._counts[narrow]
+        densify(self.cloud, self._slopes / self._counts.clamp_min(1), self.extent, density)
+        prune(self.cloud, self.extent, density, huge_too=number > first)
         self.drop_outside()
-        self._renew()
 
     def drop_outside(self) -> None:
         """Remove Gaussians that lie outside the masks by more than two pixels."""
@@ -206,4 +218,4 @@ class GaussianTrainer:
         slack = 2 * self.extent / self.views.intrinsics[0, 0, 0]
         outside = torch.from_numpy(hull_distance(self.views, points) > slack).to(self.device)
         prune_outside(self.cloud, outside)
-        self._renew()
+        self.renew()
