@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
+from teethscape.errors import MissingComponentError  # noqa: E402
+from teethscape.surface.gspull import splat  # noqa: E402
 from teethscape.surface.gspull.gaussians import DensityRules, Gaussians, densify, prune  # noqa: E402
 from teethscape.surface.gspull.losses import chamfer  # noqa: E402
-from teethscape.surface.gspull.splat import Shot, draw  # noqa: E402
+from teethscape.surface.gspull.splat import Shot, draw, draw_fast, gsplat_fault, rasteriser  # noqa: E402
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer  # noqa: E402
 
 from .scene import arch_mesh, views_of  # noqa: E402
@@ -44,6 +49,52 @@ def test_the_nearer_one_hides_the_farther_and_the_background_shines_through():
     picture = draw(cloud, cloud.colours, _shot(), torch.tensor([0.0, 0, 1.0]))
     red, green, blue = picture.values[10, 10].tolist()
     assert (red, green, blue) == pytest.approx((0.5, 0.25, 0.25), abs=0.01)
+
+
+def test_radii_are_those_of_what_is_in_the_picture():
+    cloud = _one()
+    cloud.centres.data[1] = torch.tensor([9.0, 0.0, 0.0])  # far beside the frame
+    radii = draw(cloud, cloud.colours, _shot(), torch.zeros(3)).radii
+    assert float(radii[0]) == pytest.approx(3 * np.sqrt((0.2 * 40 / 4) ** 2 + 0.3), rel=1e-3)
+    assert float(radii[1]) == 0
+
+
+@pytest.mark.parametrize("fault", [AttributeError("no CameraModelType"), ImportError("no nvcc"), OSError()])
+def test_a_gsplat_that_imports_but_cannot_compile_is_no_crash(monkeypatch, fault):
+    def rasterization(*arguments, **named):
+        raise fault
+
+    monkeypatch.setitem(sys.modules, "gsplat", SimpleNamespace(rasterization=rasterization))
+    told = gsplat_fault(torch.device("cpu"))
+    assert told is not None
+    assert type(fault).__name__ in told
+    monkeypatch.setattr(splat, "gsplat_fault", lambda device: told)
+    notes = []
+    assert rasteriser(torch.device("cuda"), 4000, lambda *note: notes.append(note)) is draw
+    assert [code for code, _ in notes] == ["gsplat_unused"]
+    with pytest.raises(MissingComponentError, match="nvcc"):
+        rasteriser(torch.device("cuda"), 500_000, lambda *note: None)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics processor, gsplat and nvcc")
+def test_parity_of_gsplat_with_ours():
+    device = torch.device("cuda")
+    fault = gsplat_fault(device)
+    if fault is not None:
+        pytest.skip(fault)
+    rng, drawn, slopes = np.random.default_rng(0), [], []
+    points, colours = rng.uniform(-0.8, 0.8, (300, 3)), rng.uniform(0, 1, (300, 3))
+    for draws in (draw, draw_fast):
+        cloud = Gaussians(points, colours).to(device)
+        cloud.log_scales.data[:, 2] -= 1.0
+        shot = Shot(_shot().pose.to(device), _shot().k.to(device), 21, 21)
+        picture = draws(cloud, cloud.colours, shot, torch.tensor([0.2, 0.3, 0.4], device=device))
+        (picture.values**2).mean().backward()
+        drawn.append((picture.values, picture.opacity))
+        slopes.append([p.grad for p in cloud.parameters()])
+    torch.testing.assert_close(drawn[0], drawn[1], atol=5e-3, rtol=0)
+    for ours, theirs in zip(*slopes, strict=True):
+        assert float((ours - theirs).norm()) < 0.05 * float(ours.norm())
 
 
 def test_densifying_clones_small_and_splits_large_ones():

@@ -76,8 +76,14 @@ class _CancelAt(NoProgress):
 def tiny(monkeypatch, tmp_path):
     """GS-Pull with next to no steps, checkpoints at every one of them."""
     values = json.loads(method._FILE.read_text("utf-8"))
-    values["small"] |= {"points": 200, "pull_steps": 60, "query_budget": 2000, "batch": 64, "rebuild": [0, 30]}
-    values["small"] |= {"pictures": 30, "tied": 30, "turned": 30, "warm_up": 2}
+    values["small"] |= {
+        "points": 200,
+        "pull_steps": 60,
+        "query_budget": 2000,
+        "batch": 64,
+        "rebuild": [0, 30],
+    }
+    values["small"] |= {"rebuild": [0, 30], "pictures": 30, "tied": 30, "turned": 30, "warm_up": 2}
     values["small"]["gaussians"] |= {"steps": 2}
     path = tmp_path / "presets.json"
     path.write_text(json.dumps(values), "utf-8")
@@ -99,7 +105,9 @@ def _tied(kernel=DiskKernel.DISK, disk=0.1, first=4, turned=99):
     cloud.log_scales.data[:, 2] -= 1.0
     tie = Tie(cloud, torch.arange(120), torch.from_numpy(data.points), Link(torch.zeros(3), 1.0))
     ties = TieRules(kernel, disk, first, turned)
-    rules = PullRules(steps=8, batch=64, warm_up=1, tied=lambda batch, step: field_loss(batch, tie, ties, step))
+    rules = PullRules(
+        steps=8, batch=64, warm_up=1, tied=lambda batch, step: field_loss(batch, tie, ties, step)
+    )
     learn_by_pulling(network, data, rules, lambda _: True, PullState.fresh(network, rng))
     assert all(p.grad is None for p in cloud.parameters())
     return torch.cat([p.detach().ravel() for p in network.parameters()])

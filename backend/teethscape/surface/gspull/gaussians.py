@@ -31,9 +31,9 @@ class Gaussians(nn.Module):
 
     def __init__(self, points: NDArray[np.floating], colours: NDArray[np.floating]) -> None:
         super().__init__()
-        near = KDTree(points).query(points, k=min(4, len(points)))[0][:, 1:]
-        size = np.sqrt(np.maximum((near**2).mean(axis=1), 1e-12))
         count = len(points)
+        near = np.ones((1, 1)) if count == 1 else KDTree(points).query(points, k=min(4, count))[0][:, 1:]
+        size = np.sqrt(np.maximum((near**2).mean(axis=1), 1e-12))
         self.centres = nn.Parameter(torch.tensor(points, dtype=torch.float32))
         self.log_scales = nn.Parameter(torch.tensor(np.log(size), dtype=torch.float32)[:, None].repeat(1, 3))
         self.quaternions = nn.Parameter(torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1))

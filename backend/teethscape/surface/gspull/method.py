@@ -23,6 +23,7 @@ from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pullin
 from teethscape.surface.gspull.queries import QuerySet, drawn_queries, normalised, usable
 from teethscape.surface.gspull.sdf import PullNetwork
 from teethscape.surface.gspull.seen import Seen, clear_views, seen_normals
+from teethscape.surface.gspull.splat import rasteriser
 from teethscape.surface.gspull.started import FieldLookup, StartedNetwork
 from teethscape.surface.gspull.sweep import swept
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
@@ -73,7 +74,7 @@ def gspull(job: Job) -> Found:
     """Train GS-Pull on a job's views.
 
     Raises:
-        MissingComponentError: torch, or on a graphics processor gsplat, is missing.
+        MissingComponentError: torch is missing, or gsplat does not run and Gaussians are many.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
     device = torch_device(job.request.device)
@@ -106,7 +107,7 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     link = Link(torch.tensor(box.centre, dtype=torch.float32, device=device), box.scale)
     corners = np.stack([vertices.min(axis=0), vertices.max(axis=0)]) / scale
     network = _network(settings, field, link, scale).to(device)
-    trainer = GaussianTrainer(cloud, job.views, rules)
+    trainer = GaussianTrainer(cloud, job.views, rules, rasteriser(device, len(cloud), job.session.warn))
     return _Run(job, settings, trainer, network, link, device, corners)
 
 

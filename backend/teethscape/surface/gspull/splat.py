@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,8 @@ _DILATION, _LEAST, _MOST = 0.3, 1 / 255, 0.99
 _NEAR = 0.01
 #: Radius of a splat, standard deviations.
 _REACH = 3.0
+#: Gaussians that ours draws on a graphics processor; every pixel remembers each of them.
+_FEW = 5000
 #: Pixels at a time, a bound on memory.
 _PIXELS = 2048
 
@@ -132,35 +135,61 @@ def _blend(
     return weight @ values + (1 - total)[:, None] * background, total
 
 
-def rasteriser(device: torch.device) -> Rasteriser:
-    """The rasteriser of a device: that of gsplat on a graphics processor, ours elsewhere.
+def rasteriser(device: torch.device, count: int, warn: Callable[[str, str], None]) -> Rasteriser:
+    """The rasteriser of a device: gsplat's on a graphics processor, ours elsewhere or for few Gaussians.
+
+    Args:
+        device: where is drawn.
+        count: Gaussians to begin with.
+        warn: told when gsplat does not run and ours draws on the graphics processor.
 
     Raises:
-        MissingComponentError: a graphics processor is used and gsplat is missing.
+        MissingComponentError: a graphics processor is used, gsplat does not run, and Gaussians are many.
     """
     if device.type != "cuda":
         return draw
+    fault = gsplat_fault(device)
+    if fault is None:
+        return draw_fast
+    if count <= _FEW:
+        warn("gsplat_unused", f"gsplat does not run here ({fault}); Gaussians are drawn by PyTorch.")
+        return draw
+    raise MissingComponentError(
+        "gsplat_missing",
+        f"So many Gaussians need gsplat on a graphics processor, and it does not run here ({fault}).",
+        "Install gsplat and NVIDIA's CUDA toolkit, whose nvcc it compiles with; or give --preset small.",
+    )
+
+
+def gsplat_fault(device: torch.device) -> str | None:
+    """Why gsplat cannot draw on a device; None where it can.
+
+    It imports everywhere and compiles at its first picture, so one Gaussian is drawn.
+    """
+    cloud = Gaussians(np.zeros((1, 3)), np.full((1, 3), 0.5)).to(device)
+    pose, k = torch.eye(3, 4, device=device), torch.eye(3, device=device)
+    pose[2, 3] = 4.0
     try:
-        import gsplat  # pyright: ignore[reportMissingImports] - never required
-    except ImportError as error:
-        raise MissingComponentError(
-            "gsplat_missing",
-            f"GS-Pull on a graphics processor needs gsplat ({error.name} is missing).",
-            "Run in the engine's environment: python -m pip install gsplat; or give --device cpu.",
-        ) from error
+        with torch.no_grad():
+            draw_fast(cloud, cloud.colours, Shot(pose, k, 8, 8), torch.zeros(3, device=device))
+    except (ImportError, AttributeError, RuntimeError, OSError) as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
+    return None
 
-    def draw_fast(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Picture:
-        pose = torch.eye(4, device=values.device)
-        pose[:3] = shot.pose
-        found, opacity, info = gsplat.rasterization(
-            cloud.centres, cloud.quaternions, cloud.scales, cloud.opacity, values, pose[None], shot.k[None],
-            shot.width, shot.height, near_plane=_NEAR, packed=False,
-        )  # fmt: skip
-        means = info["means2d"]
-        if means.requires_grad:
-            means.retain_grad()
-        alpha = opacity[0, ..., 0]
-        radii = info["radii"][0].reshape(len(cloud), -1).amax(dim=1).to(alpha.dtype)
-        return Picture(found[0] + (1 - alpha)[..., None] * background, alpha, means, radii)
 
-    return draw_fast
+def draw_fast(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Picture:
+    """Draw Gaussians by gsplat, on a graphics processor alone."""
+    import gsplat  # pyright: ignore[reportMissingImports] - never required
+
+    pose = torch.eye(4, device=values.device)
+    pose[:3] = shot.pose
+    found, opacity, info = gsplat.rasterization(
+        cloud.centres, cloud.quaternions, cloud.scales, cloud.opacity, values, pose[None], shot.k[None],
+        shot.width, shot.height, near_plane=_NEAR, packed=False,
+    )  # fmt: skip
+    means = info["means2d"]
+    if means.requires_grad:
+        means.retain_grad()
+    alpha = opacity[0, ..., 0]
+    radii = info["radii"][0].reshape(len(cloud), -1).amax(dim=1).to(alpha.dtype)
+    return Picture(found[0] + (1 - alpha)[..., None] * background, alpha, means, radii)

@@ -15,7 +15,7 @@ from torch import Tensor
 from teethscape.surface.gspull import losses
 from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians, densify, prune, prune_outside
 from teethscape.surface.gspull.schedule import position_rate
-from teethscape.surface.gspull.splat import Picture, Shot, rasteriser
+from teethscape.surface.gspull.splat import Picture, Rasteriser, Shot, draw
 from teethscape.surface.hull import hull_distance
 from teethscape.surface.views import FLIP, Views
 
@@ -106,13 +106,16 @@ class GaussianTrainer:
         cloud: started.
         views: to look like.
         rules: how.
+        rasteriser: what draws it.
     """
 
-    def __init__(self, cloud: Gaussians, views: Views, rules: GaussianRules) -> None:
+    def __init__(
+        self, cloud: Gaussians, views: Views, rules: GaussianRules, rasteriser: Rasteriser = draw
+    ) -> None:
         self.cloud, self.views, self.rules = cloud, views, rules
         self.device = cloud.centres.device
         self.targets = targets_of(views, rules.shrink, self.device)
-        self.draw = rasteriser(self.device)
+        self.draw = rasteriser
         middle = (views.low + views.high) / 2
         self.extent = 1.1 * float(np.linalg.norm(views.centres - middle, axis=1).max())
         self.step_number = 0
