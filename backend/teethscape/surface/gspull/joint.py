@@ -5,7 +5,7 @@ Source: ``gspull-spec.md``, section 5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,10 @@ class Link:
 
     centre: Tensor
     scale: float
+
+    def to(self, device: torch.device) -> Link:
+        """The same on a device."""
+        return replace(self, centre=self.centre.to(device))
 
     def cube(self, points: Tensor) -> Tensor:
         """(n, 3) world to cube."""

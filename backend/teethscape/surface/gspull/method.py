@@ -17,15 +17,13 @@ from torch import nn
 from teethscape.surface.checkpoints import load_state, save_state
 from teethscape.surface.device import torch_device
 from teethscape.surface.grid.field import GridField
+from teethscape.surface.gspull.begin import Beginning, beginning
 from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians
 from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling
-from teethscape.surface.gspull.queries import QuerySet, drawn_queries, normalised, usable
-from teethscape.surface.gspull.sdf import PullNetwork
+from teethscape.surface.gspull.queries import QuerySet, drawn_queries, usable
 from teethscape.surface.gspull.seen import Seen, clear_views, seen_normals
 from teethscape.surface.gspull.splat import rasteriser
-from teethscape.surface.gspull.started import FieldLookup, StartedNetwork
-from teethscape.surface.gspull.sweep import swept
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
 from teethscape.surface.hull import hull_distance
 from teethscape.surface.make import Found, Job
@@ -36,15 +34,12 @@ from teethscape.surface.start import footprint
 
 _FILE = Path(__file__).parent / "presets.json"
 _BACKGROUNDS = {Background.BLACK: (0.0, 0.0, 0.0), Background.WHITE: (1.0, 1.0, 1.0), Background.RANDOM: None}
-#: Of the grid of the start, footprints of a pixel: on a coarser one crowns lose height.
-_START_PITCH = 1.0
 _OPACITY = 0.5
-_GREY = 0.7
+#: Nodes along the longest side of the final grid, at most: the published number.
+_NODES = 600
 _CHUNK = 1 << 16
 #: How far views may be apart on a normal that is believed (0.02: about 12 degrees from their mean).
 _SPREAD = 0.02
-#: Points that the sweep must find at least, as a share of those that are wanted.
-_ENOUGH = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,19 +50,25 @@ class _Run:
         job: what was asked.
         settings: the preset's values.
         trainer: Gaussians.
-        network: distance.
-        link: between their frames.
+        begun: distance and box; the cloud need not reach all of a start that is kept.
         device: where it is computed.
-        corners: (2, 3) of the start's box, world; the cloud need not reach all of a start that is kept.
     """
 
     job: Job
     settings: dict[str, Any]
     trainer: GaussianTrainer
-    network: nn.Module
-    link: Link
+    begun: Beginning
     device: torch.device
-    corners: Array
+
+    @property
+    def network(self) -> nn.Module:
+        """The distance."""
+        return self.begun.network
+
+    @property
+    def link(self) -> Link:
+        """Between the frames of Gaussians and distance."""
+        return self.begun.link
 
 
 def gspull(job: Job) -> Found:
@@ -80,7 +81,7 @@ def gspull(job: Job) -> Found:
     device = torch_device(job.request.device)
     torch.manual_seed(job.request.seed)
     run = _prepared(job, device)
-    state = load_state(job.session, job.key, device) or {}
+    state = load_state(job.session, run.job.key, device) or {}
     if state:
         _restore(run, state)
     if int(state.get("round", 0)) == 0:
@@ -97,54 +98,13 @@ def _prepared(job: Job, device: torch.device) -> _Run:
         shape["dense"] = tuple(shape["dense"])
     shape["density"] = DensityRules(**shape.get("density", {}))
     rules = GaussianRules(**shape, background=_BACKGROUNDS[job.request.background])
-    scale = job.frame.scale
-    field = job.start(job.views, _START_PITCH * footprint(job.views, scale))
-    vertices, _ = field.surface()
-    rng = np.random.default_rng(job.request.seed)
-    points = _first_points(job, settings, (field, vertices), rng)
-    cloud = Gaussians(points, np.full(points.shape, _GREY)).to(device)
-    box = normalised(vertices / scale)
-    link = Link(torch.tensor(box.centre, dtype=torch.float32, device=device), box.scale)
-    corners = np.stack([vertices.min(axis=0), vertices.max(axis=0)]) / scale
-    network = _network(settings, field, link, scale).to(device)
+    # No checkpoint of other settings is continued.
+    job = replace(job, key=f"{job.key} {settings} {job.request.disk}")
+    begun = beginning(job, settings)
+    cloud = Gaussians(begun.points, begun.colours).to(device)
     trainer = GaussianTrainer(cloud, job.views, rules, rasteriser(device, len(cloud), job.session.warn))
-    return _Run(job, settings, trainer, network, link, device, corners)
-
-
-def _first_points(
-    job: Job, settings: dict[str, Any], start: tuple[GridField, Array], rng: np.random.Generator
-) -> Array:
-    """(n, 3) world points that the cloud begins with: on the start, or where normals agree within it.
-
-    Args:
-        job: views and scale.
-        settings: of the preset.
-        start: its field, and (V, 3) vertices of its surface, mm.
-        rng: draws the points.
-    """
-    field, vertices = start
-    count, scale = int(settings["points"]), job.frame.scale
-    if settings["swept"]:
-        some = vertices[rng.integers(0, len(vertices), int(settings["swept"]))]
-        cloud = some / scale, field.slopes(some)
-        pixel = footprint(job.views, scale) / scale
-        found = swept(job.views, cloud, lambda points: field.at(points * scale) / scale, pixel)
-        if found is not None and len(found) > _ENOUGH * count:
-            return found[rng.permutation(len(found))[:count]]
-    chosen = vertices[rng.integers(0, len(vertices), count)]
-    return (chosen + rng.normal(0, 0.1 * field.pitch, chosen.shape)) / scale
-
-
-def _network(settings: dict[str, Any], field: GridField, link: Link, scale: float) -> nn.Module:
-    """The published network, or by the preset one that begins as the start's distance (hull or arch)."""
-    network = PullNetwork(int(settings["width"]))
-    if not settings["started"]:
-        return network
-    side = link.scale * scale
-    low = field.low / side - link.centre.cpu().numpy() / link.scale
-    return StartedNetwork(
-        FieldLookup((field.values / np.float32(side)).astype(np.float32), low, field.pitch / side), network
-    )
+    begun = replace(begun, link=begun.link.to(device), network=begun.network.to(device))
+    return _Run(job, settings, trainer, begun, device)
 
 
 def _stage_one(run: _Run) -> None:
@@ -234,11 +194,17 @@ def _tie_rules(run: _Run) -> TieRules:
 def _round_data(run: _Run, centres: torch.Tensor, number: int) -> tuple[QuerySet, Tie]:
     """Queries around the centres (n, 3) that a round begins with, and how they belong to the Gaussians."""
     rng = np.random.default_rng([run.job.request.seed, number])
-    rows = rng.permutation(len(centres))[: usable(len(centres)) or len(centres)]
-    world = centres.cpu().numpy().astype(np.float64)[rows]
+    world = centres.cpu().numpy().astype(np.float64)
+    rows = np.arange(len(world))
+    if not run.job.views.has_masks:  # nothing else keeps floaters from the queries
+        low, high = run.begun.corners
+        boxed = np.flatnonzero(((world >= low) & (world <= high)).all(axis=1))
+        rows = boxed if len(boxed) else rows
+    rows = rng.permutation(rows)[: usable(len(rows)) or len(rows)]
+    world = world[rows]
     points = (world - run.link.centre.cpu().numpy()) / run.link.scale
     data = drawn_queries(points, rng, int(run.settings["query_budget"]))
-    if run.settings["sign"] and run.settings["started"]:  # a fresh network cannot tell what hides what
+    if run.settings["sign"] and run.begun.is_started:  # a fresh network cannot tell what hides what
         seen = seen_normals(run.job.views, world, clear_views(run.job.views, world, _distance(run)))
         data = data if seen is None else replace(data, normals=_trusted(seen))
     places = (torch.from_numpy(a).to(run.device) for a in (rows, data.points))
@@ -271,11 +237,13 @@ def _extracted(run: _Run, pitch: float) -> GridField:
     """The distance on a grid around cloud and start, mm; ``pitch`` in footprints of a pixel."""
     scale, side = run.job.frame.scale, run.link.scale * run.job.frame.scale
     centre = run.link.centre.cpu().numpy().astype(np.float64) * scale
-    step = pitch * footprint(run.job.views, scale)
-    cloud = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64)
-    if run.settings["started"]:
-        cloud = np.concatenate([cloud, run.corners])
-    low, high = cloud.min(axis=0) * scale - 4 * step, cloud.max(axis=0) * scale + 4 * step
+    cloud = run.begun.corners
+    if run.job.views.has_masks:
+        centres = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64)
+        cloud = np.concatenate([centres, cloud]) if run.begun.is_started else centres
+    low, high = cloud.min(axis=0) * scale, cloud.max(axis=0) * scale
+    step = max(pitch * footprint(run.job.views, scale), float((high - low).max()) / _NODES)
+    low, high = low - 4 * step, high + 4 * step
     counts = np.ceil((high - low) / step).astype(int) + 1
 
     @torch.no_grad()
@@ -285,7 +253,7 @@ def _extracted(run: _Run, pitch: float) -> GridField:
 
     values = sampled(field, low, low + step * (counts - 1), counts) * np.float32(side)
     found = GridField(values, low, step)
-    if not run.settings["started"]:
+    if not run.begun.is_started:
         return found
     # Far from the cloud nothing was learnt; what no mask allows is no surface.
     limit = hull_distance(run.job.views, found.nodes() / scale) * scale - 2.5 * footprint(

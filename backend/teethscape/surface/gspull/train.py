@@ -6,7 +6,7 @@ Source: ``gspull-spec.md``, sections 2, 5 and 10 (few views, masks, normals).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -112,6 +112,8 @@ class GaussianTrainer:
     def __init__(
         self, cloud: Gaussians, views: Views, rules: GaussianRules, rasteriser: Rasteriser = draw
     ) -> None:
+        # What is opaque everywhere says of no place that it is empty.
+        rules = rules if views.has_masks else replace(rules, silhouette=0.0)
         self.cloud, self.views, self.rules = cloud, views, rules
         self.device = cloud.centres.device
         self.targets = targets_of(views, rules.shrink, self.device)
@@ -216,7 +218,10 @@ class GaussianTrainer:
         self.drop_outside()
 
     def drop_outside(self) -> None:
-        """Remove Gaussians that lie outside the masks by more than two pixels."""
+        """Remove Gaussians that lie outside the masks, where there are any, by more than two pixels."""
+        if not self.views.has_masks:
+            self.renew()
+            return
         points = self.cloud.centres.detach().cpu().numpy().astype(np.float64)
         slack = 2 * self.extent / self.views.intrinsics[0, 0, 0]
         outside = torch.from_numpy(hull_distance(self.views, points) > slack).to(self.device)
