@@ -211,5 +211,6 @@ def evaluate_dtu(prediction: Path, reference: Path, scan: int, scan_folder: Path
             "mesh_damaged", f"Nothing of {prediction} lies inside the masks.", "Check its frame."
         )
     rng = np.random.default_rng(0)
-    samples = thinned(mesh.vertices, SPACING_MM, rng) if is_cloud else even_samples(mesh, SPACING_MM, rng)
+    points = np.asarray(mesh.vertices, np.float64)
+    samples = thinned(points, SPACING_MM, rng) if is_cloud else even_samples(mesh, SPACING_MM, rng)
     return {"protocol": "dtu", "scan": scan, **dtu_scores(samples, read_observed(reference, scan))}

@@ -120,6 +120,55 @@ def test_the_steepest_come_first_where_there_is_room_for_few(most, wanted):
     assert set(cloud.logits[10:].tolist()) == set(range(20 - wanted, 10))
 
 
+def _trainer(**rules):
+    mesh = arch_mesh()
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    points = mesh[0][rng.integers(0, len(mesh[0]), 60)]
+    cloud = Gaussians(points, np.full((60, 3), 0.3))
+    cloud.log_scales.data += 0.1 * torch.randn(60, 3)
+    return GaussianTrainer(cloud, views_of(*mesh, size=24), GaussianRules(**rules))
+
+
+def _changed(name, number, **rules):
+    """By how much a property grows in one step of that number beside the same step without shape losses."""
+    found = []
+    for more in (rules, {"thin": 0.0, "opaque": 0.0, "entropy": 0.0}):
+        times = {"steps": 30, "thin_from": 10, "opaque_from": 10, "settled": 20, "dense": (99, 0, 1)}
+        trainer = _trainer(**times, **more)
+        trainer.cloud.logits.data[:] = 0.5
+        trainer.step_number = number
+        trainer.step()
+        found.append(getattr(trainer.cloud, name).detach())
+    return found[0] - found[1]
+
+
+@pytest.mark.parametrize(
+    ("number", "thin", "opaque"), [(5, False, False), (15, True, True), (25, False, True), (35, False, False)]
+)
+def test_shapes_cost_in_their_stages_alone(number, thin, opaque):
+    """Thin and opaque from 10 to 20, no half opaque ones from 20 to 30, pictures alone afterwards."""
+    assert bool((_changed("scales", number, thin=1e4, entropy=0.0).amin(dim=1) < 0).any()) == thin
+    grown = _changed("opacity", number, opaque=1e4, entropy=1e4)
+    assert bool((grown > 0).any()) == opaque
+
+
+def test_what_is_too_wide_in_a_picture_goes():
+    trainer = _trainer(steps=30, dense=(1, 30, 1), density=DensityRules(slope=9.0, huge=99.0, wide=20.0))
+    trainer.cloud.log_scales.data[:7] = 1.0
+    for left in (60, 53):  # from the second round on
+        trainer.step()
+        assert len(trainer.cloud) == left
+
+
+def test_normals_that_a_view_grazes_are_believed_less():
+    target = _trainer().targets[0]
+    weights = target.frontal[target.mask > 0.99]
+    assert float(weights.max()) > 2
+    assert float(weights.min()) < 0.6 * float(weights.max())
+    assert float(target.frontal[target.mask < 0.01].abs().max()) == 0
+
+
 @pytest.mark.slow
 def test_training_looks_more_like_the_views():
     mesh = arch_mesh()

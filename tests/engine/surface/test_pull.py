@@ -85,6 +85,10 @@ def tiny(monkeypatch, tmp_path):
     }
     values["small"] |= {"rebuild": [0, 30], "pictures": 30, "tied": 30, "turned": 30, "warm_up": 2}
     values["small"]["gaussians"] |= {"steps": 2}
+    values["upstream"] |= {"points": 150, "width": 16, "pull_steps": 40, "query_budget": 2000, "batch": 64}
+    values["upstream"] |= {"rebuild": [0, 10, 20, 30], "tied": 10, "turned": 20, "warm_up": 2}
+    times = {"steps": 9, "thin_from": 4, "opaque_from": 1, "settled": 7, "dense": [3, 7, 2]}
+    values["upstream"]["gaussians"] |= times
     path = tmp_path / "presets.json"
     path.write_text(json.dumps(values), "utf-8")
     monkeypatch.setattr(method, "_FILE", path)
@@ -141,11 +145,9 @@ def test_the_distance_pulls_gaussians_and_turns_them_but_is_left_as_it_is():
         assert float(network(points + 0.02 * step).abs().mean()) < float(network(points).abs().mean())
 
 
-def _job(folder, progress):
+def _job(folder, progress, preset=Preset.SMALL):
     views = views_of(*arch_mesh(), size=32)
-    request = SurfaceRequest(
-        Path("v"), folder / "m.ply", SurfaceMethod.GSPULL, Preset.SMALL, device=Device.CPU
-    )
+    request = SurfaceRequest(Path("v"), folder / "m.ply", SurfaceMethod.GSPULL, preset, device=Device.CPU)
     session = Session(progress, request.output, None, FRAME)
     return Job(request, views, FRAME, _start(views, FRAME), session, "key")
 
@@ -165,3 +167,18 @@ def test_a_cancelled_round_is_continued_where_it_was(tmp_path, monkeypatch, word
     monkeypatch.setattr(method, "learn_by_pulling", learn)
     method.gspull(_job(tmp_path, NoProgress()))
     assert tuple(began) == first
+
+
+@pytest.mark.usefixtures("tiny")
+def test_published_settings_draw_pull_and_redraw_queries(tmp_path, monkeypatch):
+    parts = []
+
+    def learn(network, data, rules, each, state):
+        parts.append((state.step, rules.last, rules.by_pairs, float(np.ptp(data.points))))
+        learn_by_pulling(network, data, rules, each, state)
+
+    monkeypatch.setattr(method, "learn_by_pulling", learn)
+    found = method.gspull(_job(tmp_path, NoProgress(), Preset.UPSTREAM))
+    assert [part[:3] for part in parts] == [(0, 10, False), (10, 20, False), (20, 30, False), (30, 40, False)]
+    assert len({part[3] for part in parts}) == 4  # pictures moved the Gaussians in between
+    assert (found.field.values < 0).any()

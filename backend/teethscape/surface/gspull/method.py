@@ -207,8 +207,8 @@ def _round_data(run: _Run, centres: torch.Tensor, number: int) -> tuple[QuerySet
     if run.settings["sign"] and run.begun.is_started:  # a fresh network cannot tell what hides what
         seen = seen_normals(run.job.views, world, clear_views(run.job.views, world, _distance(run)))
         data = data if seen is None else replace(data, normals=_trusted(seen))
-    places = (torch.from_numpy(a).to(run.device) for a in (rows, data.points))
-    return data, Tie(run.trainer.cloud, *places, run.link)
+    index, places = (torch.from_numpy(a).to(run.device) for a in (rows, data.points))
+    return data, Tie(run.trainer.cloud, index, places, run.link)
 
 
 def _trusted(seen: Seen) -> NDArray[np.float32]:

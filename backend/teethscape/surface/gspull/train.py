@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from teethscape.surface.gspull import losses
@@ -19,6 +20,8 @@ from teethscape.surface.gspull.splat import Picture, Rasteriser, Shot, draw
 from teethscape.surface.hull import hull_distance
 from teethscape.surface.views import FLIP, Views
 
+#: Cosine between a normal and the way to the camera below which it is not believed.
+_GRAZING = 0.1
 _RATES = {"log_scales": 5e-3, "quaternions": 1e-3, "logits": 0.05, "shades": 2.5e-3}
 
 
@@ -68,12 +71,14 @@ class Target:
         colour: (h, w, 3).
         mask: (h, w).
         normal: (h, w, 3) world, zero where unknown; None without.
+        frontal: (h, w) how far a normal is believed: less where the view grazes the surface.
     """
 
     shot: Shot
     colour: Tensor
     mask: Tensor
     normal: Tensor | None
+    frontal: Tensor
 
 
 def targets_of(views: Views, shrink: int, device: torch.device) -> list[Target]:
@@ -95,8 +100,18 @@ def _target(views: Views, k: int, shrink: int, device: torch.device) -> Target:
     intrinsics[:2] /= shrink
     camera, k3 = (torch.tensor(a, dtype=torch.float32, device=device) for a in (pose, intrinsics))
     shot = Shot(camera, k3, height, width)
-    normal = None if views.normals is None else kept(views.normals[k])
-    return Target(shot, kept(views.colours[k]), kept(views.foreground[k])[..., 0], normal)
+    mask = kept(views.foreground[k])[..., 0]
+    if views.normals is None:
+        return Target(shot, kept(views.colours[k]), mask, None, torch.zeros_like(mask))
+    frontal = kept(_frontal(views.directions(k), views.normals[k])) * (mask > 0.5)[..., None]
+    return Target(shot, kept(views.colours[k]), mask, kept(views.normals[k]), frontal[..., 0])
+
+
+def _frontal(directions: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(h, w) weights of normals (h, w, 3) seen along directions (h, w, 3), as TeethDreamer weighs them."""
+    length = np.linalg.norm(directions, axis=-1) * np.linalg.norm(normals, axis=-1)
+    facing = -(directions * normals).sum(axis=-1) / np.maximum(length, 1e-6)
+    return np.where(facing > _GRAZING, np.exp(facing), 0.0)
 
 
 class GaussianTrainer:
@@ -170,8 +185,8 @@ class GaussianTrainer:
         )
         if target.normal is not None:
             cos = torch.nn.functional.cosine_similarity(picture.values[..., 3:], target.normal, dim=-1)
-            inside = target.mask > 0.5
-            loss = loss + rules.normal * ((1 - cos) * inside).sum() / inside.sum().clamp_min(1)
+            weight = target.frontal
+            loss = loss + rules.normal * ((1 - cos) * weight).sum() / weight.sum().clamp_min(1)
         return picture, loss
 
     def _facing_normals(self, shot: Shot) -> Tensor:
