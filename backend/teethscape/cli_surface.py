@@ -11,7 +11,7 @@ from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import UsageError
-from teethscape.surface.request import Background, DistanceKind, GridName, SurfaceRequest
+from teethscape.surface.request import Background, DiskKernel, DistanceKind, GridName, SurfaceRequest
 
 Result = dict[str, Any] | None
 
@@ -52,6 +52,9 @@ def add_surface(commands: Any) -> None:
     parser.add_argument(
         "--background", choices=[b.value for b in Background], default="black", help="behind GS-Pull's object"
     )
+    parser.add_argument(
+        "--disk", choices=[k.value for k in DiskKernel], help="reach of GS-Pull's disks (the preset's)"
+    )
     parser.add_argument("--device", choices=[d.value for d in Device], default="auto")
     parser.add_argument("--hash-grid", choices=[g.value for g in GridName], default="auto", help="of NeuS")
     parser.add_argument(
@@ -82,6 +85,7 @@ def surface(options: argparse.Namespace) -> Result:
         device=Device(options.device),
         hash_grid=GridName(options.hash_grid),
         background=Background(options.background),
+        disk=None if options.disk is None else DiskKernel(options.disk),
         seed=options.seed,
         distance=DistanceKind(options.distance),
     )

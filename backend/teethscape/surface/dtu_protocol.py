@@ -17,6 +17,7 @@ from scipy.spatial import KDTree
 from teethscape.errors import BadInputError
 from teethscape.mesh.load import load_mesh
 from teethscape.mesh.solid import Solid
+from teethscape.surface.read.cloud import read_cloud
 from teethscape.surface.read.dtu import read_cameras
 from teethscape.surface.read.folder import read_rgba
 from teethscape.surface.views import Array
@@ -25,6 +26,8 @@ from teethscape.surface.views import Array
 SPACING_MM, FARTHEST_MM, _PATCH_MM = 0.2, 20.0, 60.0
 #: Radius by which masks are dilated before culling, px.
 _DILATION = 24
+#: Endings of files that may hold points alone.
+_CLOUDS = frozenset({".ply", ".xyz"})
 _THRESHOLDS_MM = (1.0, 2.0)
 
 
@@ -68,24 +71,15 @@ def read_observed(folder: Path, scan: int) -> Observed:
             f"{folder} lacks the masks of scan {scan} ({error}).",
             "Give DTU's evaluation data.",
         ) from error
-    points = _cloud(folder / "Points" / "stl" / f"stl{scan:03d}_total.ply")
+    path = folder / "Points" / "stl" / f"stl{scan:03d}_total.ply"
+    points = read_cloud(path, "dtu_incomplete", "Give DTU's evaluation data.").points
     return Observed(points, observed, box[0], box[1], voxel, np.asarray(plane, np.float64).ravel())
-
-
-def _cloud(path: Path) -> Array:
-    import trimesh
-
-    try:
-        found: Any = trimesh.load(path)
-        return np.asarray(found.vertices, np.float64)
-    except (ValueError, OSError, AttributeError, KeyError, IndexError) as error:
-        raise BadInputError(
-            "dtu_incomplete", f"{path} cannot be read ({error}).", "Give DTU's evaluation data."
-        ) from error
 
 
 def culled(mesh: Solid, scan_folder: Path) -> Solid:
     """The faces whose corners every view shows inside its dilated mask or outside its frame, in mm.
+
+    Of a cloud without faces the points.
 
     Args:
         mesh: in the world of the unit sphere.
@@ -95,7 +89,7 @@ def culled(mesh: Solid, scan_folder: Path) -> Solid:
     masks = sorted((scan_folder / "mask").glob("*.png"))
     if len(masks) != len(poses):
         raise BadInputError("dtu_incomplete", f"{scan_folder} lacks masks.", "Copy the scan again.")
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _DILATION + 1, 2 * _DILATION + 1))
+    disk = _disk(_DILATION)
     keep = np.ones(len(mesh.vertices), bool)
     for k, pose, path in zip(intrinsics, poses, masks, strict=True):
         shown = (read_rgba(path)[..., 0] > 0.5).astype(np.uint8)
@@ -103,7 +97,13 @@ def culled(mesh: Solid, scan_folder: Path) -> Solid:
         keep &= _shown(mesh.vertices @ pose[:, :3].T + pose[:, 3], k, mask)
     faces = mesh.faces[keep[mesh.faces].all(axis=1)]
     vertices = mesh.vertices @ scale[:3, :3].T + scale[:3, 3]
-    return Solid(mesh.name, vertices, faces)
+    return Solid(mesh.name, vertices if len(mesh.faces) else vertices[keep], faces)
+
+
+def _disk(radius: int) -> NDArray[np.uint8]:
+    """(2 r + 1, 2 r + 1) 1 within the radius, px; OpenCV's ellipse is wider."""
+    along = np.arange(-radius, radius + 1) ** 2
+    return (along[:, None] + along <= radius**2).astype(np.uint8)
 
 
 def _shown(local: Array, k: Array, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -143,7 +143,11 @@ def thinned(points: Array, spacing: float, rng: np.random.Generator) -> Array:
 
 
 def dtu_scores(points: Array, observed: Observed) -> dict[str, float]:
-    """Chamfer distance, mm, and precision, recall and F at 1 and 2 mm, of (n, 3) samples in mm."""
+    """Chamfer distance, mm, and precision, recall and F at 1 and 2 mm, of (n, 3) samples in mm.
+
+    Raises:
+        BadInputError: nothing lies within the observed box and within 20 mm of the reference.
+    """
     low, high = observed.low - _PATCH_MM, observed.high + 2 * _PATCH_MM
     inside = points[((points >= low) & (points < high)).all(axis=1)]
     cell = np.round((inside - observed.low) / observed.voxel).astype(int)
@@ -153,6 +157,12 @@ def dtu_scores(points: Array, observed: Observed) -> dict[str, float]:
     to_reference = KDTree(observed.points).query(seen)[0] if len(seen) else np.zeros(0)
     to_samples = KDTree(inside).query(above)[0] if len(inside) else np.zeros(0)
     d2s, s2d = _mean(to_reference), _mean(to_samples)
+    if np.isnan(d2s) or np.isnan(s2d):
+        raise BadInputError(
+            "mesh_elsewhere",
+            f"Nothing observed lies within {FARTHEST_MM:g} mm of the reference.",
+            "Give --scan-folder for a mesh in the unit sphere's world; without it millimetres are expected.",
+        )
     scores = {"d2s_mm": d2s, "s2d_mm": s2d, "chamfer_mm": (d2s + s2d) / 2}
     for threshold in _THRESHOLDS_MM:
         precision, recall = (
@@ -172,20 +182,35 @@ def _mean(distances: Array) -> float:
     return float(near.mean()) if len(near) else float("nan")
 
 
+def _mesh_or_points(path: Path) -> Solid:
+    """A mesh, or a file of points as a mesh without faces."""
+    if path.suffix.lower() in _CLOUDS:
+        cloud = read_cloud(path, "mesh_damaged", "Export it again.")
+        if cloud.is_bare:
+            return Solid(path.stem, cloud.points, np.zeros((0, 3), np.int32))
+    return load_mesh(path)
+
+
 def evaluate_dtu(prediction: Path, reference: Path, scan: int, scan_folder: Path | None) -> dict[str, Any]:
-    """Score a mesh by the protocol.
+    """Score a mesh, or a cloud of points, by the protocol.
 
     Args:
-        prediction: mesh in the unit sphere's world, or in mm without ``scan_folder``.
+        prediction: mesh or cloud in the unit sphere's world, or in mm without ``scan_folder``.
         reference: DTU's evaluation data.
         scan: its number.
         scan_folder: cameras and masks that cull the mesh; None: it is in mm and culled already.
+
+    Raises:
+        BadInputError: a file is missing or damaged, or the mesh lies elsewhere.
     """
-    mesh = load_mesh(prediction)
+    mesh = _mesh_or_points(prediction)
+    is_cloud = not len(mesh.faces)
     mesh = culled(mesh, scan_folder) if scan_folder is not None else mesh
-    if not len(mesh.faces):
+    if not len(mesh.vertices if is_cloud else mesh.faces):
         raise BadInputError(
             "mesh_damaged", f"Nothing of {prediction} lies inside the masks.", "Check its frame."
         )
-    samples = even_samples(mesh, SPACING_MM, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    points = np.asarray(mesh.vertices, np.float64)
+    samples = thinned(points, SPACING_MM, rng) if is_cloud else even_samples(mesh, SPACING_MM, rng)
     return {"protocol": "dtu", "scan": scan, **dtu_scores(samples, read_observed(reference, scan))}

@@ -166,6 +166,7 @@ def _prepared(
     frame = frame or frame_of(views, request.extent_mm, request.case, _place_of(request))
     if request.foreground is ForegroundName.FIT:
         views = cut_by_fit(views, frame)
+    _refuse_opaque(request, views)
     views = _smooth(views, progress)
     views, dropped = believed(views, progress)
     views, borders = _corrected(views, progress)
@@ -246,6 +247,8 @@ def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
     Raises:
         RefusedError: a mask is empty, or the masks contradict each other and no single view is at fault.
     """
+    if not views.has_masks:
+        return views, ()
     check = check_masks(views)
     if check.empty:
         raise RefusedError(
@@ -257,6 +260,20 @@ def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
         return views.subset([k for k in range(len(views)) if k != check.culprit]), (name,)
     _refuse_contradiction(views, check)
     return views, ()
+
+
+def _refuse_opaque(request: SurfaceRequest, views: Views) -> None:
+    """Only GS-Pull makes surfaces of photos that show something everywhere.
+
+    Raises:
+        BadInputError: another method was asked for, and no view has a mask.
+    """
+    if request.method is not SurfaceMethod.GSPULL and not views.has_masks:
+        raise BadInputError(
+            "masks_missing",
+            f"The pictures of {request.views} are opaque and have no masks.",
+            "Give RGBA pictures or masks, or --method gspull --preset upstream.",
+        )
 
 
 def _where_normals_are(views: Views) -> Views:
@@ -305,6 +322,8 @@ def refuse_half(views: Views, agree: Agreement, trust: Array) -> None:
     Raises:
         RefusedError: it does; the message names the worst view.
     """
+    if not views.has_masks:
+        return
     covered = np.where(trust > 0, agree.covered, 1.0)
     worst = int(np.argmin(covered))
     if covered[worst] < _WHOLE:

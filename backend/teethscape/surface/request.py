@@ -35,6 +35,21 @@ class Background(str, Enum):
     __str__ = str.__str__
 
 
+class DiskKernel(str, Enum):
+    """How far the disk of a Gaussian reaches onto which GS-Pull pulls.
+
+    ``SHIPPED`` is what the release computes: the same reach everywhere, without effect. ``WIDENED`` is what
+    its code seems to have meant: a hundredfold scale, the thin axis a hundredfold more. ``DISK`` is the
+    paper's intent, the Gaussian itself: an offset across the disk costs more than the same along it.
+    """
+
+    SHIPPED = "shipped"
+    WIDENED = "widened"
+    DISK = "disk"
+
+    __str__ = str.__str__
+
+
 class DistanceKind(str, Enum):
     """What a method learns. Only ``signed`` is made: it alone bounds a body."""
 
@@ -65,6 +80,7 @@ class SurfaceRequest:
         device: where to compute.
         hash_grid: implementation of the hash grid.
         background: colour behind the object in GS-Pull's training.
+        disk: reach of the disks that GS-Pull pulls onto; None: the preset's.
         seed: of every random choice.
         distance: signed; unsigned ones are refused.
     """
@@ -84,6 +100,7 @@ class SurfaceRequest:
     device: Device = Device.AUTO
     hash_grid: GridName = GridName.AUTO
     background: Background = Background.BLACK
+    disk: DiskKernel | None = None
     seed: int = 0
     distance: DistanceKind = DistanceKind.SIGNED
 
@@ -115,6 +132,7 @@ class SurfaceRequest:
                 device=Device(values.get("device", "auto")),
                 hash_grid=GridName(values.get("hash_grid", "auto")),
                 background=Background(values.get("background", "black")),
+                disk=given("disk", DiskKernel),
                 seed=int(values.get("seed", 0)),
                 distance=DistanceKind(values.get("distance", "signed")),
             )

@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 #: OpenCV camera axes to OpenGL's and back.
 FLIP: Array = np.diag([1.0, -1.0, -1.0])
+#: Less of the object in a pixel is a mask's doing.
+_OPAQUE = 0.5
 #: A shorter normal is none.
 _DIRECTION = 0.5
 
@@ -40,6 +42,8 @@ class Views:
         low: (3,) lower corner of the box that holds the object.
         high: (3,) its upper corner.
         border_px: how far the foregrounds' borders wander about the true ones, standard deviation, px.
+        points: (m, 3) on the object, world, where the data set brings some.
+        point_colours: (m, 3) theirs, 0..1, where it brings those too.
     """
 
     names: tuple[str, ...]
@@ -53,6 +57,8 @@ class Views:
     low: Array
     high: Array
     border_px: float = 0.0
+    points: Array | None = None
+    point_colours: Array | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,6 +67,11 @@ class Views:
     def size(self) -> tuple[int, int]:
         """Height and width, px."""
         return self.colours.shape[1], self.colours.shape[2]
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether any foreground leaves anything out; those of opaque photos do not."""
+        return bool((self.foreground < _OPAQUE).any())
 
     @property
     def centres(self) -> Array:

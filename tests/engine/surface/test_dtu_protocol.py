@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 from teethscape.cli import main
 from teethscape.mesh.solid import Solid
-from teethscape.surface.dtu_protocol import culled, thinned
+from teethscape.surface.dtu_protocol import _disk, culled, thinned
 
 SCAN = 24
 
@@ -53,6 +53,33 @@ def test_a_plate_half_a_millimetre_off_scores_half_a_millimetre(reference, tmp_p
     found = json.loads(capsys.readouterr().out)
     assert found["chamfer_mm"] == pytest.approx(0.51, abs=0.03)
     assert found["f_1mm"] == pytest.approx(1.0)
+
+
+def _evaluated(capsys, mesh, reference, *more):
+    code = main(
+        ["evaluate", str(mesh), str(reference), "--protocol", "dtu", "--scan", str(SCAN), "--json", *more]
+    )
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_points_alone_score_like_a_mesh(reference, tmp_path, capsys):
+    trimesh.PointCloud(_plate(1.5)).export(tmp_path / "points.ply")
+    code, found = _evaluated(capsys, tmp_path / "points.ply", reference)
+    assert code == 0
+    assert found["d2s_mm"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_mesh_that_lies_elsewhere_has_no_score(reference, tmp_path, capsys):
+    mesh = trimesh.creation.box((1, 1, 1))
+    mesh.apply_translation((500, 0, 0))
+    mesh.export(tmp_path / "mesh.ply")
+    code, found = _evaluated(capsys, tmp_path / "mesh.ply", reference)
+    assert code == 3
+    assert found["error"]["code"] == "mesh_elsewhere"
+
+
+def test_masks_grow_by_a_true_disk():
+    assert int(_disk(24).sum()) == 1793
 
 
 def test_a_scan_without_masks_is_refused(tmp_path, capsys):

@@ -1,15 +1,20 @@
-"""Gaussians: what one looks like, how clouds grow, what coupling moves."""
+"""Gaussians: what one looks like, how clouds grow."""
 
 from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
+from teethscape.errors import MissingComponentError  # noqa: E402
+from teethscape.surface.gspull import splat  # noqa: E402
 from teethscape.surface.gspull.gaussians import DensityRules, Gaussians, densify, prune  # noqa: E402
 from teethscape.surface.gspull.losses import chamfer  # noqa: E402
-from teethscape.surface.gspull.splat import Shot, draw  # noqa: E402
+from teethscape.surface.gspull.splat import Shot, draw, draw_fast, gsplat_fault, rasteriser  # noqa: E402
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer  # noqa: E402
 
 from .scene import arch_mesh, views_of  # noqa: E402
@@ -46,6 +51,52 @@ def test_the_nearer_one_hides_the_farther_and_the_background_shines_through():
     assert (red, green, blue) == pytest.approx((0.5, 0.25, 0.25), abs=0.01)
 
 
+def test_radii_are_those_of_what_is_in_the_picture():
+    cloud = _one()
+    cloud.centres.data[1] = torch.tensor([9.0, 0.0, 0.0])  # far beside the frame
+    radii = draw(cloud, cloud.colours, _shot(), torch.zeros(3)).radii
+    assert float(radii[0]) == pytest.approx(3 * np.sqrt((0.2 * 40 / 4) ** 2 + 0.3), rel=1e-3)
+    assert float(radii[1]) == 0
+
+
+@pytest.mark.parametrize("fault", [AttributeError("no CameraModelType"), ImportError("no nvcc"), OSError()])
+def test_a_gsplat_that_imports_but_cannot_compile_is_no_crash(monkeypatch, fault):
+    def rasterization(*arguments, **named):
+        raise fault
+
+    monkeypatch.setitem(sys.modules, "gsplat", SimpleNamespace(rasterization=rasterization))
+    told = gsplat_fault(torch.device("cpu"))
+    assert told is not None
+    assert type(fault).__name__ in told
+    monkeypatch.setattr(splat, "gsplat_fault", lambda device: told)
+    notes = []
+    assert rasteriser(torch.device("cuda"), 4000, lambda *note: notes.append(note)) is draw
+    assert [code for code, _ in notes] == ["gsplat_unused"]
+    with pytest.raises(MissingComponentError, match="nvcc"):
+        rasteriser(torch.device("cuda"), 500_000, lambda *note: None)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics processor, gsplat and nvcc")
+def test_parity_of_gsplat_with_ours():
+    device = torch.device("cuda")
+    fault = gsplat_fault(device)
+    if fault is not None:
+        pytest.skip(fault)
+    rng, drawn, slopes = np.random.default_rng(0), [], []
+    points, colours = rng.uniform(-0.8, 0.8, (300, 3)), rng.uniform(0, 1, (300, 3))
+    for draws in (draw, draw_fast):
+        cloud = Gaussians(points, colours).to(device)
+        cloud.log_scales.data[:, 2] -= 1.0
+        shot = Shot(_shot().pose.to(device), _shot().k.to(device), 21, 21)
+        picture = draws(cloud, cloud.colours, shot, torch.tensor([0.2, 0.3, 0.4], device=device))
+        (picture.values**2).mean().backward()
+        drawn.append((picture.values, picture.opacity))
+        slopes.append([p.grad for p in cloud.parameters()])
+    torch.testing.assert_close(drawn[0], drawn[1], atol=5e-3, rtol=0)
+    for ours, theirs in zip(*slopes, strict=True):
+        assert float((ours - theirs).norm()) < 0.05 * float(ours.norm())
+
+
 def test_densifying_clones_small_and_splits_large_ones():
     cloud = _one()
     cloud.log_scales.data[0] = float(np.log(0.001))
@@ -56,6 +107,66 @@ def test_densifying_clones_small_and_splits_large_ones():
     cloud.logits.data[0] = -9.0
     prune(cloud, 1.0, DensityRules(), huge_too=False)
     assert len(cloud) == 3
+
+
+@pytest.mark.parametrize(("most", "wanted"), [(None, 20), (12, 12), (10, 10), (5, 10)])
+def test_the_steepest_come_first_where_there_is_room_for_few(most, wanted):
+    rng = np.random.default_rng(0)
+    cloud = Gaussians(rng.uniform(-1, 1, (10, 3)), np.full((10, 3), 0.5))
+    cloud.log_scales.data[:] = -9.0  # small ones: cloned, and the old ones stay in front
+    cloud.logits.data[:] = torch.arange(10.0)
+    densify(cloud, torch.arange(1.0, 11.0), extent=1.0, rules=DensityRules(most=most))
+    assert len(cloud) == wanted
+    assert set(cloud.logits[10:].tolist()) == set(range(20 - wanted, 10))
+
+
+def _trainer(**rules):
+    mesh = arch_mesh()
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    points = mesh[0][rng.integers(0, len(mesh[0]), 60)]
+    cloud = Gaussians(points, np.full((60, 3), 0.3))
+    cloud.log_scales.data += 0.1 * torch.randn(60, 3)
+    return GaussianTrainer(cloud, views_of(*mesh, size=24), GaussianRules(**rules))
+
+
+def _changed(name, number, **rules):
+    """By how much a property grows in one step of that number beside the same step without shape losses."""
+    found = []
+    for more in (rules, {"thin": 0.0, "opaque": 0.0, "entropy": 0.0}):
+        times = {"steps": 30, "thin_from": 10, "opaque_from": 10, "settled": 20, "dense": (99, 0, 1)}
+        trainer = _trainer(**times, **more)
+        trainer.cloud.logits.data[:] = 0.5
+        trainer.step_number = number
+        trainer.step()
+        found.append(getattr(trainer.cloud, name).detach())
+    return found[0] - found[1]
+
+
+@pytest.mark.parametrize(
+    ("number", "thin", "opaque"), [(5, False, False), (15, True, True), (25, False, True), (35, False, False)]
+)
+def test_shapes_cost_in_their_stages_alone(number, thin, opaque):
+    """Thin and opaque from 10 to 20, no half opaque ones from 20 to 30, pictures alone afterwards."""
+    assert bool((_changed("scales", number, thin=1e4, entropy=0.0).amin(dim=1) < 0).any()) == thin
+    grown = _changed("opacity", number, opaque=1e4, entropy=1e4)
+    assert bool((grown > 0).any()) == opaque
+
+
+def test_what_is_too_wide_in_a_picture_goes():
+    trainer = _trainer(steps=30, dense=(1, 30, 1), density=DensityRules(slope=9.0, huge=99.0, wide=20.0))
+    trainer.cloud.log_scales.data[:7] = 1.0
+    for left in (60, 53):  # from the second round on
+        trainer.step()
+        assert len(trainer.cloud) == left
+
+
+def test_normals_that_a_view_grazes_are_believed_less():
+    target = _trainer().targets[0]
+    weights = target.frontal[target.mask > 0.99]
+    assert float(weights.max()) > 2
+    assert float(weights.min()) < 0.6 * float(weights.max())
+    assert float(target.frontal[target.mask < 0.01].abs().max()) == 0
 
 
 @pytest.mark.slow

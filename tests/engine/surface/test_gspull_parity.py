@@ -144,7 +144,7 @@ def test_parity_fresh_network_is_a_sphere(sampling):
 def test_an_offset_across_a_disk_costs_more_than_one_along_it():
     scales = torch.tensor([[0.1, 0.1, 0.004]])
     turn = torch.eye(3)[None]
-    along, across = torch.tensor([[0.3, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 0.3]])
+    along, across = torch.tensor([[0.004, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 0.004]])
     kernel = {
         kind: [float(1 - losses.disk_kernel(o, turn, losses.reach(scales, kind))) for o in (along, across)]
         for kind in DiskKernel

@@ -1,4 +1,4 @@
-"""Pulling goes on where it was: within a round, with the optimiser's memory."""
+"""Pulling goes on where it was, with the optimiser's memory; what ties distance and Gaussians moves both."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface import session as session_module  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
 from teethscape.surface.gspull import method  # noqa: E402
+from teethscape.surface.gspull.gaussians import Gaussians  # noqa: E402
+from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss  # noqa: E402
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling  # noqa: E402
 from teethscape.surface.gspull.queries import drawn_queries  # noqa: E402
 from teethscape.surface.gspull.sdf import PullNetwork  # noqa: E402
 from teethscape.surface.make import Job, _start  # noqa: E402
-from teethscape.surface.request import SurfaceRequest  # noqa: E402
+from teethscape.surface.request import DiskKernel, SurfaceRequest  # noqa: E402
 from teethscape.surface.session import Session  # noqa: E402
 
 from .scene import SCALE, arch_mesh, views_of  # noqa: E402
@@ -74,25 +76,84 @@ class _CancelAt(NoProgress):
 def tiny(monkeypatch, tmp_path):
     """GS-Pull with next to no steps, checkpoints at every one of them."""
     values = json.loads(method._FILE.read_text("utf-8"))
-    values["small"] |= {"points": 200, "pull_steps": 60, "query_budget": 2000, "batch": 64}
+    values["small"] |= {
+        "points": 200,
+        "pull_steps": 60,
+        "query_budget": 2000,
+        "batch": 64,
+        "rebuild": [0, 30],
+    }
+    values["small"] |= {"rebuild": [0, 30], "pictures": 30, "tied": 30, "turned": 30, "warm_up": 2}
     values["small"]["gaussians"] |= {"steps": 2}
+    values["upstream"] |= {"points": 150, "width": 16, "pull_steps": 40, "query_budget": 2000, "batch": 64}
+    values["upstream"] |= {"rebuild": [0, 10, 20, 30], "tied": 10, "turned": 20, "warm_up": 2}
+    times = {"steps": 9, "thin_from": 4, "opaque_from": 1, "settled": 7, "dense": [3, 7, 2]}
+    values["upstream"]["gaussians"] |= times
     path = tmp_path / "presets.json"
     path.write_text(json.dumps(values), "utf-8")
     monkeypatch.setattr(method, "_FILE", path)
     monkeypatch.setattr(session_module, "_CHECKPOINT_S", 0.0)
 
 
-def _job(folder, progress):
-    views = views_of(*arch_mesh(), size=32)
-    request = SurfaceRequest(
-        Path("v"), folder / "m.ply", SurfaceMethod.GSPULL, Preset.SMALL, device=Device.CPU
+def _sphere(count=120):
+    ways = np.random.default_rng(0).standard_normal((count, 3))
+    return 0.3 * ways / np.linalg.norm(ways, axis=1, keepdims=True)
+
+
+def _tied(kernel=DiskKernel.DISK, disk=0.1, first=4, turned=99):
+    """Parameters after 8 steps; disks pull from step ``first``, axes turn slopes from step ``turned``."""
+    torch.manual_seed(0)
+    rng, network = np.random.default_rng(0), PullNetwork(16)
+    data = drawn_queries(_sphere(), rng, budget=2000)
+    cloud = Gaussians(_sphere(), np.full((120, 3), 0.5))
+    cloud.log_scales.data[:, 2] -= 1.0
+    tie = Tie(cloud, torch.arange(120), torch.from_numpy(data.points), Link(torch.zeros(3), 1.0))
+    ties = TieRules(kernel, disk, first, turned)
+    rules = PullRules(
+        steps=8, batch=64, warm_up=1, tied=lambda batch, step: field_loss(batch, tie, ties, step)
     )
+    learn_by_pulling(network, data, rules, lambda _: True, PullState.fresh(network, rng))
+    assert all(p.grad is None for p in cloud.parameters())
+    return torch.cat([p.detach().ravel() for p in network.parameters()])
+
+
+def test_disks_and_axes_train_the_distance_from_their_step_on():
+    free = _tied(disk=0.0)
+    assert torch.equal(_tied(first=8), free)
+    assert (_tied() - free).abs().max() > 1e-5
+    assert (_tied(disk=0.0, turned=4) - free).abs().max() > 1e-5
+
+
+def test_the_shipped_kernel_has_hardly_an_effect_and_that_of_the_paper_has_one():
+    free = _tied(disk=0.0)
+    intended, shipped = ((_tied(kernel) - free).norm() for kernel in (DiskKernel.DISK, DiskKernel.SHIPPED))
+    assert intended > 3 * shipped
+
+
+def test_the_distance_pulls_gaussians_and_turns_them_but_is_left_as_it_is():
+    torch.manual_seed(0)
+    network, cloud = PullNetwork(16), Gaussians(_sphere(), np.full((120, 3), 0.5))
+    cloud.log_scales.data[:, 2] -= 1.0
+    points = torch.tensor(_sphere(), dtype=torch.float32)
+    tie = Tie(cloud, torch.arange(120), points, Link(torch.zeros(3), 1.0))
+    cloud_loss(network, tie).backward()
+    assert all(p.grad is None for p in network.parameters())
+    assert cloud.quaternions.grad is not None
+    assert float(cloud.quaternions.grad.norm()) > 0
+    step = -torch.nn.functional.normalize(cloud.centres.grad, dim=1)
+    with torch.no_grad():  # along the way there each comes nearer to the zero set
+        assert float(network(points + 0.02 * step).abs().mean()) < float(network(points).abs().mean())
+
+
+def _job(folder, progress, preset=Preset.SMALL):
+    views = views_of(*arch_mesh(), size=32)
+    request = SurfaceRequest(Path("v"), folder / "m.ply", SurfaceMethod.GSPULL, preset, device=Device.CPU)
     session = Session(progress, request.output, None, FRAME)
     return Job(request, views, FRAME, _start(views, FRAME), session, "key")
 
 
 @pytest.mark.usefixtures("tiny")
-@pytest.mark.parametrize(("words", "first"), [("round 1", (20, 0)), ("round 2", (20,))])
+@pytest.mark.parametrize(("words", "first"), [("round 1", (20, 21)), ("round 2", (50,))])
 def test_a_cancelled_round_is_continued_where_it_was(tmp_path, monkeypatch, words, first):
     with pytest.raises(CancelledError):
         method.gspull(_job(tmp_path, _CancelAt(words, 3)))
@@ -101,8 +162,23 @@ def test_a_cancelled_round_is_continued_where_it_was(tmp_path, monkeypatch, word
     def learn(network, data, rules, each, state):
         began.append(state.step)
         assert bool(state.optimiser.state_dict()["state"]) == bool(state.step)
-        learn_by_pulling(network, data, replace(rules, steps=state.step + 1), each, state)
+        learn_by_pulling(network, data, replace(rules, last=state.step + 1), each, state)
 
     monkeypatch.setattr(method, "learn_by_pulling", learn)
     method.gspull(_job(tmp_path, NoProgress()))
     assert tuple(began) == first
+
+
+@pytest.mark.usefixtures("tiny")
+def test_published_settings_draw_pull_and_redraw_queries(tmp_path, monkeypatch):
+    parts = []
+
+    def learn(network, data, rules, each, state):
+        parts.append((state.step, rules.last, rules.by_pairs, float(np.ptp(data.points))))
+        learn_by_pulling(network, data, rules, each, state)
+
+    monkeypatch.setattr(method, "learn_by_pulling", learn)
+    found = method.gspull(_job(tmp_path, NoProgress(), Preset.UPSTREAM))
+    assert [part[:3] for part in parts] == [(0, 10, False), (10, 20, False), (20, 30, False), (30, 40, False)]
+    assert len({part[3] for part in parts}) == 4  # pictures moved the Gaussians in between
+    assert (found.field.values < 0).any()

@@ -7,13 +7,16 @@ import struct
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from teethscape.errors import BadInputError
+from teethscape.surface.read.any import read_views
 from teethscape.surface.read.blender import read_blender
 from teethscape.surface.read.colmap import pose_of, read_colmap, read_sparse
 from teethscape.surface.read.dtu import decomposed, read_dtu
 from teethscape.surface.read.folder import read_view_folder
+from teethscape.surface.request import SurfaceRequest
 
 SIZE = (12, 10)
 QUATERNION, SHIFT = (0.9, 0.1, -0.3, 0.2), (0.1, -0.2, 2.0)
@@ -24,12 +27,25 @@ def _picture(path, mode="RGBA", size=SIZE):
     Image.new(mode, size, (200, 100, 50, 255)[: len(mode)]).save(path)
 
 
+def _blender(folder, *names, angle=1.0, matrix=None):
+    if matrix is None:
+        matrix = np.eye(4)
+        matrix[2, 3] = 4
+    frames = [
+        {"file_path": f"./train/{name}", "transform_matrix": np.asarray(matrix).tolist()} for name in names
+    ]
+    (folder / "transforms_train.json").write_text(json.dumps({"camera_angle_x": angle, "frames": frames}))
+
+
+def _refusal(read, folder):
+    with pytest.raises(BadInputError) as refused:
+        read(folder)
+    return refused.value
+
+
 def test_blender(tmp_path):
-    matrix = np.eye(4)
-    matrix[2, 3] = 4
     _picture(tmp_path / "train" / "r_0.png")
-    frames = [{"file_path": "./train/r_0", "transform_matrix": matrix.tolist()}]
-    (tmp_path / "transforms_train.json").write_text(json.dumps({"camera_angle_x": 1.0, "frames": frames}))
+    _blender(tmp_path, "r_0")
     views = read_blender(tmp_path)
     assert views.intrinsics[0, 0, 0] == pytest.approx(6 / np.tan(0.5))
     pixels, depth = views.project(0, np.zeros((1, 3)))
@@ -42,6 +58,30 @@ def test_blender_damaged(tmp_path):
     with pytest.raises(BadInputError) as refused:
         read_blender(tmp_path)
     assert refused.value.code == "views_damaged"
+
+
+def test_blender_names_with_dots_are_found(tmp_path):
+    for name in ("frame.0001.png", "frame.0002.jpg"):
+        _picture(tmp_path / "train" / name, "RGB")
+    _blender(tmp_path, "frame.0001", "frame.0002.jpg")
+    assert len(read_blender(tmp_path)) == 2
+
+
+def test_blender_data_that_cannot_be_are_refused(tmp_path):
+    _blender(tmp_path)
+    assert _refusal(read_blender, tmp_path).code == "views_missing"
+    _blender(tmp_path, "r_0")
+    told = _refusal(read_blender, tmp_path)
+    assert "r_0.png" in told.message
+    assert "ender" not in told.advice  # a photo of the user's is no render
+    _picture(tmp_path / "train" / "r_0.png")
+    _picture(tmp_path / "train" / "r_1.png", size=(9, 9))
+    _blender(tmp_path, "r_0", "r_1")
+    assert "r_1.png" in _refusal(read_blender, tmp_path).message
+    _blender(tmp_path, "r_0", matrix=np.eye(3))
+    assert _refusal(read_blender, tmp_path).code == "views_damaged"
+    _blender(tmp_path, "r_0", angle=0.0)
+    assert _refusal(read_blender, tmp_path).code == "views_damaged"
 
 
 def _colmap_text(folder):
@@ -87,8 +127,68 @@ def test_colmap(tmp_path, write):
 def test_colmap_with_distortion_is_refused(tmp_path):
     _colmap_text(tmp_path)
     (tmp_path / "sparse" / "0" / "cameras.txt").write_text("1 OPENCV 12 10 20 21 6 5 0.1 0 0 0\n")
-    with pytest.raises(BadInputError, match="undistort"):
-        read_sparse(tmp_path)
+    told = _refusal(read_sparse, tmp_path)
+    assert told.code == "camera_distorted"
+    assert "OPENCV" in told.message
+    assert "image_undistorter" in told.advice
+
+
+def test_colmap_names_a_distorted_camera_of_a_binary_model(tmp_path):
+    _colmap_binary(tmp_path)
+    cameras = struct.pack("<QiiQQ4d", 1, 1, 2, 12, 10, 20, 6, 5, 0.1)
+    (tmp_path / "sparse" / "0" / "cameras.bin").write_bytes(cameras)
+    assert "SIMPLE_RADIAL" in _refusal(read_sparse, tmp_path).message
+
+
+def test_colmap_cut_within_a_name_ends(tmp_path):
+    _colmap_binary(tmp_path)
+    path = tmp_path / "sparse" / "0" / "images.bin"
+    path.write_bytes(path.read_bytes()[: 8 + 64 + 3])
+    assert _refusal(read_sparse, tmp_path).code == "views_damaged"
+
+
+def test_colmap_cameras_follow_pictures_that_were_made_smaller(tmp_path):
+    _colmap_text(tmp_path)
+    for name in ("a.png", "b.png"):
+        _picture(tmp_path / "images" / name, "RGB", (6, 5))
+    np.testing.assert_allclose(read_colmap(tmp_path).intrinsics[0], [[10, 0, 3], [0, 10.5, 2.5], [0, 0, 1]])
+    for name in ("a.png", "b.png"):
+        _picture(tmp_path / "images" / name, "RGB", (10, 12))
+    assert "12 x 10" in _refusal(read_colmap, tmp_path).message
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("points3D.txt", "# none\n", "no points"),
+        ("images.txt", "# none\n", "no registered images"),
+        ("cameras.txt", "7 PINHOLE 12 10 20 21 6 5\n", "camera of a.png is missing"),
+        ("cameras.txt", "1 PINHOLE 12 10 nan 21 6 5\n", "no numbers"),
+    ],
+)
+def test_colmap_models_that_lack_something_are_refused(tmp_path, file, text, words):
+    _colmap_text(tmp_path)
+    for name in ("a.png", "b.png"):
+        _picture(tmp_path / "images" / name, "RGB")
+    (tmp_path / "sparse" / "0" / file).write_text(text)
+    assert words in _refusal(read_colmap, tmp_path).message
+
+
+def test_colmap_brings_points_the_dense_ones_first(tmp_path):
+    _colmap_binary(tmp_path)
+    for name in ("a.png", "b.png"):
+        _picture(tmp_path / "images" / name, "RGB")
+    views = read_colmap(tmp_path)
+    assert not views.has_masks
+    np.testing.assert_allclose(views.points[1], (0.3, 0.1, 0.2))
+    np.testing.assert_allclose(views.point_colours[1], np.array([10, 20, 30]) / 255)
+    (tmp_path / "dense").mkdir()
+    dense = np.random.default_rng(0).uniform(0, 1, (7, 3))
+    shades = np.full((7, 4), (255, 0, 0, 255), np.uint8)
+    trimesh.PointCloud(dense, shades).export(tmp_path / "dense" / "fused.ply")
+    views = read_colmap(tmp_path)
+    np.testing.assert_allclose(views.points, dense, atol=1e-6)
+    np.testing.assert_allclose(views.point_colours, np.tile((1.0, 0, 0), (7, 1)))
 
 
 def test_a_projection_comes_apart_whatever_its_scale():
@@ -100,8 +200,7 @@ def test_a_projection_comes_apart_whatever_its_scale():
         np.testing.assert_allclose(found_pose, pose, atol=1e-9)
 
 
-def _dtu(folder, mask_size=SIZE):
-    """A scan of two pictures; its intrinsics."""
+def _dtu(folder, pictures="image"):
     k = np.array([[30.0, 0, 6], [0, 31, 5], [0, 0, 1]])
     scale = np.diag([100.0, 100, 100, 1])
     scale[:3, 3] = 5, 6, 7
@@ -111,61 +210,54 @@ def _dtu(folder, mask_size=SIZE):
         folder / "cameras.npz", world_mat_0=world, scale_mat_0=scale, world_mat_1=world, scale_mat_1=scale
     )
     for number in range(2):
-        _picture(folder / "image" / f"{number:03d}.png", "RGB")
-        _picture(folder / "mask" / f"{number:03d}.png", "RGB", mask_size if number else SIZE)
+        _picture(folder / pictures / f"{number:03d}.png", "RGB")
+        _picture(folder / "mask" / f"{number:03d}.png", "RGB")
     return k
 
 
-def test_dtu(tmp_path):
-    k = _dtu(tmp_path)
-    views = read_dtu(tmp_path)
+@pytest.mark.parametrize("pictures", ["image", "images"])
+def test_dtu(tmp_path, pictures):
+    k = _dtu(tmp_path, pictures)
+    (tmp_path / "sparse" / "0").mkdir(parents=True)  # as GS-Pull keeps them, COLMAP's files beside
+    (tmp_path / "sparse" / "0" / "cameras.txt").write_text("")
+    views = read_views(SurfaceRequest(tmp_path, tmp_path / "out.ply"))
     np.testing.assert_allclose(views.intrinsics[0, 0], (30, 0, 6.5), atol=1e-6)
     local = pose_of(QUATERNION, SHIFT) @ (0.1, 0.2, 0.3, 1)
     pixels, _ = views.project(0, np.array([[0.1, 0.2, 0.3]]))
     np.testing.assert_allclose(pixels[0] - 0.5, (k @ local)[:2] / local[2], atol=1e-6)
 
 
-def _blender_of_three(folder):
-    frames = [{"file_path": f"./train/r_{k}", "transform_matrix": np.eye(4).tolist()} for k in range(3)]
-    (folder / "transforms_train.json").write_text(json.dumps({"camera_angle_x": 1.0, "frames": frames}))
-    for k in range(3):
-        _picture(folder / "train" / f"r_{k}.png", size=(8, 8) if k == 1 else SIZE)
-    return read_blender, "r_1.png"
-
-
-def _colmap_of_two(folder):
-    _colmap_text(folder)
-    _picture(folder / "images" / "a.png")
-    _picture(folder / "images" / "b.png", size=(8, 8))
-    return read_colmap, "b.png"
-
-
-def _dtu_with_an_odd_mask(folder):
-    _dtu(folder, mask_size=(8, 8))
-    return read_dtu, "mask/001.png"
-
-
-def _rendered(folder):
+def test_a_rendered_view_of_another_size_is_named(tmp_path):
     poses = np.repeat(np.eye(3, 4)[None], 3, axis=0)
-    meta = {"poses": poses.tolist(), "K": np.eye(3).tolist()}
-    (folder / "meta.json").write_text(json.dumps(meta))
+    (tmp_path / "meta.json").write_text(json.dumps({"poses": poses.tolist(), "K": np.eye(3).tolist()}))
     for k in range(3):
-        _picture(folder / f"{k:03d}.png", size=(8, 8) if k == 2 else SIZE)
-    return read_view_folder, "002.png"
+        _picture(tmp_path / f"{k:03d}.png", size=(8, 8) if k == 2 else SIZE)
+    told = _refusal(read_view_folder, tmp_path)
+    assert told.code == "views_damaged"
+    assert "002.png" in told.message
+    assert "8 x 8" in told.message
 
 
-@pytest.mark.parametrize("write", [_blender_of_three, _colmap_of_two, _dtu_with_an_odd_mask, _rendered])
-def test_a_picture_of_another_size_is_named(tmp_path, write):
-    read, odd = write(tmp_path)
-    with pytest.raises(BadInputError) as refused:
-        read(tmp_path)
-    assert refused.value.code == "views_damaged"
-    assert odd in refused.value.message
-    assert "8 x 8" in refused.value.message
+def test_dtu_masks_of_another_number_or_size_are_refused(tmp_path):
+    _dtu(tmp_path)
+    _picture(tmp_path / "mask" / "001.png", "RGB", (5, 5))
+    assert "mask" in _refusal(read_dtu, tmp_path).message
+    (tmp_path / "mask" / "001.png").unlink()
+    assert "mask" in _refusal(read_dtu, tmp_path).message
 
 
-def test_a_data_set_without_pictures_is_refused(tmp_path):
-    (tmp_path / "transforms_train.json").write_text(json.dumps({"camera_angle_x": 1.0, "frames": []}))
-    with pytest.raises(BadInputError) as refused:
-        read_blender(tmp_path)
-    assert refused.value.code == "views_missing"
+@pytest.mark.parametrize(
+    "matrices",
+    [
+        {},
+        {"world_mat_0": np.eye(3), "scale_mat_0": np.eye(4)},
+        {"world_mat_0": np.zeros((4, 4)), "scale_mat_0": np.eye(4)},
+    ],
+    ids=["none", "shape", "zeros"],
+)
+def test_dtu_cameras_that_are_none_are_refused(tmp_path, matrices):
+    _dtu(tmp_path)
+    np.savez(tmp_path / "cameras.npz", **matrices)
+    told = _refusal(read_dtu, tmp_path)
+    assert told.code == "views_damaged"
+    assert "cameras.npz" in told.message

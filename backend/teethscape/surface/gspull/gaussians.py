@@ -31,9 +31,9 @@ class Gaussians(nn.Module):
 
     def __init__(self, points: NDArray[np.floating], colours: NDArray[np.floating]) -> None:
         super().__init__()
-        near = KDTree(points).query(points, k=min(4, len(points)))[0][:, 1:]
-        size = np.sqrt(np.maximum((near**2).mean(axis=1), 1e-12))
         count = len(points)
+        near = np.ones((1, 1)) if count == 1 else KDTree(points).query(points, k=min(4, count))[0][:, 1:]
+        size = np.sqrt(np.maximum((near**2).mean(axis=1), 1e-12))
         self.centres = nn.Parameter(torch.tensor(points, dtype=torch.float32))
         self.log_scales = nn.Parameter(torch.tensor(np.log(size), dtype=torch.float32)[:, None].repeat(1, 3))
         self.quaternions = nn.Parameter(torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1))
@@ -91,14 +91,16 @@ class DensityRules:
         dense: size above which one is split instead of cloned, share of the extent.
         faint: opacity below which one is removed.
         huge: size above which one is removed, share of the extent.
-        most: Gaussians at most.
+        wide: radius in a picture above which one is removed, px; None: none is for that.
+        most: Gaussians at most, those that pull most strongly first; None: any number.
     """
 
     slope: float = 2e-4
     dense: float = 0.01
     faint: float = 0.005
     huge: float = 0.1
-    most: int = 150_000
+    wide: float | None = None
+    most: int | None = 150_000
 
 
 @torch.no_grad()
@@ -113,9 +115,7 @@ def densify(cloud: Gaussians, slopes: Tensor, extent: float, rules: DensityRules
         extent: of the scene, world units.
         rules: thresholds.
     """
-    if len(cloud) >= rules.most:
-        return
-    wanted = slopes > rules.slope
+    wanted = _steepest(slopes, len(cloud), rules)
     large = cloud.scales.amax(dim=1) > rules.dense * extent
     clones, splits = (wanted & ~large).nonzero()[:, 0], (wanted & large).nonzero()[:, 0]
     new = [cloud.rows(clones), *(cloud.rows(splits) for _ in range(_SPLIT_PARTS))]
@@ -127,6 +127,17 @@ def densify(cloud: Gaussians, slopes: Tensor, extent: float, rules: DensityRules
     keep = torch.ones(len(cloud), dtype=torch.bool, device=slopes.device)
     keep[splits] = False
     cloud.replace(keep, {name: torch.cat([rows[name] for rows in new]) for name in NAMES})
+
+
+def _steepest(slopes: Tensor, count: int, rules: DensityRules) -> Tensor:
+    """(n,) which of ``count`` Gaussians one is added for: each adds one, and there is room for so many."""
+    wanted = slopes > rules.slope
+    room = count if rules.most is None else max(rules.most - count, 0)
+    if int(wanted.sum()) <= room:
+        return wanted
+    kept = torch.zeros_like(wanted)
+    kept[slopes.topk(room).indices] = True
+    return kept
 
 
 @torch.no_grad()

@@ -5,15 +5,16 @@ Source: ``gspull-spec.md``, section 5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from teethscape.surface.gspull import losses
 from teethscape.surface.gspull.gaussians import Gaussians
-from teethscape.surface.gspull.losses import DiskKernel
+from teethscape.surface.gspull.pull import Pulled
 from teethscape.surface.gspull.sdf import pulled
+from teethscape.surface.request import DiskKernel
 
 _PULL, _TANGENT, _ORTHOGONAL = 0.05, 0.1, 0.01
 _SOME = 4096
@@ -31,6 +32,10 @@ class Link:
     centre: Tensor
     scale: float
 
+    def to(self, device: torch.device) -> Link:
+        """The same on a device."""
+        return replace(self, centre=self.centre.to(device))
+
     def cube(self, points: Tensor) -> Tensor:
         """(n, 3) world to cube."""
         return (points - self.centre) / self.scale
@@ -40,28 +45,67 @@ class Link:
         return points * self.scale + self.centre
 
 
-def coupling_loss(network: nn.Module, cloud: Gaussians, link: Link, disk: tuple[DiskKernel, float]) -> Tensor:
-    """What ties Gaussians to the distance: their centres are pulled, their disks lie in the surface.
+@dataclass(frozen=True, eq=False)
+class Tie:
+    """Gaussians and the points that queries were drawn around.
 
-    Args:
-        network: distance.
-        cloud: Gaussians.
-        link: between their frames.
-        disk: kernel and weight of the disk term.
+    Attributes:
+        cloud: the Gaussians as they are now.
+        rows: (m,) which of them the points are.
+        points: (m, 3) where these were when the queries were drawn, cube.
+        link: between the frames.
     """
-    some = torch.randint(len(cloud), (min(_SOME, len(cloud)),), device=cloud.centres.device)
-    centres, axes = cloud.centres[some], cloud.normals[some]
-    at = link.cube(centres.detach())
-    moved, _, normal = pulled(network, at)
-    loss = _PULL * losses.gaussian_pull_loss(centres, link.world(moved))
-    loss = loss + _TANGENT * losses.alignment_loss(normal.detach(), axes)
-    beside = at + 0.02 * torch.randn_like(at)
-    to_surface, _, beside_normal = pulled(network, beside)
-    loss = loss + _ORTHOGONAL * losses.alignment_loss(beside_normal, axes.detach())
-    kernel, weight = disk
-    if weight:
-        offset = link.world(to_surface) - centres.detach()
-        reached = losses.reach(cloud.scales[some].detach(), kernel)
-        value = losses.disk_kernel(offset, cloud.rotations[some].detach(), reached)
-        loss = loss + weight * losses.disk_pull_loss(value)
+
+    cloud: Gaussians
+    rows: Tensor
+    points: Tensor
+    link: Link
+
+
+@dataclass(frozen=True)
+class TieRules:
+    """How Gaussians and distance pull each other.
+
+    Attributes:
+        kernel: reach of the disks.
+        disk: weight of the pull onto disks.
+        tied_from: step from which disks pull the distance and the distance pulls Gaussians.
+        turned_from: step from which slopes at queries are turned along the axes of disks.
+    """
+
+    kernel: DiskKernel
+    disk: float
+    tied_from: int
+    turned_from: int
+
+
+def cloud_loss(network: nn.Module, tie: Tie) -> Tensor:
+    """What moves Gaussians: the distance pulls their centres and turns their thin axes along its slope.
+
+    The network is left as it is.
+    """
+    count = len(tie.rows)
+    some = torch.randint(count, (min(_SOME, count),), device=tie.rows.device)
+    rows = tie.rows[some]
+    moved, _, normal = pulled(network, tie.points[some], learn=False)
+    loss = _PULL * losses.gaussian_pull_loss(tie.cloud.centres[rows], tie.link.world(moved))
+    return loss + _TANGENT * losses.alignment_loss(normal, tie.cloud.normals[rows])
+
+
+def field_loss(batch: Pulled, tie: Tie, rules: TieRules, step: int) -> Tensor:
+    """What moves the distance: slopes along the disks' axes, and pulled queries within the disks.
+
+    The Gaussians are left as they are.
+    """
+    loss = batch.moved.new_zeros(())
+    if step >= rules.turned_from:
+        axes = tie.cloud.normals.detach()[tie.rows[batch.target]]
+        loss = loss + _ORTHOGONAL * losses.alignment_loss(batch.normal, axes)
+    if rules.disk and step >= rules.tied_from:
+        near = losses.nearest(batch.moved.detach(), tie.points)
+        rows = tie.rows[near]
+        offset = (batch.moved - tie.points[near]) * tie.link.scale
+        reached = losses.reach(tie.cloud.scales[rows].detach(), rules.kernel)
+        value = losses.disk_kernel(offset, tie.cloud.rotations[rows].detach(), reached)
+        loss = loss + rules.disk * losses.disk_pull_loss(value)
     return loss

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
+
+from teethscape.surface.request import DiskKernel
 
 _KEPT, _SHIPPED_SIGMA = 0.9, 5.0
 _WIDE = 100.0
 _THIN = 1e-4
 _C1, _C2 = 0.01**2, 0.03**2
-
-
-class DiskKernel(str, Enum):
-    """How far a Gaussian's disk reaches.
-
-    ``SHIPPED`` is what the release computes: the same reach everywhere, without effect. ``WIDENED`` is what
-    its code seems to have meant: a hundredfold scale, the thin axis a hundredfold more. ``DISK`` is the
-    paper's intent: an offset across the disk costs more than the same along it.
-    """
-
-    SHIPPED = "shipped"
-    WIDENED = "widened"
-    DISK = "disk"
-
-    __str__ = str.__str__
 
 
 def rotation_of(quaternion: Tensor) -> Tensor:
@@ -51,7 +36,7 @@ def reach(scales: Tensor, kernel: DiskKernel) -> Tensor:
     if kernel is DiskKernel.SHIPPED:
         return torch.full_like(scales, _SHIPPED_SIGMA)
     if kernel is DiskKernel.DISK:
-        return scales * _WIDE
+        return scales
     thinnest = torch.nn.functional.one_hot(scales.argmin(dim=1), 3)
     return scales * _WIDE * (1 + (_WIDE - 1) * thinnest)
 

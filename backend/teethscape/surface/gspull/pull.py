@@ -18,12 +18,28 @@ from teethscape.surface.gspull.schedule import sdf_rate
 from teethscape.surface.gspull.sdf import distance_and_slope, pulled
 
 
+@dataclass(frozen=True, eq=False)
+class Pulled:
+    """A batch of queries after their pull, normalised.
+
+    Attributes:
+        target: (n,) the point of the cloud that each query was drawn nearest to.
+        moved: (n, 3) queries on the zero set, differentiable to the network.
+        normal: (n, 3) unit slopes at the queries, differentiable as well.
+    """
+
+    target: Tensor
+    moved: Tensor
+    normal: Tensor
+
+
 @dataclass(frozen=True)
 class PullRules:
     """How the distance is learnt.
 
     Attributes:
-        steps: optimiser steps.
+        steps: optimiser steps of the whole schedule.
+        last: step at which these queries are replaced by others; None: never.
         batch: queries per step.
         by_pairs: distance of each pulled query from its own target instead of the Chamfer distance of both
             sets; as good, and linear in the batch.
@@ -31,15 +47,18 @@ class PullRules:
         sign: weight of the normals of the cloud, which say what is outside.
         warm_up: steps in which the rate rises.
         rate: factor on the published learning rate.
+        tied: what a pulled batch costs beside its pull, at the step of that number; None: nothing.
     """
 
     steps: int = 60_000
+    last: int | None = None
     batch: int = 10_000
     by_pairs: bool = True
     eikonal: float = 0.0
     sign: float = 0.0
     warm_up: int = 1000
     rate: float = 1.0
+    tied: Callable[[Pulled, int], Tensor] | None = None
 
 
 @dataclass(eq=False)
@@ -62,9 +81,8 @@ class PullState:
         return PullState(torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-15), rng)
 
 
-def pull_loss(network: nn.Module, queries: Tensor, targets: Tensor, by_pairs: bool) -> Tensor:
+def pull_loss(moved: Tensor, targets: Tensor, by_pairs: bool) -> Tensor:
     """How far pulled queries (n, 3) end from the cloud's points (n, 3)."""
-    moved, _, _ = pulled(network, queries)
     return (moved - targets).norm(dim=1).mean() if by_pairs else chamfer(targets, moved)
 
 
@@ -75,13 +93,13 @@ def learn_by_pulling(
     each: Callable[[int], bool],
     state: PullState,
 ) -> None:
-    """Train the network on queries of one cloud, from where the state is.
+    """Train the network on queries of one cloud, from where the state is to the rules' last step.
 
     Args:
         network: changed in place; its device decides.
         data: queries and cloud, normalised.
         rules: how.
-        each: called with the number of every finished step; False stops.
+        each: called with the number of every step once it is done; False stops.
         state: changed in place.
     """
     device = next(network.parameters()).device
@@ -89,12 +107,15 @@ def learn_by_pulling(
     target = torch.from_numpy(data.target).to(device)
     outward = None if data.normals is None else torch.from_numpy(data.normals).to(device)
     optimiser, rng = state.optimiser, state.rng
-    for step in range(state.step, rules.steps):
+    for step in range(state.step, rules.steps if rules.last is None else rules.last):
         for group in optimiser.param_groups:
             group["lr"] = rules.rate * sdf_rate(step + 1, rules.steps + 50, rules.warm_up)
         chosen = torch.from_numpy(rng.integers(0, len(queries), min(rules.batch, len(queries)))).to(device)
-        loss = pull_loss(network, queries[chosen], points[target[chosen]], rules.by_pairs)
+        moved, _, normal = pulled(network, queries[chosen])
+        loss = pull_loss(moved, points[target[chosen]], rules.by_pairs)
         loss = loss + _extra(network, points, outward, rules, rng)
+        if rules.tied is not None:
+            loss = loss + rules.tied(Pulled(target[chosen], moved, normal), step)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

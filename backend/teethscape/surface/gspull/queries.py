@@ -46,9 +46,9 @@ def usable(count: int) -> int:
     return count // _MULTIPLE * _MULTIPLE
 
 
-def queries_each(count: int) -> int:
-    """Near queries per point of a cloud of ``count`` points."""
-    return max(_FEWEST, _BUDGET // max(count, 1))
+def queries_each(count: int, budget: int = _BUDGET) -> int:
+    """Near queries per point of a cloud of ``count`` points; ``budget``: about how many in all."""
+    return max(_FEWEST, budget // max(count, 1))
 
 
 def spreads(points: Array) -> Array:
@@ -87,8 +87,7 @@ def drawn_queries(
     """
     sigma = spreads(points)
     widen = max(1.0, float(np.sqrt(len(points) / _REFERENCE)))
-    each = max(_FEWEST, budget // max(len(points), 1))
-    rounds = [NEAR * widen] * each + ([FAR * widen] if far else [])
+    rounds = [NEAR * widen] * queries_each(len(points), budget) + ([FAR * widen] if far else [])
     parts = [points + factor * sigma[:, None] * rng.standard_normal(points.shape) for factor in rounds]
     queries = np.concatenate(parts)
     _, target = KDTree(points).query(queries)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,10 @@ from teethscape.surface.gspull.gaussians import Gaussians
 #: Added to the projected covariance, px^2; opacity below which a splat is not drawn; largest opacity.
 _DILATION, _LEAST, _MOST = 0.3, 1 / 255, 0.99
 _NEAR = 0.01
+#: Radius of a splat, standard deviations.
+_REACH = 3.0
+#: Gaussians that ours draws on a graphics processor; every pixel remembers each of them.
+_FEW = 5000
 #: Pixels at a time, a bound on memory.
 _PIXELS = 2048
 
@@ -46,11 +51,13 @@ class Picture:
         values: (h, w, c) blended values, background included for the first three.
         opacity: (h, w).
         means: (n, 2) projected centres; their gradient tells where detail is missing.
+        radii: (n,) three standard deviations along the longest axis, px; 0 where one is not in the picture.
     """
 
     values: Tensor
     opacity: Tensor
     means: Tensor
+    radii: Tensor
 
 
 #: Gaussians, their values (n, c), a camera, a background (c,): a picture.
@@ -65,7 +72,8 @@ def draw(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Pi
     means = local[:, :2] / depth[:, None] * focal + shot.k[:2, 2]
     if means.requires_grad:
         means.retain_grad()
-    inverse = _inverse_covariance(cloud, local, depth, shot)
+    cov = _covariance(cloud, local, depth, shot)
+    inverse = torch.stack([cov[:, 2], -cov[:, 1], cov[:, 0]], dim=1) / _determinant(cov)[:, None]
     order = torch.argsort(depth)
     order = order[local[order, 2] > _NEAR]
     ys, xs = torch.meshgrid(
@@ -80,20 +88,34 @@ def draw(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Pi
     ]
     shape = (shot.height, shot.width)
     shown = torch.cat([v for v, _ in rows]).reshape(*shape, -1)
-    return Picture(shown, torch.cat([a for _, a in rows]).reshape(shape), means)
+    opacity = torch.cat([a for _, a in rows]).reshape(shape)
+    return Picture(shown, opacity, means, _radii(cov, means, local[:, 2] > _NEAR, shot))
 
 
-def _inverse_covariance(cloud: Gaussians, local: Tensor, depth: Tensor, shot: Shot) -> Tensor:
-    """(n, 3) entries xx, xy, yy of the inverse of each projected covariance, 1 / px^2."""
+@torch.no_grad()
+def _radii(cov: Tensor, means: Tensor, in_front: Tensor, shot: Shot) -> Tensor:
+    """(n,) radii of projected Gaussians, px, 0 for those outside the frame."""
+    middle = (cov[:, 0] + cov[:, 2]) / 2
+    longest = middle + (middle**2 - _determinant(cov)).clamp_min(0).sqrt()
+    radii = _REACH * longest.sqrt()
+    size = torch.tensor([shot.width, shot.height], device=means.device)
+    here = in_front & (means > -radii[:, None]).all(dim=1) & (means < size + radii[:, None]).all(dim=1)
+    return torch.where(here, radii, 0.0)
+
+
+def _determinant(cov: Tensor) -> Tensor:
+    return (cov[:, 0] * cov[:, 2] - cov[:, 1] ** 2).clamp_min(1e-12)
+
+
+def _covariance(cloud: Gaussians, local: Tensor, depth: Tensor, shot: Shot) -> Tensor:
+    """(n, 3) entries xx, xy, yy of each projected covariance, px^2."""
     fx, fy = shot.k[0, 0], shot.k[1, 1]
     zero = torch.zeros_like(depth)
     rows = [fx / depth, zero, -fx * local[:, 0] / depth**2, zero, fy / depth, -fy * local[:, 1] / depth**2]
     jacobian = torch.stack(rows, dim=1).reshape(-1, 2, 3)
     axes = jacobian @ shot.pose[:, :3] @ cloud.rotations * cloud.scales[:, None, :]
     cov = axes @ axes.transpose(1, 2)
-    a, b, c = cov[:, 0, 0] + _DILATION, cov[:, 0, 1], cov[:, 1, 1] + _DILATION
-    det = (a * c - b * b).clamp_min(1e-12)
-    return torch.stack([c / det, -b / det, a / det], dim=1)
+    return torch.stack([cov[:, 0, 0] + _DILATION, cov[:, 0, 1], cov[:, 1, 1] + _DILATION], dim=1)
 
 
 def _blend(
@@ -113,34 +135,61 @@ def _blend(
     return weight @ values + (1 - total)[:, None] * background, total
 
 
-def rasteriser(device: torch.device) -> Rasteriser:
-    """The rasteriser of a device: that of gsplat on a graphics processor, ours elsewhere.
+def rasteriser(device: torch.device, count: int, warn: Callable[[str, str], None]) -> Rasteriser:
+    """The rasteriser of a device: gsplat's on a graphics processor, ours elsewhere or for few Gaussians.
+
+    Args:
+        device: where is drawn.
+        count: Gaussians to begin with.
+        warn: told when gsplat does not run and ours draws on the graphics processor.
 
     Raises:
-        MissingComponentError: a graphics processor is used and gsplat is missing.
+        MissingComponentError: a graphics processor is used, gsplat does not run, and Gaussians are many.
     """
     if device.type != "cuda":
         return draw
+    fault = gsplat_fault(device)
+    if fault is None:
+        return draw_fast
+    if count <= _FEW:
+        warn("gsplat_unused", f"gsplat does not run here ({fault}); Gaussians are drawn by PyTorch.")
+        return draw
+    raise MissingComponentError(
+        "gsplat_missing",
+        f"So many Gaussians need gsplat on a graphics processor, and it does not run here ({fault}).",
+        "Install gsplat and NVIDIA's CUDA toolkit, whose nvcc it compiles with; or give --preset small.",
+    )
+
+
+def gsplat_fault(device: torch.device) -> str | None:
+    """Why gsplat cannot draw on a device; None where it can.
+
+    It imports everywhere and compiles at its first picture, so one Gaussian is drawn.
+    """
+    cloud = Gaussians(np.zeros((1, 3)), np.full((1, 3), 0.5)).to(device)
+    pose, k = torch.eye(3, 4, device=device), torch.eye(3, device=device)
+    pose[2, 3] = 4.0
     try:
-        import gsplat  # pyright: ignore[reportMissingImports] - never required
-    except ImportError as error:
-        raise MissingComponentError(
-            "gsplat_missing",
-            f"GS-Pull on a graphics processor needs gsplat ({error.name} is missing).",
-            "Run in the engine's environment: python -m pip install gsplat; or give --device cpu.",
-        ) from error
+        with torch.no_grad():
+            draw_fast(cloud, cloud.colours, Shot(pose, k, 8, 8), torch.zeros(3, device=device))
+    except (ImportError, AttributeError, RuntimeError, OSError) as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
+    return None
 
-    def draw_fast(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Picture:
-        pose = torch.eye(4, device=values.device)
-        pose[:3] = shot.pose
-        found, opacity, info = gsplat.rasterization(
-            cloud.centres, cloud.quaternions, cloud.scales, cloud.opacity, values, pose[None], shot.k[None],
-            shot.width, shot.height, near_plane=_NEAR, packed=False,
-        )  # fmt: skip
-        means = info["means2d"]
-        if means.requires_grad:
-            means.retain_grad()
-        alpha = opacity[0, ..., 0]
-        return Picture(found[0] + (1 - alpha)[..., None] * background, alpha, means)
 
-    return draw_fast
+def draw_fast(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Picture:
+    """Draw Gaussians by gsplat, on a graphics processor alone."""
+    import gsplat  # pyright: ignore[reportMissingImports] - never required
+
+    pose = torch.eye(4, device=values.device)
+    pose[:3] = shot.pose
+    found, opacity, info = gsplat.rasterization(
+        cloud.centres, cloud.quaternions, cloud.scales, cloud.opacity, values, pose[None], shot.k[None],
+        shot.width, shot.height, near_plane=_NEAR, packed=False,
+    )  # fmt: skip
+    means = info["means2d"]
+    if means.requires_grad:
+        means.retain_grad()
+    alpha = opacity[0, ..., 0]
+    radii = info["radii"][0].reshape(len(cloud), -1).amax(dim=1).to(alpha.dtype)
+    return Picture(found[0] + (1 - alpha)[..., None] * background, alpha, means, radii)

@@ -6,19 +6,22 @@ Source: ``gspull-spec.md``, sections 2, 5 and 10 (few views, masks, normals).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from teethscape.surface.gspull import losses
 from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians, densify, prune, prune_outside
 from teethscape.surface.gspull.schedule import position_rate
-from teethscape.surface.gspull.splat import Picture, Shot, rasteriser
+from teethscape.surface.gspull.splat import Picture, Rasteriser, Shot, draw
 from teethscape.surface.hull import hull_distance
 from teethscape.surface.views import FLIP, Views
 
+#: Cosine between a normal and the way to the camera below which it is not believed.
+_GRAZING = 0.1
 _RATES = {"log_scales": 5e-3, "quaternions": 1e-3, "logits": 0.05, "shades": 2.5e-3}
 
 
@@ -27,11 +30,13 @@ class GaussianRules:
     """How the Gaussians are trained.
 
     Attributes:
-        steps: of stage 1.
+        steps: before pulling begins.
         thin_from: step from which thick Gaussians cost.
         thin: weight of the smallest scale.
         opaque_from: step from which faint Gaussians cost.
         opaque: weight of what is missing to full opacity.
+        settled: step from which neither does, but half opaque ones do until pulling begins.
+        entropy: weight of that.
         dense: first step, last step and interval of densification.
         silhouette: weight of the mask.
         normal: weight of the normals.
@@ -46,6 +51,8 @@ class GaussianRules:
     thin: float = 100.0
     opaque_from: int = 500
     opaque: float = 0.03
+    settled: int = 3000
+    entropy: float = 0.1
     dense: tuple[int, int, int] = (500, 2500, 200)
     silhouette: float = 0.1
     normal: float = 0.1
@@ -64,12 +71,14 @@ class Target:
         colour: (h, w, 3).
         mask: (h, w).
         normal: (h, w, 3) world, zero where unknown; None without.
+        frontal: (h, w) how far a normal is believed: less where the view grazes the surface.
     """
 
     shot: Shot
     colour: Tensor
     mask: Tensor
     normal: Tensor | None
+    frontal: Tensor
 
 
 def targets_of(views: Views, shrink: int, device: torch.device) -> list[Target]:
@@ -91,8 +100,18 @@ def _target(views: Views, k: int, shrink: int, device: torch.device) -> Target:
     intrinsics[:2] /= shrink
     camera, k3 = (torch.tensor(a, dtype=torch.float32, device=device) for a in (pose, intrinsics))
     shot = Shot(camera, k3, height, width)
-    normal = None if views.normals is None else kept(views.normals[k])
-    return Target(shot, kept(views.colours[k]), kept(views.foreground[k])[..., 0], normal)
+    mask = kept(views.foreground[k])[..., 0]
+    if views.normals is None:
+        return Target(shot, kept(views.colours[k]), mask, None, torch.zeros_like(mask))
+    frontal = kept(_frontal(views.directions(k), views.normals[k])) * (mask > 0.5)[..., None]
+    return Target(shot, kept(views.colours[k]), mask, kept(views.normals[k]), frontal[..., 0])
+
+
+def _frontal(directions: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(h, w) weights of normals (h, w, 3) seen along directions (h, w, 3), as TeethDreamer weighs them."""
+    length = np.linalg.norm(directions, axis=-1) * np.linalg.norm(normals, axis=-1)
+    facing = -(directions * normals).sum(axis=-1) / np.maximum(length, 1e-6)
+    return np.where(facing > _GRAZING, np.exp(facing), 0.0)
 
 
 class GaussianTrainer:
@@ -102,20 +121,24 @@ class GaussianTrainer:
         cloud: started.
         views: to look like.
         rules: how.
+        rasteriser: what draws it.
     """
 
-    def __init__(self, cloud: Gaussians, views: Views, rules: GaussianRules) -> None:
+    def __init__(
+        self, cloud: Gaussians, views: Views, rules: GaussianRules, rasteriser: Rasteriser = draw
+    ) -> None:
+        # What is opaque everywhere says of no place that it is empty.
+        rules = rules if views.has_masks else replace(rules, silhouette=0.0)
         self.cloud, self.views, self.rules = cloud, views, rules
         self.device = cloud.centres.device
         self.targets = targets_of(views, rules.shrink, self.device)
-        self.draw = rasteriser(self.device)
+        self.draw = rasteriser
         middle = (views.low + views.high) / 2
         self.extent = 1.1 * float(np.linalg.norm(views.centres - middle, axis=1).max())
         self.step_number = 0
-        self._slopes = self._counts = torch.zeros(len(cloud), device=self.device)
-        self._renew()
+        self.renew()
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         """A fresh optimiser after Gaussians were added or removed."""
         groups = [
             {"params": [getattr(self.cloud, name)], "lr": _RATES.get(name, 0.0), "name": name}
@@ -124,12 +147,13 @@ class GaussianTrainer:
         self.optimiser = torch.optim.Adam(groups, eps=1e-15)
         self._slopes = torch.zeros(len(self.cloud), device=self.device)
         self._counts = torch.zeros_like(self._slopes)
+        self._radii = torch.zeros_like(self._slopes)
 
     def step(self, more: Callable[[], Tensor] | None = None) -> float:
         """One optimiser step on a random view; ``more`` adds a loss."""
         target = self.targets[int(torch.randint(len(self.targets), (1,)))]
         picture, loss = self.look(target)
-        loss = loss + self._shape_losses()
+        loss = loss + self._shape_losses(picture.radii > 0)
         if more is not None:
             loss = loss + more()
         for group in self.optimiser.param_groups:
@@ -137,7 +161,7 @@ class GaussianTrainer:
                 group["lr"] = self.rules.position * position_rate(self.step_number) * self.extent
         self.optimiser.zero_grad()
         loss.backward()
-        self._note_slopes(picture)
+        self._note(picture)
         self.optimiser.step()
         self.step_number += 1
         self._change_density()
@@ -161,8 +185,8 @@ class GaussianTrainer:
         )
         if target.normal is not None:
             cos = torch.nn.functional.cosine_similarity(picture.values[..., 3:], target.normal, dim=-1)
-            inside = target.mask > 0.5
-            loss = loss + rules.normal * ((1 - cos) * inside).sum() / inside.sum().clamp_min(1)
+            weight = target.frontal
+            loss = loss + rules.normal * ((1 - cos) * weight).sum() / weight.sum().clamp_min(1)
         return picture, loss
 
     def _facing_normals(self, shot: Shot) -> Tensor:
@@ -172,15 +196,20 @@ class GaussianTrainer:
         away = centre - self.cloud.centres.detach()
         return normals * torch.sign((normals * away).sum(dim=1, keepdim=True)).detach()
 
-    def _shape_losses(self) -> Tensor:
-        rules, total = self.rules, self.cloud.logits.new_zeros(())
-        if self.step_number >= rules.thin_from:
+    def _shape_losses(self, visible: Tensor) -> Tensor:
+        """What shapes and opacities cost; ``visible`` (n,): the Gaussians in the picture."""
+        rules, number, total = self.rules, self.step_number, self.cloud.logits.new_zeros(())
+        if rules.thin_from <= number < rules.settled:
             total = total + rules.thin * losses.thin_loss(self.cloud.scales, clamped=False)
-        if self.step_number >= rules.opaque_from:
+        if rules.opaque_from <= number < rules.settled:
             total = total + rules.opaque * (1 - self.cloud.opacity).mean()
+        if rules.settled <= number < rules.steps and visible.any():
+            total = total + rules.entropy * losses.entropy_loss(self.cloud.opacity[visible])
         return total
 
-    def _note_slopes(self, picture: Picture) -> None:
+    def _note(self, picture: Picture) -> None:
+        """Remember how strongly projected centres pull, and how wide Gaussians have been in a picture."""
+        self._radii = torch.maximum(self._radii, picture.radii)
         slope = picture.means.grad
         if slope is None:
             return
@@ -192,18 +221,24 @@ class GaussianTrainer:
 
     def _change_density(self) -> None:
         first, last, every = self.rules.dense
-        number = self.step_number
-        if number < first or number > last or number % every:
+        number, density = self.step_number, self.rules.density
+        if number < first or number > min(last, self.rules.steps) or number % every:
             return
-        densify(self.cloud, self._slopes / self._counts.clamp_min(1), self.extent, self.rules.density)
-        prune(self.cloud, self.extent, self.rules.density, huge_too=True)
+        if density.wide is not None and number > first:
+            narrow = self._radii <= density.wide
+            self.cloud.replace(narrow)
+            self._slopes, self._counts = self._slopes[narrow], self._counts[narrow]
+        densify(self.cloud, self._slopes / self._counts.clamp_min(1), self.extent, density)
+        prune(self.cloud, self.extent, density, huge_too=number > first)
         self.drop_outside()
-        self._renew()
 
     def drop_outside(self) -> None:
-        """Remove Gaussians that lie outside the masks by more than two pixels."""
+        """Remove Gaussians that lie outside the masks, where there are any, by more than two pixels."""
+        if not self.views.has_masks:
+            self.renew()
+            return
         points = self.cloud.centres.detach().cpu().numpy().astype(np.float64)
         slack = 2 * self.extent / self.views.intrinsics[0, 0, 0]
         outside = torch.from_numpy(hull_distance(self.views, points) > slack).to(self.device)
         prune_outside(self.cloud, outside)
-        self._renew()
+        self.renew()

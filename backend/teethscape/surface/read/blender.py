@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from teethscape.errors import BadInputError
-from teethscape.surface.read.folder import read_rgba, stacked
-from teethscape.surface.views import Views
+from teethscape.surface.read.pictures import read_pictures
+from teethscape.surface.views import Array, Views
 
 _FILE = "transforms_train.json"
+#: Endings that pictures have.
+_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr"})
 #: Half side of the box of such scenes.
 _RADIUS = 1.5
 
@@ -25,21 +28,22 @@ def read_blender(folder: Path) -> Views:
     """Views of such a folder, in its own world; cameras are cam2world with OpenGL axes already.
 
     Raises:
-        BadInputError: the file or a picture is damaged.
+        BadInputError: the file or a picture is damaged or missing, or pictures differ in size.
     """
     path = folder / _FILE
     try:
         meta = json.loads(path.read_text("utf-8"))
         frames = meta["frames"]
-        poses = np.array([frame["transform_matrix"] for frame in frames], np.float64).reshape(-1, 4, 4)
+        poses = np.array([_pose(frame["transform_matrix"]) for frame in frames])
         files = [str(frame["file_path"]) for frame in frames]
-        angle = float(meta["camera_angle_x"])
+        angle = _angle(meta["camera_angle_x"])
     except (ValueError, KeyError, TypeError) as error:
         raise BadInputError(
             "views_damaged", f"{path} is damaged ({error}).", "Export the data set anew."
         ) from error
-    paths = [_picture(folder, name) for name in files]
-    pictures = stacked([read_rgba(path) for path in paths], paths)
+    if not files:
+        raise BadInputError("views_missing", f"{path} lists no frames.", "Export the data set anew.")
+    pictures = read_pictures([_picture(folder, name) for name in files])
     height, width = pictures.shape[1:3]
     focal = 0.5 * width / np.tan(0.5 * angle)
     k = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
@@ -57,7 +61,23 @@ def read_blender(folder: Path) -> Views:
     )
 
 
+def _pose(values: Any) -> Array:
+    matrix = np.array(values, np.float64)
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+        raise ValueError("a transform_matrix is no 4 x 4 matrix")
+    return matrix
+
+
+def _angle(value: Any) -> float:
+    angle = float(value)
+    if not 0 < angle < np.pi:
+        raise ValueError(f"camera_angle_x is {angle:g}")
+    return angle
+
+
 def _picture(folder: Path, name: str) -> Path:
-    """The file that a frame names, with or without its ending."""
+    """The file that a frame names, with or without its ending (a name may have a dot of its own)."""
     path = folder / name
-    return path if path.suffix else path.with_suffix(".png")
+    if path.is_file() or path.suffix.lower() in _ENDINGS:
+        return path
+    return path.with_name(f"{path.name}.png")

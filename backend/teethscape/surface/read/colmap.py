@@ -15,13 +15,19 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from teethscape.errors import BadInputError
-from teethscape.surface.read.folder import read_rgba, stacked
+from teethscape.surface.read.cloud import read_cloud
+from teethscape.surface.read.pictures import read_pictures
 from teethscape.surface.views import Array, Views, opengl_cam2world
 
-#: Number, name and parameters of the camera models without distortion (others are refused).
-_MODELS = {0: ("SIMPLE_PINHOLE", 3), 1: ("PINHOLE", 4)}
-_COUNTS = dict(_MODELS.values())
+#: Camera models by their numbers in binary files, and the parameters of those without distortion.
+_MODELS = (
+    "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "OPENCV_FISHEYE", "FULL_OPENCV", "FOV",
+    "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "THIN_PRISM_FISHEYE", "RAD_TAN_THIN_PRISM_FISHEYE",
+)  # fmt: skip
+_COUNTS = {"SIMPLE_PINHOLE": 3, "PINHOLE": 4}
 _MARGIN = 0.1
+#: Percentiles of the points between which the object is taken to lie.
+_INNER = (1, 99)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +36,7 @@ class SparseModel:
 
     Attributes:
         names: file of each image.
+        sizes: (n, 2) width and height that the intrinsics belong to, px.
         intrinsics: (n, 3, 3).
         poses: (n, 3, 4) world to camera, OpenCV axes.
         points: (m, 3).
@@ -37,6 +44,7 @@ class SparseModel:
     """
 
     names: tuple[str, ...]
+    sizes: Array
     intrinsics: Array
     poses: Array
     points: Array
@@ -59,56 +67,122 @@ def read_colmap(folder: Path) -> Views:
     """Views of a COLMAP folder in its own world; the box is that of the points, with a margin.
 
     Raises:
-        BadInputError: the model or a picture is damaged, distorted, or pictures differ in size.
+        BadInputError: the model or a picture is damaged, missing or distorted, or pictures differ in size.
     """
     model = read_sparse(folder)
-    files = [folder / "images" / name for name in model.names]
-    stack = stacked([read_rgba(path) for path in files], files)
-    low, high = (np.percentile(model.points, q, axis=0) for q in (1, 99))
+    stack = read_pictures([folder / "images" / name for name in model.names])
+    points, colours = _cloud(folder, model)
+    low, high = (np.percentile(points, q, axis=0) for q in _INNER)
     margin = _MARGIN * (high - low).max()
     return Views(
-        names=tuple(f"view {number}" for number in range(len(files))),
+        names=tuple(f"view {number}" for number in range(len(stack))),
         colours=stack[..., :3],
         colour_mask=np.ones(stack.shape[:3], np.float32),
         foreground=stack[..., 3],
         normals=None,
-        intrinsics=model.intrinsics,
+        intrinsics=_fitting(model, stack.shape[2], stack.shape[1]),
         cam2world=opengl_cam2world(model.poses),
         jaw=None,
         low=low - margin,
         high=high + margin,
+        points=points,
+        point_colours=colours,
     )
+
+
+def _cloud(folder: Path, model: SparseModel) -> tuple[Array, Array | None]:
+    """Points (m, 3) and colours (m, 3) 0..1: the dense ones of a folder, else the sparse ones.
+
+    Raises:
+        BadInputError: there are none, or their file is damaged.
+    """
+    place = _place(folder) or folder
+    for path in (folder / "dense" / "fused.ply", place / "points3D.ply"):
+        if path.is_file():
+            cloud = read_cloud(path, "views_damaged", "Export it anew, or remove it.")
+            points, colours = cloud.points, cloud.colours
+            break
+    else:
+        points, colours = model.points, model.colours / 255
+    if not len(points) or not np.isfinite(points).all():
+        raise BadInputError(
+            "views_damaged", f"{place} has no points, which tell where the object is.", "Run COLMAP's mapper."
+        )
+    return points, colours
+
+
+def _fitting(model: SparseModel, width: int, height: int) -> Array:
+    """The intrinsics (n, 3, 3) for pictures of a size, when they were made smaller or larger afterwards.
+
+    Raises:
+        BadInputError: a camera has other proportions than its picture.
+    """
+    out = model.intrinsics.copy()
+    for k, (name, size) in enumerate(zip(model.names, model.sizes, strict=True)):
+        factor = width / size[0] if size[0] > 0 else 0.0
+        if abs(size[1] * factor - height) > 1:
+            raise BadInputError(
+                "views_damaged",
+                f"{name} has {width} x {height} pixels and its camera {size[0]:.0f} x {size[1]:.0f}.",
+                "Give the pictures that COLMAP has seen, or ones made smaller as a whole.",
+            )
+        out[k, 0] *= factor
+        out[k, 1] *= height / size[1]
+    return out
 
 
 def read_sparse(folder: Path) -> SparseModel:
     """The sparse model of a folder, images in the order of their names.
 
     Raises:
-        BadInputError: there is none, it is damaged, or its cameras have distortion.
+        BadInputError: there is none, it is damaged or without images, or its cameras have distortion.
     """
     place = _place(folder)
     if place is None:
         raise BadInputError("views_missing", f"{folder} has no sparse model.", "Run COLMAP's mapper.")
     binary = (place / "cameras.bin").is_file()
     try:
-        parts = _binary_model(place) if binary else _text_model(place)
-    except (OSError, ValueError, KeyError, IndexError, struct.error) as error:
+        return _joined(*(_binary_model(place) if binary else _text_model(place)), place)
+    except (OSError, ValueError, IndexError, OverflowError, struct.error) as error:
         raise BadInputError(
             "views_damaged", f"{place} is damaged ({error}).", "Export the model anew."
         ) from error
-    cameras, images, points = parts
+
+
+#: Width, height and K.
+_Camera = tuple[int, int, Array]
+_Image = tuple[str, int, Array]
+_Parts = tuple[dict[int, _Camera], list[_Image], list[tuple[float, ...]]]
+
+
+def _joined(
+    cameras: dict[int, _Camera], images: list[_Image], points: list[tuple[float, ...]], place: Path
+) -> SparseModel:
+    """The parts of a model in one.
+
+    Raises:
+        BadInputError: it has no images.
+        ValueError: an image's camera is missing, or a number is none.
+    """
+    if not images:
+        raise BadInputError("views_missing", f"{place} has no registered images.", "Run COLMAP's mapper.")
+    unknown = next((name for name, camera, _ in images if camera not in cameras), None)
+    if unknown is not None:
+        raise ValueError(f"the camera of {unknown} is missing")
     images = sorted(images, key=lambda image: image[0])
+    of_images = [cameras[camera] for _, camera, _ in images]
     table = np.array(points, np.float64).reshape(-1, 6)
+    poses, intrinsics = np.array([pose for _, _, pose in images]), np.array([k for _, _, k in of_images])
+    if not (np.isfinite(poses).all() and np.isfinite(intrinsics).all()):
+        raise ValueError("a pose or a camera holds no numbers")
     return SparseModel(
         names=tuple(name for name, _, _ in images),
-        intrinsics=np.array([cameras[camera] for _, camera, _ in images]),
-        poses=np.array([pose for _, _, pose in images]),
+        sizes=np.array([size for *size, _ in of_images], np.float64),
+        intrinsics=intrinsics,
+        poses=poses,
         points=table[:, :3],
         colours=table[:, 3:],
     )
-
-
-_Parts = tuple[dict[int, Array], list[tuple[str, int, Array]], list[tuple[float, ...]]]
 
 
 def _matrix(model: str, values: tuple[float, ...]) -> Array:
@@ -122,9 +196,13 @@ def pose_of(quaternion: tuple[float, ...], shift: tuple[float, ...]) -> Array:
     return np.column_stack([Rotation.from_quat([x, y, z, w]).as_matrix(), shift])
 
 
-def _known(model: str) -> str:
+def _known(model: str, place: Path) -> str:
     if model not in _COUNTS:
-        raise ValueError(f"camera model {model} has distortion; undistort the pictures")
+        raise BadInputError(
+            "camera_distorted",
+            f"The cameras of {place} are of the model {model}, which has distortion.",
+            "Run COLMAP's image_undistorter, and give the folder that it writes.",
+        )
     return model
 
 
@@ -134,8 +212,9 @@ def _text_model(place: Path) -> _Parts:
         return [line.split() for line in lines if line.strip() and not line.startswith("#")]
 
     cameras = {}
-    for number, model, _, _, *values in rows("cameras"):
-        cameras[int(number)] = _matrix(_known(model), tuple(map(float, values)))
+    for number, model, width, height, *values in rows("cameras"):
+        k = _matrix(_known(model, place), tuple(map(float, values)))
+        cameras[int(number)] = int(width), int(height), k
     # Two lines an image; the second, its points, may be empty.
     lines = [
         line for line in (place / "images.txt").read_text("utf-8").splitlines() if not line.startswith("#")
@@ -159,17 +238,31 @@ def _take(stream: BinaryIO, form: str) -> tuple:
     return struct.unpack(form, stream.read(struct.calcsize(form)))
 
 
+def _name(stream: BinaryIO) -> str:
+    """A text that a zero ends.
+
+    Raises:
+        ValueError: the file ends within it.
+    """
+    letters = b""
+    while (letter := stream.read(1)) != b"\0":
+        if not letter:
+            raise ValueError("the file ends within a name")
+        letters += letter
+    return letters.decode("utf-8")
+
+
 def _binary_model(place: Path) -> _Parts:
     cameras, images, points = {}, [], []
     with (place / "cameras.bin").open("rb") as stream:
         for _ in range(_take(stream, "Q")[0]):
-            number, model, _, _ = _take(stream, "iiQQ")
-            name, count = _MODELS.get(model, (f"number {model}", 0))
-            cameras[number] = _matrix(_known(name), _take(stream, f"{count}d"))
+            number, model, width, height = _take(stream, "iiQQ")
+            name = _known(_MODELS[model] if 0 <= model < len(_MODELS) else f"number {model}", place)
+            cameras[number] = width, height, _matrix(name, _take(stream, f"{_COUNTS[name]}d"))
     with (place / "images.bin").open("rb") as stream:
         for _ in range(_take(stream, "Q")[0]):
             _, *numbers, camera = _take(stream, "i7di")
-            name = b"".join(iter(lambda: stream.read(1), b"\0")).decode("utf-8")
+            name = _name(stream)
             stream.seek(24 * _take(stream, "Q")[0], 1)
             images.append((name, camera, pose_of(tuple(numbers[:4]), tuple(numbers[4:]))))
     if (place / "points3D.bin").is_file():

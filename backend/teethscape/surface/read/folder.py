@@ -101,7 +101,7 @@ def read_rgba(path: Path) -> FloatImage:
             return np.divide(np.asarray(image.convert("RGBA")), 255, dtype=np.float32)
     except (OSError, SyntaxError, ValueError) as error:
         raise BadInputError(
-            "views_damaged", f"{path} cannot be read ({error}).", "Render it anew."
+            "views_damaged", f"{path} cannot be read ({error}).", "Render, export or copy it anew."
         ) from error
 
 

@@ -1,0 +1,139 @@
+"""What GS-Pull begins with: points of a data set or the start's surface, and a distance (needs torch)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.gspull.joint import Link
+from teethscape.surface.gspull.queries import normalised
+from teethscape.surface.gspull.sdf import PullNetwork
+from teethscape.surface.gspull.started import FieldLookup, StartedNetwork
+from teethscape.surface.gspull.sweep import swept
+from teethscape.surface.hull import hull_distance
+from teethscape.surface.make import Job
+from teethscape.surface.mesh.marching import Array
+from teethscape.surface.start import bounded_pitch, footprint
+
+#: Of the grid of the start, footprints of a pixel: on a coarser one crowns lose height.
+_START_PITCH = 1.0
+#: Its nodes along a side at most: large pictures would ask for more than memory holds.
+_MOST_NODES = 512
+_GREY = 0.7
+#: Points that the sweep must find at least, as a share of those that are wanted, and a data set must bring.
+_ENOUGH, _FEWEST = 0.1, 60
+#: How far outside the masks points of a data set may lie, footprints of a pixel.
+_SLACK = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """Cloud and distance before the first step.
+
+    Attributes:
+        points: (n, 3) world.
+        colours: (n, 3) 0..1.
+        corners: (2, 3) of the box that holds the object, world.
+        link: between world and network.
+        network: distance.
+        is_started: whether it is the start's (hull or arch) already.
+    """
+
+    points: Array
+    colours: Array
+    corners: Array
+    link: Link
+    network: nn.Module
+    is_started: bool
+
+
+def beginning(job: Job, settings: dict[str, Any]) -> Beginning:
+    """What a job begins with, by the preset's settings; opaque photos have no hull to begin at."""
+    rng = np.random.default_rng(job.request.seed)
+    if not job.views.has_masks:
+        return _in_the_box(job, settings, rng)
+    scale = job.frame.scale
+    extent = float((job.views.high - job.views.low).max()) * scale
+    field = job.start(
+        job.views, bounded_pitch(_START_PITCH * footprint(job.views, scale), extent, _MOST_NODES)
+    )
+    vertices, _ = field.surface()
+    cloud = _brought(job, int(settings["points"]), rng)
+    if cloud is None:
+        points = _on_start(job, settings, (field, vertices), rng)
+        cloud = points, np.full(points.shape, _GREY)
+    corners = np.stack([vertices.min(axis=0), vertices.max(axis=0)]) / scale
+    link = _link(corners)
+    network: nn.Module = PullNetwork(int(settings["width"]))
+    if settings["started"]:
+        network = StartedNetwork(_lookup(field, link, scale), network)
+    return Beginning(*cloud, corners, link, network, bool(settings["started"]))
+
+
+def _in_the_box(job: Job, settings: dict[str, Any], rng: np.random.Generator) -> Beginning:
+    """The published beginning: a data set's points, or random ones, and a sphere."""
+    views, count = job.views, int(settings["points"])
+    cloud = _brought(job, count, rng)
+    if cloud is None:
+        points = rng.uniform(views.low, views.high, (count, 3))
+        cloud = points, np.full(points.shape, _GREY)
+    corners = np.stack([views.low, views.high])
+    return Beginning(*cloud, corners, _link(corners), PullNetwork(int(settings["width"])), False)
+
+
+def _link(corners: Array) -> Link:
+    box = normalised(corners)
+    return Link(torch.tensor(box.centre, dtype=torch.float32), box.scale)
+
+
+def _brought(job: Job, most: int, rng: np.random.Generator) -> tuple[Array, Array] | None:
+    """The points and colours of a data set within its box and its masks, where there are enough."""
+    views, points = job.views, job.views.points
+    if points is None:
+        return None
+    inside = ((points >= views.low) & (points <= views.high)).all(axis=1)
+    if views.has_masks:
+        slack = _SLACK * footprint(views, 1.0)
+        inside &= hull_distance(views, points) < slack
+    rows = np.flatnonzero(inside)
+    if len(rows) < _FEWEST:
+        return None
+    rows = rng.permutation(rows)[:most]
+    colours = views.point_colours
+    return points[rows], np.full((len(rows), 3), _GREY) if colours is None else colours[rows]
+
+
+def _on_start(
+    job: Job, settings: dict[str, Any], start: tuple[GridField, Array], rng: np.random.Generator
+) -> Array:
+    """(n, 3) world points that the cloud begins with: on the start, or where normals agree within it.
+
+    Args:
+        job: views and scale.
+        settings: of the preset.
+        start: its field, and (V, 3) vertices of its surface, mm.
+        rng: draws the points.
+    """
+    field, vertices = start
+    count, scale = int(settings["points"]), job.frame.scale
+    if settings["swept"]:
+        some = vertices[rng.integers(0, len(vertices), int(settings["swept"]))]
+        cloud = some / scale, field.slopes(some)
+        pixel = footprint(job.views, scale) / scale
+        found = swept(job.views, cloud, lambda points: field.at(points * scale) / scale, pixel)
+        if found is not None and len(found) > _ENOUGH * count:
+            return found[rng.permutation(len(found))[:count]]
+    chosen = vertices[rng.integers(0, len(vertices), count)]
+    return (chosen + rng.normal(0, 0.1 * field.pitch, chosen.shape)) / scale
+
+
+def _lookup(field: GridField, link: Link, scale: float) -> FieldLookup:
+    """The start's field (mm) in the network's cube."""
+    side = link.scale * scale
+    low = field.low / side - link.centre.numpy() / link.scale
+    return FieldLookup((field.values / np.float32(side)).astype(np.float32), low, field.pitch / side)
