@@ -6,18 +6,17 @@ downloaded by the constructor. So its network is named here, and handed over as 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from importlib import util
 from pathlib import Path
 from typing import Any
 
 from teethscape.errors import BadInputError, MissingComponentError
+from teethscape.weights.store import file_sha256
 
 #: The authors of U-2-Net put code and models under one licence (github.com/xuebinqin/U-2-Net, issue 208).
 NETWORK, LICENCE, MEGABYTES = "u2net", "Apache-2.0", 176
-#: Checksum that rembg itself knows for the file.
-_MD5 = "60024c5c889badc19c04ad937298a77b"
+_SHA256 = "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491"
 
 
 def require_rembg() -> Path:
@@ -64,13 +63,12 @@ def rembg_session() -> Any:
 def _whole(path: Path) -> Path:
     """The path, when the file is the published one."""
     try:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        digest = file_sha256(path)
     except OSError as error:
         raise BadInputError(
             "file_unreadable", f"{path} cannot be read ({error.strerror}).", "Check it."
         ) from error
-    if digest != _MD5:
+    if digest != _SHA256:
         raise BadInputError(
             "weights_damaged",
             f"{path} is not the published {NETWORK}: its checksum differs.",

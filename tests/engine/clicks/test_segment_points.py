@@ -289,7 +289,7 @@ def test_rembg_works_with_the_named_network_where_its_file_is(tmp_path, monkeypa
     file = tmp_path / "home" / place
     file.parent.mkdir(parents=True)
     file.write_bytes(b"network")
-    monkeypatch.setattr(rembg_network, "_MD5", hashlib.md5(b"network").hexdigest())  # noqa: S324
+    monkeypatch.setattr(rembg_network, "_SHA256", hashlib.sha256(b"network").hexdigest())
     assert _by_rembg(tmp_path) == 0
     assert rembg == [(("u2net_custom",), {"model_path": str(file)})]
     found = np.asarray(Image.open(tmp_path / "o.png"))
