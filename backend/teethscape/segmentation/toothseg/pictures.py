@@ -18,6 +18,10 @@ Size = tuple[int, int]
 MEAN, SPREAD = 0.5, 0.25
 #: A picture with so few grey levels is a mask.
 _MASK_LEVELS = 3
+#: So is one with so few levels of which so many pixels are equal to their neighbours: numbered teeth.
+_LABEL_LEVELS, _LABEL_EQUAL = 64, 0.7
+#: And one with so many pixels so near to black or white: JPEG blurs a mask's borders.
+_NEAR_LEVELS, _NEAR_SHARE = 16, 0.95
 
 
 def decode_picture(path: Path, flags: int) -> NDArray:
@@ -65,13 +69,25 @@ def unlabelled_picture(item: Item, size: Size, channels: int) -> NDArray[np.uint
         BadInputError: it is a mask by its looks; reconstructing masks would leak them.
     """
     picture = read_picture(item.image, channels)
-    if len(np.unique(picture)) <= _MASK_LEVELS:
+    if looks_like_mask(picture):
         raise BadInputError(
             "mask_as_image",
-            f"{item.image} has at most {_MASK_LEVELS} grey levels: it is a mask, not a picture.",
+            f"{item.image} is flat where pictures are not: by its looks it is a mask, not a picture.",
             "Take it out of the folder or the index.",
         )
     return resized(picture, size)
+
+
+def looks_like_mask(picture: NDArray[np.uint8]) -> bool:
+    """Whether a picture (h, w, c) is a mask or a label image by its grey levels, JPEG's blur allowed."""
+    levels = len(np.unique(picture))
+    if levels <= _MASK_LEVELS:
+        return True
+    equal = (picture[1:, 1:] == picture[:-1, 1:]) & (picture[1:, 1:] == picture[1:, :-1])
+    if levels <= _LABEL_LEVELS and equal.mean() > _LABEL_EQUAL:
+        return True
+    black, white = (picture <= _NEAR_LEVELS).mean(), (picture >= 255 - _NEAR_LEVELS).mean()
+    return bool(min(black, white) > 0.001 and black + white > _NEAR_SHARE)
 
 
 def read_truth(item: Item, classes: Classes) -> NDArray[np.uint8]:

@@ -101,12 +101,67 @@ def test_a_folder_is_not_its_own_mask(tmp_path):
         find_items(images, images)
 
 
-def test_a_mask_among_the_pictures_is_refused_by_its_looks(tmp_path):
-    folders(tmp_path, 2)
-    (tmp_path / "thyroid-mask").rename(tmp_path / "wrongly-named")
-    for item in find_items(tmp_path / "wrongly-named"):
+def _labels(seed):
+    """FDI labels of an arch (256, 384)."""
+    return cv2.resize(draw_arch(seed)[1], (384, 256), interpolation=cv2.INTER_NEAREST)
+
+
+@pytest.mark.parametrize("quality", [None, 95, 75])
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        lambda labels: (labels > 0) * 255,  # white
+        lambda labels: labels,  # FDI numbers
+        lambda labels: 1 * (labels > 0) + (labels > 30),  # jaws
+    ],
+)
+def test_a_mask_among_the_pictures_is_refused_by_its_looks(tmp_path, drawn, quality):
+    mask = drawn(_labels(1)).astype(np.uint8)
+    path = tmp_path / ("a.png" if quality is None else "a.jpg")
+    cv2.imwrite(str(path), mask, [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality])
+    with pytest.raises(BadInputError, match="it is a mask"):
+        unlabelled_picture(Item("a", path), (64, 96), 1)
+
+
+def test_a_colour_for_each_tooth_is_a_mask(tmp_path):
+    labels = _labels(1)
+    cv2.imwrite(str(tmp_path / "a.png"), np.stack([labels, labels * 3, labels * 5], axis=-1))
+    for channels in (1, 3):
         with pytest.raises(BadInputError, match="it is a mask"):
-            unlabelled_picture(item, (64, 96), 1)
+            unlabelled_picture(Item("a", tmp_path / "a.png"), (64, 96), channels)
+
+
+@pytest.mark.parametrize("quality", [95, 50, 20])
+def test_pictures_look_like_pictures(tmp_path, quality):
+    picture = cv2.resize(draw_arch(1)[0], (384, 256))
+    picture[:, :150] = 0  # the dark border of an ultrasound frame
+    cv2.imwrite(str(tmp_path / "a.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert unlabelled_picture(Item("a", tmp_path / "a.jpg"), (64, 96), 1).shape == (64, 96, 1)
+
+
+@pytest.mark.parametrize(
+    ("folder", "kept"),
+    [
+        ("images", True), ("x-rays", True), ("labeled/images", True), ("tooth-segmentation/images", True),
+        ("without-labels", True),
+        ("thyroid-mask", False), ("labelsTr", False), ("SegmentationClass", False), ("gtFine/train", False),
+        ("Masks_PNG", False), ("images/segmentation", False), ("ground truth", False),
+        ("annotations/images", False),
+    ],
+)  # fmt: skip
+def test_folders_of_masks_are_left_out_by_their_names(tmp_path, folder, kept):
+    (tmp_path / "plain").mkdir()
+    (tmp_path / folder).mkdir(parents=True)
+    for place in ("plain", folder):
+        cv2.imwrite(str(tmp_path / place / "a.png"), draw_arch(0)[0])
+    assert len(find_items(tmp_path)) == 1 + kept
+
+
+def test_a_folder_of_masks_is_no_folder_of_pictures(tmp_path):
+    folders(tmp_path, 2)
+    with pytest.raises(BadInputError, match="all 2 pictures") as caught:
+        find_items(tmp_path / "thyroid-mask")
+    assert caught.value.code == "mask_as_image"
 
 
 @pytest.mark.parametrize(
