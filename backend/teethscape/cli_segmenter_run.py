@@ -202,7 +202,9 @@ def _finetune(options: argparse.Namespace) -> Result:
 def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> Any:
     """A checkpoint ready for scoring."""
     from teethscape.segmentation.toothseg.checkpoints import load_trained
+    from teethscape.segmentation.toothseg.classes import class_sets
     from teethscape.segmentation.toothseg.evaluate import Evaluation
+    from teethscape.segmentation.toothseg.pictures import require_shown
     from teethscape.segmentation.toothseg.report import Model
     from teethscape.segmentation.toothseg.training import choose_device
 
@@ -215,6 +217,7 @@ def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> 
             f"{path.name} is a {real[0]} of {real[1]} base channels{', transposed' if real[2] else ''}.",
             "Leave --model-type, --base-channels and --no-bilinear out.",
         )
+    require_shown(items, class_sets()[card.classes])
     network.to(choose_device("cpu" if options.cpu else options.device))
     name = path.parent.name + "/" + path.name if path.parent.name else path.name
     return Model(name, network, Evaluation(items, card, options.lambda_dice))

@@ -18,7 +18,7 @@ from teethscape.segmentation.toothseg.data import LabelledData, Labelling
 from teethscape.segmentation.toothseg.evaluate import Evaluation, evaluate_network
 from teethscape.segmentation.toothseg.losses import segmentation_loss
 from teethscape.segmentation.toothseg.networks import UNet2D, build
-from teethscape.segmentation.toothseg.pictures import Size
+from teethscape.segmentation.toothseg.pictures import Size, require_shown
 from teethscape.segmentation.toothseg.running import Report, Running, Start, begin
 from teethscape.segmentation.toothseg.spec import NetworkSpec
 from teethscape.segmentation.toothseg.splits import Part, Split
@@ -78,6 +78,8 @@ def fine_tune(settings: FineTuning, report: Report) -> dict[str, Any]:
         BadInputError: pictures, masks or checkpoints cannot be used.
     """
     train, val = settings.split.part(Part.TRAIN), settings.split.part(Part.VAL)
+    for items in (train, val):
+        require_shown(items, settings.classes)
     resume = settings.last if settings.resume else None
     run = begin(settings.network, settings.optimising, Start(resume, settings.init_from, keep_head=False))
     data = LabelledData(train, _labelling(settings, augment=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -100,6 +101,20 @@ def read_truth(item: Item, classes: Classes) -> NDArray[np.uint8]:
         raise BadInputError("mask_missing", f"{item.pair_id} has no mask.", "Add one.")
     gum = read_label_image(item.gum) if item.gum is not None and "gum" in classes.planes else None
     return truth_labels(item, read_label_image(item.mask), gum, classes)
+
+
+def require_shown(items: Sequence[Item], classes: Classes) -> None:
+    """Refuse masks of which not one shows anything: on them, a network that sees nothing is perfect.
+
+    Raises:
+        BadInputError: so it is, or a mask cannot be used.
+    """
+    if not any(read_truth(item, classes).any() for item in items):
+        raise BadInputError(
+            "mask_empty",
+            f"None of the {len(items)} masks shows anything (first: {items[0].mask}).",
+            "Check the masks, and --mask-values.",
+        )
 
 
 def labelled_picture(item: Item, size: Size, channels: int, classes: Classes) -> tuple[NDArray, NDArray]:

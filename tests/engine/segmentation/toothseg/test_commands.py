@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import pytest
 
 from teethscape import cli
@@ -158,6 +159,25 @@ def test_mistakes_are_told_in_words(tmp_path, capsys, monkeypatch, arguments, co
     err = capsys.readouterr().err
     assert words in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("action", ["finetune", "evaluate"])
+def test_masks_of_another_kind_train_and_judge_nothing(tmp_path, capsys, monkeypatch, action):
+    torch = pytest.importorskip("torch")
+    from teethscape.segmentation.toothseg.networks import build
+    from teethscape.segmentation.toothseg.spec import NetworkSpec
+
+    monkeypatch.chdir(tmp_path)
+    torch.save(build(NetworkSpec(base=4)).state_dict(), "c.pth")
+    images, masks = folders(tmp_path, 4)
+    for path in masks.iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) // 255)
+    arguments = [action, "--images-dir", images, "--masks-dir", masks, "--cpu", "--json"]
+    arguments += ["--checkpoint", "c.pth", "--split", "all"] if action == "evaluate" else ["--epochs", 1]
+    arguments += [] if action == "evaluate" else ["--val-ratio", 0.25, "--test-ratio", 0.25, *SMALL]
+    code, answer = _run(capsys, *arguments)
+    assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "mask_values")
+    assert _run(capsys, *arguments, "--mask-values", "labels")[0] == 0
 
 
 def test_the_shipped_network_is_still_trained_without_an_action(tmp_path, capsys):

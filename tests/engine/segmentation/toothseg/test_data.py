@@ -13,9 +13,14 @@ from teethscape.errors import BadInputError, UsageError
 from teethscape.segmentation.toothseg.augment import FINE_TUNING, PRETRAINING, Motion, moved
 from teethscape.segmentation.toothseg.classes import class_sets
 from teethscape.segmentation.toothseg.fbf import Bilateral, fast_bilateral, filter_folder
-from teethscape.segmentation.toothseg.index import Item, checked, labelled, read_index, write_index
+from teethscape.segmentation.toothseg.index import Item, MaskKind, checked, labelled, read_index, write_index
 from teethscape.segmentation.toothseg.layouts import Layout, default_size, find_items, layout_of
-from teethscape.segmentation.toothseg.pictures import labelled_picture, read_truth, unlabelled_picture
+from teethscape.segmentation.toothseg.pictures import (
+    labelled_picture,
+    read_truth,
+    require_shown,
+    unlabelled_picture,
+)
 from teethscape.segmentation.toothseg.splits import Part, SplitRule, split
 
 from .arches import cases, draw_arch, folders, sts
@@ -221,6 +226,46 @@ def test_white_masks_do_not_tell_jaws(tmp_path):
     images, masks = folders(tmp_path, 1)
     with pytest.raises(BadInputError, match="jaws apart"):
         read_truth(find_items(images, masks)[0], class_sets()["jaws"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "words"),
+    [
+        (MaskKind.WHITE, [1], "above 127"),
+        (MaskKind.WHITE, [11, 48], "above 127"),
+        (MaskKind.FDI, [1, 2], "1, 2; these are no FDI"),
+        (MaskKind.FDI, [255], "no FDI"),
+        (MaskKind.FDI, [11, 19, 50], "19, 50; these"),
+        (MaskKind.JAWS, [1, 2, 3], "3; jaws"),
+        (MaskKind.LABELS, [5], ""),
+        (MaskKind.WHITE, [3, 120, 255], ""),
+        (MaskKind.FDI, [18, 48, 51, 85], ""),
+        (MaskKind.JAWS, [1, 2], ""),
+        (MaskKind.FDI, [], ""),
+    ],
+)
+def test_values_without_a_meaning_are_refused(tmp_path, kind, values, words):
+    mask = np.zeros((8, 12), np.uint8)
+    mask[0, : len(values)] = values
+    cv2.imwrite(str(tmp_path / "m.png"), mask)
+    item = Item("a", tmp_path / "a.png", tmp_path / "m.png", kind)
+    if not words:
+        assert read_truth(item, class_sets()["teeth"]).max() == (1 if values else 0)
+        return
+    with pytest.raises(BadInputError, match=words) as caught:
+        read_truth(item, class_sets()["teeth"])
+    assert caught.value.code == "mask_values"
+    assert "--mask-values" in caught.value.advice
+
+
+def test_masks_that_show_nothing_at_all_are_refused(tmp_path):
+    items = find_items(*folders(tmp_path, 2))
+    require_shown(items, class_sets()["teeth"])
+    cv2.imwrite(str(items[0].mask), np.zeros((64, 96), np.uint8))
+    require_shown(items, class_sets()["teeth"])
+    cv2.imwrite(str(items[1].mask), np.zeros((64, 96), np.uint8))
+    with pytest.raises(BadInputError, match="None of the 2 masks"):
+        require_shown(items, class_sets()["teeth"])
 
 
 def test_a_mask_of_another_shape_is_refused(tmp_path):
