@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.cli_progress import PlainProgress
+from teethscape.dental.files import storage_errors
 from teethscape.errors import BadInputError, MissingComponentError, UsageError
 from teethscape.libraries import require_torch
 from teethscape.segmentation.toothseg.index import Item, MaskKind, labelled, write_index
@@ -68,18 +69,11 @@ def _network(options: argparse.Namespace, start: NetworkSpec | None, outputs: in
     )
 
 
-def _start(options: argparse.Namespace) -> tuple[NetworkSpec | None, tuple[int, int] | None]:
-    """Network and picture size of ``--init-from``, where it is given and tells them."""
-    if options.init_from is None:
-        return None, None
-    from teethscape.segmentation.toothseg.checkpoints import read_checkpoint, shapes_of, weights_of
-    from teethscape.segmentation.toothseg.spec import recognise
+def _known(path: Path | None) -> Any:
+    """What the checkpoint tells that a training starts from."""
+    from teethscape.segmentation.toothseg.resume import Remembered, remembered
 
-    content = read_checkpoint(options.init_from)
-    known = content.get("args")
-    size = known.get("size") if isinstance(known, dict) else None
-    spec = recognise(shapes_of(weights_of(content)))
-    return spec, (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+    return Remembered() if path is None else remembered(path)
 
 
 def _optimising(options: argparse.Namespace, rate: float, decay: float) -> Any:
@@ -101,37 +95,34 @@ def _optimising(options: argparse.Namespace, rate: float, decay: float) -> Any:
     )
 
 
-def _resume(options: argparse.Namespace, latest: Path) -> bool:
-    """Whether to resume; a checkpoint that is named becomes the latest one."""
+def _resumed(options: argparse.Namespace, latest: Path) -> Path | None:
+    """The checkpoint to go on from: the one that is named, else the latest where there is one."""
     if isinstance(options.resume, str):
         source = Path(options.resume)
         if not source.is_file():
             raise BadInputError("file_missing", f"{source} does not exist.", "Check --resume.")
-        if source.resolve() != latest.resolve():
+        return source
+    return latest if options.resume and latest.is_file() else None
+
+
+def _adopted(source: Path | None, latest: Path, remembers: dict[str, Any]) -> bool:
+    """Whether there is something to go on from; a checkpoint that fits becomes the latest one."""
+    from teethscape.segmentation.toothseg.resume import resumable
+
+    if source is None:
+        return False
+    resumable(source, remembers)
+    if source.resolve() != latest.resolve():
+        with storage_errors(latest):
             latest.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, latest)
-    return bool(options.resume)
+    return True
 
 
 def _pretrain(options: argparse.Namespace) -> Result:
-    from teethscape.segmentation.toothseg.masking import BlockMasking
-    from teethscape.segmentation.toothseg.pretrain import Method, Pretraining, pretrain
+    from teethscape.segmentation.toothseg.pretrain import pretrain
 
-    method = Method(options.method)
-    spec, size = _start(options)
-    settings = Pretraining(
-        items=_items(options),
-        folder=options.checkpoint_dir or Path("toothseg") / f"checkpoints_{method}",
-        method=method,
-        network=_network(options, spec, None),
-        size=_size(options, size),
-        masking=BlockMasking(options.mask_ratio, options.min_block_size, options.max_block_size),
-        ways=_perturbations(options.perturb, method),
-        optimising=_optimising(options, *((1e-4, 5e-5) if method is Method.MIM else (1e-5, 1e-5))),
-        init_from=options.init_from,
-        log_dir=options.log_dir,
-    )
-    settings = replace(settings, resume=_resume(options, settings.latest))
+    settings = _pretraining(options)
     result = pretrain(settings, PlainProgress("Pre-training"))
     if options.visualize:
         result["samples"] = str(_samples(settings))
@@ -140,6 +131,30 @@ def _pretrain(options: argparse.Namespace) -> Result:
         file=sys.stderr,
     )
     return result
+
+
+def _pretraining(options: argparse.Namespace) -> Any:
+    """Settings; what is not said is taken from the checkpoint that it starts from."""
+    from teethscape.segmentation.toothseg.masking import BlockMasking
+    from teethscape.segmentation.toothseg.pretrain import Method, Pretraining
+
+    method = Method(options.method)
+    settings = Pretraining(
+        items=_items(options),
+        folder=options.checkpoint_dir or Path("toothseg") / f"checkpoints_{method}",
+        method=method,
+        masking=BlockMasking(options.mask_ratio, options.min_block_size, options.max_block_size),
+        ways=_perturbations(options.perturb, method),
+        optimising=_optimising(options, *((1e-4, 5e-5) if method is Method.MIM else (1e-5, 1e-5))),
+        init_from=options.init_from,
+        log_dir=options.log_dir,
+    )
+    source = _resumed(options, settings.latest)
+    known = _known(source or options.init_from)
+    settings = replace(
+        settings, network=_network(options, known.network, None), size=_size(options, known.size)
+    )
+    return replace(settings, resume=_adopted(source, settings.latest, settings.describe()))
 
 
 def _perturbations(text: str, method: Any) -> tuple[Any, ...]:
@@ -171,25 +186,9 @@ def _samples(settings: Any) -> Path:
 
 
 def _finetune(options: argparse.Namespace) -> Result:
-    from teethscape.segmentation.toothseg.classes import class_sets
-    from teethscape.segmentation.toothseg.finetune import FineTuning, fine_tune
+    from teethscape.segmentation.toothseg.finetune import fine_tune
 
-    classes = class_sets()[options.classes]
-    spec, size = _start(options)
-    settings = FineTuning(
-        split=_split(options),
-        folder=options.save_dir,
-        network=_network(options, spec, len(classes.planes)),
-        size=_size(options, size),
-        classes=classes,
-        optimising=_optimising(options, 1e-5, 1e-5),
-        lambda_dice=options.lambda_dice,
-        patience=options.patience,
-        init_from=options.init_from,
-        log_dir=options.tensorboard_dir,
-    )
-    settings = replace(settings, resume=_resume(options, settings.last))
-    result = fine_tune(settings, PlainProgress("Fine-tuning"))
+    result = fine_tune(_fine_tuning(options), PlainProgress("Fine-tuning"))
     tested = f", test Dice {result['test_dice']:.4f}" if "test_dice" in result else ""
     best = result["best_val_dice"]
     print(
@@ -197,6 +196,29 @@ def _finetune(options: argparse.Namespace) -> Result:
         file=sys.stderr,
     )
     return result
+
+
+def _fine_tuning(options: argparse.Namespace) -> Any:
+    """Settings; what is not said is taken from the checkpoint that it starts from."""
+    from teethscape.segmentation.toothseg.classes import class_sets
+    from teethscape.segmentation.toothseg.finetune import FineTuning
+
+    settings = FineTuning(
+        split=_split(options),
+        folder=options.save_dir,
+        optimising=_optimising(options, 1e-5, 1e-5),
+        lambda_dice=options.lambda_dice,
+        patience=options.patience,
+        init_from=options.init_from,
+        log_dir=options.tensorboard_dir,
+    )
+    source = _resumed(options, settings.last)
+    known = _known(source or options.init_from)
+    goes_on = source is not None and known.classes in class_sets()
+    classes = class_sets()[options.classes or (known.classes if goes_on else "teeth")]
+    network = _network(options, known.network, len(classes.planes))
+    settings = replace(settings, classes=classes, network=network, size=_size(options, known.size))
+    return replace(settings, resume=_adopted(source, settings.last, settings.card.to_json()))
 
 
 def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> Any:

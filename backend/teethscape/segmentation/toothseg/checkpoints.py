@@ -84,6 +84,14 @@ def weights_of(content: Mapping[str, Any]) -> State:
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
+def args_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings that a checkpoint remembers, ours or the published scripts' command line."""
+    args = content.get("args")
+    if isinstance(args, Mapping):
+        return args
+    return vars(args) if hasattr(args, "__dict__") else {}
+
+
 def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     """Shape of each tensor."""
     return {name: tuple(value.shape) for name, value in state.items()}
@@ -111,6 +119,16 @@ def network_from(state: Mapping[str, Tensor], name: str = "The checkpoint") -> U
         BadInputError: the tensors do not make up a ToothSeg network.
     """
     network = build(recognise(shapes_of(state)))
+    fill(network, state, name)
+    return network.eval()
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
+    """Give a network the weights of a state dict, every one of them.
+
+    Raises:
+        BadInputError: a tensor is missing, unknown or of another shape.
+    """
     try:
         network.load_state_dict(our_names(state))
     except RuntimeError as error:
@@ -119,7 +137,6 @@ def network_from(state: Mapping[str, Tensor], name: str = "The checkpoint") -> U
             f"{name} is not a whole ToothSeg network ({str(error)[:300]}).",
             "Check the file.",
         ) from error
-    return network.eval()
 
 
 @dataclass(frozen=True)
@@ -201,15 +218,21 @@ def load_trained(path: Path) -> tuple[UNet2D, Card]:
     Foreign checkpoints know neither; the published picture size is then assumed.
 
     Raises:
-        BadInputError: the checkpoint or its card cannot be used.
+        BadInputError: the checkpoint or its card cannot be used, or it was only pre-trained.
     """
     content = read_checkpoint(path)
+    beside, remembered = path.with_suffix(".json"), args_of(content)
+    if "mask_ratio" in remembered:  # as ours and the published pre-trainings remember it
+        raise BadInputError(
+            "checkpoint_unknown",
+            f"{path.name} was only pre-trained: it paints pictures and finds no teeth.",
+            "Fine-tune it first: teethscape train segmenter finetune --init-from FILE",
+        )
     network = network_from(weights_of(content), path.name)
-    beside, remembered = path.with_suffix(".json"), content.get("args")
     try:
         if beside.is_file():
             card = Card.from_json(json.loads(beside.read_text("utf-8")))
-        elif isinstance(remembered, dict) and remembered.get("classes") in class_sets():
+        elif remembered.get("classes") in class_sets():
             card = Card.from_json(remembered)
         else:
             card = Card(network.spec, (224, 320), _PLANES.get(network.spec.outputs, "teeth"))

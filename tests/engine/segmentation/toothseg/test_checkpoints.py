@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from teethscape.errors import BadInputError  # noqa: E402
 from teethscape.segmentation.toothseg.checkpoints import (  # noqa: E402
     load_network,
+    load_trained,
     network_from,
     read_checkpoint,
     shapes_of,
@@ -88,6 +89,16 @@ def test_foreign_and_incomplete_networks_are_refused():
     del state["up2.conv.double_conv.0.weight"]
     with pytest.raises(BadInputError, match="not a whole"):
         network_from(state)
+
+
+def test_published_pretrainings_are_told_by_their_command_line(tmp_path):
+    args = argparse.Namespace(mask_ratio=0.55, epochs=1)
+    torch.save({"model_state_dict": build(SPECS[0]).state_dict(), "args": args}, tmp_path / "mim_best.pth")
+    with pytest.raises(BadInputError, match="only pre-trained"):
+        load_trained(tmp_path / "mim_best.pth")
+    torch.save({"model_state_dict": build(SPECS[0]).state_dict(), "args": argparse.Namespace(lr=1)},
+               tmp_path / "tuned.pth")  # fmt: skip
+    assert load_trained(tmp_path / "tuned.pth")[0].spec == SPECS[0]
 
 
 def test_a_transfer_takes_what_fits_and_leaves_the_head():

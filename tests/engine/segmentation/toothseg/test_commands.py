@@ -161,6 +161,63 @@ def test_mistakes_are_told_in_words(tmp_path, capsys, monkeypatch, arguments, co
     assert "Traceback" not in err
 
 
+def _data(images, masks):
+    return ["--images-dir", images, "--masks-dir", masks, "--val-ratio", 0.25, "--test-ratio", 0.25]
+
+
+def test_a_resumed_training_needs_no_options_and_takes_no_others(tmp_path, capsys, monkeypatch):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    data = ["finetune", *_data(*folders(tmp_path, 8)), "--cpu", "--json"]
+    small = ["--base-channels", 4, "--img-height", 32, "--img-width", 48]
+    assert _run(capsys, *data, "--save-dir", "a", "--epochs", 1, *small)[0] == 0
+    code, found = _run(capsys, *data, "--save-dir", "a", "--epochs", 2, "--resume")
+    assert (code, found["epochs"], len(found["history"])) == (0, 2, 2)
+    card = json.loads((tmp_path / "a" / "best_model.json").read_text())
+    assert (card["size"], card["network"]["base"]) == ([32, 48], 4)
+    for other, words in (
+        (["--img-height", 64], "size [32, 48], not [64, 48]"),
+        (["--base-channels", 8], "base 4, not 8"),
+        (["--in-channels", 3], "inputs 1, not 3"),
+        (["--classes", "jaws"], "classes teeth, not jaws"),
+    ):
+        code, answer = _run(capsys, *data, "--save-dir", "a", "--resume", *other)
+        assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "resume_other")
+        assert words in answer["error"]["message"]
+
+
+def test_a_checkpoint_to_resume_is_checked_before_it_replaces_another(tmp_path, capsys, monkeypatch):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    data = ["finetune", *_data(*folders(tmp_path, 8)), "--cpu", "--json", "--epochs", 1]
+    small = ["--base-channels", 4, "--img-height", 32, "--img-width", 48]
+    assert _run(capsys, *data, "--save-dir", "a", *small)[0] == 0
+    last = (tmp_path / "a" / "last.pth").read_bytes()
+    code, answer = _run(capsys, *data, "--save-dir", "a", "--resume", "a/best_model.pth")
+    assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "resume_state")
+    (tmp_path / "broken.pth").write_bytes(last[:900])
+    assert _run(capsys, *data, "--save-dir", "a", "--resume", "broken.pth")[0] == ExitCode.BAD_INPUT
+    assert (tmp_path / "a" / "last.pth").read_bytes() == last
+    code, found = _run(capsys, *data, "--save-dir", "b", "--resume", "a/last.pth")  # it is over already
+    assert (code, found["epochs"], found["checkpoint"]) == (0, 1, "b/last.pth")
+
+
+@pytest.mark.parametrize("action", ["evaluate", "export"])
+def test_a_network_that_was_only_pretrained_finds_no_teeth(tmp_path, capsys, monkeypatch, action):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    images, masks = folders(tmp_path, 4)
+    assert _run(capsys, "pretrain", "--images-dir", images, "--checkpoint-dir", "m", *SMALL, *BLOCKS)[0] == 0
+    data = _data(images, masks) if action == "evaluate" else ["--output", "n.onnx"]
+    code, answer = _run(capsys, action, "--checkpoint", "m/mim_best.pth", *data, "--json")
+    assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "checkpoint_unknown")
+    assert "only pre-trained" in answer["error"]["message"]
+    assert "finetune --init-from" in answer["error"]["advice"]
+
+
 @pytest.mark.parametrize("action", ["finetune", "evaluate"])
 def test_masks_of_another_kind_train_and_judge_nothing(tmp_path, capsys, monkeypatch, action):
     torch = pytest.importorskip("torch")
