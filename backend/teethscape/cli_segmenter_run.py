@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import sys
 from collections.abc import Callable
@@ -20,6 +21,12 @@ from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec
 from teethscape.segmentation.toothseg.splits import Part, Split, SplitRule, split
 
 Result = dict[str, Any]
+#: The networks halve a picture four times; of a single pixel no batch of one has statistics.
+_LEAST_SIDE = 32
+_LEAST = {
+    "epochs": 1, "batch_size": 1, "log_interval": 1, "patience": 1, "base_channels": 1,
+    "lr": 0, "weight_decay": 0, "lambda_dice": 0, "seed": 0, "workers": 0, "train_subset_size": 0, "top_k": 0,
+}  # fmt: skip
 
 
 def run_action(options: argparse.Namespace) -> Result:
@@ -27,10 +34,24 @@ def run_action(options: argparse.Namespace) -> Result:
 
     Raises:
         MissingComponentError: it needs PyTorch, which is not installed.
+        UsageError: a number is out of its range.
     """
+    _require_ranges(options)
     if options.action not in _LIGHT:
         require_torch("Training")
     return _ACTIONS[options.action](options)
+
+
+def _require_ranges(options: argparse.Namespace) -> None:
+    """Refuse numbers that no training and no scoring can use."""
+    for name, least in _LEAST.items():
+        value = getattr(options, name, None)
+        if value is not None and not (math.isfinite(value) and value >= least):
+            raise UsageError(
+                "usage",
+                f"{name.replace('_', ' ').capitalize()} is at least {least}, not {value}.",
+                "Give a larger number, or leave the option out.",
+            )
 
 
 def _items(options: argparse.Namespace) -> tuple[Item, ...]:
@@ -47,10 +68,14 @@ def _split(options: argparse.Namespace) -> Split:
 def _size(options: argparse.Namespace, known: tuple[int, int] | None) -> tuple[int, int]:
     """Height and width: the user's, else the starting checkpoint's, else what suits the layout."""
     height, width = known or default_size(options.images_dir)
-    size = options.img_height or height, options.img_width or width
-    if min(size) < 16:
+    height = height if options.img_height is None else options.img_height
+    width = width if options.img_width is None else options.img_width
+    size = height, width
+    if min(size) < _LEAST_SIDE:
         raise UsageError(
-            "image_size", f"Pictures of {size[1]} x {size[0]} px are too small.", "Give at least 16."
+            "image_size",
+            f"Pictures of {size[1]} x {size[0]} px are too small.",
+            f"Give at least {_LEAST_SIDE}.",
         )
     return size
 
@@ -79,10 +104,6 @@ def _known(path: Path | None) -> Any:
 def _optimising(options: argparse.Namespace, rate: float, decay: float) -> Any:
     from teethscape.segmentation.toothseg.training import Optimising, choose_device
 
-    if min(options.epochs, options.batch_size, options.log_interval) < 1:
-        raise UsageError(
-            "usage", "Epochs, batch size and log interval are at least 1.", "Give larger numbers."
-        )
     return Optimising(
         options.epochs,
         options.batch_size,
@@ -126,10 +147,8 @@ def _pretrain(options: argparse.Namespace) -> Result:
     result = pretrain(settings, PlainProgress("Pre-training"))
     if options.visualize:
         result["samples"] = str(_samples(settings))
-    print(
-        f"{result['pictures']} pictures, last loss {result['losses'][-1]:.4f}: {result['checkpoint']}",
-        file=sys.stderr,
-    )
+    last = f", last loss {result['losses'][-1]:.4f}" if result["losses"] else ""
+    print(f"{result['pictures']} pictures{last}: {result['checkpoint']}", file=sys.stderr)
     return result
 
 
@@ -190,11 +209,8 @@ def _finetune(options: argparse.Namespace) -> Result:
 
     result = fine_tune(_fine_tuning(options), PlainProgress("Fine-tuning"))
     tested = f", test Dice {result['test_dice']:.4f}" if "test_dice" in result else ""
-    best = result["best_val_dice"]
-    print(
-        f"{result['epochs']} epochs, best val Dice {best:.4f}{tested}: {result['checkpoint']}",
-        file=sys.stderr,
-    )
+    best = "" if result["best_val_dice"] is None else f", best val Dice {result['best_val_dice']:.4f}"
+    print(f"{result['epochs']} epochs{best}{tested}: {result['checkpoint']}", file=sys.stderr)
     return result
 
 

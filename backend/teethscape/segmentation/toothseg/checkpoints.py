@@ -139,6 +139,11 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
         ) from error
 
 
+def all_finite(network: nn.Module) -> bool:
+    """Whether every weight and statistic of a network is a number."""
+    return all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())
+
+
 @dataclass(frozen=True)
 class Transfer:
     """What came over from a checkpoint.
@@ -229,6 +234,12 @@ def load_trained(path: Path) -> tuple[UNet2D, Card]:
             "Fine-tune it first: teethscape train segmenter finetune --init-from FILE",
         )
     network = network_from(weights_of(content), path.name)
+    if not all_finite(network):
+        raise BadInputError(
+            "checkpoint_damaged",
+            f"{path.name} holds weights that are infinite or no numbers.",
+            "Train again with a smaller --lr.",
+        )
     try:
         if beside.is_file():
             card = Card.from_json(json.loads(beside.read_text("utf-8")))

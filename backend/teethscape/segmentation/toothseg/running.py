@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from teethscape.errors import BadInputError
-from teethscape.segmentation.toothseg.checkpoints import fill, read_checkpoint, transfer, weights_of
+from teethscape.segmentation.toothseg.checkpoints import (
+    all_finite,
+    fill,
+    read_checkpoint,
+    transfer,
+    weights_of,
+)
 from teethscape.segmentation.toothseg.networks import UNet2D, build
 from teethscape.segmentation.toothseg.resume import resumable
 from teethscape.segmentation.toothseg.spec import NetworkSpec
@@ -68,6 +75,9 @@ class Running:
             loss_of: loss of a batch that lies on the device.
             journal: gets the loss now and then.
             report: told after each step.
+
+        Raises:
+            BadInputError: a loss or a weight is no number any more.
         """
         epoch, losses = self.progress.epoch, []
         self.network.train()
@@ -77,11 +87,22 @@ class Running:
             loss.backward()
             self.optimiser.step()
             losses.append(float(loss.detach()))
+            _require_number(math.isfinite(losses[-1]), epoch)
             share = (epoch + (step + 1) / len(loader)) / self.optimising.epochs
             report(share, f"epoch {epoch + 1}, loss {losses[-1]:.4f}")
             if (step + 1) % self.optimising.log_interval == 0:
                 journal.write(epoch * len(loader) + step + 1, {"train/loss": losses[-1]})
+        _require_number(all_finite(self.network), epoch)
         return sum(losses) / len(losses)
+
+
+def _require_number(finite: bool, epoch: int) -> None:
+    if not finite:
+        raise BadInputError(
+            "training_diverged",
+            f"In epoch {epoch + 1} the loss or the weights became infinite or no numbers.",
+            "Give a smaller --lr; the checkpoints of the epochs before are whole.",
+        )
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,24 @@ def test_index_and_filter_do_without_torch(tmp_path, capsys, monkeypatch):
         (["pretrain", "--images-dir", "data", "--perturb", "noise"], 2, "needs blocks"),
         (["pretrain", "--images-dir", "data", "--perturb", "rain"], 2, "'rain'"),
         (["pretrain", "--images-dir", "data", "--init-from", "no.pth"], 3, "does not exist"),
-        (["pretrain", "--images-dir", "data", "--epochs", "0"], 2, "at least 1"),
+        *[
+            ([action, "--images-dir", "data", option, value], 2, words)
+            for action, option, value, words in (
+                ("pretrain", "--epochs", "0", "Epochs is at least 1"),
+                ("pretrain", "--batch-size", "0", "Batch size is at least 1"),
+                ("pretrain", "--num-workers", "-1", "Workers is at least 0"),
+                ("pretrain", "--base-channels", "0", "Base channels is at least 1"),
+                ("pretrain", "--img-height", "0", "too small"),
+                ("pretrain", "--img-height", "31", "too small"),
+                ("finetune", "--lr", "-1", "Lr is at least 0"),
+                ("finetune", "--lr", "nan", "Lr is at least 0"),
+                ("finetune", "--seed", "-1", "Seed is at least 0"),
+                ("finetune", "--workers", "-1", "Workers is at least 0"),
+                ("finetune", "--patience", "0", "Patience is at least 1"),
+                ("finetune", "--weight-decay", "-1", "Weight decay is at least 0"),
+                ("finetune", "--train-subset-size", "-1", "at least 0"),
+            )
+        ],
         (
             ["finetune", "--images-dir", "data/thyroid-image", "--masks-dir", "data/thyroid-image"],
             3,
@@ -202,6 +219,42 @@ def test_a_checkpoint_to_resume_is_checked_before_it_replaces_another(tmp_path, 
     assert (tmp_path / "a" / "last.pth").read_bytes() == last
     code, found = _run(capsys, *data, "--save-dir", "b", "--resume", "a/last.pth")  # it is over already
     assert (code, found["epochs"], found["checkpoint"]) == (0, 1, "b/last.pth")
+
+
+def test_the_smallest_pictures_train_with_a_single_one_in_the_last_batch(tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    images, _ = folders(tmp_path, 5)
+    smallest = ["--base-channels", 2, "--img-height", 32, "--img-width", 32, "--cpu", "--json"]
+    arguments = ["pretrain", "--images-dir", images, "--checkpoint-dir", tmp_path / "m", *BLOCKS]
+    assert _run(capsys, *arguments, *smallest)[0] == 0
+
+
+@pytest.mark.parametrize("action", ["pretrain", "finetune"])
+def test_a_training_that_diverges_stops_and_keeps_what_was_good(tmp_path, capsys, monkeypatch, action):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    data = _data(*folders(tmp_path, 8)) if action == "finetune" else ["--images-dir", folders(tmp_path, 8)[0]]
+    place = ["--save-dir" if action == "finetune" else "--checkpoint-dir", "run"]
+    code, answer = _run(capsys, action, *data, *place, "--lr", 1e30, "--batch-size", 1, *SMALL)
+    assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "training_diverged")
+    assert not list((tmp_path / "run").glob("*.pth"))
+
+
+def test_weights_that_are_no_numbers_are_not_scored(tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    from teethscape.segmentation.toothseg.networks import build
+    from teethscape.segmentation.toothseg.spec import NetworkSpec
+
+    state = build(NetworkSpec(base=4)).state_dict()
+    state["inc.double_conv.0.weight"][0] = float("nan")
+    torch.save(state, tmp_path / "c.pth")
+    images, masks = folders(tmp_path, 4)
+    code, answer = _run(
+        capsys, "evaluate", *_data(images, masks), "--checkpoint", tmp_path / "c.pth", "--cpu", "--json"
+    )
+    assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "checkpoint_damaged")
 
 
 @pytest.mark.parametrize("action", ["evaluate", "export"])
