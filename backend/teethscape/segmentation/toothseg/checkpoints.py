@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from teethscape.dental.files import write_json, write_with
 from teethscape.errors import BadInputError, MissingComponentError
 from teethscape.segmentation.toothseg.classes import class_sets
+from teethscape.segmentation.toothseg.expected import shape_differences, summed_up
 from teethscape.segmentation.toothseg.networks import UNet2D, build
 from teethscape.segmentation.toothseg.spec import NetworkSpec, our_name, recognise
 
@@ -44,18 +46,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise BadInputError(
             "checkpoint_unsafe",
-            f"{path.name} is damaged or holds more than weights, and could run code ({str(error)[:120]}).",
-            "Ask its author for plain weights (a state dict, or safetensors).",
+            f"{path.name} is damaged, or holds more than weights{_named_in(error)} and could run code.",
+            "Take its weights out without running it: teethscape weights convert FILE",
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise BadInputError(
             "checkpoint_damaged",
-            f"{path.name} is no readable checkpoint ({str(error)[:120]}).",
+            f"{path.name} is no readable checkpoint: it was cut short, or is a file of another kind.",
             "Copy it again.",
         ) from error
     if not isinstance(content, Mapping):
         raise BadInputError("checkpoint_unknown", f"{path.name} holds no weights by name.", "Check the file.")
     return dict(content)
+
+
+def _named_in(error: Exception) -> str:
+    """The object that torch would not make, when its message names one."""
+    found = re.search(r"\b(?:GLOBAL|global) ([A-Za-z_][\w.]{0,80})", str(error))
+    return f" ({found[1]})" if found else ""
 
 
 def _safetensors(path: Path) -> State:
@@ -134,7 +142,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
     except RuntimeError as error:
         raise BadInputError(
             "checkpoint_unknown",
-            f"{name} is not a whole ToothSeg network ({str(error)[:300]}).",
+            f"{name} is not a whole ToothSeg network: {summed_up(shape_differences(shapes_of(state)))}.",
             "Check the file.",
         ) from error
 
