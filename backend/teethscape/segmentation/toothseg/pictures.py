@@ -51,10 +51,22 @@ def decode_picture(path: Path, flags: int) -> NDArray:
 
 
 def read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
-    """A picture as (h, w, channels) uint8: grey, or RGB."""
+    """A picture as (h, w, channels) uint8: grey, or RGB; more than 8 bits are stretched to 0-255."""
     if channels == 1:
-        return np.asarray(decode_picture(path, cv2.IMREAD_GRAYSCALE), np.uint8)[..., None]
-    return np.ascontiguousarray(decode_picture(path, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+        return stretched(decode_picture(path, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH))[..., None]
+    colours = decode_picture(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    return np.ascontiguousarray(stretched(colours)[..., ::-1])
+
+
+def stretched(image: NDArray) -> NDArray[np.uint8]:
+    """An image of any type as 8 bit; other types than that from their darkest to their brightest value.
+
+    X-rays of 12 bits in files of 16 would be almost black if their high bytes were taken.
+    """
+    if image.dtype == np.uint8:
+        return image
+    low, high = float(image.min()), float(image.max())
+    return ((image.astype(np.float32) - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
 
 
 def resized(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from teethscape.segmentation.toothseg.index import Item, MaskKind, checked, labe
 from teethscape.segmentation.toothseg.layouts import Layout, default_size, find_items, layout_of
 from teethscape.segmentation.toothseg.pictures import (
     labelled_picture,
+    read_picture,
     read_truth,
     require_shown,
     unlabelled_picture,
@@ -196,6 +197,42 @@ def test_json_split_counts_in_four_digits(tmp_path):
     (tmp_path / "split.json").write_text("[]")
     with pytest.raises(BadInputError, match="'train' and 'val'"):
         split(find_items(images, masks), SplitRule(json=tmp_path / "split.json"))
+
+
+def _split_of(folder, items, train, val):
+    (folder / "split.json").write_text(json.dumps({"train": train, "val": val}))
+    return split(items, SplitRule(json=folder / "split.json"))
+
+
+def test_json_split_takes_names_that_are_unique_alone(tmp_path):
+    items = labelled(find_items(sts(tmp_path / "set")))  # both age groups call their pictures 0 to 3
+    ids = [item.pair_id for item in items]
+    with pytest.raises(BadInputError, match=r"2 names .* several pictures each: 0, 1"):
+        _split_of(tmp_path, items, ["0", "1"], ids[4:])
+    parts = _split_of(tmp_path, items, ids[:4], ids[4:])
+    assert [item.pair_id for item in parts.train] == ids[:4]
+
+
+def test_json_split_drops_and_doubles_nothing(tmp_path):
+    items = find_items(*folders(tmp_path, 8))
+    with pytest.raises(BadInputError, match=r"3 names .* no picture with a mask: 90, 91, x"):
+        _split_of(tmp_path, items, [0, 1, 90, 91, "x"], [4, 5])
+    parts = _split_of(tmp_path, items, [0, "0000", 0, 1], [4, 5])
+    assert [item.pair_id for item in parts.train] == ["0000", "0001"]
+    with pytest.raises(BadInputError, match="empty"):
+        _split_of(tmp_path, items, [], [4, 5])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bits", [12, 16])
+def test_xrays_of_many_bits_look_like_those_of_eight(tmp_path, channels, bits):
+    grey = draw_arch(0)[0]
+    low, high = int(grey.min()), int(grey.max())
+    cv2.imwrite(str(tmp_path / "deep.png"), grey.astype(np.uint16) << (bits - 8))
+    wanted = (grey.astype(float) - low) * 255 / (high - low)
+    found = read_picture(tmp_path / "deep.png", channels)
+    assert found.shape == (64, 96, channels)
+    assert np.abs(found - wanted[..., None]).max() <= 1
 
 
 def test_a_subset_is_part_of_the_training_pictures(tmp_path):
