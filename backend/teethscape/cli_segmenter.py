@@ -79,7 +79,7 @@ def _add_steps(parser: argparse.ArgumentParser, epochs: int, workers: Sequence[s
     parser.add_argument("--init-from", type=Path, metavar="FILE", help="checkpoint to start from")
     parser.add_argument(
         "--resume", nargs="?", const=True, default=False, metavar="FILE",
-        help="go on after the last finished epoch; FILE, if given, is copied there first",
+        help="go on after the last finished epoch as it began; FILE, if given, is checked and copied there",
     )  # fmt: skip
     _add_device(parser)
 
@@ -120,7 +120,7 @@ def _add_finetune(parts: Any) -> None:
     parser.add_argument("--tensorboard-dir", type=Path, metavar="DIR", help="DIR/runs of the checkpoints")
     _add_network(parser)
     _add_steps(parser, 100, ["--workers"])
-    parser.add_argument("--classes", choices=_CLASSES, default="teeth", help="what to tell apart")
+    parser.add_argument("--classes", choices=_CLASSES, help="what to tell apart (teeth)")
     parser.add_argument("--lambda-dice", type=float, default=0.2, metavar="W")
     parser.add_argument("--patience", type=int, default=20, metavar="EPOCHS")
     parser.add_argument("--train-subset-size", type=int, default=0, metavar="N")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.cli_progress import PlainProgress
+from teethscape.dental.files import storage_errors
 from teethscape.errors import BadInputError, MissingComponentError, UsageError
 from teethscape.libraries import require_torch
 from teethscape.segmentation.toothseg.index import Item, MaskKind, labelled, write_index
@@ -19,6 +21,12 @@ from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec
 from teethscape.segmentation.toothseg.splits import Part, Split, SplitRule, split
 
 Result = dict[str, Any]
+#: The networks halve a picture four times; of a single pixel no batch of one has statistics.
+_LEAST_SIDE = 32
+_LEAST = {
+    "epochs": 1, "batch_size": 1, "log_interval": 1, "patience": 1, "base_channels": 1,
+    "lr": 0, "weight_decay": 0, "lambda_dice": 0, "seed": 0, "workers": 0, "train_subset_size": 0, "top_k": 0,
+}  # fmt: skip
 
 
 def run_action(options: argparse.Namespace) -> Result:
@@ -26,10 +34,24 @@ def run_action(options: argparse.Namespace) -> Result:
 
     Raises:
         MissingComponentError: it needs PyTorch, which is not installed.
+        UsageError: a number is out of its range.
     """
+    _require_ranges(options)
     if options.action not in _LIGHT:
         require_torch("Training")
     return _ACTIONS[options.action](options)
+
+
+def _require_ranges(options: argparse.Namespace) -> None:
+    """Refuse numbers that no training and no scoring can use."""
+    for name, least in _LEAST.items():
+        value = getattr(options, name, None)
+        if value is not None and not (math.isfinite(value) and value >= least):
+            raise UsageError(
+                "usage",
+                f"{name.replace('_', ' ').capitalize()} is at least {least}, not {value}.",
+                "Give a larger number, or leave the option out.",
+            )
 
 
 def _items(options: argparse.Namespace) -> tuple[Item, ...]:
@@ -46,10 +68,14 @@ def _split(options: argparse.Namespace) -> Split:
 def _size(options: argparse.Namespace, known: tuple[int, int] | None) -> tuple[int, int]:
     """Height and width: the user's, else the starting checkpoint's, else what suits the layout."""
     height, width = known or default_size(options.images_dir)
-    size = options.img_height or height, options.img_width or width
-    if min(size) < 16:
+    height = height if options.img_height is None else options.img_height
+    width = width if options.img_width is None else options.img_width
+    size = height, width
+    if min(size) < _LEAST_SIDE:
         raise UsageError(
-            "image_size", f"Pictures of {size[1]} x {size[0]} px are too small.", "Give at least 16."
+            "image_size",
+            f"Pictures of {size[1]} x {size[0]} px are too small.",
+            f"Give at least {_LEAST_SIDE}.",
         )
     return size
 
@@ -68,27 +94,16 @@ def _network(options: argparse.Namespace, start: NetworkSpec | None, outputs: in
     )
 
 
-def _start(options: argparse.Namespace) -> tuple[NetworkSpec | None, tuple[int, int] | None]:
-    """Network and picture size of ``--init-from``, where it is given and tells them."""
-    if options.init_from is None:
-        return None, None
-    from teethscape.segmentation.toothseg.checkpoints import read_checkpoint, shapes_of, weights_of
-    from teethscape.segmentation.toothseg.spec import recognise
+def _known(path: Path | None) -> Any:
+    """What the checkpoint tells that a training starts from."""
+    from teethscape.segmentation.toothseg.resume import Remembered, remembered
 
-    content = read_checkpoint(options.init_from)
-    known = content.get("args")
-    size = known.get("size") if isinstance(known, dict) else None
-    spec = recognise(shapes_of(weights_of(content)))
-    return spec, (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+    return Remembered() if path is None else remembered(path)
 
 
 def _optimising(options: argparse.Namespace, rate: float, decay: float) -> Any:
     from teethscape.segmentation.toothseg.training import Optimising, choose_device
 
-    if min(options.epochs, options.batch_size, options.log_interval) < 1:
-        raise UsageError(
-            "usage", "Epochs, batch size and log interval are at least 1.", "Give larger numbers."
-        )
     return Optimising(
         options.epochs,
         options.batch_size,
@@ -101,45 +116,64 @@ def _optimising(options: argparse.Namespace, rate: float, decay: float) -> Any:
     )
 
 
-def _resume(options: argparse.Namespace, latest: Path) -> bool:
-    """Whether to resume; a checkpoint that is named becomes the latest one."""
+def _resumed(options: argparse.Namespace, latest: Path) -> Path | None:
+    """The checkpoint to go on from: the one that is named, else the latest where there is one."""
     if isinstance(options.resume, str):
         source = Path(options.resume)
         if not source.is_file():
             raise BadInputError("file_missing", f"{source} does not exist.", "Check --resume.")
-        if source.resolve() != latest.resolve():
+        return source
+    return latest if options.resume and latest.is_file() else None
+
+
+def _adopted(source: Path | None, latest: Path, remembers: dict[str, Any]) -> bool:
+    """Whether there is something to go on from; a checkpoint that fits becomes the latest one."""
+    from teethscape.segmentation.toothseg.resume import resumable
+
+    if source is None:
+        return False
+    resumable(source, remembers)
+    if source.resolve() != latest.resolve():
+        with storage_errors(latest):
             latest.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, latest)
-    return bool(options.resume)
+    return True
 
 
 def _pretrain(options: argparse.Namespace) -> Result:
+    from teethscape.segmentation.toothseg.pretrain import pretrain
+
+    settings = _pretraining(options)
+    result = pretrain(settings, PlainProgress("Pre-training"))
+    if options.visualize:
+        result["samples"] = str(_samples(settings))
+    last = f", last loss {result['losses'][-1]:.4f}" if result["losses"] else ""
+    print(f"{result['pictures']} pictures{last}: {result['checkpoint']}", file=sys.stderr)
+    return result
+
+
+def _pretraining(options: argparse.Namespace) -> Any:
+    """Settings; what is not said is taken from the checkpoint that it starts from."""
     from teethscape.segmentation.toothseg.masking import BlockMasking
-    from teethscape.segmentation.toothseg.pretrain import Method, Pretraining, pretrain
+    from teethscape.segmentation.toothseg.pretrain import Method, Pretraining
 
     method = Method(options.method)
-    spec, size = _start(options)
     settings = Pretraining(
         items=_items(options),
         folder=options.checkpoint_dir or Path("toothseg") / f"checkpoints_{method}",
         method=method,
-        network=_network(options, spec, None),
-        size=_size(options, size),
         masking=BlockMasking(options.mask_ratio, options.min_block_size, options.max_block_size),
         ways=_perturbations(options.perturb, method),
         optimising=_optimising(options, *((1e-4, 5e-5) if method is Method.MIM else (1e-5, 1e-5))),
         init_from=options.init_from,
         log_dir=options.log_dir,
     )
-    settings = replace(settings, resume=_resume(options, settings.latest))
-    result = pretrain(settings, PlainProgress("Pre-training"))
-    if options.visualize:
-        result["samples"] = str(_samples(settings))
-    print(
-        f"{result['pictures']} pictures, last loss {result['losses'][-1]:.4f}: {result['checkpoint']}",
-        file=sys.stderr,
+    source = _resumed(options, settings.latest)
+    known = _known(source or options.init_from)
+    settings = replace(
+        settings, network=_network(options, known.network, None), size=_size(options, known.size)
     )
-    return result
+    return replace(settings, resume=_adopted(source, settings.latest, settings.describe()))
 
 
 def _perturbations(text: str, method: Any) -> tuple[Any, ...]:
@@ -171,38 +205,44 @@ def _samples(settings: Any) -> Path:
 
 
 def _finetune(options: argparse.Namespace) -> Result:
-    from teethscape.segmentation.toothseg.classes import class_sets
-    from teethscape.segmentation.toothseg.finetune import FineTuning, fine_tune
+    from teethscape.segmentation.toothseg.finetune import fine_tune
 
-    classes = class_sets()[options.classes]
-    spec, size = _start(options)
+    result = fine_tune(_fine_tuning(options), PlainProgress("Fine-tuning"))
+    tested = f", test Dice {result['test_dice']:.4f}" if "test_dice" in result else ""
+    best = "" if result["best_val_dice"] is None else f", best val Dice {result['best_val_dice']:.4f}"
+    print(f"{result['epochs']} epochs{best}{tested}: {result['checkpoint']}", file=sys.stderr)
+    return result
+
+
+def _fine_tuning(options: argparse.Namespace) -> Any:
+    """Settings; what is not said is taken from the checkpoint that it starts from."""
+    from teethscape.segmentation.toothseg.classes import class_sets
+    from teethscape.segmentation.toothseg.finetune import FineTuning
+
     settings = FineTuning(
         split=_split(options),
         folder=options.save_dir,
-        network=_network(options, spec, len(classes.planes)),
-        size=_size(options, size),
-        classes=classes,
         optimising=_optimising(options, 1e-5, 1e-5),
         lambda_dice=options.lambda_dice,
         patience=options.patience,
         init_from=options.init_from,
         log_dir=options.tensorboard_dir,
     )
-    settings = replace(settings, resume=_resume(options, settings.last))
-    result = fine_tune(settings, PlainProgress("Fine-tuning"))
-    tested = f", test Dice {result['test_dice']:.4f}" if "test_dice" in result else ""
-    best = result["best_val_dice"]
-    print(
-        f"{result['epochs']} epochs, best val Dice {best:.4f}{tested}: {result['checkpoint']}",
-        file=sys.stderr,
-    )
-    return result
+    source = _resumed(options, settings.last)
+    known = _known(source or options.init_from)
+    goes_on = source is not None and known.classes in class_sets()
+    classes = class_sets()[options.classes or (known.classes if goes_on else "teeth")]
+    network = _network(options, known.network, len(classes.planes))
+    settings = replace(settings, classes=classes, network=network, size=_size(options, known.size))
+    return replace(settings, resume=_adopted(source, settings.last, settings.card.to_json()))
 
 
 def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> Any:
     """A checkpoint ready for scoring."""
     from teethscape.segmentation.toothseg.checkpoints import load_trained
+    from teethscape.segmentation.toothseg.classes import class_sets
     from teethscape.segmentation.toothseg.evaluate import Evaluation
+    from teethscape.segmentation.toothseg.pictures import require_shown
     from teethscape.segmentation.toothseg.report import Model
     from teethscape.segmentation.toothseg.training import choose_device
 
@@ -215,6 +255,7 @@ def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> 
             f"{path.name} is a {real[0]} of {real[1]} base channels{', transposed' if real[2] else ''}.",
             "Leave --model-type, --base-channels and --no-bilinear out.",
         )
+    require_shown(items, class_sets()[card.classes])
     network.to(choose_device("cpu" if options.cpu else options.device))
     name = path.parent.name + "/" + path.name if path.parent.name else path.name
     return Model(name, network, Evaluation(items, card, options.lambda_dice))

@@ -70,15 +70,17 @@ def _list(_: argparse.Namespace) -> Result:
 def _install(options: argparse.Namespace) -> Result:
     from teethscape.cli_progress import ConsoleProgress
     from teethscape.weights.catalogue import known_model
-    from teethscape.weights.install import install
-    from teethscape.weights.store import installed, weights_path
+    from teethscape.weights.install import install, whole
+    from teethscape.weights.store import weights_path
 
-    model = known_model(options.model)
-    accepted = options.accept_licence
-    if installed(model.id) is None and model.urls:
-        _show_terms(model)
-        accepted = accepted or _asked()
-    record = install(model, accepted, ConsoleProgress())
+    model, progress = known_model(options.model), ConsoleProgress()
+    record = whole(model, progress)
+    if record is None:
+        accepted = options.accept_licence
+        if model.urls:
+            _show_terms(model)
+            accepted = accepted or _asked()
+        record = install(model, accepted, progress)
     print(f"{model.title} is installed: {weights_path(model.id)}", file=sys.stderr)
     return {"installed": record.id, "file": str(weights_path(model.id)), "checked": record.checked}
 

@@ -70,6 +70,11 @@ def is_permanent(fdi: int) -> bool:
     return fdi // 10 in (1, 2, 3, 4) and 1 <= fdi % 10 <= 8
 
 
+def is_primary(fdi: int) -> bool:
+    """True for the milk teeth 51-55, 61-65, 71-75 and 81-85."""
+    return fdi // 10 in (5, 6, 7, 8) and 1 <= fdi % 10 <= 5
+
+
 def tooth_class(fdi: int) -> ToothClass:
     """Class of a permanent tooth."""
     place = fdi % 10

@@ -84,7 +84,7 @@ def check_values(mask: NDArray[np.int32], values: MaskValues, name: str) -> None
 
 
 def _check_fdi(found: list[int], name: str) -> None:
-    primary = [value for value in found if value // 10 in (5, 6, 7, 8) and 1 <= value % 10 <= 5]
+    primary = [value for value in found if fdi.is_primary(value)]
     if primary:
         raise RefusedError(
             "primary_teeth",

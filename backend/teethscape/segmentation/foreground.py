@@ -1,21 +1,21 @@
 """Foreground of generated views: what is teeth and what is background, by one small interface.
 
 ``plain`` needs nothing: generated views have a background of one colour. ``rembg`` (MIT, with
-networks of its own choice) and ``sam`` are used when they are installed and never required.
+the network that ``rembg_network.py`` names) and ``sam`` are used when they are installed and
+never required; nothing is fetched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import util
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.wishes import ForegroundName
-from teethscape.errors import MissingComponentError
 from teethscape.segmentation.instances import small_parts
+from teethscape.segmentation.rembg_network import rembg_session, require_rembg
 
 #: (h, w, 3) RGB to (h, w) opacity 0-255.
 Method = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -27,7 +27,8 @@ def foreground_method(name: ForegroundName) -> Method:
     """A method that looks at the picture, ready to be called (``surface/fit_masks.py`` is ``fit``).
 
     Raises:
-        MissingComponentError: rembg, or SAM's network, is not installed.
+        MissingComponentError: rembg, its network, or SAM's, is not installed.
+        BadInputError: a network's file is damaged.
     """
     makers = {
         ForegroundName.PLAIN: lambda: plain_foreground,
@@ -41,22 +42,14 @@ def require_foreground(name: ForegroundName) -> None:
     """Refuse a method that lacks its library or its network, before anything is loaded.
 
     Raises:
-        MissingComponentError: rembg, or SAM's network, is not installed.
+        MissingComponentError: rembg, its network, or SAM's, is not installed.
     """
-    if name is ForegroundName.REMBG and util.find_spec("rembg") is None:
-        raise _no_rembg("rembg")
+    if name is ForegroundName.REMBG:
+        require_rembg()
     if name is ForegroundName.SAM:
         from teethscape.segmentation.clicks.sam_engine import smallest_installed
 
         smallest_installed()
-
-
-def _no_rembg(lacking: str | None) -> MissingComponentError:
-    return MissingComponentError(
-        "rembg_missing",
-        f"rembg is not installed ({lacking} is missing).",
-        "Run in the engine's environment: python -m pip install rembg; or take --foreground plain.",
-    )
 
 
 def plain_foreground(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -76,12 +69,9 @@ def plain_foreground(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _rembg() -> Method:
-    """The package's removal, with its default network."""
-    try:
-        from rembg import new_session, remove  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise _no_rembg(error.name) from error
-    session = new_session()
+    """The package's removal, with the network that we name."""
+    session = rembg_session()
+    from rembg import remove  # pyright: ignore[reportMissingImports]
 
     def opacity(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.asarray(remove(pixels, session=session, only_mask=True), np.uint8)

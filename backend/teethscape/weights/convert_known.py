@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from teethscape.errors import UsageError
+from teethscape.errors import BadInputError, UsageError
 from teethscape.progress import Progress, ToolStage
+from teethscape.segmentation.toothseg.expected import summed_up
 from teethscape.weights.convert import Storing, convert
+from teethscape.weights.inspect_file import toothseg_network
 from teethscape.weights.layout import recognise
 from teethscape.weights.open_file import open_weights
 from teethscape.weights.store import file_sha256
 from teethscape.weights.tensor_table import Table, require_table, table_of
+from teethscape.weights.tensors import Contents
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Converted:
         checked: names and shapes of how many tensors were compared with what was published.
         beside: tensors of the source that were left out, such as an optimiser's or a copy for training.
         foreign: names of Python objects that were left out.
+        toothseg: which ToothSeg network it is, or None.
     """
 
     target: Path
@@ -35,11 +39,13 @@ class Converted:
     checked: int
     beside: int
     foreign: tuple[str, ...]
+    toothseg: str | None = None
 
     def lines(self) -> Iterator[str]:
         """What a person reads."""
         if self.checked:
-            yield f"{self.model}: names and shapes of all {self.checked} tensors are as published."
+            what = self.model or f"ToothSeg network {self.toothseg}"
+            yield f"{what}: names and shapes of all {self.checked} tensors are as published."
         yield f"{self.tensors} tensors in {self.target}"
         if self.beside:
             yield f"Left out, because the network does not use them: {self.beside} tensors"
@@ -52,6 +58,7 @@ class Converted:
             "written": str(self.target),
             "tensors": self.tensors,
             "model": self.model,
+            "toothseg": self.toothseg,
             "checked": self.checked,
             "beside": self.beside,
             "left_out": list(self.foreign),
@@ -79,6 +86,7 @@ def convert_any(source: Path, target: Path | None, half: bool | None, progress: 
     table = table_of(contents.tensors)
     if table is not None:
         require_table(source.name, contents, table)
+    network = _whole_toothseg(source.name, contents)
     storing = _storing(table, half)
     notes = {"source": source.name, "source_sha256": file_sha256(source)}
     notes |= {"teethscape_model": table.model} if table else {}
@@ -88,7 +96,24 @@ def convert_any(source: Path, target: Path | None, half: bool | None, progress: 
     kept = [t for t in contents.tensors if storing.only is None or t.name in storing.only]
     model = table.model if table else recognise(contents.tensors)
     beside = contents.others + len(contents.tensors) - len(kept)
-    return Converted(target, len(kept), model, len(kept) if table else 0, beside, contents.foreign)
+    checked = len(kept) if table or network else 0
+    return Converted(target, len(kept), model, checked, beside, contents.foreign, network)
+
+
+def _whole_toothseg(name: str, contents: Contents) -> str | None:
+    """The ToothSeg network that a file holds; None for another one.
+
+    Raises:
+        BadInputError: it looks like one, but lacks tensors or has them in other shapes.
+    """
+    network, differences = toothseg_network(contents.tensors)
+    if differences:
+        raise BadInputError(
+            "weights_differ",
+            f"{name} looks like a ToothSeg network, but {summed_up(differences)}.",
+            "Look into it with: teethscape weights inspect FILE",
+        )
+    return network.model.value if network else None
 
 
 def _storing(table: Table | None, half: bool | None) -> Storing:

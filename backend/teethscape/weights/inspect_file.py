@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from teethscape.errors import BadInputError
+from teethscape.errors import BadInputError, UsageError
+from teethscape.segmentation.toothseg.expected import shape_differences
+from teethscape.segmentation.toothseg.spec import NetworkSpec
 from teethscape.segmentation.toothseg.spec import recognise as recognise_network
 from teethscape.weights.catalogue import known_models
 from teethscape.weights.layout import groups_of, recognise
@@ -21,21 +23,23 @@ def inspect_file(path: Path) -> dict[str, Any]:
         path: a checkpoint (.pth .ckpt .pt .bin), .safetensors, .onnx or .npz file.
 
     Returns:
-        JSON values: form, known model, ToothSeg network if it is one, tensors with shape, type and
-        bytes, plain values beside them, and the names of Python objects that only running the
-        file would make.
+        JSON values: form, known model, ToothSeg network if it looks like one and what it then
+        lacks, tensors with shape, type and bytes, plain values beside them, and the names of
+        Python objects that only running the file would make.
 
     Raises:
         BadInputError: the file cannot be read.
     """
     with open_weights(path) as weights:
         contents = weights.contents
+    network, differences = toothseg_network(contents.tensors)
     return {
         "file": path.name,
         "bytes": path.stat().st_size,
         "form": contents.kind.value,
         "model": recognise(contents.tensors),
-        "toothseg": _toothseg(contents.tensors),
+        "toothseg": network.to_json() if network else None,
+        "toothseg_differences": list(differences),
         "parameters": sum(t.elements for t in contents.tensors),
         "other_tensors": contents.others,
         "foreign_objects": list(contents.foreign),
@@ -48,12 +52,13 @@ def inspect_file(path: Path) -> dict[str, Any]:
     }
 
 
-def _toothseg(tensors: Iterable[TensorInfo]) -> dict[str, Any] | None:
-    """Which ToothSeg network the tensors are of, as JSON values."""
+def toothseg_network(tensors: Iterable[TensorInfo]) -> tuple[NetworkSpec | None, tuple[str, ...]]:
+    """Which ToothSeg network tensors look like, and what keeps them from being all of it."""
+    shapes = {t.name: t.shape for t in tensors}
     try:
-        return recognise_network({t.name: t.shape for t in tensors}).to_json()
-    except BadInputError:
-        return None
+        return recognise_network(shapes), shape_differences(shapes)
+    except (BadInputError, UsageError):
+        return None, ()
 
 
 def describe(found: dict[str, Any], every_tensor: bool) -> Iterator[str]:
@@ -68,6 +73,7 @@ def describe(found: dict[str, Any], every_tensor: bool) -> Iterator[str]:
     yield f"known model: {known_models()[model].title if model else 'none'}"
     if found["toothseg"]:
         yield "ToothSeg network: " + ", ".join(f"{name} {value}" for name, value in found["toothseg"].items())
+    yield from (f"  but {difference}" for difference in found["toothseg_differences"])
     yield f"{len(found['tensors'])} tensors, {found['parameters']:,} numbers ({_types(found)})"
     if found["other_tensors"]:
         yield f"{found['other_tensors']} tensors beside the weights, such as an optimiser's"

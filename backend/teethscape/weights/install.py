@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from teethscape.dental.files import nearest_existing, storage_errors
@@ -22,6 +23,7 @@ from teethscape.weights.store import (
     Installed,
     file_sha256,
     installed,
+    looks_installed,
     models_folder,
     record_path,
     remember,
@@ -50,7 +52,7 @@ class Verdict:
 
 
 def install(model: KnownModel, accepted: bool, progress: Progress) -> Installed:
-    """Download, check and convert a model; nothing is done when it is there already.
+    """Download, check and convert a model; nothing is done when it is there already and whole.
 
     Args:
         model: which one.
@@ -62,7 +64,7 @@ def install(model: KnownModel, accepted: bool, progress: Progress) -> Installed:
         MissingComponentError: the model has no direct address.
         ResourceError: the network or the disk fails.
     """
-    present = installed(model.id)
+    present = whole(model, progress)
     if present is not None:
         return present
     if not model.urls:
@@ -87,6 +89,19 @@ def install(model: KnownModel, accepted: bool, progress: Progress) -> Installed:
         record = _adopt(model, source, progress)
         source.unlink()
         return record
+
+
+def whole(model: KnownModel, progress: Progress) -> Installed | None:
+    """What is remembered of a model whose file is as it was installed; None when it is not, or was damaged.
+
+    Args:
+        model: which one.
+        progress: told of the checksum.
+    """
+    if not looks_installed(model.id):
+        return None
+    record = installed(model.id)
+    return record if record is not None and _unchanged(record, progress) else None
 
 
 def import_path(path: Path, wanted: str | None, progress: Progress) -> list[Installed]:
@@ -212,15 +227,25 @@ def _verdict(name: str, progress: Progress) -> Verdict:
         record = installed(name)
         if record is None:
             return Verdict(name, False, "the file is missing; install or import it again")
-        path, size = weights_path(name), max(record.bytes, 1)
-        digest = file_sha256(path, lambda done: progress.stage(ToolStage.VERIFY, min(done / size, 1.0), name))
-        if digest != record.sha256:
+        if not _unchanged(record, progress):
             return Verdict(name, False, "the file has changed; install or import it again")
-        with open_weights(path) as weights:
+        with open_weights(weights_path(name)) as weights:
             wrong = differences(weights.contents.tensors, layouts()[name])
     except BadInputError as error:
         return Verdict(name, False, error.message)
     return Verdict(name, not wrong, "; ".join(wrong) or f"whole; the source was checked by {record.checked}")
+
+
+def _unchanged(record: Installed, progress: Progress) -> bool:
+    """Whether a model's file has the checksum that is remembered."""
+    size = max(record.bytes, 1)
+    told = partial(_tell_check, progress, record.id, size)
+    return file_sha256(weights_path(record.id), told) == record.sha256
+
+
+def _tell_check(progress: Progress, name: str, size: int, done: int) -> None:
+    progress.check_cancelled()
+    progress.stage(ToolStage.VERIFY, min(done / size, 1.0), name)
 
 
 def _tell_download(progress: Progress, model: KnownModel, done: int, total: int) -> None:

@@ -13,7 +13,7 @@ from teethscape.errors import UsageError
 from teethscape.progress import Progress, ToolStage
 from teethscape.weights.catalogue import known_model, known_models
 from teethscape.weights.install import import_path, install
-from teethscape.weights.store import models_folder, record_path
+from teethscape.weights.store import looks_installed, models_folder
 
 
 class WeightsAction(str, Enum):
@@ -96,7 +96,7 @@ def listed() -> list[dict[str, Any]]:
             "terms": model.terms,
             "commercial_use": model.commercial_use.value,
             "page": model.page,
-            "installed": record_path(model.id).is_file(),
+            "installed": looks_installed(model.id),
             "downloadable": bool(model.urls),
         }
         for model in known_models().values()

@@ -93,6 +93,15 @@ def installed(model: str) -> Installed | None:
         ) from error
 
 
+def looks_installed(model: str) -> bool:
+    """True when its record can be read and its file has the size that the record says; checksums are not."""
+    try:
+        record = installed(model)
+    except BadInputError:
+        return False
+    return record is not None and weights_path(model).stat().st_size == record.bytes
+
+
 def remember(record: Installed) -> None:
     """Write the record of a model."""
     write_json(record_path(record.id), asdict(record))

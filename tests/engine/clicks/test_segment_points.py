@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
+from importlib import util
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -21,6 +24,7 @@ from teethscape.errors import BadInputError, ExitCode
 from teethscape.parametric.prior import load_prior
 from teethscape.pipeline.click_folder import Drawn, corrected, with_named_teeth
 from teethscape.pipeline.segment_stage import Labels
+from teethscape.segmentation import rembg_network
 from teethscape.segmentation.clicks.pictures import Background, masked_square, write_pictures
 from teethscape.segmentation.clicks.points_file import read_points
 from teethscape.segmentation.clicks.sam_engine import SamEngine
@@ -263,24 +267,61 @@ def test_a_strip_must_be_squares(tmp_path, capsys):
     assert "no row of squares" in capsys.readouterr().err
 
 
-def test_rembg_is_used_when_it_is_there_and_named_when_not(tmp_path, capsys, monkeypatch):
-    _strip(tmp_path / "views.png", 1)
-    arguments = [
-        "segment", str(tmp_path / "views.png"), "--output", str(tmp_path / "o.png"), "--foreground", "rembg",
-    ]  # fmt: skip
-    monkeypatch.setitem(sys.modules, "rembg", None)
-    assert cli.main(arguments) == ExitCode.MISSING_COMPONENT
-    assert "pip install rembg" in capsys.readouterr().err
+@pytest.fixture
+def rembg(tmp_path, monkeypatch):
+    """A rembg that tells what it was asked for; its folder is empty."""
+    asked = []
     package = ModuleType("rembg")
-    package.new_session = lambda: "session"
+    package.__spec__ = ModuleSpec("rembg", None)
+    package.new_session = lambda *names, **more: asked.append((names, more))
     package.remove = lambda pixels, session, only_mask: np.where(pixels[..., 2] < 200, 200, 0).astype(
         np.uint8
     )
     monkeypatch.setitem(sys.modules, "rembg", package)
-    assert cli.main(arguments) == 0
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path / "home"))
+    return asked
+
+
+def _by_rembg(folder):
+    _strip(folder / "views.png", 1)
+    return cli.main(
+        ["segment", str(folder / "views.png"), "--output", str(folder / "o.png"), "--foreground", "rembg"]
+    )
+
+
+def test_rembg_is_named_when_it_is_not_there(tmp_path, capsys, monkeypatch):
+    find = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == "rembg" else find(name))
+    assert _by_rembg(tmp_path) == ExitCode.MISSING_COMPONENT
+    assert "pip install rembg" in capsys.readouterr().err
+
+
+def test_rembg_fetches_nothing_its_network_is_named_with_licence_and_size(tmp_path, capsys, rembg):
+    assert _by_rembg(tmp_path) == ExitCode.MISSING_COMPONENT
+    told = capsys.readouterr().err
+    assert all(words in told for words in ("u2net", "176 MB", "Apache-2.0", "rembg d u2net"))
+    assert rembg == []  # its constructor is what would download
+
+
+@pytest.mark.parametrize("place", ["u2net.onnx", "models/u2net/u2net.onnx"])
+def test_rembg_works_with_the_named_network_where_its_file_is(tmp_path, monkeypatch, rembg, place):
+    file = tmp_path / "home" / place
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"network")
+    monkeypatch.setattr(rembg_network, "_SHA256", hashlib.sha256(b"network").hexdigest())
+    assert _by_rembg(tmp_path) == 0
+    assert rembg == [(("u2net_custom",), {"model_path": str(file)})]
     found = np.asarray(Image.open(tmp_path / "o.png"))
     assert set(np.unique(found[..., 3])) == {0, 200}  # soft opacity stays
     assert (found[..., :3][found[..., 3] == 0] == 0).all()
+
+
+def test_a_damaged_network_of_rembg_is_no_mistake_of_the_engine(tmp_path, capsys, rembg):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "u2net.onnx").write_bytes(b"half")
+    assert _by_rembg(tmp_path) == ExitCode.BAD_INPUT
+    assert "checksum differs" in capsys.readouterr().err
+    assert rembg == []
 
 
 def test_sam_is_asked_for_the_one_body_and_named_when_it_is_missing(tmp_path, capsys, monkeypatch):

@@ -210,5 +210,16 @@ def test_a_toothseg_network_is_told(tmp_path, capsys):
     assert inspect_file(tmp_path / "nac.pth")["toothseg"] == spec.to_json()
     assert cli.main(["weights", "inspect", str(tmp_path / "nac.pth")]) == 0
     assert "ToothSeg network: model nac" in capsys.readouterr().err
+    state = dict(build(spec).state_dict())
+    del state["up2.conv.double_conv.3.weight"]
+    torch.save(state, tmp_path / "part.pth")
+    assert inspect_file(tmp_path / "part.pth")["toothseg_differences"] == [
+        "up2.conv.double_conv.3.weight is missing"
+    ]
+    assert cli.main(["weights", "convert", str(tmp_path / "part.pth")]) == ExitCode.BAD_INPUT
+    assert "looks like a ToothSeg network, but up2" in capsys.readouterr().err
+    assert not (tmp_path / "part.safetensors").exists()
+    assert cli.main(["weights", "convert", str(tmp_path / "nac.pth")]) == 0
+    assert "ToothSeg network nac: names and shapes" in capsys.readouterr().err
     torch.save({"other": torch.zeros(2)}, tmp_path / "other.pth")
     assert inspect_file(tmp_path / "other.pth")["toothseg"] is None

@@ -13,7 +13,7 @@ import pytest
 from teethscape import cli
 from teethscape.errors import BadInputError, ExitCode, MissingComponentError
 from teethscape.progress import NoProgress
-from teethscape.weights import catalogue, layout, store
+from teethscape.weights import catalogue, job, layout, store
 from teethscape.weights import install as module
 from teethscape.weights.catalogue import CommercialUse, known_models
 from teethscape.weights.layout import Layout, groups_of
@@ -51,7 +51,7 @@ def small(tmp_path, monkeypatch):
     models = {"sam-vit-b": model, "teethdreamer": free}
     own = {name: Layout(groups_of(INFOS), True, "test") for name in models}
     own["sam-vit-b"] = Layout(groups_of([TensorInfo("a.w", (8,), "float32")]), True, "test")
-    for where in (catalogue, module):
+    for where in (catalogue, module, job):
         monkeypatch.setattr(where, "known_models", lambda: models)
     for where in (layout, module):
         monkeypatch.setattr(where, "layouts", lambda: own)
@@ -95,6 +95,36 @@ def test_install_converts_once_and_verify_watches_over_it(small, capsys, tmp_pat
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     code, answer, _ = _run(capsys, "verify", "sam-vit-b")
     assert (code, answer["ok"]) == (ExitCode.BAD_INPUT, False)
+
+
+def _flip_a_byte(path, record):
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+
+def _cut(path, record):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(
+    ("damage", "listed"),
+    [
+        (_flip_a_byte, True),  # a list does not read gigabytes
+        (_cut, False),
+        (lambda path, record: path.unlink(), False),
+        (lambda path, record: record.write_text("{"), False),
+        (lambda path, record: record.write_text("[]"), False),
+    ],
+)
+def test_install_repairs_what_was_damaged(small, capsys, damage, listed):
+    assert _run(capsys, "install", "sam-vit-b", "--accept-licence")[0] == 0
+    damage(store.weights_path("sam-vit-b"), store.record_path("sam-vit-b"))
+    assert _run(capsys, "verify")[0] == ExitCode.BAD_INPUT
+    rows = {row["id"]: row for row in job.listed()}
+    assert rows["sam-vit-b"]["installed"] is listed
+    assert _run(capsys, "install", "sam-vit-b")[0] == ExitCode.USAGE  # the licence is shown again
+    assert _run(capsys, "install", "sam-vit-b", "--accept-licence")[0] == 0
+    assert _run(capsys, "verify")[0] == 0
+    assert len(small.asked) == 2
 
 
 def test_a_model_without_address_says_how_to_import_it(small, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from teethscape.dental.files import write_json, write_with
 from teethscape.errors import BadInputError, MissingComponentError
 from teethscape.segmentation.toothseg.classes import class_sets
+from teethscape.segmentation.toothseg.expected import shape_differences, summed_up
 from teethscape.segmentation.toothseg.networks import UNet2D, build
 from teethscape.segmentation.toothseg.spec import NetworkSpec, our_name, recognise
 
@@ -44,18 +46,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise BadInputError(
             "checkpoint_unsafe",
-            f"{path.name} is damaged or holds more than weights, and could run code ({str(error)[:120]}).",
-            "Ask its author for plain weights (a state dict, or safetensors).",
+            f"{path.name} is damaged, or holds more than weights{_named_in(error)} and could run code.",
+            "Take its weights out without running it: teethscape weights convert FILE",
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise BadInputError(
             "checkpoint_damaged",
-            f"{path.name} is no readable checkpoint ({str(error)[:120]}).",
+            f"{path.name} is no readable checkpoint: it was cut short, or is a file of another kind.",
             "Copy it again.",
         ) from error
     if not isinstance(content, Mapping):
         raise BadInputError("checkpoint_unknown", f"{path.name} holds no weights by name.", "Check the file.")
     return dict(content)
+
+
+def _named_in(error: Exception) -> str:
+    """The object that torch would not make, when its message names one."""
+    found = re.search(r"\b(?:GLOBAL|global) ([A-Za-z_][\w.]{0,80})", str(error))
+    return f" ({found[1]})" if found else ""
 
 
 def _safetensors(path: Path) -> State:
@@ -82,6 +90,14 @@ def weights_of(content: Mapping[str, Any]) -> State:
             content = content[key]
             break
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def args_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings that a checkpoint remembers, ours or the published scripts' command line."""
+    args = content.get("args")
+    if isinstance(args, Mapping):
+        return args
+    return vars(args) if hasattr(args, "__dict__") else {}
 
 
 def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -111,15 +127,29 @@ def network_from(state: Mapping[str, Tensor], name: str = "The checkpoint") -> U
         BadInputError: the tensors do not make up a ToothSeg network.
     """
     network = build(recognise(shapes_of(state)))
+    fill(network, state, name)
+    return network.eval()
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
+    """Give a network the weights of a state dict, every one of them.
+
+    Raises:
+        BadInputError: a tensor is missing, unknown or of another shape.
+    """
     try:
         network.load_state_dict(our_names(state))
     except RuntimeError as error:
         raise BadInputError(
             "checkpoint_unknown",
-            f"{name} is not a whole ToothSeg network ({str(error)[:300]}).",
+            f"{name} is not a whole ToothSeg network: {summed_up(shape_differences(shapes_of(state)))}.",
             "Check the file.",
         ) from error
-    return network.eval()
+
+
+def all_finite(network: nn.Module) -> bool:
+    """Whether every weight and statistic of a network is a number."""
+    return all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())
 
 
 @dataclass(frozen=True)
@@ -201,15 +231,27 @@ def load_trained(path: Path) -> tuple[UNet2D, Card]:
     Foreign checkpoints know neither; the published picture size is then assumed.
 
     Raises:
-        BadInputError: the checkpoint or its card cannot be used.
+        BadInputError: the checkpoint or its card cannot be used, or it was only pre-trained.
     """
     content = read_checkpoint(path)
+    beside, remembered = path.with_suffix(".json"), args_of(content)
+    if "mask_ratio" in remembered:  # as ours and the published pre-trainings remember it
+        raise BadInputError(
+            "checkpoint_unknown",
+            f"{path.name} was only pre-trained: it paints pictures and finds no teeth.",
+            "Fine-tune it first: teethscape train segmenter finetune --init-from FILE",
+        )
     network = network_from(weights_of(content), path.name)
-    beside, remembered = path.with_suffix(".json"), content.get("args")
+    if not all_finite(network):
+        raise BadInputError(
+            "checkpoint_damaged",
+            f"{path.name} holds weights that are infinite or no numbers.",
+            "Train again with a smaller --lr.",
+        )
     try:
         if beside.is_file():
             card = Card.from_json(json.loads(beside.read_text("utf-8")))
-        elif isinstance(remembered, dict) and remembered.get("classes") in class_sets():
+        elif remembered.get("classes") in class_sets():
             card = Card.from_json(remembered)
         else:
             card = Card(network.spec, (224, 320), _PLANES.get(network.spec.outputs, "teeth"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.fdi import Jaw, jaw_of
+from teethscape.dental.fdi import Jaw, is_permanent, is_primary, jaw_of
 from teethscape.errors import BadInputError
 from teethscape.segmentation.toothseg.index import Item, MaskKind
 
@@ -70,8 +71,9 @@ def truth_labels(
         classes: what to tell apart.
 
     Raises:
-        BadInputError: the mask does not know what the classes need.
+        BadInputError: the mask holds values without a meaning, or does not know what the classes need.
     """
+    _refuse_unknown(item, mask)
     teeth = mask > (127 if item.kind is MaskKind.WHITE else 0)
     if classes.name == "teeth":
         return teeth.astype(np.uint8)
@@ -85,6 +87,35 @@ def truth_labels(
             raise _lacking(item, "gums", "Give labelled gums, or --classes jaws.")
         labels[(gum > 0) & ~teeth] = classes.planes.index("gum")
     return labels
+
+
+def _refuse_unknown(item: Item, mask: NDArray[np.int32]) -> None:
+    """Refuse values that the mask's kind does not know; a mask may be empty."""
+    found = [int(value) for value in np.unique(mask) if value]
+    unknown = [value for value in found if not _KNOWN[item.kind](value)]
+    if item.kind is MaskKind.WHITE and found and found[-1] > 127:
+        return  # the grey of blurred borders
+    if unknown:
+        some = ", ".join(map(str, unknown[:5])) + (" ..." if len(unknown) > 5 else "")
+        raise BadInputError(
+            "mask_values",
+            f"The mask of {item.pair_id} holds the values {some}; {_MEANINGS[item.kind]}.",
+            "Say what the values mean with --mask-values white, labels, fdi or jaws.",
+        )
+
+
+_KNOWN: dict[MaskKind, Callable[[int], bool]] = {
+    MaskKind.WHITE: lambda value: value > 127,
+    MaskKind.LABELS: lambda value: value > 0,
+    MaskKind.FDI: lambda value: is_permanent(value) or is_primary(value),
+    MaskKind.JAWS: lambda value: value in (1, 2),
+}
+_MEANINGS = {
+    MaskKind.WHITE: "a white mask shows what is above 127, which is nothing here",
+    MaskKind.LABELS: "labels are positive",
+    MaskKind.FDI: "these are no FDI tooth numbers",
+    MaskKind.JAWS: "jaws are 1 (upper) and 2 (lower)",
+}
 
 
 def _lacking(item: Item, what: str, advice: str) -> BadInputError:

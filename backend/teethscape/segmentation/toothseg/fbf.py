@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from teethscape.dental.files import storage_errors, write_bytes
 from teethscape.errors import BadInputError, UsageError
 from teethscape.segmentation.toothseg.layouts import PICTURE_SUFFIXES, is_mask_path
-from teethscape.segmentation.toothseg.pictures import decode_picture
+from teethscape.segmentation.toothseg.pictures import decode_picture, stretched
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,12 @@ class Bilateral:
 def fast_bilateral(grey: NDArray, settings: Bilateral | None = None) -> NDArray[np.uint8]:
     """Filter a grey picture (h, w); other types than 8 bit are stretched to 0-255 first."""
     settings = settings or Bilateral()
-    grey = grey if grey.dtype == np.uint8 else _stretched(grey)
+    grey = stretched(grey)
     height, width = grey.shape
     half = (max(width // 2, 1), max(height // 2, 1))
     small = cv2.resize(grey, half, interpolation=cv2.INTER_AREA)
     smooth = cv2.bilateralFilter(small, settings.diameter, settings.sigma_color, settings.sigma_space)
     return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def _stretched(grey: NDArray) -> NDArray[np.uint8]:
-    low, high = float(grey.min()), float(grey.max())
-    return ((grey.astype(np.float32) - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
 
 
 def filter_folder(

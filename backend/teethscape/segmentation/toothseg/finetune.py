@@ -18,7 +18,7 @@ from teethscape.segmentation.toothseg.data import LabelledData, Labelling
 from teethscape.segmentation.toothseg.evaluate import Evaluation, evaluate_network
 from teethscape.segmentation.toothseg.losses import segmentation_loss
 from teethscape.segmentation.toothseg.networks import UNet2D, build
-from teethscape.segmentation.toothseg.pictures import Size
+from teethscape.segmentation.toothseg.pictures import Size, require_shown
 from teethscape.segmentation.toothseg.running import Report, Running, Start, begin
 from teethscape.segmentation.toothseg.spec import NetworkSpec
 from teethscape.segmentation.toothseg.splits import Part, Split
@@ -78,8 +78,11 @@ def fine_tune(settings: FineTuning, report: Report) -> dict[str, Any]:
         BadInputError: pictures, masks or checkpoints cannot be used.
     """
     train, val = settings.split.part(Part.TRAIN), settings.split.part(Part.VAL)
+    for items in (train, val):
+        require_shown(items, settings.classes)
     resume = settings.last if settings.resume else None
-    run = begin(settings.network, settings.optimising, Start(resume, settings.init_from, keep_head=False))
+    start = Start(resume, settings.init_from, keep_head=False, remembers=settings.card.to_json())
+    run = begin(settings.network, settings.optimising, start)
     data = LabelledData(train, _labelling(settings, augment=True))
     choosing = Evaluation(val, settings.card, settings.lambda_dice)
     journal = Journal(settings.log_dir or settings.folder / "runs")
@@ -132,9 +135,11 @@ def _finish_epoch(run: Running, settings: FineTuning, loss: float, dice: float) 
 def _test(settings: FineTuning, report: Report) -> dict[str, Any]:
     """Scores of the best weights on the test pictures, where there are any."""
     network = build(settings.network).to(choose_device(settings.optimising.device))
-    network.load_state_dict(weights_of(read_checkpoint(settings.best)))
+    # A training that came from another folder may not have found anything better here.
+    chosen = settings.best if settings.best.is_file() else settings.last
+    network.load_state_dict(weights_of(read_checkpoint(chosen)))
     report(1.0, "testing")
-    scores: dict[str, Any] = {"checkpoint": str(settings.best), "test_pictures": len(settings.split.test)}
+    scores: dict[str, Any] = {"checkpoint": str(chosen), "test_pictures": len(settings.split.test)}
     if settings.split.test:
         tested = evaluate_network(
             network, Evaluation(settings.split.test, settings.card, settings.lambda_dice)

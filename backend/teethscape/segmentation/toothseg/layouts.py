@@ -12,8 +12,17 @@ from teethscape.errors import BadInputError
 from teethscape.segmentation.toothseg.index import Item, MaskKind, checked, read_index
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-#: Folders of this name hold masks, never pictures.
-_MASK_FOLDER = re.compile(r"(^|[-_ .])(masks?|labels?|annotations?|gt|ground[-_ ]?truth)$", re.IGNORECASE)
+#: Folders whose names begin or end with one of these words hold masks, never pictures.
+_MASK_WORDS = frozenset({
+    "mask", "masks", "label", "labels", "labelmap", "labelmaps", "annotation", "annotations",
+    "gt", "gts", "truth", "truths", "groundtruth", "groundtruths",
+})  # fmt: skip
+#: So do these, unless a folder in them is called after pictures: sets like to be named by their purpose.
+_PURPOSE_WORDS = frozenset({"seg", "segs", "segm", "segmentation", "segmentations", "segmented"})
+_PICTURE_WORDS = frozenset({
+    "image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "frames", "ray", "rays",
+})  # fmt: skip
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 #: Where a case's labels may lie, best first, and what their values mean.
 _CASE_LABELS = (
     ("labels/fdi", MaskKind.FDI),
@@ -40,8 +49,18 @@ class Layout(str, Enum):
 
 
 def is_mask_path(path: Path) -> bool:
-    """True below a folder that holds masks, such as ``masks``, ``thyroid-mask`` or ``labels``."""
-    return any(_MASK_FOLDER.search(part) for part in path.parts[:-1])
+    """True below a folder that holds masks, such as ``thyroid-mask``, ``labelsTr`` or ``segmentation``."""
+    ends = [_ends(part) for part in path.parts[:-1]]
+    if any(some & _MASK_WORDS for some in ends):
+        return True
+    telling = [some for some in ends if some & (_PURPOSE_WORDS | _PICTURE_WORDS)]
+    return bool(telling and telling[-1] & _PURPOSE_WORDS)
+
+
+def _ends(name: str) -> set[str]:
+    """The first and the last word of a folder's name, in small letters; of ``no-labels`` none."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    return set() if {"no", "without"} & set(words) else {*words[:1], *words[-1:]}
 
 
 def layout_of(images: Path) -> Layout:
@@ -141,6 +160,8 @@ def _folder_items(images: Path, masks: Path | None) -> Iterator[Item]:
             "Give --masks-dir another folder, or an index.",
         )
     found = [path.relative_to(images) for path in _without_masks(images, masks)]
+    if not found:
+        _refuse_masks_alone(images)
     known = {} if masks is None else _masks_of(found, masks)
     for path in found:
         yield Item(path.with_suffix("").as_posix(), images / path, known.get(path))
@@ -160,12 +181,24 @@ def _masks_of(pictures: Sequence[Path], masks: Path) -> dict[Path, Path]:
 
 
 def _without_masks(images: Path, masks: Path | None) -> Sequence[Path]:
-    """Pictures below a folder that no mask folder holds."""
-    inner = None if masks is None else masks.resolve()
+    """Pictures below a folder that no mask folder holds; the folder's own name counts, too."""
+    inner, above = None if masks is None else masks.resolve(), images.resolve().parent
     return [
         path for path in _pictures(images, recursive=True)
-        if not is_mask_path(path.relative_to(images)) and not (inner and path.resolve().is_relative_to(inner))
+        if not is_mask_path(path.resolve().relative_to(above))
+        and not (inner and path.resolve().is_relative_to(inner))
     ]  # fmt: skip
+
+
+def _refuse_masks_alone(images: Path) -> None:
+    """Say why nothing is left of a folder that is full of pictures."""
+    pictures = _pictures(images, recursive=True)
+    if pictures:
+        raise BadInputError(
+            "mask_as_image",
+            f"By the names of their folders all {len(pictures)} pictures in {images} are masks.",
+            "Give the folder of the pictures, rename it, or list the pictures in an index.",
+        )
 
 
 def with_kind(items: Sequence[Item], kind: MaskKind | None) -> tuple[Item, ...]:

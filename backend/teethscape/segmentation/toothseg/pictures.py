@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,10 @@ Size = tuple[int, int]
 MEAN, SPREAD = 0.5, 0.25
 #: A picture with so few grey levels is a mask.
 _MASK_LEVELS = 3
+#: So is one with so few levels of which so many pixels are equal to their neighbours: numbered teeth.
+_LABEL_LEVELS, _LABEL_EQUAL = 64, 0.7
+#: And one with so many pixels so near to black or white: JPEG blurs a mask's borders.
+_NEAR_LEVELS, _NEAR_SHARE = 16, 0.95
 
 
 def decode_picture(path: Path, flags: int) -> NDArray:
@@ -46,10 +51,22 @@ def decode_picture(path: Path, flags: int) -> NDArray:
 
 
 def read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
-    """A picture as (h, w, channels) uint8: grey, or RGB."""
+    """A picture as (h, w, channels) uint8: grey, or RGB; more than 8 bits are stretched to 0-255."""
     if channels == 1:
-        return np.asarray(decode_picture(path, cv2.IMREAD_GRAYSCALE), np.uint8)[..., None]
-    return np.ascontiguousarray(decode_picture(path, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+        return stretched(decode_picture(path, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH))[..., None]
+    colours = decode_picture(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    return np.ascontiguousarray(stretched(colours)[..., ::-1])
+
+
+def stretched(image: NDArray) -> NDArray[np.uint8]:
+    """An image of any type as 8 bit; other types than that from their darkest to their brightest value.
+
+    X-rays of 12 bits in files of 16 would be almost black if their high bytes were taken.
+    """
+    if image.dtype == np.uint8:
+        return image
+    low, high = float(image.min()), float(image.max())
+    return ((image.astype(np.float32) - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
 
 
 def resized(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
@@ -65,13 +82,25 @@ def unlabelled_picture(item: Item, size: Size, channels: int) -> NDArray[np.uint
         BadInputError: it is a mask by its looks; reconstructing masks would leak them.
     """
     picture = read_picture(item.image, channels)
-    if len(np.unique(picture)) <= _MASK_LEVELS:
+    if looks_like_mask(picture):
         raise BadInputError(
             "mask_as_image",
-            f"{item.image} has at most {_MASK_LEVELS} grey levels: it is a mask, not a picture.",
+            f"{item.image} is flat where pictures are not: by its looks it is a mask, not a picture.",
             "Take it out of the folder or the index.",
         )
     return resized(picture, size)
+
+
+def looks_like_mask(picture: NDArray[np.uint8]) -> bool:
+    """Whether a picture (h, w, c) is a mask or a label image by its grey levels, JPEG's blur allowed."""
+    levels = len(np.unique(picture))
+    if levels <= _MASK_LEVELS:
+        return True
+    equal = (picture[1:, 1:] == picture[:-1, 1:]) & (picture[1:, 1:] == picture[1:, :-1])
+    if levels <= _LABEL_LEVELS and equal.mean() > _LABEL_EQUAL:
+        return True
+    black, white = (picture <= _NEAR_LEVELS).mean(), (picture >= 255 - _NEAR_LEVELS).mean()
+    return bool(min(black, white) > 0.001 and black + white > _NEAR_SHARE)
 
 
 def read_truth(item: Item, classes: Classes) -> NDArray[np.uint8]:
@@ -84,6 +113,20 @@ def read_truth(item: Item, classes: Classes) -> NDArray[np.uint8]:
         raise BadInputError("mask_missing", f"{item.pair_id} has no mask.", "Add one.")
     gum = read_label_image(item.gum) if item.gum is not None and "gum" in classes.planes else None
     return truth_labels(item, read_label_image(item.mask), gum, classes)
+
+
+def require_shown(items: Sequence[Item], classes: Classes) -> None:
+    """Refuse masks of which not one shows anything: on them, a network that sees nothing is perfect.
+
+    Raises:
+        BadInputError: so it is, or a mask cannot be used.
+    """
+    if not any(read_truth(item, classes).any() for item in items):
+        raise BadInputError(
+            "mask_empty",
+            f"None of the {len(items)} masks shows anything (first: {items[0].mask}).",
+            "Check the masks, and --mask-values.",
+        )
 
 
 def labelled_picture(item: Item, size: Size, channels: int, classes: Classes) -> tuple[NDArray, NDArray]:

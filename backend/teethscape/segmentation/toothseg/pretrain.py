@@ -97,7 +97,8 @@ def pretrain(settings: Pretraining, report: Report) -> dict[str, Any]:
     """
     items = checked(settings.items)
     resume = settings.latest if settings.resume else None
-    run = begin(settings.network, settings.optimising, Start(resume, settings.init_from, keep_head=True))
+    start = Start(resume, settings.init_from, keep_head=True, remembers=settings.describe())
+    run = begin(settings.network, settings.optimising, start)
     data = ReconstructionData(
         items,
         Reconstruction(

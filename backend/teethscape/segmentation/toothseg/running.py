@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from teethscape.segmentation.toothseg.checkpoints import read_checkpoint, transfer, weights_of
+from teethscape.errors import BadInputError
+from teethscape.segmentation.toothseg.checkpoints import (
+    all_finite,
+    fill,
+    read_checkpoint,
+    transfer,
+    weights_of,
+)
 from teethscape.segmentation.toothseg.networks import UNet2D, build
+from teethscape.segmentation.toothseg.resume import resumable
 from teethscape.segmentation.toothseg.spec import NetworkSpec
 from teethscape.segmentation.toothseg.training import (
     Journal,
@@ -66,6 +75,9 @@ class Running:
             loss_of: loss of a batch that lies on the device.
             journal: gets the loss now and then.
             report: told after each step.
+
+        Raises:
+            BadInputError: a loss or a weight is no number any more.
         """
         epoch, losses = self.progress.epoch, []
         self.network.train()
@@ -75,11 +87,22 @@ class Running:
             loss.backward()
             self.optimiser.step()
             losses.append(float(loss.detach()))
+            _require_number(math.isfinite(losses[-1]), epoch)
             share = (epoch + (step + 1) / len(loader)) / self.optimising.epochs
             report(share, f"epoch {epoch + 1}, loss {losses[-1]:.4f}")
             if (step + 1) % self.optimising.log_interval == 0:
                 journal.write(epoch * len(loader) + step + 1, {"train/loss": losses[-1]})
+        _require_number(all_finite(self.network), epoch)
         return sum(losses) / len(losses)
+
+
+def _require_number(finite: bool, epoch: int) -> None:
+    if not finite:
+        raise BadInputError(
+            "training_diverged",
+            f"In epoch {epoch + 1} the loss or the weights became infinite or no numbers.",
+            "Give a smaller --lr; the checkpoints of the epochs before are whole.",
+        )
 
 
 @dataclass(frozen=True)
@@ -90,11 +113,13 @@ class Start:
         resume: checkpoint to go on from, where it exists.
         init_from: checkpoint whose fitting tensors are the start, without one to go on from.
         keep_head: whether the last layer is among them.
+        remembers: what the training's own checkpoints remember; one to go on from must agree.
     """
 
     resume: Path | None
     init_from: Path | None
     keep_head: bool
+    remembers: Mapping[str, Any] = field(default_factory=dict)
 
 
 def begin(spec: NetworkSpec, optimising: Optimising, start: Start) -> Running:
@@ -108,11 +133,23 @@ def begin(spec: NetworkSpec, optimising: Optimising, start: Start) -> Running:
     network = build(spec).to(device)
     run = Running(network, optimiser_of(network, optimising), device, optimising)
     if start.resume is not None and start.resume.is_file():
-        content = read_checkpoint(start.resume)
-        network.load_state_dict(weights_of(content))
-        run.optimiser.load_state_dict(content["optimizer_state_dict"])
-        run.progress = Progress.from_json(content)
+        _go_on(run, start.resume, start.remembers)
     elif start.init_from is not None:
         state = weights_of(read_checkpoint(start.init_from))
         run.transferred = transfer(network, state, start.keep_head).loaded
     return run
+
+
+def _go_on(run: Running, path: Path, remembers: Mapping[str, Any]) -> None:
+    """Put a training where a checkpoint left it."""
+    content = resumable(path, remembers)
+    fill(run.network, weights_of(content), path.name)
+    try:
+        run.optimiser.load_state_dict(content["optimizer_state_dict"])
+        run.progress = Progress.from_json(content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInputError(
+            "resume_state",
+            f"The state in {path.name} does not fit ({error}).",
+            "Start from its weights with --init-from.",
+        ) from error

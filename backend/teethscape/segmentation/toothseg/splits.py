@@ -100,7 +100,7 @@ def split(items: Sequence[Item], rule: SplitRule) -> Split:
     """Split items so that no patient stands in two parts.
 
     Raises:
-        BadInputError: the JSON is damaged, names nothing that is there, or mixes patients.
+        BadInputError: the JSON is damaged, names what is not there or not unique, or mixes patients.
     """
     train, val, test = _by_json(items, rule, rule.json) if rule.json else _by_seed(items, rule)
     if 0 < rule.train_subset < len(train):
@@ -124,15 +124,13 @@ def _of(names: Sequence[str], owners: Mapping[str, list[Item]]) -> list[Item]:
 
 def _by_json(items: Sequence[Item], rule: SplitRule, path: Path) -> tuple[list[Item], list[Item], list[Item]]:
     lists = _lists(path)
-    known: dict[str, Item] = {}
-    for item in items:
-        known[item.image.stem] = known[item.pair_id] = item
-    train, chosen = (_named(lists[part], known) for part in ("train", "val"))
+    names = _Names(items, path)
+    train, chosen = (names.items_of(lists[part]) for part in ("train", "val"))
     if not train or not chosen:
         raise BadInputError(
             "split_json",
-            f"{path} names no picture of the data set.",
-            "Give the JSON that belongs to the pictures.",
+            f"One of the lists in {path} is empty.",
+            "Name pictures in 'train' and in 'val'.",
         )
     chosen.sort(key=lambda item: item.pair_id)
     return train, *halved(chosen, rule.seed)
@@ -150,10 +148,39 @@ def _lists(path: Path) -> dict[str, list[str]]:
         ) from error
 
 
-def _named(names: Sequence[str], known: Mapping[str, Item]) -> list[Item]:
-    """Items by name; numbers also stand for four digits, as the frames of TG3K are called."""
-    found = (known.get(name) or known.get(name.zfill(4)) for name in names)
-    return [item for item in found if item is not None]
+class _Names:
+    """Pictures by the names that a JSON gives them: pair_id, or the file's name where only one has it."""
+
+    def __init__(self, items: Sequence[Item], path: Path) -> None:
+        self._path = path
+        stems: dict[str, list[Item]] = {}
+        for item in items:
+            stems.setdefault(item.image.stem, []).append(item)
+        self._known = stems | {item.pair_id: [item] for item in items}
+
+    def items_of(self, names: Sequence[str]) -> list[Item]:
+        """The items, each once.
+
+        Raises:
+            BadInputError: a name is unknown, or stands for several pictures.
+        """
+        found = {name: self._of(name) for name in dict.fromkeys(names)}
+        self._refuse([name for name, those in found.items() if not those], "no picture with a mask")
+        self._refuse([name for name, those in found.items() if len(those) > 1], "several pictures each")
+        return list({items[0].pair_id: items[0] for items in found.values()}.values())
+
+    def _of(self, name: str) -> list[Item]:
+        """Numbers also stand for four digits, as the frames of TG3K are called."""
+        return self._known.get(name) or self._known.get(name.zfill(4)) or []
+
+    def _refuse(self, names: Sequence[str], fault: str) -> None:
+        if names:
+            more = " ..." if len(names) > 5 else ""
+            raise BadInputError(
+                "split_json",
+                f"{len(names)} names in {self._path} stand for {fault}: {', '.join(names[:5])}{more}",
+                "Give the JSON that belongs to the pictures; the names are the pair_id of the index.",
+            )
 
 
 def _refuse_overlap(parts: Split) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import PurePosixPath
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from teethscape.errors import BadInputError  # noqa: E402
+from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.segmentation.toothseg.checkpoints import (  # noqa: E402
     load_network,
+    load_trained,
     network_from,
     read_checkpoint,
     shapes_of,
     transfer,
     weights_of,
 )
+from teethscape.segmentation.toothseg.expected import expected_shapes  # noqa: E402
 from teethscape.segmentation.toothseg.networks import build  # noqa: E402
 from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec, recognise  # noqa: E402
+from teethscape.weights.convert_known import convert_any  # noqa: E402
 
 SPECS = [
     NetworkSpec(base=4),
@@ -33,6 +38,23 @@ SPECS = [
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_a_network_is_recognised_by_its_tensors(spec):
     assert recognise(shapes_of(build(spec).state_dict())) == spec
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_names_and_shapes_are_known_without_torch(spec):
+    assert expected_shapes(spec) == shapes_of(build(spec).state_dict())
+
+
+def test_objects_beside_the_weights_are_named_and_the_way_out_too(tmp_path):
+    state = build(SPECS[0]).state_dict()
+    torch.save({"model": state, "args": {"out": PurePosixPath("a")}}, tmp_path / "c.pth")
+    with pytest.raises(BadInputError) as caught:
+        read_checkpoint(tmp_path / "c.pth")
+    assert "PurePosixPath" in caught.value.message
+    assert "\x1b" not in caught.value.message
+    assert "weights convert" in caught.value.advice
+    convert_any(tmp_path / "c.pth", None, None, NoProgress())
+    assert load_network(tmp_path / "c.safetensors").spec == SPECS[0]
 
 
 @pytest.mark.parametrize("key", ["model_state_dict", "state_dict", "model", None])
@@ -86,8 +108,18 @@ def test_foreign_and_incomplete_networks_are_refused():
         recognise({"conv1.weight": (64, 3, 7, 7)})
     state = dict(build(SPECS[0]).state_dict())
     del state["up2.conv.double_conv.0.weight"]
-    with pytest.raises(BadInputError, match="not a whole"):
+    with pytest.raises(BadInputError, match=r"not a whole.*: up2\.conv\.double_conv\.0\.weight is missing"):
         network_from(state)
+
+
+def test_published_pretrainings_are_told_by_their_command_line(tmp_path):
+    args = argparse.Namespace(mask_ratio=0.55, epochs=1)
+    torch.save({"model_state_dict": build(SPECS[0]).state_dict(), "args": args}, tmp_path / "mim_best.pth")
+    with pytest.raises(BadInputError, match="only pre-trained"):
+        load_trained(tmp_path / "mim_best.pth")
+    torch.save({"model_state_dict": build(SPECS[0]).state_dict(), "args": argparse.Namespace(lr=1)},
+               tmp_path / "tuned.pth")  # fmt: skip
+    assert load_trained(tmp_path / "tuned.pth")[0].spec == SPECS[0]
 
 
 def test_a_transfer_takes_what_fits_and_leaves_the_head():

@@ -13,9 +13,15 @@ from teethscape.errors import BadInputError, UsageError
 from teethscape.segmentation.toothseg.augment import FINE_TUNING, PRETRAINING, Motion, moved
 from teethscape.segmentation.toothseg.classes import class_sets
 from teethscape.segmentation.toothseg.fbf import Bilateral, fast_bilateral, filter_folder
-from teethscape.segmentation.toothseg.index import Item, checked, labelled, read_index, write_index
+from teethscape.segmentation.toothseg.index import Item, MaskKind, checked, labelled, read_index, write_index
 from teethscape.segmentation.toothseg.layouts import Layout, default_size, find_items, layout_of
-from teethscape.segmentation.toothseg.pictures import labelled_picture, read_truth, unlabelled_picture
+from teethscape.segmentation.toothseg.pictures import (
+    labelled_picture,
+    read_picture,
+    read_truth,
+    require_shown,
+    unlabelled_picture,
+)
 from teethscape.segmentation.toothseg.splits import Part, SplitRule, split
 
 from .arches import cases, draw_arch, folders, sts
@@ -101,12 +107,67 @@ def test_a_folder_is_not_its_own_mask(tmp_path):
         find_items(images, images)
 
 
-def test_a_mask_among_the_pictures_is_refused_by_its_looks(tmp_path):
-    folders(tmp_path, 2)
-    (tmp_path / "thyroid-mask").rename(tmp_path / "wrongly-named")
-    for item in find_items(tmp_path / "wrongly-named"):
+def _labels(seed):
+    """FDI labels of an arch (256, 384)."""
+    return cv2.resize(draw_arch(seed)[1], (384, 256), interpolation=cv2.INTER_NEAREST)
+
+
+@pytest.mark.parametrize("quality", [None, 95, 75])
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        lambda labels: (labels > 0) * 255,  # white
+        lambda labels: labels,  # FDI numbers
+        lambda labels: 1 * (labels > 0) + (labels > 30),  # jaws
+    ],
+)
+def test_a_mask_among_the_pictures_is_refused_by_its_looks(tmp_path, drawn, quality):
+    mask = drawn(_labels(1)).astype(np.uint8)
+    path = tmp_path / ("a.png" if quality is None else "a.jpg")
+    cv2.imwrite(str(path), mask, [] if quality is None else [cv2.IMWRITE_JPEG_QUALITY, quality])
+    with pytest.raises(BadInputError, match="it is a mask"):
+        unlabelled_picture(Item("a", path), (64, 96), 1)
+
+
+def test_a_colour_for_each_tooth_is_a_mask(tmp_path):
+    labels = _labels(1)
+    cv2.imwrite(str(tmp_path / "a.png"), np.stack([labels, labels * 3, labels * 5], axis=-1))
+    for channels in (1, 3):
         with pytest.raises(BadInputError, match="it is a mask"):
-            unlabelled_picture(item, (64, 96), 1)
+            unlabelled_picture(Item("a", tmp_path / "a.png"), (64, 96), channels)
+
+
+@pytest.mark.parametrize("quality", [95, 50, 20])
+def test_pictures_look_like_pictures(tmp_path, quality):
+    picture = cv2.resize(draw_arch(1)[0], (384, 256))
+    picture[:, :150] = 0  # the dark border of an ultrasound frame
+    cv2.imwrite(str(tmp_path / "a.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert unlabelled_picture(Item("a", tmp_path / "a.jpg"), (64, 96), 1).shape == (64, 96, 1)
+
+
+@pytest.mark.parametrize(
+    ("folder", "kept"),
+    [
+        ("images", True), ("x-rays", True), ("labeled/images", True), ("tooth-segmentation/images", True),
+        ("without-labels", True),
+        ("thyroid-mask", False), ("labelsTr", False), ("SegmentationClass", False), ("gtFine/train", False),
+        ("Masks_PNG", False), ("images/segmentation", False), ("ground truth", False),
+        ("annotations/images", False),
+    ],
+)  # fmt: skip
+def test_folders_of_masks_are_left_out_by_their_names(tmp_path, folder, kept):
+    (tmp_path / "plain").mkdir()
+    (tmp_path / folder).mkdir(parents=True)
+    for place in ("plain", folder):
+        cv2.imwrite(str(tmp_path / place / "a.png"), draw_arch(0)[0])
+    assert len(find_items(tmp_path)) == 1 + kept
+
+
+def test_a_folder_of_masks_is_no_folder_of_pictures(tmp_path):
+    folders(tmp_path, 2)
+    with pytest.raises(BadInputError, match="all 2 pictures") as caught:
+        find_items(tmp_path / "thyroid-mask")
+    assert caught.value.code == "mask_as_image"
 
 
 @pytest.mark.parametrize(
@@ -138,6 +199,42 @@ def test_json_split_counts_in_four_digits(tmp_path):
         split(find_items(images, masks), SplitRule(json=tmp_path / "split.json"))
 
 
+def _split_of(folder, items, train, val):
+    (folder / "split.json").write_text(json.dumps({"train": train, "val": val}))
+    return split(items, SplitRule(json=folder / "split.json"))
+
+
+def test_json_split_takes_names_that_are_unique_alone(tmp_path):
+    items = labelled(find_items(sts(tmp_path / "set")))  # both age groups call their pictures 0 to 3
+    ids = [item.pair_id for item in items]
+    with pytest.raises(BadInputError, match=r"2 names .* several pictures each: 0, 1"):
+        _split_of(tmp_path, items, ["0", "1"], ids[4:])
+    parts = _split_of(tmp_path, items, ids[:4], ids[4:])
+    assert [item.pair_id for item in parts.train] == ids[:4]
+
+
+def test_json_split_drops_and_doubles_nothing(tmp_path):
+    items = find_items(*folders(tmp_path, 8))
+    with pytest.raises(BadInputError, match=r"3 names .* no picture with a mask: 90, 91, x"):
+        _split_of(tmp_path, items, [0, 1, 90, 91, "x"], [4, 5])
+    parts = _split_of(tmp_path, items, [0, "0000", 0, 1], [4, 5])
+    assert [item.pair_id for item in parts.train] == ["0000", "0001"]
+    with pytest.raises(BadInputError, match="empty"):
+        _split_of(tmp_path, items, [], [4, 5])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bits", [12, 16])
+def test_xrays_of_many_bits_look_like_those_of_eight(tmp_path, channels, bits):
+    grey = draw_arch(0)[0]
+    low, high = int(grey.min()), int(grey.max())
+    cv2.imwrite(str(tmp_path / "deep.png"), grey.astype(np.uint16) << (bits - 8))
+    wanted = (grey.astype(float) - low) * 255 / (high - low)
+    found = read_picture(tmp_path / "deep.png", channels)
+    assert found.shape == (64, 96, channels)
+    assert np.abs(found - wanted[..., None]).max() <= 1
+
+
 def test_a_subset_is_part_of_the_training_pictures(tmp_path):
     items = find_items(*folders(tmp_path, 20))
     whole, some = split(items, SplitRule()), split(items, SplitRule(train_subset=5))
@@ -166,6 +263,46 @@ def test_white_masks_do_not_tell_jaws(tmp_path):
     images, masks = folders(tmp_path, 1)
     with pytest.raises(BadInputError, match="jaws apart"):
         read_truth(find_items(images, masks)[0], class_sets()["jaws"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "words"),
+    [
+        (MaskKind.WHITE, [1], "above 127"),
+        (MaskKind.WHITE, [11, 48], "above 127"),
+        (MaskKind.FDI, [1, 2], "1, 2; these are no FDI"),
+        (MaskKind.FDI, [255], "no FDI"),
+        (MaskKind.FDI, [11, 19, 50], "19, 50; these"),
+        (MaskKind.JAWS, [1, 2, 3], "3; jaws"),
+        (MaskKind.LABELS, [5], ""),
+        (MaskKind.WHITE, [3, 120, 255], ""),
+        (MaskKind.FDI, [18, 48, 51, 85], ""),
+        (MaskKind.JAWS, [1, 2], ""),
+        (MaskKind.FDI, [], ""),
+    ],
+)
+def test_values_without_a_meaning_are_refused(tmp_path, kind, values, words):
+    mask = np.zeros((8, 12), np.uint8)
+    mask[0, : len(values)] = values
+    cv2.imwrite(str(tmp_path / "m.png"), mask)
+    item = Item("a", tmp_path / "a.png", tmp_path / "m.png", kind)
+    if not words:
+        assert read_truth(item, class_sets()["teeth"]).max() == (1 if values else 0)
+        return
+    with pytest.raises(BadInputError, match=words) as caught:
+        read_truth(item, class_sets()["teeth"])
+    assert caught.value.code == "mask_values"
+    assert "--mask-values" in caught.value.advice
+
+
+def test_masks_that_show_nothing_at_all_are_refused(tmp_path):
+    items = find_items(*folders(tmp_path, 2))
+    require_shown(items, class_sets()["teeth"])
+    cv2.imwrite(str(items[0].mask), np.zeros((64, 96), np.uint8))
+    require_shown(items, class_sets()["teeth"])
+    cv2.imwrite(str(items[1].mask), np.zeros((64, 96), np.uint8))
+    with pytest.raises(BadInputError, match="None of the 2 masks"):
+        require_shown(items, class_sets()["teeth"])
 
 
 def test_a_mask_of_another_shape_is_refused(tmp_path):
