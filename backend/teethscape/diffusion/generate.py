@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import time
@@ -113,7 +114,10 @@ def generate(
         remove_leftovers(request.output)
         found = _fitted_crowns(request, progress) if crowns is None else crowns
         fitted = {jaw: fitted_jaw(found, jaw) for jaw in jaws_of(found)} if request.anchor else {}
-        return _paint_all(request, (jaws, fitted), weights, progress)
+        try:
+            return _paint_all(request, (jaws, fitted), weights, progress)
+        finally:  # networks hold themselves in circles; what comes next needs their memory
+            gc.collect()
 
 
 def _paint_all(
