@@ -183,7 +183,7 @@ class TEETH_PG_views(bpy.types.PropertyGroup):
     )
     steps: IntProperty(
         name="Steps", description="Steps of the sampling; 200 is the published number",
-        default=200, min=2, max=1000,
+        default=200, min=2, max=999,
     )  # fmt: skip
     foreground: EnumProperty(
         name="Cut Out",

@@ -26,6 +26,11 @@ class Precision(str, Enum):
     __str__ = str.__str__
 
 
+#: How PyTorch and its libraries say that the memory is too small, where the type of the error does not.
+_SHORT = (
+    "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine to execute", "can't allocate memory", "not enough memory",
+)  # fmt: skip
 _TYPES = {Precision.HALF: torch.float16, Precision.BRAIN: torch.bfloat16, Precision.FULL: torch.float32}
 
 
@@ -126,3 +131,8 @@ def use_attention(body: Any, device: torch.device) -> str:
 def cast(part: nn.Module, dtype: torch.dtype) -> None:
     """Bring a network into a precision; diffusers' own way does the same and warns about it."""
     nn.Module.to(part, dtype=dtype)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of PyTorch means that the memory is too small."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _SHORT)

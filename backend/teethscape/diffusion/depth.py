@@ -34,8 +34,9 @@ class DepthAttention(nn.Module):
         query = self.to_q(x).reshape(count, _HEADS, head, height * wide)
         keys = self.to_k.weight.reshape(_HEADS, head, -1)
         values = self.to_v.weight.reshape(_HEADS, head, -1)
-        moved = torch.einsum("bnkp,nkc->bpnc", query, keys)
-        seen = context.flatten(3).permute(0, 3, 2, 1)  # (n, pixels, d, source)
+        # Fused kernels of the attention take only rows that lie together in memory.
+        moved = torch.einsum("bnkp,nkc->bpnc", query, keys).contiguous()
+        seen = context.flatten(3).permute(0, 3, 2, 1).contiguous()  # (n, pixels, d, source)
         mixed = functional.scaled_dot_product_attention(moved, seen, seen, scale=head**-0.5)
         out = torch.einsum("bpnc,nkc->bnkp", mixed, values)
         return self.to_out(out.reshape(count, width, height, wide))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import time
@@ -26,6 +27,7 @@ from teethscape.diffusion.memory import LADDER, MemoryMode, choose
 from teethscape.diffusion.painter import Painter, Recipe, Watching
 from teethscape.diffusion.pictures import MONTAGE_ENDING, Backdrop, Floats, montage
 from teethscape.diffusion.repaint import Rounds, anchored, is_anchorable
+from teethscape.diffusion.schedule import MOST_STEPS
 from teethscape.diffusion.sources import JawPhotos, read_source
 from teethscape.diffusion.weights_file import read_network, weights_of
 from teethscape.errors import BadInputError
@@ -113,7 +115,10 @@ def generate(
         remove_leftovers(request.output)
         found = _fitted_crowns(request, progress) if crowns is None else crowns
         fitted = {jaw: fitted_jaw(found, jaw) for jaw in jaws_of(found)} if request.anchor else {}
-        return _paint_all(request, (jaws, fitted), weights, progress)
+        try:
+            return _paint_all(request, (jaws, fitted), weights, progress)
+        finally:  # networks hold themselves in circles; what comes next needs their memory
+            gc.collect()
 
 
 def _paint_all(
@@ -249,7 +254,8 @@ def check_steps(steps: int) -> None:
     """Refuse numbers of steps that the schedule cannot take.
 
     Raises:
-        BadInputError: fewer than 2, or more than 1000.
+        BadInputError: fewer than 2, or more than 999.
     """
-    if not 2 <= steps <= 1000:
-        raise BadInputError("steps", f"{steps} steps are not possible.", "Give 2 to 1000; 200 is published.")
+    if not 2 <= steps <= MOST_STEPS:
+        hint = f"Give 2 to {MOST_STEPS}; 200 is published."
+        raise BadInputError("steps", f"{steps} steps are not possible.", hint)

@@ -18,6 +18,11 @@ from teethscape.diffusion.config import NetworkConfig
 _NEAREST = 1e-4
 
 
+def _exact(some: Tensor) -> torch.autocast:
+    """Meanwhile products stay in float32: a training of mixed precision would lose half a pixel."""
+    return torch.autocast(some.device.type, enabled=False)
+
+
 @dataclass(frozen=True)
 class ViewCameras:
     """Cameras of the target views of several cases.
@@ -34,7 +39,8 @@ class ViewCameras:
         """(cases, views, 3, 4) projections onto the pixels of a latent."""
         scale = config.latent_size / config.image_size
         rows = self.intrinsics.new_tensor([scale, scale, 1.0])
-        return (rows[:, None] * self.intrinsics) @ self.poses.to(self.intrinsics)
+        with _exact(self.poses):
+            return (rows[:, None] * self.intrinsics) @ self.poses.to(self.intrinsics)
 
 
 def grid_points(config: NetworkConfig, device: torch.device | None = None) -> Tensor:
@@ -52,7 +58,8 @@ def projected(points: Tensor, projections: Tensor, size: int) -> Tensor:
         projections: (n, 3, 4).
         size: pixels of a picture's side.
     """
-    seen = points @ projections[:, :, :3].transpose(1, 2) + projections[:, None, :, 3]
+    with _exact(points):
+        seen = points @ projections[:, :, :3].transpose(1, 2) + projections[:, None, :, 3]
     places = seen[..., :2] / seen[..., 2:].clamp(min=_NEAREST)
     return places / ((size - 1) / 2) - 1
 
@@ -61,9 +68,14 @@ def gathered(features: Tensor, projections: Tensor, config: NetworkConfig) -> Te
     """(n, c, s, s, s) what each view's features (n, c, h, w) show at every voxel."""
     side = config.grid
     places = projected(grid_points(config, features.device), projections, config.latent_size)
-    places = places.reshape(len(features), side * side, side, 2).to(features.dtype)
-    samples = functional.grid_sample(features, places, padding_mode="zeros", align_corners=True)
+    samples = _looked_up(features, places.reshape(len(features), side * side, side, 2))
     return samples.reshape(*samples.shape[:2], side, side, side)
+
+
+def _looked_up(values: Tensor, places: Tensor) -> Tensor:
+    """Values at places, found in float32: places in half precision would be off by a part of a pixel."""
+    found = functional.grid_sample(values.float(), places, padding_mode="zeros", align_corners=True)
+    return found.to(values.dtype)
 
 
 def frustum_points(projections: Tensor, config: NetworkConfig) -> tuple[Tensor, Tensor]:
@@ -84,10 +96,10 @@ def frustum_points(projections: Tensor, config: NetworkConfig) -> tuple[Tensor, 
     rays = torch.stack([u, v, torch.ones_like(u)], -1) * depths[:, None, None, None]
     inverse = torch.linalg.inv(projections[:, :, :3].float())
     shifted = rays[None] - projections[:, None, None, None, :, 3].float()
-    return torch.einsum("nij,ndhwj->ndhwi", inverse, shifted), depths
+    with _exact(shifted):
+        return torch.einsum("nij,ndhwj->ndhwi", inverse, shifted), depths
 
 
 def sampled(volume: Tensor, points: Tensor, config: NetworkConfig) -> Tensor:
     """(n, c, d, h, w) a volume (n, c, s, s, s) at points (n, d, h, w, 3) of the world."""
-    places = (points / config.half_extent).to(volume.dtype)
-    return functional.grid_sample(volume, places, padding_mode="zeros", align_corners=True)
+    return _looked_up(volume, points / config.half_extent)

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from teethscape.diffusion.card import Card, cast, use_attention
+from teethscape.diffusion.card import Card, cast, is_out_of_memory, use_attention
 from teethscape.diffusion.condition import (
     Condition,
     decoded,
@@ -23,6 +24,7 @@ from teethscape.diffusion.condition import (
 from teethscape.diffusion.config import LATENT_CHANNELS
 from teethscape.diffusion.denoiser import GUIDANCE, Denoiser
 from teethscape.diffusion.held import Held, Hold
+from teethscape.diffusion.interrupt import watched
 from teethscape.diffusion.memory import LADDER
 from teethscape.diffusion.networks import TeethDreamer
 from teethscape.diffusion.pictures import Floats, network_input
@@ -31,6 +33,7 @@ from teethscape.diffusion.sources import JawPhotos
 from teethscape.errors import ResourceError
 from teethscape.progress import GenerateStage, Progress
 
+T = TypeVar("T")
 #: Takes unfinished pictures (n, 3, h, w) from -1 to 1 and the number of the step.
 Show = Callable[[Floats, int], None]
 #: The published seed.
@@ -105,19 +108,58 @@ class Painter:
         """
         progress = watching.progress
         generator = torch.Generator().manual_seed(recipe.seed)
-        self.network.unet.watch = progress.check_cancelled
         try:
-            condition = self.condition(jaw, recipe, generator, progress)
-            hold = self._hold(held)
-            latents = self._sample(_Look(condition, recipe, progress, hold), generator, watching)
-            progress.stage(GenerateStage.DECODE, 0.0)
-            views = self._finished(latents, held, progress)
-        except torch.OutOfMemoryError as error:
+            with watched(self.network, progress.check_cancelled):
+                views = self._painted((jaw, recipe, held), generator, watching)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             raise self._too_small() from error
         finally:
-            self.network.unet.watch = None
+            self._rest()
         progress.stage(GenerateStage.DECODE, 1.0)
         return views
+
+    def _painted(
+        self, what: tuple[JawPhotos, Recipe, Held | None], generator: torch.Generator, watching: Watching
+    ) -> Floats:
+        (jaw, recipe, held), progress = what, watching.progress
+        condition = self._with_room(
+            lambda: self.condition(jaw, recipe, generator, progress), progress, generator
+        )
+        hold = self._with_room(lambda: self._hold(held), progress)
+        latents = self._sample(_Look(condition, recipe, progress, hold), generator, watching)
+        progress.stage(GenerateStage.DECODE, 0.0)
+        return self._with_room(lambda: self._finished(latents, held, progress), progress)
+
+    def _rest(self) -> None:
+        """Take everything off the card: the encoders of the next jaw, or others, need the room."""
+        self._steppers_to(torch.device("cpu"))
+        self.network.unet.forget()
+        self.card.forget()
+
+    def _with_room(
+        self, work: Callable[[], T], progress: Progress, generator: torch.Generator | None = None
+    ) -> T:
+        """A piece of work of the resting parts; where the memory is too small, once more with all of it.
+
+        Args:
+            work: encodes or decodes.
+            progress: is warned.
+            generator: whose noise the work draws; the second attempt draws the same.
+        """
+        drawn = None if generator is None else generator.get_state()
+        try:
+            return work()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        # Here, not in the handler: the failed work's tensors live as long as its traceback.
+        progress.warn("memory_short", "Too little memory on the card: all other networks make room.")
+        self._rest()
+        if generator is not None and drawn is not None:
+            generator.set_state(drawn)
+        return work()
 
     def condition(
         self, jaw: JawPhotos, recipe: Recipe, generator: torch.Generator, progress: Progress
@@ -157,7 +199,7 @@ class Painter:
             return Hold(held.rows, encoded(self.network, pictures, None))
 
     def _sample(self, look: _Look, generator: torch.Generator, watching: Watching) -> Tensor:
-        config, recipe, progress = self.network.config, look.recipe, watching.progress
+        config, recipe = self.network.config, look.recipe
         self._steppers_to(self.card.device)
         shape = (1, 2 * config.views, LATENT_CHANNELS, config.latent_size, config.latent_size)
         latents = torch.randn(shape, generator=generator).to(self.card.device)
@@ -167,13 +209,23 @@ class Painter:
             latents = look.hold.at(latents, steps.times[number], generator)
             noise = self._noise(look, latents, number, steps.times[number])
             if number in moments:
-                watching.show(self._decoded(steps.clean(number, latents, noise), progress), number + 1)
-                self._steppers_to(self.card.device)
+                self._show(steps.clean(number, latents, noise), number + 1, watching)
             last = number == recipe.steps - 1
             fresh = None if last else torch.randn(shape, generator=generator).to(latents)
             latents = steps.step(number, latents, noise, fresh)
             self.step_seconds.append(time.monotonic() - start)
         return look.hold.clear(latents)
+
+    def _show(self, latents: Tensor, step: int, watching: Watching) -> None:
+        """Show unfinished views, unless they would need more memory than there is."""
+        try:
+            watching.show(self._decoded(latents, watching.progress), step)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            words = f"Too little memory on the card to show unfinished views after step {step}."
+            watching.progress.warn("memory_short", words)
+        self._steppers_to(self.card.device)
 
     def _steppers(self) -> Iterator[nn.Module]:
         """Everything that works at every step."""
@@ -193,22 +245,22 @@ class Painter:
             try:
                 denoiser = Denoiser(self.network, look.condition, look.hold.others(latents.shape[1]))
                 noise = denoiser.guided(latents, at, LADDER[self.rung], look.recipe.guidance, told)
-            except torch.OutOfMemoryError as error:
-                self._step_down(look.progress, error)
-                continue
-            if bool(torch.isfinite(noise).all()):
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or self.rung == len(LADDER) - 1:
+                    raise
+                noise = None
+            # Here, not in the handler: the failed call's tensors live as long as its traceback.
+            if noise is None:
+                self._step_down(look.progress)
+            elif bool(torch.isfinite(noise).all()):
                 return noise
-            self._more_exact(look.progress)
+            else:
+                self._more_exact(look.progress)
 
-    def _step_down(self, progress: Progress, error: Exception) -> None:
-        """The next rung of the ladder.
-
-        Raises:
-            ResourceError: this was the last one.
-        """
-        if self.rung == len(LADDER) - 1:
-            raise self._too_small() from error
+    def _step_down(self, progress: Progress) -> None:
+        """The next rung of the ladder."""
         self.rung += 1
+        self.network.unet.forget()
         self.card.forget()
         progress.warn("memory_short", f"Too little memory on the card: going on with {LADDER[self.rung]}.")
 

@@ -1,7 +1,8 @@
 """Noise schedule and the steps of sampling (specification, sections 2.3 and 2.14; needs torch).
 
-Steps are those of `diffusers.DDIMScheduler` with eta 1 (Song et al., "Denoising Diffusion
-Implicit Models", ICLR 2021), set as the published sampler is.
+Steps are those of DDIM with eta 1 (Song et al., "Denoising Diffusion Implicit Models", ICLR
+2021), set as the published sampler is. `diffusers.DDIMScheduler` takes the same ones (tested), but
+only where the number of steps divides the number of times.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
 TIMES = 1000
+#: With one more the first step would begin after the last time.
+MOST_STEPS = TIMES - 1
 _FIRST, _LAST = 0.00085, 0.0120
 _SMALLEST_LOG = -10.0
 #: Share of the DDPM noise that each step adds again.
@@ -68,31 +70,34 @@ class Tables:
     spread: Tensor
 
 
+def _tables(times: list[int]) -> Tables:
+    """The numbers of steps that end at rising times."""
+    rows = torch.tensor(times)
+    left = kept()[rows]
+    before = torch.cat([kept()[:1], left[:-1]])
+    spread = _ETA * ((1 - before) / (1 - left) * (1 - left / before)).sqrt()
+    return Tables(rows, left, before, spread)
+
+
 class Steps:
     """The way from noise to latents.
 
     Args:
-        count: number of steps; the published one is 200.
+        count: number of steps, 2 to `MOST_STEPS`; the published one is 200.
     """
 
     def __init__(self, count: int) -> None:
-        self._scheduler = DDIMScheduler(
-            num_train_timesteps=TIMES, beta_start=_FIRST, beta_end=_LAST, beta_schedule="scaled_linear",
-            clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading",
-        )  # fmt: skip
-        self._scheduler.set_timesteps(count)
-        self.times: list[int] = [int(time) for time in self._scheduler.timesteps]
+        # Where the count divides the times these are the published ones. Else the published program would
+        # begin too early: with 501 steps at time 501, where half of the picture should be there already.
+        self.times: list[int] = [number * TIMES // count + 1 for number in reversed(range(count))]
+        self._tables = _tables(self.times[::-1])
 
     def __len__(self) -> int:
         return len(self.times)
 
     def tables(self) -> Tables:
         """The numbers behind the steps."""
-        times = torch.tensor(self.times[::-1])
-        left = kept()[times]
-        before = torch.cat([kept()[:1], left[:-1]])
-        spread = _ETA * ((1 - before) / (1 - left) * (1 - left / before)).sqrt()
-        return Tables(times, left, before, spread)
+        return self._tables
 
     def step(self, number: int, latents: Tensor, noise_found: Tensor, fresh: Tensor | None) -> Tensor:
         """The latents after a step.
@@ -103,10 +108,11 @@ class Steps:
             noise_found: noise that the network sees in them.
             fresh: noise to add; None at the last step, which adds none.
         """
-        fresh = torch.zeros_like(latents) if fresh is None else fresh
-        return self._scheduler.step(
-            noise_found, self.times[number], latents, eta=_ETA, variance_noise=fresh, return_dict=False
-        )[0]
+        row = len(self.times) - 1 - number
+        before, spread = float(self._tables.left_before[row]), float(self._tables.spread[row])
+        moved = before**0.5 * self.clean(number, latents, noise_found)
+        moved = moved + (1 - before - spread**2) ** 0.5 * noise_found
+        return moved if fresh is None else moved + spread * fresh
 
     def clean(self, number: int, latents: Tensor, noise_found: Tensor) -> Tensor:
         """What the latents would be without the noise that the network sees in them."""

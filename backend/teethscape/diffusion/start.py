@@ -48,6 +48,13 @@ def from_zero123(config: NetworkConfig, zero123_file: Path, clip_file: Path) -> 
     found = {new: tensor for name, part in state.items() for new, tensor in ours(name, part).items()}
     found |= clip_tensors(_safetensors(clip_file, None))
     wanted = network.state_dict()
+    lacking = [name for name in wanted if name.startswith("clip.") and name not in found]
+    if lacking:
+        raise BadInputError(
+            "weights_differ",
+            f"{clip_file.name} is no whole CLIP image encoder: {len(lacking)} tensors are missing.",
+            "Convert ViT-L-14.pt again: teethscape weights convert ViT-L-14.pt",
+        )
     wrong = [
         name for name, tensor in found.items() if name not in wanted or wanted[name].shape != tensor.shape
     ]

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -29,7 +30,10 @@ from teethscape.diffusion.train_validate import validate
 from teethscape.diffusion.weights_file import read_network, write_network
 from teethscape.errors import BadInputError, UsageError
 from teethscape.segmentation.toothseg.training import Journal, choose_device
+from teethscape.weights.store import file_sha256
 
+#: Under this name the settings keep the checksums of the files that a training began with.
+_STARTS = "begins_with"
 #: Told the share that is done (0-1) and where the training stands.
 Report = Callable[[float, str], None]
 
@@ -55,6 +59,19 @@ def train(places: Places, settings: Settings, report: Report) -> dict[str, Any]:
     return Training(places, settings, accelerator, splits).run(report)
 
 
+def starts_of(places: Places) -> dict[str, str]:
+    """Checksums of the files that a training begins with, by their part; those that are missing are refused.
+
+    Raises:
+        BadInputError: a file does not exist.
+    """
+    files = {"start": places.start, "zero123": places.zero123, "clip": places.clip}
+    for path in files.values():
+        if path is not None and not path.is_file():
+            raise BadInputError("file_missing", f"{path} does not exist or is no file.", "Check the path.")
+    return {part: file_sha256(path) for part, path in files.items() if path is not None}
+
+
 def _check_resume(places: Places, settings: Settings) -> None:
     path = places.output / "settings.json"
     if not path.is_file():
@@ -66,6 +83,8 @@ def _check_resume(places: Places, settings: Settings) -> None:
             "training_other", f"{path} is damaged ({error}).", "Give another --output."
         ) from error
     wrong = settings.fits(other)
+    if _STARTS in other and other[_STARTS] != starts_of(places):
+        wrong.append("start (--fine-tune, --zero123, --clip)")
     if wrong:
         raise BadInputError(
             "training_other",
@@ -111,13 +130,26 @@ class Training:
     def _resume(self) -> None:
         if not self.places.resume.is_file():
             return
-        content = torch.load(self.places.resume, map_location="cpu", weights_only=True)
+        try:
+            content = torch.load(self.places.resume, map_location="cpu", weights_only=True)
+            self._take(content)
+        except (RuntimeError, UnpicklingError, EOFError, KeyError, ValueError, TypeError) as error:
+            raise BadInputError(
+                "training_other",
+                f"{self.places.resume} is damaged ({str(error)[:100]}).",
+                "Delete it to begin anew from the same start, or give another --output.",
+            ) from error
+
+    def _take(self, content: dict[str, Any]) -> None:
+        """Go on where a training was saved."""
         with torch.no_grad():
             for name, parameter in trained(self.network).items():
                 parameter.copy_(content["trained"][name])
         self.optimiser.load_state_dict(content["optimiser"])
         if self.smoothed is not None:
             self.smoothed.load(content["smoothed"])
+        if self.accelerator.scaler is not None and content.get("scaler"):
+            self.accelerator.scaler.load_state_dict(content["scaler"])
         self.step = int(content["step"])
 
     def run(self, report: Report) -> dict[str, Any]:
@@ -126,7 +158,8 @@ class Training:
             self.places.output.mkdir(parents=True, exist_ok=True)
         main = self.accelerator.is_main_process
         if main:
-            write_json(self.places.output / "settings.json", asdict(self.settings))
+            record = asdict(self.settings) | {_STARTS: starts_of(self.places)}
+            write_json(self.places.output / "settings.json", record)
         journal = Journal(self.places.output / "log") if main else None
         share = self.accelerator.process_index, self.accelerator.num_processes
         sums: list[Tensor] = []
@@ -191,6 +224,7 @@ class Training:
             "trained": {name: p.detach().cpu() for name, p in trained(self.network).items()},
             "optimiser": self.optimiser.state_dict(),
             "smoothed": {} if self.smoothed is None else self.smoothed.values,
+            "scaler": {} if self.accelerator.scaler is None else self.accelerator.scaler.state_dict(),
         }
         stream = BytesIO()
         torch.save(content, stream)

@@ -157,7 +157,8 @@ class TrainingStep(nn.Module):
         super().__init__()
         self.network = network
         self.hide = hide
-        self.photos_matter = photos_matter(network)
+        # Weights that are zero now may grow when the body is learned.
+        self.photos_matter = photos_matter(network) or network.unet.body.conv_in.weight.requires_grad
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Losses of the colours and of the normals.

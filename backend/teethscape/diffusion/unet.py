@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -11,9 +12,6 @@ from torch import Tensor, nn
 
 from teethscape.diffusion.config import LATENT_CHANNELS, PHOTOS, NetworkConfig
 from teethscape.diffusion.depth import DepthTransformer
-
-#: Called between parts of the network; raises to stop.
-Watch = Callable[[], None]
 
 
 def body_of(config: NetworkConfig) -> Any:
@@ -54,7 +52,6 @@ class DepthUNet(nn.Module):
         self.output_conditions = nn.ModuleList(DepthTransformer(*pair) for pair in pairs)
         self._volumes: dict[int, Tensor] = {}
         self._empty: dict[tuple[int, int, int], Tensor] = {}
-        self.watch: Watch | None = None
         self._hook()
 
     def _hook(self) -> None:
@@ -65,19 +62,17 @@ class DepthUNet(nn.Module):
             places += [*layers, block.attentions[2] if level == 2 else block.upsamplers[0]]
         for place, condition in zip(places, self.output_conditions, strict=True):
             place.register_forward_hook(self._behind(condition))
-        for block in (*self.body.down_blocks, self.body.mid_block, *self.body.up_blocks):
-            for layer in block.resnets:
-                layer.register_forward_pre_hook(self._look)
-
-    def _look(self, *_: Any) -> None:
-        if self.watch is not None:
-            self.watch()
 
     def _behind(self, condition: nn.Module) -> Callable[..., Any]:
+        me = ref(self)  # a hook that held the network would keep it in memory until Python cleans up
+
         def hook(_: nn.Module, __: Any, output: Any) -> Any:
+            network = me()
+            if network is None:
+                raise ReferenceError("the body has outlived its depth transformers")
             if isinstance(output, tuple):
-                return (self._conditioned(condition, output[0]), *output[1:])
-            return self._conditioned(condition, output)
+                return (network._conditioned(condition, output[0]), *output[1:])
+            return network._conditioned(condition, output)
 
         return hook
 
@@ -102,8 +97,13 @@ class DepthUNet(nn.Module):
 
     def train(self, mode: bool = True) -> DepthUNet:
         """Change the mode and forget what was remembered of other weights."""
-        self._empty.clear()
+        self.forget()
         return super().train(mode)
+
+    def forget(self) -> None:
+        """Let go of what is kept between calls."""
+        self._volumes = {}
+        self._empty.clear()
 
     def forward(self, x: Tensor, t: Tensor, tokens: Tensor, volumes: dict[int, Tensor]) -> Tensor:
         """The noise in a latent.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +29,8 @@ from teethscape.weights.store import (
     remember,
     weights_path,
 )
-from teethscape.weights.tensor_table import require_table, table_of
-from teethscape.weights.tensors import FileKind
+from teethscape.weights.tensor_table import compare, require_table, table_of
+from teethscape.weights.tensors import FileKind, TensorInfo
 
 #: The download and its conversion lie on the disk at the same time.
 _COPIES = 2.1
@@ -158,7 +158,9 @@ def _model_in(path: Path) -> str | None:
     """The id of the model that a file is: by its tensors, else by its published name."""
     try:
         with open_weights(path) as weights:
-            found = recognise(weights.contents.tensors)
+            tensors = weights.contents.tensors
+            table = table_of(tensors)
+            found = recognise(tensors) or (table.model if table else None)
     except BadInputError:
         found = None
     return found or next((m.id for m in known_models().values() if m.file == path.name), None)
@@ -212,7 +214,7 @@ def _checked(model: KnownModel, source: Path, digest: str) -> str:
     table = table_of(contents.tensors)
     if table is not None and table.model == model.id:
         require_table(source.name, contents, table)
-    wrong = differences(contents.tensors, layouts()[model.id])
+    wrong = _wrong(model.id, contents.tensors)
     if wrong:
         raise BadInputError(
             "weights_differ",
@@ -220,6 +222,14 @@ def _checked(model: KnownModel, source: Path, digest: str) -> str:
             "Look into it with: teethscape weights inspect FILE",
         )
     return "keys and shapes"
+
+
+def _wrong(name: str, tensors: Sequence[TensorInfo]) -> list[str]:
+    """What a model has otherwise than published; a table knows what may be absent, a layout does not."""
+    table = table_of(tensors)
+    if table is not None and table.model == name:
+        return compare(tensors, table).words()
+    return differences(tensors, layouts()[name])
 
 
 def _verdict(name: str, progress: Progress) -> Verdict:
@@ -230,7 +240,7 @@ def _verdict(name: str, progress: Progress) -> Verdict:
         if not _unchanged(record, progress):
             return Verdict(name, False, "the file has changed; install or import it again")
         with open_weights(weights_path(name)) as weights:
-            wrong = differences(weights.contents.tensors, layouts()[name])
+            wrong = _wrong(name, weights.contents.tensors)
     except BadInputError as error:
         return Verdict(name, False, error.message)
     return Verdict(name, not wrong, "; ".join(wrong) or f"whole; the source was checked by {record.checked}")

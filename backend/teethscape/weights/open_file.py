@@ -31,7 +31,9 @@ def open_weights(path: Path) -> WeightsFile:
 def _open(path: Path) -> WeightsFile:
     with path.open("rb") as stream:
         start = stream.read(16)
-    if start[:2] == b"PK" and zipfile.is_zipfile(path):
+    if start[:2] == b"PK":
+        if not zipfile.is_zipfile(path):  # an archive's directory stands at its end
+            raise damaged(path, "it ends too early")
         return _archive(path)
     if start[:1] == b"\x80":
         return TorchLegacy(path)

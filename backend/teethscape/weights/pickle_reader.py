@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from teethscape.weights.tensors import ITEM_BYTES
+
 #: Largest pickle that is read, bytes: the tensors themselves lie outside of it.
 LARGEST_PICKLE = 256_000_000
 _STORAGES = {
@@ -62,6 +64,11 @@ class PickledTensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     dtype: str
+
+    @property
+    def span(self) -> int:
+        """Elements of the storage from the tensor's first to its last, when it has any."""
+        return 1 + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
 
 
 @dataclass(frozen=True)
@@ -184,7 +191,23 @@ def _tensor(storage: Any, offset: int, shape: Any, strides: Any, *rest: Any) -> 
     if not isinstance(storage, Storage):
         raise pickle.UnpicklingError("a tensor without storage")
     dtype = next((item.dtype for item in rest if isinstance(item, _Named)), storage.dtype)
-    return PickledTensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)), dtype)
+    tensor = PickledTensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)), dtype)
+    _require_inside(tensor)
+    return tensor
+
+
+def _require_inside(tensor: PickledTensor) -> None:
+    """Refuse a tensor whose elements lie outside of its storage: reading it would read foreign memory."""
+    if len(tensor.shape) != len(tensor.strides):
+        raise pickle.UnpicklingError("a tensor with more sizes than strides, or fewer")
+    if min(tensor.offset, *tensor.shape, *tensor.strides, 0) < 0:
+        raise pickle.UnpicklingError("a tensor with a negative place, size or stride")
+    if 0 in tensor.shape:
+        return
+    storage = tensor.storage
+    there = storage.count * ITEM_BYTES[storage.dtype] // ITEM_BYTES[tensor.dtype]
+    if tensor.offset + tensor.span > there:
+        raise pickle.UnpicklingError("a tensor that reaches beyond its storage")
 
 
 def _parameter(data: Any, *_: Any) -> Any:

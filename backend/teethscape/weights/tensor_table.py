@@ -17,6 +17,7 @@ from teethscape.errors import BadInputError
 from teethscape.weights.tensors import Contents, TensorInfo
 
 _DATA = Path(__file__).parent / "data" / "teethdreamer_tensors.json"
+_HARMLESS = Path(__file__).parent / "data" / "harmless_names.json"
 Shape = tuple[int, ...]
 #: Tables of the noise schedule: they are computed anew, and half precision would spoil them.
 SCHEDULE = frozenset({
@@ -35,16 +36,6 @@ TEXT = frozenset(
 #: A file is taken for a network when it has this share of the network's names.
 _LIKELY = 0.5
 _SHOWN = 3
-#: Packages whose classes training programs leave in checkpoints. They are not loaded either way; any
-#: other name means that the file was made to do something.
-_TRAINING = frozenset({
-    "torch", "numpy", "collections", "pytorch_lightning", "lightning", "lightning_fabric",
-    "lightning_utilities", "omegaconf", "typing", "argparse", "pathlib", "enum", "datetime", "copyreg", "ldm",
-})  # fmt: skip
-_PLAIN = frozenset(
-    f"builtins.{name}"
-    for name in ("dict", "list", "tuple", "int", "float", "str", "bool", "object", "bytes", "bytearray")
-)
 
 
 @dataclass(frozen=True)
@@ -164,7 +155,7 @@ def require_table(name: str, contents: Contents, table: Table) -> None:
     Raises:
         BadInputError: it differs, or opening it with PyTorch would call foreign functions.
     """
-    harmful = [full for full in contents.foreign if not _is_training(full)]
+    harmful = [full for full in contents.foreign if full not in harmless_names()]
     if harmful:
         raise BadInputError(
             "weights_code",
@@ -180,5 +171,10 @@ def require_table(name: str, contents: Contents, table: Table) -> None:
         )
 
 
-def _is_training(full: str) -> bool:
-    return full in _PLAIN or full.split(".")[0] in _TRAINING
+@cache
+def harmless_names() -> frozenset[str]:
+    """Full names that training programs leave in checkpoints; none of them does anything when it is called.
+
+    Whole names: the packages that they come from also hold functions that run code.
+    """
+    return frozenset(json.loads(_HARMLESS.read_text("utf-8"))["names"])

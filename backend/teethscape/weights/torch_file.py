@@ -161,8 +161,7 @@ def _gathered(stream: IO[bytes], tensor: PickledTensor, size: int, path: Path) -
     """Elements of a transposed or cut tensor, put in order."""
     import numpy as np
 
-    span = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
-    data = b"".join(_pieces(stream, span * size, path))
+    data = b"".join(_pieces(stream, tensor.span * size, path))
     items = np.frombuffer(data, np.dtype(f"V{size}"))
     strides = [stride * size for stride in tensor.strides]
     return np.lib.stride_tricks.as_strided(items, tensor.shape, strides, writeable=False).tobytes()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.request import Device
 from teethscape.dental.views import View
-from teethscape.diffusion.card import Card, cast
+from teethscape.diffusion.card import Card, cast, is_out_of_memory
 from teethscape.diffusion.config import TINY
 from teethscape.diffusion.generate import GenerateRequest, generate
 from teethscape.diffusion.memory import LADDER, Chunking, MemoryMode, choose, peaks
@@ -214,6 +216,7 @@ def test_cancelling_stops_within_a_call_of_the_network(jaw, weights, tmp_path, p
     with pytest.raises(CancelledError):
         painter.paint(jaw, Recipe(steps=5), Watching(_Told(patience=8)))
     assert not calls  # not even the first look was finished
+    assert all(not layer._forward_pre_hooks for layer in painter.network.modules())
     with pytest.raises(CancelledError):
         generate(_request(pictures, weights, tmp_path / "out"), _Told(patience=60))
     assert not list((tmp_path / "out").glob("*.png"))
@@ -247,6 +250,87 @@ def test_no_memory_at_all_is_an_error_in_words(jaw, weights):
     painter.network.unet.forward = never
     with pytest.raises(ResourceError, match="one picture at a time"):
         painter.paint(jaw, Recipe(steps=2), Watching(_Told()))
+
+
+def _fails_once(call, error):
+    """The same call, whose first one fails."""
+    failed = []
+
+    def once(*args, **more):
+        if not failed:
+            failed.append(1)
+            raise error
+        return call(*args, **more)
+
+    return once
+
+
+SHORT = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
+]
+
+
+@pytest.mark.parametrize("error", SHORT, ids=range(len(SHORT)))
+def test_short_memory_is_told_by_type_or_words(error):
+    assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("The size of tensor a must match the size of tensor b"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["encode", "decode", "clip"])
+def test_encoding_and_decoding_try_again_with_more_room(jaw, weights, part):
+    wanted = _painter(weights).paint(jaw, Recipe(steps=2), Watching(_Told()))
+    painter, told = _painter(weights), _Told()
+    owner, name = (painter.network.clip, "forward") if part == "clip" else (painter.network.vae, part)
+    setattr(owner, name, _fails_once(getattr(owner, name), SHORT[1]))
+    found = painter.paint(jaw, Recipe(steps=2), Watching(told))
+    assert told.warnings == ["memory_short"]
+    assert np.array_equal(found, wanted)
+
+
+@pytest.mark.slow
+def test_unfinished_views_without_room_are_left_out(jaw, weights):
+    painter, told, shown = _painter(weights), _Told(), []
+    painter.network.vae.decode = _fails_once(painter.network.vae.decode, SHORT[0])
+    painter.paint(jaw, Recipe(steps=4), Watching(told, 1, lambda *_: shown.append(1)))
+    assert told.warnings == ["memory_short"]
+    assert not shown
+
+
+def test_other_errors_are_not_taken_for_short_memory(jaw, weights):
+    painter = _painter(weights)
+    painter.network.clip.forward = _fails_once(painter.network.clip.forward, RuntimeError("a mistake"))
+    with pytest.raises(RuntimeError, match="a mistake"):
+        painter.paint(jaw, Recipe(steps=2), Watching(_Told()))
+
+
+def test_a_network_goes_without_being_collected(weights):
+    network = read_network(weights)
+    gone = ref(network.unet), ref(network.unet.middle_conditions)
+    gc.disable()
+    try:
+        del network
+        assert [one() for one in gone] == [None, None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.slow
+def test_no_network_stays_when_all_is_painted(pictures, weights, tmp_path, monkeypatch):
+    made = []
+
+    def remembered(path):
+        network = read_network(path)
+        made.extend(ref(part) for part in (network.unet.body.conv_in, network.vae, network.clip))
+        return network
+
+    monkeypatch.setattr("teethscape.diffusion.generate.read_network", remembered)
+    generate(_request(pictures, weights, tmp_path / "out", jaws=Jaws.UPPER), _Told())
+    assert made
+    assert [one() for one in made] == [None] * 3
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -21,8 +22,9 @@ from teethscape.diffusion.start import fresh
 from teethscape.diffusion.train_batches import Jaws, loader
 from teethscape.diffusion.train_data import read_splits
 from teethscape.diffusion.train_ema import Smoothed
-from teethscape.diffusion.train_settings import Settings
-from teethscape.diffusion.train_step import batch_of, fitted, groups, hidden
+from teethscape.diffusion.train_run import _check_resume, starts_of
+from teethscape.diffusion.train_settings import Places, Settings
+from teethscape.diffusion.train_step import TrainingStep, batch_of, fitted, groups, hidden
 from teethscape.diffusion.weights_file import read_network
 from teethscape.errors import BadInputError, ExitCode
 
@@ -95,6 +97,39 @@ def test_a_resumed_training_is_the_same(data, tmp_path):
     one, two = (load_file(tmp_path / name / "teethdreamer.safetensors") for name in "ab")
     assert all(torch.allclose(one[name].float(), two[name].float(), atol=1e-3) for name in one)
     assert _train(data, tmp_path / "b", "--steps", "3", *more, "--rate", "1") == ExitCode.BAD_INPUT
+
+
+def test_another_start_is_no_resumption(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "a.safetensors").write_bytes(b"a")
+    places = Places(tmp_path, tmp_path / "out", start=tmp_path / "a.safetensors")
+    record = asdict(Settings()) | {"begins_with": starts_of(places)}
+    (tmp_path / "out" / "settings.json").write_text(json.dumps(record))
+    _check_resume(places, Settings())
+    with pytest.raises(BadInputError, match="another start"):
+        _check_resume(replace(places, start=None), Settings())
+    (tmp_path / "a.safetensors").write_bytes(b"b")
+    with pytest.raises(BadInputError, match="another start"):
+        _check_resume(places, Settings())
+    with pytest.raises(BadInputError, match="does not exist"):
+        _check_resume(replace(places, start=tmp_path / "none"), Settings())
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", b"PK\x03\x04 cut"])
+def test_a_damaged_file_to_resume_from_is_named(data, tmp_path, capsys, content):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "resume.pt").write_bytes(content)
+    assert _train(data, tmp_path / "out", "--steps", "2") == ExitCode.BAD_INPUT
+    assert "resume.pt is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("body", [True, False])
+def test_photos_are_looked_at_where_their_weights_may_grow(body):
+    network = fresh(TINY)
+    with torch.no_grad():
+        network.unet.body.conv_in.weight[:, 4:] = 0
+    groups(network, body=body)
+    assert TrainingStep(network).photos_matter is body
 
 
 def test_what_is_learned_and_how_fast():

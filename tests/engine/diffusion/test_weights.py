@@ -123,6 +123,15 @@ def test_clip_is_known_under_both_names(tiny):
         clip_tensors({"w": torch.ones(1)})
 
 
+def test_half_an_image_encoder_is_no_start(tiny, zero123_state, tmp_path):
+    save_file(zero123_state, tmp_path / "z.safetensors")
+    clip_state = {n: t.contiguous() for n, t in _clip_state(tiny).items()}
+    del clip_state["visual.proj"]
+    save_file(clip_state, tmp_path / "c.safetensors")
+    with pytest.raises(BadInputError, match="no whole CLIP"):
+        from_zero123(FIXTURE, tmp_path / "z.safetensors", tmp_path / "c.safetensors")
+
+
 def test_a_foreign_start_is_refused(tiny, zero123_state, tmp_path):
     zero123_state["model.diffusion_model.out.2.bias"] = torch.ones(7)
     save_file(zero123_state, tmp_path / "z.safetensors")

@@ -223,3 +223,46 @@ def test_a_toothseg_network_is_told(tmp_path, capsys):
     assert "ToothSeg network nac: names and shapes" in capsys.readouterr().err
     torch.save({"other": torch.zeros(2)}, tmp_path / "other.pth")
     assert inspect_file(tmp_path / "other.pth")["toothseg"] is None
+
+
+class _View:
+    """Pickles as the tensor that torch would rebuild from these numbers."""
+
+    def __init__(self, base, offset, shape, strides):
+        self.base, self.numbers = base, (offset, shape, strides)
+
+    def __reduce__(self):
+        from torch._utils import _rebuild_tensor_v2
+
+        return _rebuild_tensor_v2, (self.base.untyped_storage(), *self.numbers, False, OrderedDict())
+
+
+@pytest.mark.parametrize(
+    ("offset", "shape", "strides"),
+    [(0, (2, 2), (-(10**8), 10**8)), (-40, (4,), (1,)), (0, (-2,), (1,)), (0, (2, 2), (1,)),
+     (0, (17,), (1,)), (13, (2, 2), (2, 1)), (0, (2, 2), (10**8, 1)), (0, (3,), (8,))],
+)  # fmt: skip
+@pytest.mark.parametrize("zipped", [True, False])
+def test_tensors_beyond_their_storage_are_refused(tmp_path, offset, shape, strides, zipped):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    content = {"w": _View(torch.zeros(4, dtype=torch.float32), offset, shape, strides)}
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(BadInputError, match="a tensor"):
+        open_weights(tmp_path / "a.pth")
+
+
+def test_views_that_fill_their_storage_are_read(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    whole = torch.arange(16.0)
+    state = {"last": whole[12:], "column": whole.reshape(4, 4)[:, 3], "wide": whole[:1].expand(3, 2)}
+    torch.save(state, tmp_path / "a.pth")
+    assert _arrays(tmp_path / "a.pth") == _expected(state)
+
+
+def test_a_half_copied_archive_is_told(tmp_path, state):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    torch.save(state, tmp_path / "a.ckpt")
+    whole = (tmp_path / "a.ckpt").read_bytes()
+    (tmp_path / "half.ckpt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadInputError, match="ends too early"):
+        open_weights(tmp_path / "half.ckpt")

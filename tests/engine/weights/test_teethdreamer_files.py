@@ -19,8 +19,16 @@ from teethscape.weights import store
 from teethscape.weights.install import import_path, verify
 from teethscape.weights.layout import Layout, groups_of, recognise
 from teethscape.weights.open_file import open_weights
-from teethscape.weights.tensor_table import TEXT, clip, compare, table_of, teethdreamer, zero123
-from teethscape.weights.tensors import TensorInfo
+from teethscape.weights.tensor_table import (
+    TEXT,
+    clip,
+    compare,
+    require_table,
+    table_of,
+    teethdreamer,
+    zero123,
+)
+from teethscape.weights.tensors import Contents, FileKind, TensorInfo
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
@@ -131,6 +139,27 @@ def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path, state, capsys):
     assert not (tmp_path / "trapped").exists()
 
 
+@pytest.mark.parametrize(
+    "full",
+    ["numpy.testing._private.utils.runstring", "torch.hub.load", "torch.utils.cpp_extension.load_inline",
+     "pathlib.Path.unlink", "torch.storage._load_from_bytes", "builtins.getattr", "typing.get_type_hints",
+     "argparse._sys.exit"],
+)  # fmt: skip
+def test_functions_of_well_known_packages_are_code_too(full):
+    contents = Contents(FileKind.TORCH_ZIP, tuple(_infos(clip().shapes)), foreign=(full,))
+    with pytest.raises(BadInputError, match="would call") as refused:
+        require_table("a.ckpt", contents, clip())
+    assert full in refused.value.message
+
+
+def test_what_training_programs_leave_is_no_code():
+    left = (
+        "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint", "omegaconf.dictconfig.DictConfig",
+        "pytorch_lightning.utilities.parsing.AttributeDict", "typing.Any", "torch.nn.parameter.Parameter",
+    )  # fmt: skip
+    require_table("a.ckpt", Contents(FileKind.TORCH_ZIP, tuple(_infos(clip().shapes)), foreign=left), clip())
+
+
 def test_tampered_and_cut_checkpoints_are_refused(tmp_path, state, capsys):
     torch.save({"state_dict": state}, tmp_path / "a.ckpt")
     whole = (tmp_path / "a.ckpt").read_bytes()
@@ -189,3 +218,31 @@ def test_an_imported_checkpoint_is_installed_in_half_precision(tmp_path, state, 
     torch.save({"state_dict": state}, tmp_path / "b.ckpt")
     with pytest.raises(BadInputError, match=r"\(time_embed.0.bias\) missing"):
         import_path(tmp_path / "b.ckpt", "teethdreamer", NoProgress())
+
+
+@pytest.fixture
+def table_with_text(monkeypatch):
+    """The published network cut to a few tensors, one of the text part that nothing reads."""
+    from teethscape.weights import tensor_table
+
+    text = min(TEXT, key=lambda name: (len(teethdreamer().shapes[name]), name))
+    names = ["time_embed.0.weight", "time_embed.0.bias", "cc_projection.bias", text]
+    short = tensor_table.Table("teethdreamer", {n: teethdreamer().shapes[n] for n in names}, TEXT)
+    zero123(), clip()
+    monkeypatch.setattr(tensor_table, "teethdreamer", lambda: short)
+    whole = Layout(groups_of(_infos(short.shapes)), True, "cut")
+    monkeypatch.setattr("teethscape.weights.install.layouts", lambda: {"teethdreamer": whole})
+    return short
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_set_without_the_text_part_is_imported_as_it_is_converted(
+    tmp_path, table_with_text, monkeypatch, named
+):
+    library = pytest.importorskip("safetensors.torch", reason="needs safetensors")
+    monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path / "models"))
+    state = {name: torch.rand(shape) for name, shape in table_with_text.shapes.items() if name not in TEXT}
+    library.save_file(state, tmp_path / "mine.safetensors")
+    assert _convert(tmp_path / "mine.safetensors", "--output", str(tmp_path / "c.safetensors")) == 0
+    import_path(tmp_path / "mine.safetensors", "teethdreamer" if named else None, NoProgress())
+    assert verify([], NoProgress())[0].ok
