@@ -199,7 +199,9 @@ def _whole_run(mode: MemoryMode, steps: int) -> dict[str, Any]:
     painter = Painter(network, card, choose(card.free_bytes(), mode, card.half))
     began = time.monotonic()
     for jaw in (Jaw.UPPER, Jaw.LOWER):
-        photos = tuple(Image.new("RGB", (OFFICIAL.image_size,) * 2, _GREY) for _ in range(PHOTOS))
+        photos = tuple(
+            Image.new("RGB", (OFFICIAL.image_size, OFFICIAL.image_size), _GREY) for _ in range(PHOTOS)
+        )
         painter.paint(JawPhotos(jaw.value, jaw, photos), Recipe(steps=steps), Watching(NoProgress()))
     return {
         "attention": painter.attention,

@@ -79,8 +79,16 @@ def layout_of(images: Path) -> Layout:
 
 
 def default_size(images: Path) -> tuple[int, int]:
-    """Height and width that suit a data set; an index is judged by the folder that it lies in."""
-    return layout_of(images.parent if images.is_file() else images).size
+    """Height and width that suit a data set; an index is judged by where its pictures lie."""
+    layout = layout_of(images)
+    if layout is Layout.INDEX and all(_in_sts(item.image) for item in read_index(images)):
+        return Layout.STS.size
+    return layout.size
+
+
+def _in_sts(picture: Path) -> bool:
+    """True for a picture of ``{labeled,unlabeled}/images``."""
+    return picture.parent.name == "images" and picture.parent.parent.name in ("labeled", "unlabeled")
 
 
 def find_items(images: Path, masks: Path | None = None) -> tuple[Item, ...]:

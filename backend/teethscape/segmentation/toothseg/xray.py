@@ -5,7 +5,8 @@ Needs torch only for a checkpoint; an ONNX export runs in the standard profile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ class XrayRequest:
     Attributes:
         picture: an X-ray, or a folder of them.
         weights: ONNX export, or checkpoint, of a ToothSeg network.
-        output: folder for ``NAME.png`` (labels), ``NAME_overlay.png`` and ``NAME.json``.
+        output: folder for ``NAME.png`` (labels), ``NAME_overlay.png`` and ``NAME.json``; where two
+            pictures would share them, NAME has the ending in it, as ``a_jpg``.
     """
 
     picture: Path
@@ -63,11 +65,13 @@ def segment_xray(request: XrayRequest, progress: Progress) -> dict[str, Any]:
     """
     progress.stage(XrayStage.SEGMENT, 0.0)
     pictures = _pictures(request.picture)
+    names = _names(pictures)
+    _require_free(pictures, names, request.output)
     predictor = load_predictor(request.weights)
     found = []
     for number, path in enumerate(pictures):
         progress.stage(XrayStage.SEGMENT, number / len(pictures), path.name)
-        found.append(_segment(path, predictor, request))
+        found.append(_segment(path, names[path], predictor, request))
     progress.stage(XrayStage.SEGMENT, 1.0)
     return {"output": str(request.output), "xrays": found}
 
@@ -81,12 +85,38 @@ def _pictures(path: Path) -> list[Path]:
     return found
 
 
-def _segment(path: Path, predictor: Predictor, request: XrayRequest) -> dict[str, Any]:
+def _results(name: str, output: Path) -> tuple[Path, Path]:
+    """Mask and overlay."""
+    return output / f"{name}.png", output / f"{name}_overlay.png"
+
+
+def _names(pictures: Sequence[Path]) -> dict[Path, str]:
+    """What the results of each picture are called: so that none replaces another's."""
+    stems = Counter(path.stem.lower() for path in pictures)
+
+    def alone(stem: str) -> bool:
+        shown = stem.removesuffix("_overlay")
+        return stems[stem] == 1 and (shown == stem or shown not in stems)
+
+    return {path: path.stem if alone(path.stem.lower()) else path.name.replace(".", "_") for path in pictures}
+
+
+def _require_free(pictures: Sequence[Path], names: Mapping[Path, str], output: Path) -> None:
+    """Refuse results that would replace a picture, or one another."""
+    results = [file for path in pictures for file in _results(names[path], output)]
+    replaced = {file.resolve() for file in results} & {path.resolve() for path in pictures}
+    if replaced:
+        raise UsageError(
+            "same_folder", f"The result would replace {min(replaced)}.", "Give another output folder."
+        )
+    if len({file.name.lower() for file in results}) < len(results):
+        raise UsageError("same_folder", "Two results would have one name.", "Rename the pictures.")
+
+
+def _segment(path: Path, name: str, predictor: Predictor, request: XrayRequest) -> dict[str, Any]:
     """Write the three files of one picture."""
     labels = predictor.classes.decided(predictor.chances(path))
-    mask, drawn = (request.output / f"{path.stem}{end}.png" for end in ("", "_overlay"))
-    if path.resolve() in (mask.resolve(), drawn.resolve()):
-        raise UsageError("same_folder", f"The result would replace {path}.", "Give another output folder.")
+    mask, drawn = _results(name, request.output)
     _write(mask, labels)
     _write(drawn, overlay(read_picture(path, 3), labels, predictor.classes)[..., ::-1])
     record = {

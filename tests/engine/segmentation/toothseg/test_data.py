@@ -57,6 +57,13 @@ def test_published_index_gives_the_same_pairs(tmp_path):
     assert default_size(root / "sts2d_index.csv") == (256, 512)
 
 
+def test_an_index_is_judged_by_its_pictures_wherever_it_lies(tmp_path):
+    write_index(tmp_path / "elsewhere" / "i.csv", find_items(sts(tmp_path / "set")))
+    assert default_size(tmp_path / "elsewhere" / "i.csv") == (256, 512)
+    write_index(tmp_path / "set" / "j.csv", find_items(*folders(tmp_path / "two", 2)))
+    assert default_size(tmp_path / "set" / "j.csv") == (224, 320)
+
+
 def test_frames_and_masks_in_two_folders(tmp_path):
     images, masks = folders(tmp_path, 4)
     assert [item.mask.stem for item in find_items(images, masks)] == ["0000", "0001", "0002", "0003"]

@@ -95,14 +95,43 @@ def test_the_csv_holds_what_a_recount_finds(tmp_path):
     json.dumps(summary, allow_nan=False)
 
 
+class _LeftHalf(torch.nn.Module):
+    """Sees the left half of a picture alone, the more the brighter it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return self.scale * (x + 3)[..., : x.shape[-1] // 2] ** 2
+
+
 def test_saliency_looks_where_the_network_looks():
+    image = np.random.default_rng(0).uniform(0.2, 0.9, (12, 16, 1)).astype(np.float32)
+    heat = saliency(_LeftHalf(), image)
+    assert heat.shape == (12, 16)
+    assert not heat[:, 8:].any()
+    left = (image[:, :8, 0] - 0.5) / 0.25 + 3  # half the gradient
+    assert np.allclose(heat[:, :8], left / left.max(), atol=1e-5)
+
+
+def test_saliency_is_the_gradient_that_differences_give():
     network = _network(NetworkSpec(base=4))
-    for parameter in network.parameters():
-        torch.nn.init.constant_(parameter, 0.05)
-    heat = saliency(network, np.full((48, 64, 1), 0.6, np.float32))
-    assert heat.shape == (48, 64)
-    assert heat.max() == pytest.approx(1.0)
-    assert heat.min() >= 0
+    image = np.random.default_rng(1).uniform(0.2, 0.8, (32, 32, 1))
+    heat = saliency(network, image.astype(np.float32))
+    network.double()
+    places = [(4, 5), (9, 30), (16, 16), (27, 3), (31, 31), (20, 12)]
+    step, slopes = 1e-6, []
+    for row, column in places:
+        low, high = image.copy(), image.copy()
+        low[row, column, 0] -= step
+        high[row, column, 0] += step
+        with torch.no_grad():
+            sums = [float(network((torch.from_numpy(x[..., 0])[None, None] - 0.5) / 0.25).sum())
+                    for x in (low, high)]  # fmt: skip
+        slopes.append(abs(sums[1] - sums[0]) / (2 * step))
+    found = np.array([heat[place] for place in places])
+    assert np.allclose(found / found.max(), np.array(slopes) / max(slopes), atol=0.02)
 
 
 def test_the_report_shows_models_side_by_side(tmp_path):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -115,6 +116,20 @@ def test_mistakes_are_told(trained, tmp_path, changes, code, exit_code):
     end, _ = _perform({**request, **changes})
     assert isinstance(end, protocol.Error)
     assert (end.code, end.exit_code) == (code, exit_code)
+
+
+def test_pictures_of_one_name_keep_their_results_apart(trained, tmp_path):
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for seed, name in enumerate(("a.jpg", "a.png", "b.png", "b_overlay.png", "c_overlay.png")):
+        cv2.imwrite(str(source / name), draw_arch(seed, (90, 180))[0])
+    values = {"picture": source, "weights": trained / "net.onnx", "output": output}
+    end, _ = _perform({name: str(path) for name, path in values.items()})
+    found = [Path(one["mask"]).name for one in end.summary["xrays"]]
+    assert found == ["a_jpg.png", "a_png.png", "b.png", "b_overlay_png.png", "c_overlay.png"]
+    assert len(list(output.iterdir())) == 3 * 5
+    end, _ = _perform({name: str(path) for name, path in {**values, "output": source}.items()})
+    assert end.code == "same_folder"
 
 
 def test_a_text_is_no_xray(trained, tmp_path):
