@@ -168,7 +168,7 @@ def _views(s: Summary) -> str:
             parts.append(f"{shown}: {own['sets']} sets, {seen}, {sides}, falsely {own['falsely_told']}")
     flips = s["flips told by the fit"]
     told = ", ".join(f"{count} {word}" for word, count in flips.items() if word != "tested")
-    return " · ".join([*parts, f"flips told by the fit of numbered labels: {told} of {flips['tested']}"])
+    return " · ".join([*parts, f"flips told by the numbering: {told} of {flips['tested']}"])
 
 
 def _quality(s: Summary) -> str:
