@@ -37,6 +37,8 @@ from teethscape.surface.write import check_suffix, write_surface
 
 #: Share of a view's mask that a whole surface covers at least.
 _WHOLE = 0.6
+#: Share of a picture beyond which its mask says nothing.
+_FULL = 0.99
 _NEEDED_BYTES = 60_000_000
 #: Width of a jaw, as far as it decides what is small in things of another size.
 _JAW_MM = 60.0
@@ -245,10 +247,12 @@ def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
     """The views whose masks agree, and the names of the others.
 
     Raises:
+        BadInputError: half of the masks or more fill their pictures.
         RefusedError: a mask is empty, or the masks contradict each other and no single view is at fault.
     """
     if not views.has_masks:
         return views, ()
+    views, full = _with_background(views, progress)
     check = check_masks(views)
     if check.empty:
         raise RefusedError(
@@ -257,9 +261,28 @@ def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
     if check.culprit is not None:
         name = views.names[check.culprit]
         progress.warn("view_odd", f"The mask of {name} contradicts the others; it is left out.")
-        return views.subset([k for k in range(len(views)) if k != check.culprit]), (name,)
+        return views.subset([k for k in range(len(views)) if k != check.culprit]), (*full, name)
     _refuse_contradiction(views, check)
-    return views, ()
+    return views, full
+
+
+def _with_background(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
+    """The views whose masks do not fill their pictures, and the names of the others.
+
+    Raises:
+        BadInputError: half of them or more do: the hull would be the box.
+    """
+    full = (views.foreground > 0.5).mean(axis=(1, 2)) > _FULL
+    names = tuple(name for name, is_full in zip(views.names, full, strict=True) if is_full)
+    if 2 * len(names) >= len(views):
+        raise BadInputError(
+            "opacity_missing",
+            f"The masks of {len(names)} views fill their pictures: nothing is said to be background.",
+            "Give pictures with opacity (RGBA); of a strip, also --foreground plain.",
+        )
+    for name in names:
+        progress.warn("view_odd", f"The mask of {name} fills its picture; it is left out.")
+    return views.subset(np.flatnonzero(~full).tolist()), names
 
 
 def _refuse_opaque(request: SurfaceRequest, views: Views) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.units import ScaleRecord, ScaleSource
-from teethscape.errors import CancelledError, RefusedError
+from teethscape.errors import BadInputError, CancelledError, RefusedError
 from teethscape.mesh.ply import read_ply
 from teethscape.mesh.solid import FileNote
 from teethscape.progress import NoProgress
@@ -131,6 +131,23 @@ def test_an_empty_mask_is_refused_by_name(views):
     with pytest.raises(RefusedError, match="view 10") as refused:
         believed(replace(views, foreground=masks), Listener())
     assert refused.value.code == "view_empty"
+
+
+@pytest.mark.slow
+def test_masks_that_fill_their_pictures_are_named(views):
+    masks, listener = views.foreground.copy(), Listener()
+    masks[[1, 4, 6]] = 1
+    assert believed(replace(views, foreground=masks), listener)[1] == ("view 9", "view 12", "view 14")
+    assert [code for code, _ in listener.warnings] == 3 * ["view_odd"]
+
+
+@pytest.mark.parametrize("count", [4, 8])
+def test_views_of_which_half_have_no_background_are_refused(views, count):
+    masks = views.foreground.copy()
+    masks[:count] = 1
+    with pytest.raises(BadInputError) as refused:
+        believed(replace(views, foreground=masks), Listener())
+    assert refused.value.code == "opacity_missing"
 
 
 @pytest.mark.slow

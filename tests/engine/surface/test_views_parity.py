@@ -90,6 +90,21 @@ def test_a_strip_without_opacity_needs_a_method(tmp_path, tiles):
     assert len(read_montage_views(path, MontageOptions(foreground=ForegroundName.PLAIN))) == 8
 
 
+@pytest.mark.parametrize("opaque", [range(16), range(8, 16)])
+def test_a_strip_whose_masks_are_opaque_everywhere_has_no_opacity(tmp_path, tiles, opaque):
+    full = [tile.copy() for tile in tiles]
+    for k in opaque:
+        full[k][..., 3] = 255
+    path = _strip(tmp_path, "a_upper.png", full)
+    with pytest.raises(BadInputError) as refused:
+        read_montage_views(path, MontageOptions())
+    assert refused.value.code == "opacity_missing"
+    fitted = read_montage_views(
+        path, MontageOptions(foreground=ForegroundName.FIT)
+    )  # cut out plainly till then
+    assert fitted.foreground.mean() < 1
+
+
 def test_a_name_must_tell_the_jaw(tmp_path, tiles):
     with pytest.raises(BadInputError, match="jaw"):
         read_montage_views(_strip(tmp_path, "strip.png", tiles), MontageOptions())

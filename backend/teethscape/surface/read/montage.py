@@ -137,15 +137,18 @@ def jaw_in_name(path: Path) -> Jaw:
 
 
 def _tiles(path: Path) -> tuple[list[NDArray[np.uint8]], bool]:
-    """Tiles (s, s, 4) and whether the file brought opacity."""
+    """Tiles (s, s, 4) and whether the file brought opacity.
+
+    The masks are those of the last eight; where these are opaque everywhere, alpha tells nothing.
+    """
     from teethscape.pipeline.montage import read_montage
 
     squares = read_montage(path)  # refuses what is no picture or no row of squares
     with Image.open(path) as image:
-        has_alpha = "A" in image.getbands()
         strip = np.asarray(image.convert("RGBA"))
     side = squares[0].shape[0]
-    return list(strip.reshape(side, -1, side, 4).transpose(1, 0, 2, 3)), has_alpha
+    tiles = list(strip.reshape(side, -1, side, 4).transpose(1, 0, 2, 3))
+    return tiles, any(tile[..., 3].min() < 255 for tile in tiles[-COUNT:])
 
 
 def _opaque(found: tuple[list[Tile], bool], path: Path, options: MontageOptions) -> list[Tile]:
