@@ -140,7 +140,8 @@ def _paint_all(
         if is_done:
             progress.warn("jaw_kept", f"{file.name} is done already and was kept.")
         else:
-            _paint_one(request, jaw, painter(), (file, key), progress)
+            made_of = {"key": key, "weights": {"file": weights.name, "sha256": digest}}
+            _paint_one(request, jaw, painter(), (file, made_of), progress)
         own = fitted.get(jaw.jaw)
         report = None if own is None else anchored(own, jaw, file, rounds, progress)
         done.append(Generated(jaw.name, file, is_done, report))
@@ -180,9 +181,13 @@ def _painter(request: GenerateRequest, weights: Path, progress: Progress) -> Pai
 
 
 def _paint_one(
-    request: GenerateRequest, jaw: JawPhotos, painter: Painter, target: tuple[Path, str], progress: Progress
+    request: GenerateRequest,
+    jaw: JawPhotos,
+    painter: Painter,
+    target: tuple[Path, dict[str, Any]],
+    progress: Progress,
 ) -> None:
-    file, key = target
+    file, made_of = target
     start = time.monotonic()
     painter.card.watch_peak()
     painter.step_seconds.clear()
@@ -195,8 +200,9 @@ def _paint_one(
     views = painter.paint(jaw, request.recipe, Watching(progress, request.previews, show))
     _write_strip(file, views)
     preview.unlink(missing_ok=True)
-    record = _record(request, jaw, painter) | {"key": key, "seconds": round(time.monotonic() - start, 1)}
-    write_json(_record_path(file), record | {"sha256": file_sha256(file)})
+    record = _record(request, jaw, painter) | made_of
+    record |= {"seconds": round(time.monotonic() - start, 1), "sha256": file_sha256(file)}
+    write_json(_record_path(file), record)
 
 
 def _write_strip(path: Path, views: Floats) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from teethscape.dataset.farm.layout import jaw_in
-from teethscape.dental.case import CaseFolder, read_record
+from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.masks import read_label_image
 from teethscape.dental.views import View
@@ -55,7 +55,7 @@ def read_source(path: Path, jaws: Jaws, backdrop: Backdrop, progress: Progress) 
             "folder_missing", f"{path} is no folder.", "Give a case or a folder of masked photos."
         )
     if (path / "case.json").is_file():
-        return [_of_case(path, jaw, backdrop) for jaw in jaws.members]
+        return [_of_case(path, jaw, backdrop) for jaw in _jaws_of_case(path, jaws)]
     folders = [path] if (path / _FILES[0]).is_file() else sorted(p for p in path.iterdir() if p.is_dir())
     found = [one for folder in folders if (one := _of_folder(folder, jaws, backdrop, progress)) is not None]
     if not found:
@@ -87,10 +87,23 @@ _BACKGROUND = {
 }  # fmt: skip
 
 
+def _jaws_of_case(path: Path, wanted: Jaws) -> list[Jaw]:
+    """Those of the wanted jaws that a case was made for."""
+    request = CaseFolder(path).read_record()["request"]
+    made = Jaws(request.get("jaws", Jaws.BOTH.value))
+    jaws = [jaw for jaw in wanted.members if jaw in made.members]
+    if not jaws:
+        raise BadInputError(
+            "no_masked_photos",
+            f"{path} was made for the {made.value} jaw alone.",
+            "Run teethscape reconstruct for the other jaw too.",
+        )
+    return jaws
+
+
 def _of_case(path: Path, jaw: Jaw, backdrop: Backdrop) -> JawPhotos:
     """Cut out of the case's photos with its masks; the published tool cuts on black."""
     case = CaseFolder(path)
-    read_record(case.record_path)
     pictures = tuple(_cut(case, view, jaw, _BACKGROUND[backdrop]) for view in ORDER[jaw])
     return JawPhotos(f"{path.resolve().name}_{jaw.value}", jaw, pictures)
 
