@@ -70,13 +70,13 @@ class TieRules:
         kernel: reach of the disks.
         disk: weight of the pull onto disks.
         tied_from: step from which disks pull the distance and the distance pulls Gaussians.
-        turned_from: step from which slopes at queries are turned along the axes of disks.
+        turned_from: step from which slopes at queries are turned along the axes of disks; None: never.
     """
 
     kernel: DiskKernel
     disk: float
     tied_from: int
-    turned_from: int
+    turned_from: int | None
 
 
 def cloud_loss(network: nn.Module, tie: Tie) -> Tensor:
@@ -98,7 +98,7 @@ def field_loss(batch: Pulled, tie: Tie, rules: TieRules, step: int) -> Tensor:
     The Gaussians are left as they are.
     """
     loss = batch.moved.new_zeros(())
-    if step >= rules.turned_from:
+    if rules.turned_from is not None and step >= rules.turned_from:
         axes = tie.cloud.normals.detach()[tie.rows[batch.target]]
         loss = loss + _ORTHOGONAL * losses.alignment_loss(batch.normal, axes)
     if rules.disk and step >= rules.tied_from:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from teethscape.surface.start import footprint
 _FILE = Path(__file__).parent / "presets.json"
 _BACKGROUNDS = {Background.BLACK: (0.0, 0.0, 0.0), Background.WHITE: (1.0, 1.0, 1.0), Background.RANDOM: None}
 _OPACITY = 0.5
+#: Weight of the pull onto disks where a preset has none and its kernel is asked for.
+_ASKED = 0.1
 #: Nodes along the longest side of the final grid, at most: the published number.
 _NODES = 600
 _CHUNK = 1 << 16
@@ -134,32 +137,35 @@ def _stage_two(run: _Run, first: int, saved: dict[str, Any] | None) -> None:
         first: round to begin with, from 1.
         saved: what a checkpoint holds of the pulling before.
     """
-    state = PullState.fresh(run.network, np.random.default_rng([run.job.request.seed, first]))
+    state = PullState.fresh(run.network, np.random.default_rng([run.job.request.seed, first, 1]))
     centres = None
     if saved is not None:
         state.optimiser.load_state_dict(saved["optimiser"])
         state.step, centres = int(saved["step"]), saved["centres"]
     starts = [*map(int, run.settings["rebuild"]), int(run.settings["pull_steps"])]
-    for number, (_, last) in enumerate(pairwise(starts), start=1):
+    for number, (begin, last) in enumerate(pairwise(starts), start=1):
         if number < first or run.job.session.is_over:
             continue
         centres = run.trainer.cloud.centres.detach().clone() if centres is None else centres
-        _pull_round(run, (number, last), centres, state)
+        if run.settings["restarts"] and state.step == begin:
+            state = replace(PullState.fresh(run.network, state.rng), step=begin)
+        _pull_round(run, (number, begin, last), centres, state)
         centres = None
-        _save(run, number + 1, at_once=True, pull=lambda: _pull_content(state, None))
+        _save(run, number + 1, at_once=True, pull=partial(_pull_content, state, None))
 
 
-def _pull_round(run: _Run, part: tuple[int, int], centres: torch.Tensor, state: PullState) -> None:
+def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, state: PullState) -> None:
     """Queries from a cloud, then pulls; in between pictures, which move the Gaussians.
 
     Args:
         run: network and cloud are changed.
-        part: number of the round, from 1, and its last step.
+        part: number of the round, from 1, the step that it begins with and the one that it ends before.
         centres: (n, 3) of the Gaussians when the round began, world.
         state: changed in place.
     """
     settings, session = run.settings, run.job.session
-    number, last = part
+    number, begin, last = part
+    first, steps = (begin, last) if settings["restarts"] else (0, int(settings["pull_steps"]))
     data, tie = _round_data(run, centres, number)
     ties = _tie_rules(run)
 
@@ -176,7 +182,7 @@ def _pull_round(run: _Run, part: tuple[int, int], centres: torch.Tensor, state: 
         return not session.is_over
 
     rules = PullRules(
-        steps=int(settings["pull_steps"]), last=last, batch=int(settings["batch"]),
+        steps=steps, first=first, last=last, batch=int(settings["batch"]),
         by_pairs=bool(settings["by_pairs"]), eikonal=float(settings["eikonal"]), sign=float(settings["sign"]),
         warm_up=int(settings["warm_up"]), tied=lambda batch, step: field_loss(batch, tie, ties, step),
     )  # fmt: skip
@@ -188,9 +194,9 @@ def _tie_rules(run: _Run) -> TieRules:
     settings = run.settings
     return TieRules(
         kernel=run.job.request.disk or DiskKernel(settings["kernel"]),
-        disk=float(settings["disk_weight"]),
+        disk=float(settings["disk_weight"] or (_ASKED if run.job.request.disk else 0.0)),
         tied_from=int(settings["tied"]),
-        turned_from=int(settings["turned"]),
+        turned_from=settings["turned"],
     )
 
 

@@ -39,6 +39,7 @@ class PullRules:
 
     Attributes:
         steps: optimiser steps of the whole schedule.
+        first: step at which the schedule of the rate begins.
         last: step at which these queries are replaced by others; None: never.
         batch: queries per step.
         by_pairs: distance of each pulled query from its own target instead of the Chamfer distance of both
@@ -51,6 +52,7 @@ class PullRules:
     """
 
     steps: int = 60_000
+    first: int = 0
     last: int | None = None
     batch: int = 10_000
     by_pairs: bool = True
@@ -109,7 +111,8 @@ def learn_by_pulling(
     optimiser, rng = state.optimiser, state.rng
     for step in range(state.step, rules.steps if rules.last is None else rules.last):
         for group in optimiser.param_groups:
-            group["lr"] = rules.rate * sdf_rate(step + 1, rules.steps + 50, rules.warm_up)
+            done, whole = step + 1 - rules.first, rules.steps + 50 - rules.first
+            group["lr"] = rules.rate * sdf_rate(done, whole, rules.warm_up)
         chosen = torch.from_numpy(rng.integers(0, len(queries), min(rules.batch, len(queries)))).to(device)
         moved, _, normal = pulled(network, queries[chosen])
         loss = pull_loss(moved, points[target[chosen]], rules.by_pairs)
