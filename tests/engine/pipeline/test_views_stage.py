@@ -54,7 +54,7 @@ def maker(monkeypatch):
     monkeypatch.setattr("teethscape.surface.make.make_surface", found)
     monkeypatch.setattr("teethscape.surface.frame.anchored_frame", lambda *_: None)
     monkeypatch.setattr(views_stage, "read_place", lambda _: None)
-    monkeypatch.setattr(views_stage, "_uses_card", lambda _: False)
+    monkeypatch.setattr("teethscape.surface.device.uses_card", lambda _: False)
     return found
 
 
