@@ -36,19 +36,7 @@ def add_surface(commands: Any) -> None:
     parser.add_argument(
         "--case", type=Path, metavar="CASE", help="finished case: start, size and names of the teeth"
     )
-    parser.add_argument("--extent", type=float, metavar="MM", help="largest extent of the jaw pair")
-    parser.add_argument("--jaw", choices=[jaw.value for jaw in Jaw], help="when the name does not tell it")
-    parser.add_argument("--keep", default="", metavar="8-15", help="numbers of the views to use (all)")
-    parser.add_argument("--leave-out", default="", metavar="9,12", help="numbers of views not to use")
-    tiles = parser.add_mutually_exclusive_group()
-    tiles.add_argument("--normal", action="store_true", help="the strip has normal tiles (as it has anyway)")
-    tiles.add_argument("--no-normals", action="store_true", help="the strip has colour tiles only")
-    parser.add_argument(
-        "--foreground", choices=[f.value for f in ForegroundName], help="cut out a strip; fit needs --case"
-    )
-    parser.add_argument(
-        "--rembg", action="store_const", const="rembg", dest="foreground", help="the same by rembg"
-    )
+    _add_views(parser)
     parser.add_argument(
         "--background", choices=[b.value for b in Background], default="black", help="behind GS-Pull's object"
     )
@@ -62,6 +50,23 @@ def add_surface(commands: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def _add_views(parser: argparse.ArgumentParser) -> None:
+    """Declare what tells how the views are read."""
+    parser.add_argument("--extent", type=float, metavar="MM", help="largest extent of the jaw pair")
+    parser.add_argument("--jaw", choices=[jaw.value for jaw in Jaw], help="when the name does not tell it")
+    parser.add_argument("--keep", default="", metavar="8-15", help="numbers of the views to use (all)")
+    parser.add_argument("--leave-out", default="", metavar="9,12", help="numbers of views not to use")
+    tiles = parser.add_mutually_exclusive_group()
+    tiles.add_argument("--normal", action="store_true", help="the strip has normal tiles (as it has anyway)")
+    tiles.add_argument("--no-normals", action="store_true", help="the strip has colour tiles only")
+    parser.add_argument(
+        "--foreground", choices=[f.value for f in ForegroundName], help="cut out a strip; fit needs --case"
+    )
+    parser.add_argument(
+        "--rembg", action="store_const", const="rembg", dest="foreground", help="the same by rembg"
+    )
 
 
 def surface(options: argparse.Namespace) -> Result:

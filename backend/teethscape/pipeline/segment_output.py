@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from teethscape.dental.files import storage_errors, write_with
+from teethscape.dental.files import require_folder, storage_errors, write_with
 from teethscape.dental.photos import Photo, turn
 from teethscape.dental.views import View
-from teethscape.errors import BadInputError, UsageError
+from teethscape.errors import UsageError
 from teethscape.pipeline.segment_record import RECORD
 from teethscape.segmentation.clicks.pictures import Background, write_pictures
 
@@ -46,8 +46,7 @@ def require_output(output: Path, photos: Iterable[Photo]) -> None:
         raise UsageError(
             "same_folder", f"The masks would be written among the photos in {output}.", "Give another folder."
         )
-    if output.exists() and not output.is_dir():
-        raise BadInputError("output_not_folder", f"{output} is a file.", "Choose another output folder.")
+    require_folder(output)
 
 
 def remove_former(output: Path) -> None:

@@ -64,3 +64,14 @@ def agree():
         torch.testing.assert_close(found.float(), wanted.float(), atol=tolerance, rtol=0)
 
     return check
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """The masked photos of two jaws."""
+    from teethscape.segmentation.clicks.pictures import Background, write_pictures
+
+    from .photos import photos
+
+    write_pictures(tmp_path / "in", "p", photos(), Background.BLACK)
+    return tmp_path / "in"

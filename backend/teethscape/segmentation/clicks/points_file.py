@@ -13,7 +13,6 @@ becomes of teeth that nobody clicked: found automatically, or nothing.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -123,8 +122,6 @@ def _tooth(path: Path, entry: Mapping[str, Any]) -> MarkedTooth:
     if name != AUTO and not (isinstance(name, int) and not isinstance(name, bool) and is_permanent(name)):
         raise _bad(path, f'{name!r} is neither an FDI number nor "{AUTO}"')
     points = entry.get("points", [])
-    if not all(math.isfinite(p[axis]) for p in points for axis in ("x", "y")):
-        raise _bad(path, f"a click on tooth {name} has no finite place")
     clicks = Clicks(
         tuple((float(p["x"]), float(p["y"])) for p in points),
         tuple(bool(p.get("add", True)) for p in points),
@@ -139,7 +136,7 @@ def _box(path: Path, values: list[float] | None) -> tuple[float, float, float, f
     if values is None:
         return None
     left, top, right, bottom = map(float, values)
-    if not (left < right and top < bottom and all(map(math.isfinite, values))):
+    if not (left < right and top < bottom):
         raise _bad(path, "a box is [left, top, right, bottom]")
     return left, top, right, bottom
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from teethscape.dental.files import write_json, write_with
 from teethscape.errors import BadInputError, MissingComponentError
-from teethscape.segmentation.toothseg.classes import class_sets
+from teethscape.segmentation.toothseg.classes import Classes, class_sets
 from teethscape.segmentation.toothseg.expected import shape_differences, summed_up
 from teethscape.segmentation.toothseg.networks import UNet2D, build
 from teethscape.segmentation.toothseg.spec import NetworkSpec, our_name, recognise
@@ -234,7 +234,7 @@ def load_trained(path: Path) -> tuple[UNet2D, Card]:
         BadInputError: the checkpoint or its card cannot be used, or it was only pre-trained.
     """
     content = read_checkpoint(path)
-    beside, remembered = path.with_suffix(".json"), args_of(content)
+    remembered = args_of(content)
     if "mask_ratio" in remembered:  # as ours and the published pre-trainings remember it
         raise BadInputError(
             "checkpoint_unknown",
@@ -248,18 +248,7 @@ def load_trained(path: Path) -> tuple[UNet2D, Card]:
             f"{path.name} holds weights that are infinite or no numbers.",
             "Train again with a smaller --lr.",
         )
-    try:
-        if beside.is_file():
-            card = Card.from_json(json.loads(beside.read_text("utf-8")))
-        elif remembered.get("classes") in class_sets():
-            card = Card.from_json(remembered)
-        else:
-            card = Card(network.spec, (224, 320), _PLANES.get(network.spec.outputs, "teeth"))
-        known = class_sets()[card.classes]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInputError(
-            "card_damaged", f"{beside} is damaged ({error}).", "Delete it or train again."
-        ) from error
+    card, known = _card_of(path, network.spec, remembered)
     if len(known.planes) != network.spec.outputs:
         raise BadInputError(
             "checkpoint_unknown",
@@ -267,3 +256,24 @@ def load_trained(path: Path) -> tuple[UNet2D, Card]:
             "Give a network that was fine-tuned, with its .json.",
         )
     return network, replace(card, network=network.spec)
+
+
+def _card_of(path: Path, spec: NetworkSpec, remembered: Mapping[str, Any]) -> tuple[Card, Classes]:
+    """The card beside a checkpoint, else what it remembers, else the published one; and its classes.
+
+    Raises:
+        BadInputError: it is damaged, or names classes that nobody knows.
+    """
+    beside = path.with_suffix(".json")
+    try:
+        if beside.is_file():
+            card = Card.from_json(json.loads(beside.read_text("utf-8")))
+        elif remembered.get("classes") in class_sets():
+            card = Card.from_json(remembered)
+        else:
+            card = Card(spec, (224, 320), _PLANES.get(spec.outputs, "teeth"))
+        return card, class_sets()[card.classes]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInputError(
+            "card_damaged", f"{beside} is damaged ({error}).", "Delete it or train again."
+        ) from error
