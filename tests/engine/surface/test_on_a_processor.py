@@ -16,6 +16,7 @@ from teethscape.dental.wishes import Preset, SurfaceMethod  # noqa: E402
 from teethscape.errors import CancelledError  # noqa: E402
 from teethscape.mesh.solid import FileNote  # noqa: E402
 from teethscape.progress import NoProgress  # noqa: E402
+from teethscape.surface import session as session_module  # noqa: E402
 from teethscape.surface.device import chosen_preset  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
 from teethscape.surface.make import Job, _start, _with_preset  # noqa: E402
@@ -96,7 +97,8 @@ def tiny(monkeypatch):
 
 
 @pytest.mark.usefixtures("tiny")
-def test_neus_can_be_stopped_at_every_step_of_start_training_and_extraction(tmp_path):
+def test_neus_can_be_stopped_at_every_step_of_start_training_and_extraction(tmp_path, monkeypatch):
+    monkeypatch.setattr(session_module, "_PULSE_S", 0.0)  # every step is told, on fast machines too
     whole = Listener()
     method.neus(_job(tmp_path, whole))
     assert whole.messages[0] == "learning the start, step 0"
