@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 
+#: An angle in radians whose sine is itself, to divide by instead of zero.
+_TINY = 1e-12
+
 
 def skew(v: FloatArray) -> FloatArray:
     """Cross-product matrices: (..., 3) -> (..., 3, 3) with ``skew(a) @ b = a x b``."""
@@ -35,28 +38,36 @@ def times(rows: FloatArray, matrices: FloatArray) -> FloatArray:
     return out
 
 
-def _coefficients(v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """sin(a)/a, (1-cos a)/a^2 and (a-sin a)/a^3 with a = |v|, safe at zero."""
+def _coefficients(v: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(1-cos a)/a^2 and (a-sin a)/a^3 with a = |v|, safe at zero."""
     angle = np.linalg.norm(v, axis=-1)[..., None, None]
     small = angle < 1e-4
     a = np.where(small, 1.0, angle)
-    sinc = np.where(small, 1 - angle**2 / 6, np.sin(a) / a)
     half = np.where(small, 0.5 - angle**2 / 24, (1 - np.cos(a)) / a**2)
     third = np.where(small, 1 / 6 - angle**2 / 120, (a - np.sin(a)) / a**3)
-    return sinc, half, third
+    return half, third
 
 
 def rotation_matrix(v: FloatArray) -> FloatArray:
-    """Rotation matrices of rotation vectors in radians, (..., 3) -> (..., 3, 3)."""
-    k = skew(v)
-    sinc, half, _ = _coefficients(v)
-    return np.eye(3) + sinc * k + half * (k @ k)
+    """Rotation matrices of rotation vectors in radians, (..., 3) -> (..., 3, 3); Rodrigues' formula."""
+    angle = np.maximum(np.sqrt((v * v).sum(axis=-1)), _TINY)
+    sinc, half = np.sin(angle) / angle, 2 * (np.sin(angle / 2) / angle) ** 2
+    x, y, z = v[..., 0], v[..., 1], v[..., 2]
+    out = (half[..., None] * v)[..., :, None] * v[..., None, :]
+    cosine = np.cos(angle)
+    for axis in range(3):
+        out[..., axis, axis] += cosine
+    for row, column, about in ((2, 1, x), (0, 2, y), (1, 0, z)):
+        turn = sinc * about
+        out[..., row, column] += turn
+        out[..., column, row] -= turn
+    return out
 
 
 def left_jacobian(v: FloatArray) -> FloatArray:
     """J with ``exp(v + dv) = exp(J dv) exp(v)`` to first order, (..., 3, 3)."""
     k = skew(v)
-    _, half, third = _coefficients(v)
+    half, third = _coefficients(v)
     return np.eye(3) + half * k + third * (k @ k)
 
 

@@ -106,11 +106,16 @@ GLANCES = (Glance(576, lit=False, mirrored=True), Glance(736, lit=True, mirrored
 
 def scaled(pixels: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
     """The picture with its longer side at ``long_side`` px."""
+    width, height = scaled_size(pixels, long_side)
+    method = cv2.INTER_AREA if long_side < max(pixels.shape[:2]) else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (width, height), interpolation=method).astype(np.uint8)
+
+
+def scaled_size(pixels: NDArray[np.uint8], long_side: int) -> tuple[int, int]:
+    """Width and height of the picture with its longer side at ``long_side`` px."""
     height, width = pixels.shape[:2]
     factor = long_side / max(height, width)
-    size = (max(round(width * factor), 1), max(round(height * factor), 1))
-    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    return cv2.resize(pixels, size, interpolation=method).astype(np.uint8)
+    return max(round(width * factor), 1), max(round(height * factor), 1)
 
 
 def evenly_lit(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -175,7 +180,7 @@ class SegmentationRuntime:
 
     def average(self, pixels: NDArray[np.uint8], size: int) -> PixelMaps:
         """Maps averaged over the plain look and ``GLANCES``, with the longer side at ``size`` px."""
-        height, width = scaled(pixels, size).shape[:2]
+        width, height = scaled_size(pixels, size)
         total = np.zeros((4 + KINDS + 1, height, width), np.float32)
         for maps in (self.plain(pixels)[0], *(self._glimpse(pixels, glance) for glance in GLANCES)):
             for channel, values in enumerate(maps.stacked):

@@ -22,10 +22,14 @@ class _Answer(nn.Module):
         """Pixel probabilities (n, 12, h, w), views (n, 6) and "upside down" (n, 1)."""
         pixels, views, turned = self.network(image)
         kinds, gum = pixels[:, 4 : 4 + KINDS], pixels[:, 4 + KINDS :]
-        maps = torch.cat(
-            [torch.sigmoid(pixels[:, :4]), torch.softmax(kinds, dim=1), torch.sigmoid(gum)], dim=1
-        )
+        maps = torch.cat([torch.sigmoid(pixels[:, :4]), _shares(kinds), torch.sigmoid(gum)], dim=1)
         return maps, torch.softmax(views, dim=1), torch.sigmoid(turned)
+
+
+def _shares(logits: Tensor) -> Tensor:
+    """Softmax over the channels (n, c, h, w); the runtime's own takes five times as long along these."""
+    grown = torch.exp(logits - logits.amax(dim=1, keepdim=True))
+    return grown / grown.sum(dim=1, keepdim=True)
 
 
 def _halve_weights(path: Path) -> None:

@@ -63,6 +63,18 @@ def test_the_first_look_at_a_photo_is_remembered(segmenter, synthetic):
     assert segmenter.runtime.plain(synthetic.pixels.copy()) is first
 
 
+def test_only_sets_that_leave_a_doubt_are_looked_at_on_their_heads(segmenter, monkeypatch):
+    looked = []
+    run = segmenter.runtime.run
+    monkeypatch.setattr(segmenter.runtime, "run", lambda pixels: looked.append(pixels) or run(pixels))
+    left, right = _drawn_sides(5)
+    recognise_views([left, right], segmenter)
+    assert len(looked) == 2
+    turned, _ = recognise_views([np.ascontiguousarray(left[::-1, ::-1]), right], segmenter).photos
+    assert len(looked) == 2 + 1 + 2
+    assert (turned.view, turned.rotation) == (View.LEFT_BUCCAL, 180)
+
+
 def test_teeth_of_a_new_synthetic_patient_are_found(found, synthetic):
     mask, truth = found.instances > 0, synthetic.labels > 0
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9

@@ -54,3 +54,12 @@ def test_where_colours_do_not_differ_the_drawing_stays():
     np.testing.assert_array_equal(share, drawn > 0)
     placed, _ = with_soft_border(np.zeros_like(drawn), hue_of(picture(drawn)))
     assert not placed.any()
+
+
+@pytest.mark.parametrize(("side", "kept"), [(14, False), (20, True)])
+def test_slivers_are_no_teeth(side, kept):
+    drawn = ellipses()
+    drawn[20 : 20 + side, 20 : 20 + side] = 3
+    placed, share = with_soft_border(drawn, hue_of(picture(drawn)))
+    assert (placed == 3).any() == kept
+    assert ((share > 0.5) == (placed > 0)).all()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,23 +66,6 @@ class Guess:
     def teeth(self) -> NDArray[np.intp]:
         """Indices of the numbered teeth."""
         return np.unique(np.concatenate([v.tooth[v.used] for v in self.views.values()])).astype(np.intp)
-
-
-@dataclass(frozen=True)
-class Weighed:
-    """A fitted guess.
-
-    Attributes:
-        guess: after the fit.
-        cost: negative log evidence, nats, up to a constant of the measurements.
-        energy: the part of it that the measurements and the prior make at the optimum.
-        misfit: per view and row of an instance, its part of the energy.
-    """
-
-    guess: Guess
-    cost: float
-    energy: float
-    misfit: Mapping[View, Mapping[int, float]]
 
 
 def twin_correlations(prior: ToothPrior) -> FloatArray:
@@ -216,6 +200,29 @@ def _normal(tried: _Tried, problem: _Problem) -> Normal:
 
 
 @dataclass(frozen=True)
+class Weighed:
+    """A fitted guess.
+
+    Attributes:
+        guess: after the fit.
+        energy: what the measurements and the prior make at the optimum, nats.
+        misfit: per view and row of an instance, its part of the energy.
+    """
+
+    guess: Guess
+    energy: float
+    misfit: Mapping[View, Mapping[int, float]]
+    _end: tuple[_Tried, _Problem]
+
+    @cached_property
+    def cost(self) -> float:
+        """Negative log evidence, nats, up to a constant of the measurements."""
+        tried, problem = self._end
+        spread = _normal(tried, problem).log_det() - problem.prior.log_det(PER_BITE)
+        return self.energy + 0.5 * spread
+
+
+@dataclass(frozen=True)
 class Effort:
     """How long to fit, and how far an instance may be off.
 
@@ -241,25 +248,23 @@ def fit_outlines(start: Guess, rows: Mapping[View, ViewRows], effort: Effort) ->
     order = tuple(start.views)
     problem = _Problem(_prior(start.layout, order, rows), rows, order, effort.loose)
     damping, here = 1e-2, _tried(start, problem)
-    normal = _normal(here, problem)
     for _ in range(effort.rounds):
-        found = _descend(here, normal, problem, damping)
+        found = _descend(here, problem, damping)
         if found is None:
             break
         gain, here, damping = here.energy - found[0].energy, found[0], max(found[1] / 5, 1e-4)
-        normal = _normal(here, problem)
         if gain < max(_ENOUGH, (here.energy - effort.hopeless) / _FOLLOWS):
             break
-    spread = normal.log_det() - problem.prior.log_det(PER_BITE)
     misfit = {
         view: dict(zip(map(int, rows[view].instance), map(float, seen.part), strict=True))
         for view, seen in here.seen.items()
     }
-    return Weighed(here.guess, here.energy + 0.5 * spread, here.energy, misfit)
+    return Weighed(here.guess, here.energy, misfit, (here, problem))
 
 
-def _descend(here: _Tried, normal: Normal, problem: _Problem, damping: float) -> tuple[_Tried, float] | None:
+def _descend(here: _Tried, problem: _Problem, damping: float) -> tuple[_Tried, float] | None:
     """A step that lowers the energy, and the damping that it took."""
+    normal = _normal(here, problem)
     for _ in range(_TRIES):
         tried = _tried(_moved(here.guess, problem, normal.solve(damping)), problem)
         if tried.energy < here.energy:
