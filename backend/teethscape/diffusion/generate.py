@@ -22,10 +22,11 @@ from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.files import remove_leftovers, require_space, storage_errors, write_json, write_with
 from teethscape.dental.lock import exclusive
 from teethscape.dental.request import Device
-from teethscape.diffusion.card import Precision, choose_card
-from teethscape.diffusion.memory import LADDER, MemoryMode, choose
+from teethscape.dental.wishes import Backdrop, MemoryMode, Precision
+from teethscape.diffusion.card import choose_card
+from teethscape.diffusion.memory import LADDER, choose
 from teethscape.diffusion.painter import Painter, Recipe, Watching
-from teethscape.diffusion.pictures import MONTAGE_ENDING, Backdrop, Floats, montage
+from teethscape.diffusion.pictures import MONTAGE_ENDING, Floats, montage
 from teethscape.diffusion.repaint import Rounds, anchored, is_anchorable
 from teethscape.diffusion.schedule import MOST_STEPS
 from teethscape.diffusion.sources import JawPhotos, read_source

@@ -14,12 +14,13 @@ from PIL import Image
 from teethscape import cli
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.request import Device
+from teethscape.dental.wishes import Backdrop, MemoryMode
 from teethscape.diffusion.card import Card, cast, is_out_of_memory
 from teethscape.diffusion.config import TINY
 from teethscape.diffusion.generate import GenerateRequest, generate
-from teethscape.diffusion.memory import LADDER, Chunking, MemoryMode, choose, peaks
+from teethscape.diffusion.memory import LADDER, Chunking, choose, peaks
 from teethscape.diffusion.painter import Painter, Recipe, Watching
-from teethscape.diffusion.pictures import MONTAGE_ENDING, Backdrop
+from teethscape.diffusion.pictures import MONTAGE_ENDING
 from teethscape.diffusion.sources import read_source
 from teethscape.diffusion.weights_file import read_network
 from teethscape.errors import CancelledError, ExitCode, ResourceError
