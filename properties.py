@@ -17,6 +17,7 @@ from bpy.props import (
 
 from .backend.teethscape.dental.fdi import Jaws
 from .backend.teethscape.dental.views import View
+from .backend.teethscape.dental.wishes import PREVIEW_STEPS
 from .scene import find, look
 
 _VIEW_ITEMS = [(view.name, view.title, f"The {view.title.lower()} photo", int(view)) for view in View]
@@ -55,6 +56,20 @@ _FOREGROUND_ITEMS = [
     ("fit", "By Fitted Teeth", "Where the fitted teeth are"),
     ("rembg", "rembg", "By a network of its own, when it is installed"),
     ("sam", "Segment Anything", "By SAM; its network is installed in Networks"),
+]
+_BACKGROUND_ITEMS = [  # the engine knows "black" too, which for the photos of a case is "as-given"
+    ("as-given", "As Published", "Black, as the authors' own tool cuts photos out"),
+    ("white", "White", "White, as in the published training; which paints better has not been compared"),
+]
+_PRECISION_ITEMS = [
+    ("auto", "Automatic", "Half precision on an NVIDIA card, else single precision"),
+    ("fp16", "fp16", "Half precision; goes on in bf16 where numbers grow too large"),
+    ("bf16", "bf16", "Half precision with the range of single precision"),
+    ("fp32", "fp32", "Single precision; takes twice the memory"),
+]
+_MEMORY_ITEMS = [
+    ("auto", "Automatic", "As large portions as the free memory of the graphics processor allows"),
+    ("small", "Small", "The smallest portions: slower, the same views"),
 ]
 _CLICK_ITEMS = [
     ("net", "Own Network", "The network that ships with the engine; nothing to download"),
@@ -185,6 +200,19 @@ class TEETH_PG_views(bpy.types.PropertyGroup):
         name="Steps", description="Steps of the sampling; 200 is the published number",
         default=200, min=2, max=999,
     )  # fmt: skip
+    preview: BoolProperty(
+        name="Preview", description=f"{PREVIEW_STEPS} steps in place of these, to see where it goes"
+    )
+    background: EnumProperty(
+        name="Background", description="What stands behind the teeth of the photos",
+        items=_BACKGROUND_ITEMS,
+    )  # fmt: skip
+    precision: EnumProperty(
+        name="Precision", description="How exactly the networks compute", items=_PRECISION_ITEMS
+    )
+    memory: EnumProperty(
+        name="Memory", description="How the memory of the graphics processor is used", items=_MEMORY_ITEMS
+    )
     foreground: EnumProperty(
         name="Cut Out",
         description="How painted views are cut out of their background",

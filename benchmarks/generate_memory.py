@@ -33,12 +33,13 @@ from torch.utils._pytree import tree_iter
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import write_json
+from teethscape.dental.wishes import MemoryMode
 from teethscape.diffusion.card import Card, is_out_of_memory, use_attention
 from teethscape.diffusion.condition import Condition, published_views
 from teethscape.diffusion.config import OFFICIAL, PHOTOS
 from teethscape.diffusion.denoiser import Denoiser, Shared
 from teethscape.diffusion.depth import DepthAttention
-from teethscape.diffusion.memory import LADDER, PUBLISHED, Chunking, MemoryMode, choose
+from teethscape.diffusion.memory import LADDER, PUBLISHED, Chunking, choose
 from teethscape.diffusion.networks import TeethDreamer
 from teethscape.diffusion.painter import Painter, Recipe, Watching
 from teethscape.diffusion.sources import JawPhotos

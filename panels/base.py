@@ -11,6 +11,8 @@ from ..backend.client import JobView, Problem
 #: Mean width of a letter in the sidebar at scale 1, px.
 _LETTER_PX = 6.6
 _MARGIN_PX = 52
+#: Side of an icon at scale 1, px.
+_UNIT_PX = 20
 
 
 class TeethPanel:
@@ -29,6 +31,11 @@ def wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, i
     column.scale_y = 0.85
     for k, line in enumerate(textwrap.wrap(text, letters)):
         column.label(text=line, icon=icon if k == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
+
+
+def fitting_scale(context: bpy.types.Context) -> float:
+    """Scale of a square picture that is as wide as the sidebar."""
+    return max(6.0, (context.region.width / context.preferences.system.ui_scale - _MARGIN_PX) / _UNIT_PX)
 
 
 def draw_running(layout: bpy.types.UILayout, view: JobView, cancel: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import bpy
 
-from ..properties import TEETH_PG_scene
+from ..properties import TEETH_PG_scene, TEETH_PG_views
 from ..session.abilities import why_not_engine, why_not_foreground, why_not_surface
 from ..session.asking import is_asking
 from ..session.view_state import state
@@ -25,18 +25,39 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     if settings.engine == "teethdreamer":
         body.label(text="Surface")
         _draw_choice(body, context, (views, "surface"), why_not_surface)
-        column = body.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
-        for name in ("steps", "repaint", "foreground"):
-            column.prop(views, name)
+        column = _column(body)
+        column.prop(views, "preview")
+        row = column.row()
+        row.enabled = not views.preview
+        row.prop(views, "steps")
+        column.prop(views, "repaint")
+        column.prop(views, "foreground")
         if lacking := why_not_foreground(views.foreground):
             wrapped(body, context, lacking + ".", "INFO")
+        _draw_painting(body, views)
     if settings.engine == "teethdreamer" or _needs_weights("teethdreamer"):
         body.prop(views, "weights")
     words = "Looking…" if is_asking() else "Look Again" if state.abilities else None
     options = {} if words is None else {"text": words}
     body.operator("teeth.list_engines", icon="VIEWZOOM", **options)
+
+
+def _draw_painting(layout: bpy.types.UILayout, views: TEETH_PG_views) -> None:
+    """What few need to change."""
+    header, body = layout.panel("TEETH_PT_reconstruct_painting", default_closed=True)
+    header.label(text="Painting")
+    if body:
+        column = _column(body)
+        for name in ("background", "precision", "memory"):
+            column.prop(views, name)
+
+
+def _column(layout: bpy.types.UILayout) -> bpy.types.UILayout:
+    """Properties below each other, their names on the left."""
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    return column
 
 
 def _draw_choice(

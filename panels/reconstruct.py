@@ -9,9 +9,10 @@ from ..backend.teethscape.progress import Stage
 from ..properties import TEETH_PG_scene
 from ..session.readiness import why_not
 from ..session.refusal import asks_for_missing_teeth
+from ..session.unfinished import unfinished
 from ..session.view_state import state
 from . import method, missing
-from .base import TeethPanel, clock, draw_problem, wrapped
+from .base import TeethPanel, clock, draw_problem, fitting_scale, wrapped
 
 
 class TEETH_PT_reconstruct(TeethPanel, bpy.types.Panel):
@@ -68,11 +69,20 @@ def _draw_running(layout: bpy.types.UILayout, context: bpy.types.Context, view: 
     memory = f" · {view.rss_bytes / 1e9:.1f} GB" if view.rss_bytes else ""
     row.label(text=f"{clock(view.elapsed_s)}{memory}", icon="TIME")
     row.operator("teeth.cancel_job", icon="CANCEL")
+    _draw_views(layout, context)
     if view.silent:
         wrapped(
             layout, context, f"No sign of life for {view.silence_s:.0f} s. You may wait or cancel.", "ERROR"
         )
     _draw_warnings(layout, context, view)
+
+
+def _draw_views(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The unfinished views of the jaw that is painted, as wide as the sidebar."""
+    if not unfinished.jaw:
+        return
+    layout.label(text=f"Unfinished views, {unfinished.jaw} jaw: colours, normals", icon="IMAGE_DATA")
+    layout.template_icon(unfinished.icon, scale=fitting_scale(context))
 
 
 def _draw_end(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobView) -> None:

@@ -102,12 +102,27 @@ def _load(path: Path) -> tuple[NDArray[np.float32], tuple[int, int]]:
     Raises:
         RuntimeError: Blender cannot read the file.
     """
+    pixels, (width, height) = read_pixels(path, _LONG_SIDE_PX)
+    way = orientation.exif_orientation(path)
+    return orientation.upright(pixels, way), (width, height) if way < 5 else (height, width)
+
+
+def read_pixels(path: Path, long_side: int) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Pixels (h, w, 3) from 0 to 1 of a scaled copy, row 0 on top, and the original's width and height.
+
+    Args:
+        path: a picture file; nothing of it stays in Blender's data.
+        long_side: of the copy at the most, px.
+
+    Raises:
+        RuntimeError: Blender cannot read the file.
+    """
     image = bpy.data.images.load(str(path))
     try:
         width, height = image.size
         if not width or not height:
             raise RuntimeError("not a picture")
-        scale = min(1.0, _LONG_SIDE_PX / max(width, height))
+        scale = min(1.0, long_side / max(width, height))
         image.scale(max(1, round(width * scale)), max(1, round(height * scale)))
         flat = np.empty(len(image.pixels), np.float32)
         image.pixels.foreach_get(flat)
@@ -116,8 +131,7 @@ def _load(path: Path) -> tuple[NDArray[np.float32], tuple[int, int]]:
         bpy.data.images.remove(image)
     if pixels.shape[2] < 3:
         pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
-    way = orientation.exif_orientation(path)
-    return orientation.upright(pixels, way), (width, height) if way < 5 else (height, width)
+    return pixels, (width, height)
 
 
 def _letterbox(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ import bpy
 from ..photos.thumbnails import shelf
 from . import result, runtime, ticker
 from .previews import drop_previews
+from .unfinished import unfinished
 from .view_state import ViewState, state
 
 __all__ = ["look_again", "register", "unregister"]
@@ -76,6 +77,7 @@ def unregister() -> None:
     ticker.stop()
     runtime.end_runtime()
     shelf.clear()
+    unfinished.clear()
     for handlers, handler in _handlers():
         handlers.remove(handler)
     state.__dict__.update(ViewState().__dict__)

@@ -11,6 +11,7 @@ import bpy
 
 from ..backend.teethscape.dental.fdi import Jaws
 from ..backend.teethscape.dental.views import View, views_needed
+from ..backend.teethscape.dental.wishes import PREVIEW_STEPS
 from ..preferences import cases_root
 from ..properties import TEETH_PG_scene, TEETH_PG_views
 
@@ -63,12 +64,15 @@ def _views(views: TEETH_PG_views) -> dict[str, Any]:
     """The JSON form of ``ViewWishes``; the engine chooses where the user did not."""
     return {
         "weights": bpy.path.abspath(views.weights) or None,
-        "steps": views.steps,
+        "steps": PREVIEW_STEPS if views.preview else views.steps,
         "repaint": views.repaint,
         "surface": None if views.surface == "auto" else views.surface,
         "preset": None,
         "budget_s": None,
         "foreground": views.foreground,
+        "background": views.background,
+        "precision": views.precision,
+        "memory": views.memory,
     }
 
 

@@ -13,6 +13,7 @@ from ..backend.teethscape.errors import TeethscapeError
 from .previews import refresh_previews
 from .result import show_case
 from .runtime import has_runtime, runtime, target_scene
+from .unfinished import unfinished
 from .view_state import state
 from .xray import overlay_of, show_overlay
 
@@ -72,6 +73,8 @@ def refresh() -> None:
     state.engine = current.engine_view(state.engine)
     if refresh_previews(now):
         _redraw_scenes()
+    if unfinished.refresh(now):
+        redraw()
     ended = now is not None and now.state is JobState.DONE
     if ended and (before is None or before.id != now.id or before.state is not JobState.DONE):
         _deliver()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from teethscape.cli_views import add_painting, painting_of
 from teethscape.dental.fdi import TEETH, Jaws
 from teethscape.dental.lengths import KnownLength, parse_known_lengths
 from teethscape.dental.request import Device, Engine, ExportFormat, MaskValues
@@ -63,14 +65,7 @@ def _add_views(parser: argparse.ArgumentParser) -> None:
         *("--preset",), choices=[p.value for p in Preset],
         help="settings of neus and gspull (teeth with a graphics processor, else small)",
     )  # fmt: skip
-    views.add_argument(
-        "--weights", type=Path, metavar="FILE", help="safetensors; default: the installed ones"
-    )
-    views.add_argument("--steps", type=int, default=usual.steps, metavar="N", help="of the sampling (200)")
-    views.add_argument(
-        *("--repaint",), type=int, default=usual.repaint, metavar="N",
-        help="paint views that disagree with the fit again, up to N times (2)",
-    )  # fmt: skip
+    add_painting(views)
     views.add_argument(
         *("--foreground",), choices=[f.value for f in ForegroundName], default=usual.foreground.value,
         help="how the views are cut out (plain)",
@@ -82,15 +77,15 @@ def view_wishes_of(options: argparse.Namespace) -> ViewWishes:
     """Wishes for the engine ``teethdreamer``; useless with another engine."""
     surface = SurfaceMethod(options.surface) if options.surface else None
     preset = Preset(options.preset) if options.preset else None
-    wishes = ViewWishes(
-        options.weights, options.steps, max(options.repaint, 0), surface, preset, options.budget,
-        ForegroundName(options.foreground),
+    wishes = replace(
+        painting_of(options), surface=surface, preset=preset, budget_s=options.budget,
+        foreground=ForegroundName(options.foreground),
     )  # fmt: skip
     if wishes != ViewWishes() and options.engine != Engine.TEETHDREAMER.value:
         raise UsageError(
             "usage",
-            "--surface, --preset, --weights, --steps, --repaint, --foreground and --budget need "
-            "--engine teethdreamer.",
+            "--surface, --preset, --weights, --steps, --preview, --background, --repaint, --precision, "
+            "--memory, --foreground and --budget need --engine teethdreamer.",
             "Add it, or leave them out.",
         )
     return wishes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.cli_progress import PlainProgress
-from teethscape.diffusion.train_settings import Places, Settings
+from teethscape.diffusion.train_settings import Places, Settings, Strategy
 from teethscape.errors import BadInputError, UsageError
 from teethscape.libraries import require_full
 
@@ -51,6 +51,10 @@ def add_teethdreamer(models: Any) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument(
+        *("--strategy",), choices=[s.value for s in Strategy], default=Strategy.DDP.value,
+        help="of several processes: copies of everything, or a part of the optimiser for each (ddp)",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that read pictures")
     parser.add_argument("--save-every", type=int, default=200, metavar="STEPS")
     parser.add_argument("--validate-every", type=int, default=1000, metavar="STEPS", help="0: never")
@@ -82,6 +86,7 @@ def _places(options: argparse.Namespace) -> Places:
     return Places(
         options.data, options.output, options.fine_tune, options.zero123, options.clip,
         options.save_every, options.validate_every, options.validate_steps, options.workers, options.device,
+        Strategy(options.strategy),
     )  # fmt: skip
 
 

@@ -47,8 +47,9 @@ def examine_card() -> CardReport | None:
     import torch
 
     from teethscape.dental.request import Device
-    from teethscape.diffusion.card import Precision, attention, choose_card
-    from teethscape.diffusion.memory import LADDER, MemoryMode, choose
+    from teethscape.dental.wishes import MemoryMode, Precision
+    from teethscape.diffusion.card import attention, choose_card
+    from teethscape.diffusion.memory import LADDER, choose
 
     card = choose_card(Device.AUTO, Precision.AUTO)
     free = card.free_bytes()

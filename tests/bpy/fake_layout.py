@@ -17,12 +17,16 @@ class Drawn:
         buttons: operators, with the properties that the panel has set and whether they are pressed.
         opened: sections that are open, by their identifier.
         choices: property, value, and whether it can be chosen.
+        properties: whether a property that stands by its name can be changed.
+        icons: numbers of large icons.
     """
 
     texts: list[str] = field(default_factory=list)
     buttons: list[tuple[str, SimpleNamespace, bool]] = field(default_factory=list)
     opened: set[str] = field(default_factory=set)
     choices: list[tuple[str, str, bool]] = field(default_factory=list)
+    properties: dict[str, bool] = field(default_factory=dict)
+    icons: list[int] = field(default_factory=list)
 
     def pressed(self, name: str) -> list[int]:
         """FDI numbers of the pressed buttons of an operator."""
@@ -54,14 +58,20 @@ class FakeLayout:
 
     box = column = split = row
 
-    def prop(self, *_: object, **__: object) -> SimpleNamespace:
-        """Properties draw themselves."""
-        return SimpleNamespace()
+    def prop(self, _owner: object, name: str, **_: object) -> None:
+        self.drawn.properties[name] = getattr(self, "enabled", True)
+
+    def template_icon(self, icon: int, **_: object) -> None:
+        self.drawn.icons.append(icon)
 
     def prop_enum(self, _owner: object, name: str, value: str, **_: object) -> None:
         self.drawn.choices.append((name, value, getattr(self, "enabled", True)))
 
-    separator = progress = template_icon = operator_menu_enum = prop
+    def separator(self, *_: object, **__: object) -> SimpleNamespace:
+        """Draws nothing that is looked at."""
+        return SimpleNamespace()
+
+    progress = operator_menu_enum = separator
 
 
 def draw(panel: type, *opened: str, width: int = 400) -> Drawn:

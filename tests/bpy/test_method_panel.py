@@ -122,19 +122,59 @@ def test_the_choice_reaches_the_engine(part, state, scene, case_folder):
     )
 
 
+def test_how_views_are_painted_reaches_the_engine(part, scene):
+    wishes = part("backend.teethscape.dental.wishes")
+    views = scene.teethscape.views
+    views.steps, views.preview = 300, True
+    views.background, views.precision, views.memory = "white", "bf16", "small"
+    made = wishes.ViewWishes.from_json(part("session.request")._views(views))
+    assert made == wishes.ViewWishes(
+        steps=wishes.PREVIEW_STEPS,
+        background=wishes.Backdrop.WHITE,
+        precision=wishes.Precision.BRAIN,
+        memory=wishes.MemoryMode.SMALL,
+    )
+    views.preview = False
+    assert part("session.request")._views(views)["steps"] == 300
+
+
+def test_painting_is_a_closed_section_of_its_engine(part, state, scene):
+    painting = "TEETH_PT_reconstruct_painting"
+    assert "Painting" not in _drawn(part).texts
+    scene.teethscape.engine = "teethdreamer"
+    closed = _drawn(part)
+    assert "Painting" in closed.texts
+    assert {"preview", "steps", "repaint"} <= set(closed.properties)
+    fine = {"background", "precision", "memory"}
+    assert not fine & set(closed.properties)
+    assert fine <= set(_drawn(part, SECTION, painting).properties)
+    assert closed.properties["steps"]
+    scene.teethscape.views.preview = True
+    assert not _drawn(part).properties["steps"]  # greyed: a preview has its own number
+
+
 def test_every_engine_and_method_of_the_engine_can_be_chosen(part, scene):
     sys.path.insert(0, str(ROOT / "backend"))
     try:
         from teethscape.dental.request import Engine
-        from teethscape.dental.wishes import ForegroundName, SurfaceMethod
+        from teethscape.dental.wishes import (
+            Backdrop,
+            ForegroundName,
+            MemoryMode,
+            Precision,
+            SurfaceMethod,
+        )
     finally:
         sys.path.remove(str(ROOT / "backend"))
     shown = scene.teethscape.bl_rna.properties["engine"].enum_items.keys()
     assert {engine.value for engine in Engine} <= set(shown)
     shown = scene.teethscape.views.bl_rna.properties["surface"].enum_items.keys()
     assert {method.value for method in SurfaceMethod} | {"auto"} == set(shown)
-    shown = scene.teethscape.views.bl_rna.properties["foreground"].enum_items.keys()
-    assert {name.value for name in ForegroundName} == set(shown)
+    views = scene.teethscape.views.bl_rna.properties
+    assert {name.value for name in ForegroundName} == set(views["foreground"].enum_items.keys())
+    assert {precision.value for precision in Precision} == set(views["precision"].enum_items.keys())
+    assert {memory.value for memory in MemoryMode} == set(views["memory"].enum_items.keys())
+    assert {backdrop.value for backdrop in Backdrop} - {"black"} == set(views["background"].enum_items.keys())
 
 
 def test_asking_is_a_job_of_the_engine(part, state, tmp_path, monkeypatch):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import bpy
+import numpy as np
 import pytest
+from case_factory import write_png
 
 KINDS = ("TEETH_OT_", "TEETH_PT_", "TEETH_FH_")
 
@@ -52,6 +56,18 @@ def test_registering_starts_no_engine_and_no_timer(part):
     package.register()
     assert not part("session.runtime").has_runtime()
     assert not bpy.app.timers.is_registered(part("session.ticker")._tick)
+
+
+def test_unregistering_frees_the_picture_of_unfinished_views(part, own_runtime, tmp_path):
+    package, unfinished = part(""), part("session.unfinished").unfinished
+    strip = tmp_path / "views" / "preview" / "p_upper.png"
+    strip.parent.mkdir(parents=True)
+    write_png(strip, np.zeros((4, 64, 3), np.uint8))
+    job = SimpleNamespace(case=tmp_path, stage="paint", state=SimpleNamespace(is_over=False))
+    assert unfinished.refresh(job)
+    package.unregister()
+    assert (unfinished.jaw, unfinished._previews) == ("", None)
+    package.register()
 
 
 def test_names_follow_the_convention(part):

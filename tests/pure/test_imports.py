@@ -27,7 +27,7 @@ BLENDER_LIBRARIES = {
 #: The engine's modules that both worlds read; they lean on the standard library alone.
 SHARED = {
     "teethscape", "teethscape.protocol", "teethscape.errors", "teethscape.progress",
-    "teethscape.dental", "teethscape.dental.fdi", "teethscape.dental.views",
+    "teethscape.dental", "teethscape.dental.fdi", "teethscape.dental.views", "teethscape.dental.wishes",
 }  # fmt: skip
 #: More of the engine's modules that render scripts read; these lean on numpy too.
 SHARED_NUMPY = {

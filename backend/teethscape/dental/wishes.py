@@ -44,6 +44,49 @@ class ForegroundName(str, Enum):
     __str__ = str.__str__
 
 
+class Backdrop(str, Enum):
+    """What stands behind the teeth of the photos that views are painted from.
+
+    ``as-given`` does what the published program does: pictures without opacity stay as they are
+    (black, as its own tool writes them), pictures with opacity are laid on white.
+    """
+
+    AS_GIVEN = "as-given"
+    BLACK = "black"
+    WHITE = "white"
+
+    __str__ = str.__str__
+
+    @property
+    def lays_on_white(self) -> bool:
+        """Whether pictures with opacity are laid on white, not on black."""
+        return self is not Backdrop.BLACK
+
+
+class Precision(str, Enum):
+    """How exactly the networks compute that paint views."""
+
+    AUTO = "auto"
+    HALF = "fp16"
+    BRAIN = "bf16"
+    FULL = "fp32"
+
+    __str__ = str.__str__
+
+
+class MemoryMode(str, Enum):
+    """How the memory of the graphics processor is used; it does not change the views."""
+
+    AUTO = "auto"
+    SMALL = "small"
+
+    __str__ = str.__str__
+
+
+#: Steps of a preview, to see where it goes.
+PREVIEW_STEPS = 20
+
+
 @dataclass(frozen=True)
 class ViewWishes:
     """How the engine ``teethdreamer`` paints views and makes surfaces of them.
@@ -56,6 +99,9 @@ class ViewWishes:
         preset: settings of NeuS and GS-Pull; None: our own, small ones where there is no graphics processor.
         budget_s: seconds that a jaw's surface may take; None: as many as it needs.
         foreground: how the views are cut out.
+        background: what stands behind the teeth of the photos.
+        precision: how exactly the networks compute.
+        memory: how the card's memory is used.
     """
 
     weights: Path | None = None
@@ -65,6 +111,9 @@ class ViewWishes:
     preset: Preset | None = None
     budget_s: float | None = None
     foreground: ForegroundName = ForegroundName.PLAIN
+    background: Backdrop = Backdrop.AS_GIVEN
+    precision: Precision = Precision.AUTO
+    memory: MemoryMode = MemoryMode.AUTO
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; ``from_json`` is the inverse."""
@@ -76,6 +125,9 @@ class ViewWishes:
             "preset": None if self.preset is None else self.preset.value,
             "budget_s": self.budget_s,
             "foreground": self.foreground.value,
+            "background": self.background.value,
+            "precision": self.precision.value,
+            "memory": self.memory.value,
         }
 
     @staticmethod
@@ -90,4 +142,7 @@ class ViewWishes:
             preset=Preset(values["preset"]) if values.get("preset") else None,
             budget_s=None if values.get("budget_s") is None else float(values["budget_s"]),
             foreground=ForegroundName(values.get("foreground", usual.foreground)),
+            background=Backdrop(values.get("background", usual.background)),
+            precision=Precision(values.get("precision", usual.precision)),
+            memory=MemoryMode(values.get("memory", usual.memory)),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
 from importlib import import_module, util
 from typing import Any
@@ -12,19 +11,8 @@ import torch
 from torch import nn
 
 from teethscape.dental.request import Device
+from teethscape.dental.wishes import Precision
 from teethscape.errors import MissingComponentError
-
-
-class Precision(str, Enum):
-    """How exactly the networks compute."""
-
-    AUTO = "auto"
-    HALF = "fp16"
-    BRAIN = "bf16"
-    FULL = "fp32"
-
-    __str__ = str.__str__
-
 
 #: How PyTorch and its libraries say that the memory is too small, where the type of the error does not.
 _SHORT = (

@@ -22,10 +22,11 @@ from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.files import remove_leftovers, require_space, storage_errors, write_json, write_with
 from teethscape.dental.lock import exclusive
 from teethscape.dental.request import Device
-from teethscape.diffusion.card import Precision, choose_card
-from teethscape.diffusion.memory import LADDER, MemoryMode, choose
+from teethscape.dental.wishes import Backdrop, MemoryMode, Precision
+from teethscape.diffusion.card import choose_card
+from teethscape.diffusion.memory import LADDER, choose
 from teethscape.diffusion.painter import Painter, Recipe, Watching
-from teethscape.diffusion.pictures import MONTAGE_ENDING, Backdrop, Floats, montage
+from teethscape.diffusion.pictures import MONTAGE_ENDING, Floats, montage
 from teethscape.diffusion.repaint import Rounds, anchored, is_anchorable
 from teethscape.diffusion.schedule import MOST_STEPS
 from teethscape.diffusion.sources import JawPhotos, read_source
@@ -37,6 +38,8 @@ from teethscape.weights.store import file_sha256, remembered_sha256
 _NEEDED_BYTES = 50_000_000
 #: Remembers the checksum of the weights, in the folder of the strips.
 WEIGHTS_NOTE = "weights.json"
+#: Folder of unfinished views, within that of the strips.
+_PREVIEWS = "preview"
 _LIBRARIES = ("torch", "diffusers", "transformers")
 
 
@@ -113,6 +116,8 @@ def generate(
         request.output.mkdir(parents=True, exist_ok=True)
     with storage_errors(request.output), exclusive(request.output / ".lock"):
         remove_leftovers(request.output)
+        for jaw in jaws:  # what a cancelled run has shown is not of this one
+            _preview_of(request, jaw).unlink(missing_ok=True)
         found = _fitted_crowns(request, progress) if crowns is None else crowns
         fitted = {jaw: fitted_jaw(found, jaw) for jaw in jaws_of(found)} if request.anchor else {}
         try:
@@ -191,11 +196,12 @@ def _paint_one(
     start = time.monotonic()
     painter.card.watch_peak()
     painter.step_seconds.clear()
-    preview = request.output / "preview" / f"{jaw.name}.png"
+    preview = _preview_of(request, jaw)
+    words = f"unfinished views: {preview.relative_to(request.output).as_posix()}"
 
     def show(views: Floats, step: int) -> None:
         _write_strip(preview, views)
-        progress.stage(GenerateStage.SAMPLE, step / request.recipe.steps, f"unfinished views: {preview}")
+        progress.stage(GenerateStage.SAMPLE, step / request.recipe.steps, words)
 
     views = painter.paint(jaw, request.recipe, Watching(progress, request.previews, show))
     _write_strip(file, views)
@@ -203,6 +209,11 @@ def _paint_one(
     record = _record(request, jaw, painter) | made_of
     record |= {"seconds": round(time.monotonic() - start, 1), "sha256": file_sha256(file)}
     write_json(_record_path(file), record)
+
+
+def _preview_of(request: GenerateRequest, jaw: JawPhotos) -> Path:
+    """Where the unfinished views of a jaw are shown."""
+    return request.output / _PREVIEWS / f"{jaw.name}.png"
 
 
 def _write_strip(path: Path, views: Floats) -> None:

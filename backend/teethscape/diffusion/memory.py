@@ -9,20 +9,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
 from pathlib import Path
 
+from teethscape.dental.wishes import MemoryMode
+
 _DATA = Path(__file__).parent / "data" / "memory.json"
-
-
-class MemoryMode(str, Enum):
-    """How the user wants memory to be used."""
-
-    AUTO = "auto"
-    SMALL = "small"
-
-    __str__ = str.__str__
 
 
 @dataclass(frozen=True)

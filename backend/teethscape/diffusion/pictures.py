@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -10,25 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from teethscape.dental.masks import DECODE_ERRORS
+from teethscape.dental.wishes import Backdrop
 from teethscape.errors import BadInputError
 
 Floats = NDArray[np.float32]
 #: End of the name of a strip of views.
 MONTAGE_ENDING = "_cond_000_000_000_000.png"
-
-
-class Backdrop(str, Enum):
-    """What stands behind the teeth of the photos.
-
-    ``as-given`` does what the published program does: pictures without opacity stay as they are
-    (black, as its own tool writes them), pictures with opacity are laid on white.
-    """
-
-    AS_GIVEN = "as-given"
-    BLACK = "black"
-    WHITE = "white"
-
-    __str__ = str.__str__
 
 
 def read_picture(path: Path, backdrop: Backdrop) -> Image.Image:

@@ -13,7 +13,8 @@ from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.masks import read_label_image
 from teethscape.dental.views import View
-from teethscape.diffusion.pictures import Backdrop, read_picture
+from teethscape.dental.wishes import Backdrop
+from teethscape.diffusion.pictures import read_picture
 from teethscape.errors import BadInputError
 from teethscape.progress import Progress
 from teethscape.segmentation.clicks.pictures import ORDER, Background, jaw_mask, masked_square

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from teethscape.dental.files import storage_errors, write_bytes, write_json
 from teethscape.diffusion.config import OFFICIAL, TINY
@@ -24,7 +24,16 @@ from teethscape.diffusion.start import fresh, from_zero123
 from teethscape.diffusion.train_batches import Jaws, loader
 from teethscape.diffusion.train_data import Sample, read_splits
 from teethscape.diffusion.train_ema import Smoothed, trained
-from teethscape.diffusion.train_settings import Places, Settings
+from teethscape.diffusion.train_settings import Places, Settings, Strategy
+from teethscape.diffusion.train_share import (
+    is_shared,
+    parted,
+    share_out,
+    take_state,
+    whole,
+    whole_state,
+    whole_weights,
+)
 from teethscape.diffusion.train_step import TrainingStep, batch_of, groups, warm_up
 from teethscape.diffusion.train_validate import validate
 from teethscape.diffusion.weights_file import read_network, write_network
@@ -56,7 +65,19 @@ def train(places: Places, settings: Settings, report: Report) -> dict[str, Any]:
     if settings.batch % share:
         words = f"A batch of {settings.batch} cannot be shared by {share} parts."
         raise UsageError("usage", words, "Give a multiple with --batch.")
+    _check_strategy(places, settings, accelerator.num_processes)
     return Training(places, settings, accelerator, splits).run(report)
+
+
+def _check_strategy(places: Places, settings: Settings, processes: int) -> None:
+    if places.strategy is not Strategy.FSDP:
+        return
+    if processes == 1:
+        hint = "Start several with: python -m torch.distributed.run (docs/teethdreamer.md)."
+        raise UsageError("usage", "--strategy fsdp needs several processes.", hint)
+    if settings.precision == "fp16":
+        words = "--strategy fsdp has no scaling of gradients for fp16."
+        raise UsageError("usage", words, "Give --precision bf16.")
 
 
 def starts_of(places: Places) -> dict[str, str]:
@@ -112,20 +133,28 @@ class Training:
     ) -> None:
         self.places, self.settings, self.accelerator = places, settings, accelerator
         self.network = _start(places, settings).train()
-        parts = groups(self.network, settings.rate, settings.unet)
+        parts = self._groups()
         self.rates = [float(str(part["lr"])) for part in parts]
         self.network.vae.eval()
         self.network.clip.eval()
         if settings.checkpointing:
             self.network.unet.body.enable_gradient_checkpointing()
-        optimiser = torch.optim.AdamW(parts)  # type: ignore[arg-type]
-        self.model, self.optimiser = accelerator.prepare(TrainingStep(self.network, settings.hide), optimiser)
+        self.model: nn.Module = TrainingStep(self.network, settings.hide)
+        if places.strategy is Strategy.FSDP:
+            share_out(self.model, accelerator.device)
+            parts = self._groups()
+        else:
+            self.model = accelerator.prepare(self.model)
+        self.optimiser = accelerator.prepare(torch.optim.AdamW(parts))  # type: ignore[arg-type]
         self.smoothed = Smoothed(self.network, settings.ema) if settings.ema else None
         size = self.network.config.image_size
         self.jaws = Jaws(places.data, splits["train"], size, settings)
         self.judged = Jaws(places.data, splits["val"] or splits["train"], size, settings)
         self.step = 0
         self._resume()
+
+    def _groups(self) -> list[dict[str, object]]:
+        return groups(self.network, self.settings.rate, self.settings.unet)
 
     def _resume(self) -> None:
         if not self.places.resume.is_file():
@@ -144,10 +173,11 @@ class Training:
         """Go on where a training was saved."""
         with torch.no_grad():
             for name, parameter in trained(self.network).items():
-                parameter.copy_(content["trained"][name])
-        self.optimiser.load_state_dict(content["optimiser"])
+                parameter.copy_(parted(content["trained"][name], parameter))
+        take_state(self.optimiser, content["optimiser"])
         if self.smoothed is not None:
-            self.smoothed.load(content["smoothed"])
+            values = self.smoothed.values
+            self.smoothed.load({n: parted(v, values[n]) for n, v in content["smoothed"].items()})
         if self.accelerator.scaler is not None and content.get("scaler"):
             self.accelerator.scaler.load_state_dict(content["scaler"])
         self.step = int(content["step"])
@@ -203,31 +233,45 @@ class Training:
         self.step += 1
         if self.smoothed is not None:
             self.smoothed.follow(self.network, self.step)
-        every = self.places.validate_every
         if journal is not None:
             journal.write(self.step, {f"train/{name}": value for name, value in values.items()})
             report(self.step / self.settings.steps, f"step {self.step}, loss {values['loss']:.4f}")
-            if every and self.step % every == 0:
-                path = self.places.output / "validation" / f"{self.step:08d}.png"
-                score = validate(self.network, self.judged[0, 0], path, self.places.validate_steps)
-                journal.write(self.step, {"validation/difference": score})
+        if self.places.validate_every and self.step % self.places.validate_every == 0:
+            self._validate(journal)
         if self.step % self.places.save_every == 0 and self.step < self.settings.steps:
             self._save()
 
+    def _validate(self, journal: Journal | None) -> None:
+        """The first process paints; the others lend it their parts of the weights."""
+        with whole_weights(self.model):
+            if journal is None:
+                return
+            path = self.places.output / "validation" / f"{self.step:08d}.png"
+            score = validate(self.network, self.judged[0, 0], path, self.places.validate_steps)
+            journal.write(self.step, {"validation/difference": score})
+
     def _save(self) -> None:
-        """Write what a resumed training needs, and the network as it is now."""
+        """Write what a resumed training needs, and the network as it is now.
+
+        Everything is written whole, so that another number of processes can go on.
+        """
         self.accelerator.wait_for_everyone()
-        if not self.accelerator.is_main_process:
+        main = self.accelerator.is_main_process
+        if not main and not is_shared(self.model):
             return
+        smoothed = {} if self.smoothed is None else self.smoothed.values
         content = {
             "step": self.step,
-            "trained": {name: p.detach().cpu() for name, p in trained(self.network).items()},
-            "optimiser": self.optimiser.state_dict(),
-            "smoothed": {} if self.smoothed is None else self.smoothed.values,
+            "trained": {name: whole(p) for name, p in trained(self.network).items()},
+            "optimiser": whole_state(self.optimiser),
+            "smoothed": {name: whole(value) for name, value in smoothed.items()},
             "scaler": {} if self.accelerator.scaler is None else self.accelerator.scaler.state_dict(),
         }
+        state = {name: whole(value) for name, value in self.network.state_dict().items()}
+        if not main:
+            return
         stream = BytesIO()
         torch.save(content, stream)
         write_bytes(self.places.resume, stream.getvalue())
-        state = self.network.state_dict() | content["smoothed"]
+        state |= content["smoothed"]
         write_network(self.places.network, self.network.config, state, half=True)

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
+
+
+class Strategy(str, Enum):
+    """How several processes share a training; it does not change what is learned.
+
+    Each learns from its share of the batch. ``ddp``: each holds everything; ``fsdp``: each holds only
+    a part of Adam's moments and of the smoothed weights, and of the weights between two steps.
+    """
+
+    DDP = "ddp"
+    FSDP = "fsdp"
+
+    __str__ = str.__str__
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,7 @@ class Places:
         validate_steps: of the sampling for them.
         workers: processes that read pictures.
         device: ``auto``, ``cpu`` or ``cuda``.
+        strategy: how several processes share the work.
     """
 
     data: Path
@@ -75,6 +90,7 @@ class Places:
     validate_steps: int = 20
     workers: int = 0
     device: str = "auto"
+    strategy: Strategy = Strategy.DDP
 
     @property
     def resume(self) -> Path:

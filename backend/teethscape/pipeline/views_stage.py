@@ -63,7 +63,14 @@ def paint_inputs(case: CaseFolder, request: ReconstructRequest, progress: Progre
 
     note = case.root / "views" / WEIGHTS_NOTE
     digest = remembered_sha256(weights, note, lambda _: progress.check_cancelled())
-    return {"weights": digest, "steps": request.views.steps, "repaint": request.views.repaint}
+    wishes = request.views  # the use of memory is left out: it changes no view
+    return {
+        "weights": digest,
+        "steps": wishes.steps,
+        "repaint": wishes.repaint,
+        "background": wishes.background.value,
+        "precision": wishes.precision.value,
+    }
 
 
 def surface_method(request: ReconstructRequest) -> SurfaceMethod:
@@ -105,10 +112,10 @@ def paint_views(
     from teethscape.diffusion.painter import SEED, Recipe
 
     wishes = request.views
-    recipe = Recipe(wishes.steps, SEED + request.seed)
+    recipe = Recipe(wishes.steps, SEED + request.seed, white=wishes.background.lays_on_white)
     job = GenerateRequest(
-        case.root, case.root / "views", wishes.weights, request.jaws, recipe,
-        device=request.device, repaint=wishes.repaint,
+        case.root, case.root / "views", wishes.weights, request.jaws, recipe, wishes.background,
+        request.device, wishes.precision, wishes.memory, repaint=wishes.repaint,
     )  # fmt: skip
     done = generate(job, Folded(progress, Stage.PAINT, len(request.jaws.members)), crowns_of(result))
     require_agreement(done)

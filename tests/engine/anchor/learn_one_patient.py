@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from teethscape.dataset.patient_crowns import Crown
 from teethscape.dental.fdi import Jaws
+from teethscape.dental.wishes import Backdrop
 from teethscape.diffusion.card import Card
 from teethscape.diffusion.condition import Condition, encoded
 from teethscape.diffusion.config import LATENT_CHANNELS, LATENT_SCALE, TINY, NetworkConfig
@@ -28,7 +29,6 @@ from teethscape.diffusion.geometry import ViewCameras
 from teethscape.diffusion.memory import LADDER
 from teethscape.diffusion.networks import TeethDreamer
 from teethscape.diffusion.painter import Painter, Recipe
-from teethscape.diffusion.pictures import Backdrop
 from teethscape.diffusion.schedule import TIMES, Steps, kept, noised
 from teethscape.diffusion.sources import JawPhotos, read_source
 from teethscape.diffusion.start import fresh

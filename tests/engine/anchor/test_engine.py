@@ -3,11 +3,13 @@
 # ruff: noqa: E402 - the libraries are asked for before what needs them is imported
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,16 +20,28 @@ pytest.importorskip("diffusers", reason="needs diffusers")
 
 from teethscape import cli, protocol
 from teethscape.anchor.jaw import read_crowns
+from teethscape.cli_generate import add_generate
+from teethscape.cli_options import add_reconstruct, view_wishes_of
+from teethscape.cli_views import painting_of
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Engine, MaskValues, ReconstructRequest
-from teethscape.dental.wishes import Preset, SurfaceMethod, ViewWishes
+from teethscape.dental.wishes import Backdrop, MemoryMode, Precision, Preset, SurfaceMethod, ViewWishes
+from teethscape.diffusion.generate import Generated
+from teethscape.diffusion.painter import Recipe
 from teethscape.errors import BadInputError, ExitCode, RefusedError, UsageError
 from teethscape.mesh.ply import read_ply
 from teethscape.mesh.solid import Solid
 from teethscape.parametric.interface import FitInputs, FittedTooth
 from teethscape.pipeline.fit_checkpoint import fit_path, save_fit
-from teethscape.pipeline.views_stage import Folded, replaced, surface_method, surface_preset
+from teethscape.pipeline.views_stage import (
+    Folded,
+    paint_inputs,
+    paint_views,
+    replaced,
+    surface_method,
+    surface_preset,
+)
 from teethscape.progress import GenerateStage, NoProgress, Stage, SurfaceStage
 from teethscape.reconstruct import reconstruct
 from teethscape.worker_job import JobProgress, perform
@@ -92,12 +106,68 @@ class _Told(NoProgress):
 
 
 def test_requests_travel_as_json():
-    wishes = ViewWishes(Path("w.safetensors"), 20, 1, SurfaceMethod.GSPULL, Preset.UPSTREAM, 60.0)
+    wishes = ViewWishes(
+        Path("w.safetensors"), 20, 1, SurfaceMethod.GSPULL, Preset.UPSTREAM, 60.0,
+        background=Backdrop.WHITE, precision=Precision.BRAIN, memory=MemoryMode.SMALL,
+    )  # fmt: skip
     request = ReconstructRequest(Path("p"), Path("c"), engine=Engine.TEETHDREAMER, views=wishes)
     assert ReconstructRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
     assert ReconstructRequest.from_json({"photos": "p", "output": "c"}).views == ViewWishes()
-    with pytest.raises(UsageError, match="cannot be read"):
-        ReconstructRequest.from_json({"photos": "p", "output": "c", "views": {"surface": "magic"}})
+    for slip in ({"surface": "magic"}, {"background": "pink"}, {"precision": "fp8"}, {"memory": "none"}):
+        with pytest.raises(UsageError, match="cannot be read"):
+            ReconstructRequest.from_json({"photos": "p", "output": "c", "views": slip})
+
+
+def test_the_command_takes_the_options_of_generate():
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    add_reconstruct(commands)
+    add_generate(commands)
+
+    def wishes_of(*options):
+        whole = parser.parse_args(["reconstruct", "p", "--output", "c", "--engine", "teethdreamer", *options])
+        alone = parser.parse_args(["generate", "p", "--output", "c", *options])
+        assert painting_of(alone) == view_wishes_of(whole)
+        return view_wishes_of(whole)
+
+    assert wishes_of() == ViewWishes()
+    assert wishes_of("--preview").steps == 20
+    assert wishes_of("--steps", "0").steps == 0  # the job refuses it
+    line = ["--background", "white", "--precision", "bf16", "--memory", "small", "--repaint", "1"]
+    assert wishes_of(*line) == ViewWishes(
+        repaint=1, background=Backdrop.WHITE, precision=Precision.BRAIN, memory=MemoryMode.SMALL
+    )
+    with pytest.raises(SystemExit):
+        wishes_of("--steps", "9", "--preview")
+
+
+def test_views_are_painted_as_asked(request_of, monkeypatch):
+    asked = []
+
+    def noted(job, *_):
+        asked.append(job)
+        return [Generated(jaw.value, Path(jaw.value), False) for jaw in job.jaws.members]
+
+    monkeypatch.setattr("teethscape.diffusion.generate.generate", noted)
+    request = request_of(background=Backdrop.BLACK, precision=Precision.BRAIN, memory=MemoryMode.SMALL)
+    result = SimpleNamespace(teeth={}, scale=None)
+    paint_views(CaseFolder(request.output), replace(request, seed=1), result, NoProgress())
+    (job,) = asked
+    assert (job.backdrop, job.precision, job.memory) == (Backdrop.BLACK, Precision.BRAIN, MemoryMode.SMALL)
+    assert job.recipe == Recipe(2, 6034, white=False)
+
+
+def test_views_of_another_background_or_precision_are_not_taken_for_these(request_of):
+    request = request_of()
+    request.output.mkdir()
+
+    def inputs(**wishes):
+        case = CaseFolder(request.output)
+        return paint_inputs(case, request_of(**wishes), NoProgress())
+
+    assert inputs(background=Backdrop.WHITE) != inputs()
+    assert inputs(precision=Precision.BRAIN) != inputs()
+    assert inputs(memory=MemoryMode.SMALL) == inputs()
 
 
 def test_wishes_for_another_engine_are_a_slip(tmp_path, capsys):

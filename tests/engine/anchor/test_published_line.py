@@ -68,7 +68,7 @@ def test_photos_alone_are_enough(tmp_path, truth):
 def test_its_training_runs(tmp_path):
     """The program that has trained it, cut short: every lesson has its effect."""
     from teethscape.dental.fdi import Jaws
-    from teethscape.diffusion.pictures import Backdrop
+    from teethscape.dental.wishes import Backdrop
     from teethscape.diffusion.sources import read_source
     from teethscape.progress import NoProgress
 

@@ -17,11 +17,12 @@ from teethscape import cli
 from teethscape.anchor.compare import fitted_of
 from teethscape.anchor.report import report_path
 from teethscape.dental.fdi import Jaw, Jaws
+from teethscape.dental.wishes import Backdrop
 from teethscape.diffusion.card import Card
 from teethscape.diffusion.config import TINY
 from teethscape.diffusion.held import Held, Hold
 from teethscape.diffusion.painter import Painter, Recipe, Watching
-from teethscape.diffusion.pictures import MONTAGE_ENDING, Backdrop
+from teethscape.diffusion.pictures import MONTAGE_ENDING
 from teethscape.diffusion.repaint import Rounds, anchored, is_anchorable
 from teethscape.diffusion.schedule import kept
 from teethscape.diffusion.sources import JawPhotos, read_source

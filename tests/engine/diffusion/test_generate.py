@@ -14,12 +14,13 @@ from PIL import Image
 from teethscape import cli
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.request import Device
+from teethscape.dental.wishes import Backdrop, MemoryMode
 from teethscape.diffusion.card import Card, cast, is_out_of_memory
 from teethscape.diffusion.config import TINY
 from teethscape.diffusion.generate import GenerateRequest, generate
-from teethscape.diffusion.memory import LADDER, Chunking, MemoryMode, choose, peaks
+from teethscape.diffusion.memory import LADDER, Chunking, choose, peaks
 from teethscape.diffusion.painter import Painter, Recipe, Watching
-from teethscape.diffusion.pictures import MONTAGE_ENDING, Backdrop
+from teethscape.diffusion.pictures import MONTAGE_ENDING
 from teethscape.diffusion.sources import read_source
 from teethscape.diffusion.weights_file import read_network
 from teethscape.errors import CancelledError, ExitCode, ResourceError
@@ -79,9 +80,12 @@ def test_cancelling_stops_within_a_call_of_the_network(jaw, weights, tmp_path, p
         painter.paint(jaw, Recipe(steps=5), Watching(Told(patience=8)))
     assert not calls  # not even the first look was finished
     assert all(not layer._forward_pre_hooks for layer in painter.network.modules())
+    former = tmp_path / "out" / "preview" / "p_upper.png"
+    former.parent.mkdir(parents=True)
+    former.touch()
     with pytest.raises(CancelledError):
         generate(_request(pictures, weights, tmp_path / "out"), Told(patience=60))
-    assert not list((tmp_path / "out").glob("*.png"))
+    assert not list((tmp_path / "out").rglob("*.png"))  # what a former run has shown is gone, too
 
 
 @pytest.mark.slow

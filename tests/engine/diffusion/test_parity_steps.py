@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 
 from teethscape.dental.fdi import Jaw
+from teethscape.dental.wishes import Backdrop
 from teethscape.diffusion.condition import Condition, decoded, published_views
 from teethscape.diffusion.config import OFFICIAL
 from teethscape.diffusion.denoiser import Denoiser
 from teethscape.diffusion.embeddings import ViewAngles, flagged, sinusoid, view_embedding
 from teethscape.diffusion.geometry import ViewCameras, frustum_points, grid_points, projected
 from teethscape.diffusion.memory import Chunking
-from teethscape.diffusion.pictures import MONTAGE_ENDING, Backdrop, montage, network_input, read_picture
+from teethscape.diffusion.pictures import MONTAGE_ENDING, montage, network_input, read_picture
 from teethscape.diffusion.schedule import Steps, buffers
 
 

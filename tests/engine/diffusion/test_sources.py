@@ -11,7 +11,7 @@ from PIL import Image
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.views import View
-from teethscape.diffusion.pictures import Backdrop
+from teethscape.dental.wishes import Backdrop
 from teethscape.diffusion.sources import read_source
 from teethscape.errors import BadInputError
 from teethscape.progress import NoProgress

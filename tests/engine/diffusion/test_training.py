@@ -13,10 +13,6 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from teethscape import cli
-from teethscape.dataset.farm.layout import VIEW_NAMES
-from teethscape.dataset.portable_pickle import dumps
-from teethscape.dataset.published_views import input_cameras, target_cameras
-from teethscape.dental.fdi import Jaw
 from teethscape.diffusion.config import TINY
 from teethscape.diffusion.start import fresh
 from teethscape.diffusion.train_batches import Jaws, loader
@@ -28,39 +24,15 @@ from teethscape.diffusion.train_step import TrainingStep, batch_of, fitted, grou
 from teethscape.diffusion.weights_file import read_network
 from teethscape.errors import BadInputError, ExitCode
 
+from .training_set import write_set
+
 pytest.importorskip("accelerate", reason="needs accelerate")
 SIZE = 64
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """One jaw of each kind: a shaded ball in all pictures, which is enough to learn something."""
-    root = tmp_path_factory.mktemp("set")
-    y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE * 2 - 1
-    inside = x * x + y * y < 0.6
-    normal = np.dstack([x, -y, np.sqrt(np.clip(1 - x * x - y * y, 0, 1))])
-    shade = np.dstack([np.full((SIZE, SIZE, 3), 0.8) * normal[..., 2:], inside])
-    picture = Image.fromarray((shade * 255).astype(np.uint8), "RGBA")
-    normals = Image.fromarray((np.dstack([normal * 0.5 + 0.5, inside]) * 255).astype(np.uint8), "RGBA")
-    for jaw in Jaw:
-        uid = f"p_norm_{jaw.value}"
-        for name in VIEW_NAMES[jaw]:
-            folder = root / "input" / f"{uid}_{name}"
-            folder.mkdir(parents=True)
-            for k in range(16):
-                picture.save(folder / f"{k:03d}.png")
-            cameras = input_cameras(name, SIZE, 16, 1, uid)
-            (folder / "meta.pkl").write_bytes(dumps(cameras.published_list()))
-        for kind, image, end in (("target", picture, ""), ("normal", normals, "_normal")):
-            folder = root / kind / f"{uid}_front"
-            folder.mkdir(parents=True)
-            for k in range(8, 16):
-                image.save(folder / f"{k:03d}{end}.png")
-        meta = dumps(target_cameras(jaw, SIZE).published_list())
-        (root / "target" / f"{uid}_front" / "meta.pkl").write_bytes(meta)
-    names = np.array(["p_norm_upper", "p_norm_lower"])
-    (root / "mv-splits.pkl").write_bytes(dumps({"train": names, "val": names[:1]}))
-    return root
+    return write_set(tmp_path_factory.mktemp("set"), SIZE)
 
 
 def _train(data, output, *more):
