@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +18,8 @@ from teethscape.dental.views import View
 from teethscape.errors import UsageError
 from teethscape.pipeline.segment_record import RECORD
 from teethscape.segmentation.clicks.pictures import Background, write_pictures
+
+_Label = TypeVar("_Label", np.uint8, np.uint16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +105,10 @@ def write_teethdreamer(
     return [path.relative_to(output).as_posix() for path in written]
 
 
-def as_given(mask: NDArray[np.uint8], photo: Photo) -> NDArray[np.uint8]:
+def as_given(mask: NDArray[_Label], photo: Photo) -> NDArray[_Label]:
     """Undo the photo's turns and flips and its reduction to the working size."""
     if photo.mirrored:
         mask = mask[:, ::-1]
     upright = turn(mask, -photo.quarter_turns, False)
-    return np.asarray(cv2.resize(upright, photo.original_size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    given = cv2.resize(upright, photo.original_size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(given, mask.dtype)
