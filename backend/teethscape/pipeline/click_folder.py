@@ -94,7 +94,8 @@ def click_folder(request: ClickRequest, progress: Progress) -> dict[str, Any]:
         )
     for number, teeth in marks.photos.items():
         require_inside(request.points, number, given[View(number)].original_size, teeth)
-    drawn = _draw(make_engine(request.engine), given, marks, progress)
+    engine = make_engine(request.engine, published=request.pictures is not None)
+    drawn = _draw(engine, given, marks, progress)
     placed = _placed(given, _ordered(request, given, marks, progress), drawn)
     found = _numbered(placed, request.jaws, marks, progress) if marks.wants_numbers else _plain(placed)
     remove_former(request.output)
