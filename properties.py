@@ -30,6 +30,7 @@ _MASK_ITEMS = [
     ("fdi", "FDI Numbers", "Pixel values are FDI tooth numbers"),
     ("instances", "Any Numbers", "Pixel values tell teeth apart; the engine numbers them"),
     ("jaws", "Jaws", "1 is an upper tooth, 2 a lower tooth"),
+    ("named", "Some Numbers", "FDI numbers; from 100 on teeth without one; other photos are segmented"),
 ]
 _DISPLAY_ITEMS = [
     ("BEHIND", "Behind", "The photo behind the teeth"),

@@ -22,6 +22,7 @@ from ..session.clicking import (
     why_no_refit,
 )
 from ..session.runtime import runtime
+from ..session.view_state import state
 from .follow import follow, log_progress
 
 _VIEW_ITEMS = [(view.name, view.title, f"The {view.title.lower()} photo", int(view)) for view in View]
@@ -88,18 +89,24 @@ class TEETH_OT_click_tooth(bpy.types.Operator):
         self._timer = context.window_manager.event_timer_add(_LOOK_S, window=context.window)
         context.workspace.status_text_set(_keys)
         context.window_manager.modal_handler_add(self)
+        state.clicking = True
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Hear one event."""
+        answer = {"CANCELLED"}
         try:
             answer = self._hear(context, event)
         except ClientError as error:
             self.report({"ERROR"}, str(error))
-            answer = {"CANCELLED"}
-        if answer & {"FINISHED", "CANCELLED"}:
-            self._stop(context)
+        finally:
+            if answer & {"FINISHED", "CANCELLED"}:
+                self._stop(context)
         return answer
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Blender ends it: another file is opened, or the window is closed."""
+        self._stop(context)
 
     def _hear(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if clicked_view(context) is not self._clicking.place.view:
@@ -181,6 +188,7 @@ class TEETH_OT_click_tooth(bpy.types.Operator):
 
     def _stop(self, context: bpy.types.Context) -> None:
         """Leave nothing behind."""
+        state.clicking = False
         self._overlay.remove()
         context.window_manager.event_timer_remove(self._timer)
         context.workspace.status_text_set(None)

@@ -51,6 +51,7 @@ class ClickBoard:
         proposed: tooth that the engine takes the mask for; 0 unknown.
         mask: outlines of the drawn mask.
         teeth: outlines of the teeth that the photo has already, by FDI number.
+        unnamed: outlines of each tooth that was found and has no number; a click takes it.
     """
 
     size: tuple[int, int]
@@ -60,6 +61,7 @@ class ClickBoard:
     proposed: int = 0
     mask: list[Polygon] = field(default_factory=list)
     teeth: dict[int, list[Polygon]] = field(default_factory=dict)
+    unnamed: list[list[Polygon]] = field(default_factory=list)
 
     @property
     def tooth(self) -> int:
@@ -108,6 +110,7 @@ class ClickBoard:
         """Take the engine's answer."""
         if "teeth" in answer:
             self.teeth = {int(fdi): outlines for fdi, outlines in answer["teeth"].items()}
+            self.unnamed = answer.get("unnamed", [])
         self.size = (int(answer["width"]), int(answer["height"]))
         if "mask" in answer and self.says_where:
             self.mask, self.proposed = answer["mask"], int(answer["tooth"])

@@ -9,6 +9,7 @@ import bpy
 from ..photos.clicks import ClickBoard, Mark, Polygon
 
 _TEETH = (1.0, 1.0, 1.0, 0.55)
+_UNNAMED = (1.0, 0.75, 0.1, 0.9)
 _MASK = (0.12, 0.56, 1.0, 1.0)
 _FILL = (0.12, 0.56, 1.0, 0.35)
 _ADDS, _REMOVES = (0.2, 0.9, 0.3, 1.0), (1.0, 0.25, 0.2, 1.0)
@@ -42,12 +43,15 @@ class ClickOverlay:
         gpu.state.blend_set("ALPHA")
         for fdi, outlines in self._board.teeth.items():
             _lines(self._on_screen(outlines), _TEETH, 1.0)
-            self._number(fdi, outlines, _TEETH)
+            self._number(str(fdi), outlines, _TEETH)
+        for outlines in self._board.unnamed:
+            _lines(self._on_screen(outlines), _UNNAMED, 1.0)
+            self._number("?", outlines, _UNNAMED)
         drawn = self._on_screen(self._board.mask)
         _fill(drawn, _FILL)
         _lines(drawn, _MASK, 2.0)
         if self._board.mask and self._board.tooth:
-            self._number(self._board.tooth, self._board.mask, (1.0, 1.0, 1.0, 1.0))
+            self._number(str(self._board.tooth), self._board.mask, (1.0, 1.0, 1.0, 1.0))
         for mark in self._board.marks:
             self._mark(mark)
         gpu.state.blend_set("NONE")
@@ -60,7 +64,7 @@ class ClickOverlay:
         width, height = self._board.size
         return bpy.context.region.view2d.view_to_region((x + 0.5) / width, 1 - (y + 0.5) / height, clip=False)
 
-    def _number(self, fdi: int, outlines: list[Polygon], colour: tuple[float, ...]) -> None:
+    def _number(self, text: str, outlines: list[Polygon], colour: tuple[float, ...]) -> None:
         import blf
 
         if not outlines:
@@ -68,10 +72,10 @@ class ClickOverlay:
         points = self._on_screen(outlines[:1])[0]
         blf.size(0, _FONT_PX)
         blf.color(0, *colour)
-        width, height = blf.dimensions(0, str(fdi))
+        width, height = blf.dimensions(0, text)
         x = sum(p[0] for p in points) / len(points) - width / 2
         blf.position(0, x, sum(p[1] for p in points) / len(points) - height / 2, 0)
-        blf.draw(0, str(fdi))
+        blf.draw(0, text)
 
     def _mark(self, mark: Mark) -> None:
         colour = _ADDS if mark.adds else _REMOVES

@@ -45,6 +45,8 @@ def why_no_clicks(context: bpy.types.Context) -> str:
     """Why no tooth can be clicked now, with the remedy; empty when it can."""
     if clickable_case(context.scene.teethscape) is None:
         return "No case yet: reconstruct teeth, or open a case folder"
+    if state.clicking:
+        return "A tooth is being clicked already: accept it (Enter) or cancel it (Esc) first"
     if clicked_view(context) is None:
         return "Show one of the case's photos in this editor first"
     return ""
@@ -149,7 +151,7 @@ def begin_clicking(context: bpy.types.Context) -> Clicking:
     """
     settings = context.scene.teethscape
     case, view = clickable_case(settings), clicked_view(context)
-    if case is None or view is None:
+    if case is None or view is None or state.clicking:
         raise ClientError(Problem("not_a_case", why_no_clicks(context), "", 2))
     image = context.space_data.image
     board = ClickBoard((int(image.size[0]), int(image.size[1])))
@@ -175,7 +177,7 @@ def build_refit(settings: TEETH_PG_scene, case: Path) -> dict[str, Any]:
         message = "The original photos of this case are not loaded."
         raise ClientError(Problem("photos_missing", message, "Load them in Photos, then fit again.", 2))
     request = build_request(settings, case)
-    ours = {"slots": slots, "trust_views": True, "masks": str(masks), "mask_values": "fdi"}
+    ours = {"slots": slots, "trust_views": True, "masks": str(masks), "mask_values": "named"}
     return {**request, **ours, "photos": str(Path(slots[0]["path"]).parent)}
 
 

@@ -45,6 +45,7 @@ class ViewState:
         models: known weights as the engine listed them last; None before it was asked.
         abilities: engines and surface methods as the engine listed them last; None before it was asked.
         asking: the running or last question about them in this Blender, if any.
+        clicking: a photo is being clicked; one at a time.
         previews: unfinished surfaces in the scene: their files, and when they were written (ns).
         results: shown cases by their folder.
     """
@@ -61,6 +62,7 @@ class ViewState:
     models: tuple[Mapping[str, Any], ...] | None = None
     abilities: Mapping[str, Any] | None = None
     asking: JobView | None = None
+    clicking: bool = False
     previews: dict[Path, int] = field(default_factory=dict)
     results: dict[Path, ResultView] = field(default_factory=dict)
 

@@ -102,6 +102,30 @@ def test_another_photo_in_the_editor_ends_the_clicking(part, shown):
     assert "Another picture" in said[0]
 
 
+def test_a_second_click_session_is_refused_until_the_first_has_ended(part, shown):
+    clicking, state = part("session.clicking"), part("session.view_state").state
+    operator = part("operators.clicks").TEETH_OT_click_tooth
+    done = []
+    window = SimpleNamespace(event_timer_remove=done.append)
+    context = SimpleNamespace(window_manager=window, workspace=SimpleNamespace(status_text_set=done.append))
+    own = SimpleNamespace(_overlay=SimpleNamespace(remove=lambda: None), _timer="timer",
+                          _area=SimpleNamespace(tag_redraw=lambda: None), report=lambda *_: None)  # fmt: skip
+    own._stop = lambda context: operator._stop(own, context)
+    state.clicking = True
+    assert "clicked already" in clicking.why_no_clicks(shown)
+    with pytest.raises(part("backend.client").ClientError, match="clicked already"):
+        clicking.begin_clicking(shown)
+    own._hear = lambda *_: {"RUNNING_MODAL"}
+    operator.modal(own, context, None)
+    assert state.clicking
+    own._hear = lambda *_: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        operator.modal(own, context, None)
+    assert not state.clicking
+    assert done == ["timer", None]
+    assert clicking.why_no_clicks(shown) == ""
+
+
 def test_a_refit_takes_the_corrected_masks_and_the_recognised_poses(part, shown, case_folder):
     clicking, client = part("session.clicking"), part("backend.client")
     settings = shown.scene.teethscape
@@ -111,7 +135,7 @@ def test_a_refit_takes_the_corrected_masks_and_the_recognised_poses(part, shown,
     request = clicking.build_refit(settings, shown.case)
     assert request["masks"] == str(shown.case / "masks" / "corrected")
     assert (request["mask_values"], request["trust_views"], request["output"]) == (
-        "fdi",
+        "named",
         True,
         str(shown.case),
     )

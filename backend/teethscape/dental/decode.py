@@ -56,8 +56,12 @@ class Picture:
     notices: tuple[str, ...] = ()
 
 
-def decode(path: Path) -> Picture:
+def decode(path: Path, longest: int = WORKING_LONG_SIDE) -> Picture:
     """Read a picture of any usual format; memory stays bounded for huge files.
+
+    Args:
+        path: the file.
+        longest: longer side of the pixels at most.
 
     Raises:
         BadInputError: missing, unreadable, damaged, not a picture, blank, or
@@ -70,10 +74,10 @@ def decode(path: Path) -> Picture:
         # 100-megapixel photos are welcome; twice Pillow's limit still raises.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with _opened(path) as image:
-            return _decode_open(image, path, sha256)
+            return _decode_open(image, path, sha256, longest)
 
 
-def _decode_open(image: Image.Image, path: Path, sha256: str) -> Picture:
+def _decode_open(image: Image.Image, path: Path, sha256: str, longest: int) -> Picture:
     stored = image.size
     if max(stored) < MINIMUM_SIZE[0] or min(stored) < MINIMUM_SIZE[1]:
         raise BadInputError(
@@ -84,7 +88,7 @@ def _decode_open(image: Image.Image, path: Path, sha256: str) -> Picture:
     notices = _notices(image)
     focal = _focal(image)
     try:
-        upright, original = _upright_rgb(image)
+        upright, original = _upright_rgb(image, longest)
     except MemoryError:
         raise _too_large(path) from None
     except _DECODE_ERRORS as error:
@@ -175,15 +179,15 @@ def _notices(image: Image.Image) -> tuple[str, ...]:
     return ()
 
 
-def _upright_rgb(image: Image.Image) -> tuple[Image.Image, tuple[int, int]]:
-    """Upright RGB picture of working size, and the original upright size."""
+def _upright_rgb(image: Image.Image, longest: int) -> tuple[Image.Image, tuple[int, int]]:
+    """Upright RGB picture of bounded size, and the original upright size."""
     stored = image.size
     profile = image.info.get("icc_profile")
-    image.draft(None, (WORKING_LONG_SIDE, WORKING_LONG_SIDE))  # JPEG decodes smaller at once
+    image.draft(None, (longest, longest))  # JPEG decodes smaller at once
     image.load()
     orientation = _orientation(image)  # after load: Pillow turns TIFF and HEIC by itself
     image = _plain_mode(image)
-    scale = min(1.0, WORKING_LONG_SIDE / max(stored))
+    scale = min(1.0, longest / max(stored))
     size = (max(1, round(stored[0] * scale)), max(1, round(stored[1] * scale)))
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -18,6 +18,8 @@ from teethscape.errors import BadInputError, RefusedError
 
 #: Relative difference up to which two aspect ratios count as the same.
 _SAME_ASPECT = 0.002
+#: Values of ``named`` masks from here on are teeth without a number.
+FIRST_UNNAMED = 100
 #: What Pillow may raise on a damaged file.
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
 
@@ -26,6 +28,8 @@ def read_masks(
     folder: Path, photos: Mapping[View, Photo], values: MaskValues
 ) -> tuple[dict[View, NDArray[np.int32]], tuple[str, ...]]:
     """Read ``folder/{0..4}.png`` and bring them onto the photos' working copies.
+
+    Of ``named`` masks there need not be one for every photo.
 
     Returns:
         Per view an (h, w) int32 label image of the photo's size (0 = no tooth),
@@ -39,12 +43,16 @@ def read_masks(
     masks, notices = {}, []
     for view, photo in photos.items():
         path = _mask_path(folder, view)
+        if values is MaskValues.NAMED and not path.is_file() and folder.is_dir():
+            continue
         mask = read_label_image(path)
         check_values(mask, values, path.name)
         fitted, notice = _onto_photo(mask, photo, path.name)
         masks[view] = fitted
         notices += [notice] if notice else []
-    if values is MaskValues.FDI:
+    if not masks:
+        raise BadInputError("mask_missing", f"{folder} holds no mask of these photos.", "Add one.")
+    if values in (MaskValues.FDI, MaskValues.NAMED):
         notices += _third_molar_notice(masks)
     return masks, tuple(notices)
 
@@ -75,6 +83,8 @@ def check_values(mask: NDArray[np.int32], values: MaskValues, name: str) -> None
         raise BadInputError("mask_empty", f"{name} marks no tooth.", "Check the mask, or leave it out.")
     if values is MaskValues.FDI:
         _check_fdi(found, name)
+    elif values is MaskValues.NAMED:
+        _check_fdi([value for value in found if value < FIRST_UNNAMED], name)
     elif values is MaskValues.JAWS and not set(found) <= {1, 2}:
         raise BadInputError(
             "mask_values",

@@ -74,6 +74,18 @@ class Photo:
         )
 
 
+def full_pixels(photo: Photo) -> NDArray[np.uint8]:
+    """(h, w, 3) RGB in a photo's pose at its file's own size.
+
+    Raises:
+        BadInputError: the file is gone or cannot be read any more.
+    """
+    if sorted(photo.size) == sorted(photo.original_size):
+        return photo.pixels
+    pixels = decode(photo.source, max(photo.original_size)).pixels
+    return turn(pixels, photo.quarter_turns, photo.mirrored)
+
+
 def turn(pixels: NDArray, quarter_turns: int, mirrored: bool) -> NDArray:
     """Turn an (h, w[, c]) image counter-clockwise, then flip it left to right."""
     turned = np.rot90(pixels, quarter_turns % 4)

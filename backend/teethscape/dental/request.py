@@ -25,6 +25,8 @@ class MaskValues(str, Enum):
     FDI = "fdi"
     INSTANCES = "instances"
     JAWS = "jaws"
+    #: FDI numbers, and ids from ``dental.masks.FIRST_UNNAMED`` on of teeth without one; of some photos.
+    NAMED = "named"
 
     __str__ = str.__str__
 

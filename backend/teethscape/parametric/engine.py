@@ -17,7 +17,7 @@ from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.closed_gaps import closed_gaps
-from teethscape.parametric.first_labels import doubted, drawn_by_numbering
+from teethscape.parametric.first_labels import at_size, doubted, drawn_by_numbering
 from teethscape.parametric.fit import BRIEF, MODES, WHOLE, Evidence, Fit, RoughFit, fit_arches
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry, Sight
 from teethscape.parametric.numbering.layout import Layouts
@@ -115,12 +115,21 @@ def _fitted(
     fit = fit_arches(evidence, start.rough, on_step, WHOLE if clarity is None else BRIEF)
     if sight is None:
         return fit, numbered, {}
-    steps, said = itertools.count(1), Said(frozenset(inputs.absent_teeth), inputs.look is not None)
+    steps, said = (
+        itertools.count(1),
+        Said(frozenset(inputs.absent_teeth), inputs.look is not None, _named(inputs, sight)),
+    )
     small = {view: _focal_of_labels(inputs.photos[view], seen.teeth) for view, seen in sight.items()}
     photos = Photos(sight, small, lambda: _on_round(progress, next(steps)))
     if numbers:
         return supplemented((fit, numbered), photos, said.absent)
     return synthesised((fit, numbered), photos, said)
+
+
+def _named(inputs: FitInputs, sight: Mapping[View, Sight]) -> dict[View, NDArray[np.int32]]:
+    """(h, w) FDI numbers of the teeth that the user has named, 0 elsewhere, in the size of the sight."""
+    images = {view: _renumbered(inputs.labels[view], names) for view, names in inputs.named.items()}
+    return {view: at_size(image, sight[view].size) for view, image in images.items()}
 
 
 def _of_own_jaws(inputs: FitInputs) -> FitInputs:
@@ -146,7 +155,18 @@ def _start(inputs: FitInputs, prior: ToothPrior, progress: Progress, unsure: Col
     """Numbers and first cameras, from FDI masks or from instances; some photos' numbers may be in doubt."""
     if inputs.label_kind is MaskValues.FDI:
         return _from_fdi(inputs, prior)
-    return _from_instances(inputs, prior, progress, unsure)
+    return _from_instances(_numberable(inputs, prior), prior, progress, unsure)
+
+
+def _numberable(inputs: FitInputs, prior: ToothPrior) -> FitInputs:
+    """The same without instances whose name is no tooth of the prior, or one that is said to be missing."""
+    known = set(prior.fdi) - set(inputs.absent_teeth)
+    labels, named = dict(inputs.labels), {}
+    for view, names in inputs.named.items():
+        named[view] = {i: fdi for i, fdi in names.items() if fdi in known}
+        others = [i for i in names if i not in named[view]]
+        labels[view] = np.where(np.isin(labels[view], others), 0, labels[view])
+    return replace(inputs, labels=labels, named=named)
 
 
 def _renumbered(labels: NDArray[np.int32], numbers: Mapping[int, int]) -> NDArray[np.int32]:
@@ -169,7 +189,12 @@ def _from_instances(
     hints = inputs.jaw_hint or {}
     views = {
         view: NumberingView(
-            labels, hints.get(view), labels.shape[1], labels.shape[0], focal_px(inputs.photos[view])
+            labels,
+            hints.get(view),
+            labels.shape[1],
+            labels.shape[0],
+            focal_px(inputs.photos[view]),
+            inputs.named.get(view, {}),
         )
         for view, labels in inputs.labels.items()
     }

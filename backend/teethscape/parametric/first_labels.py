@@ -47,7 +47,7 @@ def drawn_by_numbering(
         size = sight[view].size
         rough = expected_teeth(arch, numbered.present, view, cameras[view].resized(*size))
         own = _largest_pieces(ids, numbered.numbering[view])
-        own = cv2.resize(own.astype(np.float32), size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
+        own = at_size(own, size)
         drawn[view] = sight[view].redrawn(np.where(own > 0, own, rough).astype(np.int32))
     return replace(numbered, labels=drawn)
 
@@ -69,6 +69,11 @@ def doubted(numbered: Numbered, pieces: Mapping[View, IntImage]) -> dict[View, I
         loose = cv2.dilate(loose, np.ones((_SPREAD, _SPREAD), np.uint8)) > 0
         out[view] = np.where(loose & (labels > 0), UNNUMBERED, labels).astype(np.int32)
     return out
+
+
+def at_size(labels: IntImage, size: tuple[int, int]) -> IntImage:
+    """Labels (h, w) at another size (width, height)."""
+    return cv2.resize(labels.astype(np.float32), size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
 
 
 def _largest_pieces(ids: IntImage, numbers: Mapping[int, int]) -> IntImage:

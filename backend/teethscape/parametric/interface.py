@@ -102,6 +102,7 @@ class FitInputs:
         absent_teeth: FDI numbers that the user says are missing.
         sight: what the network saw in each photo, None where the labels are the user's.
         look: what the photos show besides the user's labels; asked for where these lack teeth.
+        named: per view, FDI number of each instance id that the user has named; no numbering gives another.
     """
 
     photos: Mapping[View, PhotoGeometry]
@@ -115,6 +116,7 @@ class FitInputs:
     absent_teeth: tuple[int, ...] = ()
     sight: Mapping[View, Sight] | None = None
     look: Callable[[], Mapping[View, Sight]] | None = None
+    named: Mapping[View, Mapping[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

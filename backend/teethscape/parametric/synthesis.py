@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +40,12 @@ class Said:
         absent: FDI numbers of those that are missing.
         labels: the labels are the user's, who may count brackets to the teeth and leave out what cheeks
             hide: their own model is believed where no other start agrees better.
+        named: (h, w) FDI numbers of the teeth that the user has named, 0 elsewhere; size of the sight.
     """
 
     absent: frozenset[int] = frozenset()
     labels: bool = False
+    named: Mapping[View, IntImage] = field(default_factory=dict)
 
 
 _NOTHING = Said()
@@ -72,14 +75,19 @@ def synthesised(
     more = 0.0
     unsure = doubtful(own.numbered) or _unsettled(own, photos, absent)
     if unsure or _belied(own, photos) or (not said.labels and _belied(first, photos)):
-        best = _reconsidered(own, photos, absent)
+        best = _reconsidered(own, photos, said)
         more = _LACKING if _missing(best, absent) else 0.0
         _require_settled(best, absent)
     stands = said.labels and (best is own or lead_of(best, photos) >= more)
     best, drawn = _settled(best, photos)
     if not stands:
         require_explained(best.expected, photos.sight, more)
-    return best.fit, _noted(best.numbered, start[1].present), drawn
+    noted = _noted(best.numbered, start[1].present)
+    contrary = tuple(
+        f"The model does not hold the tooth that you named {fdi} in the {view.title} photo to be that one."
+        for view, fdi in misnamed(best.expected, said.named)
+    )
+    return best.fit, replace(noted, notices=(*noted.notices, *contrary)), drawn
 
 
 def supplemented(
@@ -127,16 +135,34 @@ def _belied(found: Round, photos: Photos) -> bool:
     return lead_of(found, photos) < 0
 
 
-def _reconsidered(found: Round, photos: Photos, absent: frozenset[int]) -> Round:
+def _reconsidered(found: Round, photos: Photos, said: Said) -> Round:
     """The best of the model, the same without the numbers of bite photos, and one of all teeth.
 
-    The last is tried where the others lack a tooth, or the photos belie them.
+    The last is tried where the others lack a tooth, or the photos belie them.  One that gives named teeth
+    other numbers comes after those that do not.
     """
+    absent = said.absent
     others = [_filled(found, photos, absent)]
     others.append(_filled(_completed(resighted(found, photos), photos, absent), photos, absent))
     if all(_missing(other, absent) or _belied(other, photos) for other in others):
         others.append(_completed(complete(found, photos, load_prior(), absent), photos, absent))
-    return max(others, key=lambda other: lead_of(other, photos))
+    return max(others, key=lambda other: (-len(misnamed(other.expected, said.named)), lead_of(other, photos)))
+
+
+def misnamed(expected: Mapping[View, IntImage], named: Mapping[View, IntImage]) -> list[tuple[View, int]]:
+    """Teeth that the user has named in a photo and a model holds to be others, by most of their pixels.
+
+    Args:
+        expected: per view, (h, w) FDI numbers of the model's teeth.
+        named: per view, (h, w) FDI numbers that the user gave, 0 elsewhere.
+    """
+    out = []
+    for view, names in named.items():
+        for fdi in (int(n) for n in np.unique(names) if n):
+            own = expected[view][names == fdi]
+            if 2 * ((own > 0) & (own != fdi)).sum() > len(own):
+                out.append((view, fdi))
+    return out
 
 
 def _filled(found: Round, photos: Photos, absent: frozenset[int]) -> Round:

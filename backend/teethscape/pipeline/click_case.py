@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.case import CaseFolder
+from teethscape.dental.masks import FIRST_UNNAMED
 from teethscape.dental.photos import Photo
 from teethscape.dental.views import View
 from teethscape.errors import BadInputError, unreadable_request
@@ -27,6 +28,7 @@ from teethscape.pipeline.corrected_masks import (
     keep_labels,
     outlines,
     proposed_tooth,
+    unnamed_tooth,
     with_tooth,
 )
 from teethscape.pipeline.photo_stage import load_photos
@@ -37,6 +39,7 @@ from teethscape.segmentation.clicks.interface import (
     ClickEngineName,
     ClickMask,
     Clicks,
+    Mask,
     PreparedPhoto,
 )
 
@@ -115,7 +118,7 @@ class CaseClicker:
 
         Returns:
             JSON values: size of the photo; for a click the outlines of the drawn mask with the tooth
-            that it seems to be; else the outlines of all teeth.
+            that it seems to be; else the outlines of all teeth, of those without a number apart.
 
         Raises:
             BadInputError: the case has no such photo or no masks.
@@ -134,14 +137,16 @@ class CaseClicker:
         labels = self._labels(case, request.view, photo)
         answer: dict[str, Any] = {"width": photo.size[0], "height": photo.size[1]}
         if request.action is not Action.PREPARE:
-            drawn = self._drawn(request, ready)
+            drawn = self._drawn(request, ready, labels)
             tooth = request.tooth or proposed_tooth(labels, drawn.mask)
             answer |= {"tooth": tooth, "score": round(drawn.score, 3), "mask": outlines(drawn.mask)}
             if request.action is Action.CLICK:
                 return answer  # the teeth are as they were
             labels = with_tooth(labels, drawn.mask, tooth)
             keep_labels(case, photos, request.view, labels)
-        return {**answer, "teeth": {str(int(n)): outlines(labels == n) for n in np.unique(labels) if n}}
+        known = {int(n): outlines(labels == n) for n in np.unique(labels) if n}
+        teeth = {str(n): drawn for n, drawn in known.items() if n < FIRST_UNNAMED}
+        return {**answer, "teeth": teeth, "unnamed": [known[n] for n in known if n >= FIRST_UNNAMED]}
 
     def _photos(self, case: CaseFolder) -> Mapping[View, Photo]:
         """The case's photos, decoded once as long as they stay the same."""
@@ -152,7 +157,8 @@ class CaseClicker:
 
     def _labels(self, case: CaseFolder, view: View, photo: Photo) -> NDArray[np.int32]:
         """`current_labels`, read once as long as the files stay the same."""
-        key = _stamp(corrected_folder(case) / f"{view.value}.png") + _stamp(case.mask(view))
+        files = corrected_folder(case) / f"{view.value}.png", case.mask(view), case.instances(view)
+        key = "".join(_stamp(path) for path in files)
         if self._known is None or self._known[0] != key:
             self._known = (key, current_labels(case, view, photo))
         return self._known[1]
@@ -168,13 +174,19 @@ class CaseClicker:
         self._ready.move_to_end(key)
         return self._ready[key]
 
-    def _drawn(self, request: CaseClick, ready: PreparedPhoto) -> ClickMask:
-        """The mask; the last answer helps when these clicks continue the last ones."""
+    def _drawn(self, request: CaseClick, ready: PreparedPhoto, labels: NDArray[np.int32]) -> ClickMask:
+        """The mask; the last answer helps when these clicks continue the last ones.
+
+        One click on a tooth that was found and has no number takes it as it is.
+        """
         key = next(reversed(self._ready))
+        if self._last is not None and self._last[:2] == (key, request.clicks):
+            return self._last[2]
         before = None
         if self._last is not None and self._last[0] == key and _continues(request.clicks, self._last[1]):
             before = self._last[2]
-        drawn = ready.click(request.clicks, before)
+        found = unnamed_tooth(labels, request.clicks)
+        drawn = _taken(labels == found) if found else ready.click(request.clicks, before)
         self._last = (key, request.clicks, drawn)
         return drawn
 
@@ -185,6 +197,11 @@ class CaseClicker:
             int(request.view),
             request.engine.value,
         )
+
+
+def _taken(mask: Mask) -> ClickMask:
+    """A tooth as it was found."""
+    return ClickMask(mask, mask.astype(np.float32), 1.0)
 
 
 def _continues(clicks: Clicks, former: Clicks) -> bool:

@@ -17,6 +17,7 @@ from teethscape.dental.views import View
 from teethscape.errors import BadInputError
 from teethscape.pipeline.evidence import find_labels
 from teethscape.pipeline.mesh_stage import renumbered
+from teethscape.pipeline.named_masks import most_covered, rest_of
 from teethscape.pipeline.segment_folder import numbers_of
 from teethscape.pipeline.segment_output import (
     SegmentedPhoto,
@@ -93,7 +94,8 @@ def click_folder(request: ClickRequest, progress: Progress) -> dict[str, Any]:
         )
     for number, teeth in marks.photos.items():
         require_inside(request.points, number, given[View(number)].original_size, teeth)
-    drawn = _draw(make_engine(request.engine), given, marks, progress)
+    engine = make_engine(request.engine, published=request.pictures is not None)
+    drawn = _draw(engine, given, marks, progress)
     placed = _placed(given, _ordered(request, given, marks, progress), drawn)
     found = _numbered(placed, request.jaws, marks, progress) if marks.wants_numbers else _plain(placed)
     remove_former(request.output)
@@ -210,32 +212,20 @@ def corrected(labels: Labels, drawn: Mapping[View, Sequence[Drawn]], keeps: bool
     images: dict[View, NDArray[np.int32]] = {}
     jaws = {view: dict(own) for view, own in (labels.jaw_of or {}).items()}
     kinds = {view: dict(own) for view, own in (labels.kind_of or {}).items()}
+    named: dict[View, dict[int, int]] = {}
     for view, image in labels.images.items():
         out = image.copy() if keeps else np.zeros_like(image)
         for number, one in enumerate(drawn.get(view, ()), int(image.max()) + 1):
-            under = _most_covered(image, one.mask)
+            under = most_covered(image, one.mask)
             out[one.mask] = number
             if keeps and under:
-                out[_rest_of(out, under, one.mask, image)] = 0
+                out[rest_of(out, under, one.mask, image)] = 0
             jaws.setdefault(view, {})[number] = _jaw(one.tooth, jaws.get(view, {}), under, view)
             kinds.setdefault(view, {})[number] = kinds.get(view, {}).get(under, _ANY_KIND)
+            if one.tooth is not None:
+                named.setdefault(view, {})[number] = one.tooth
         images[view] = out
-    return replace(labels, images=images, kind=MaskValues.INSTANCES, jaw_of=jaws, kind_of=kinds)
-
-
-def _most_covered(image: NDArray[np.int32], mask: Mask) -> int:
-    """The automatic instance under most of a mask; 0 when none covers a quarter of it."""
-    counts = np.bincount(image[mask], minlength=1)
-    counts[0] = 0
-    best = int(counts.argmax())
-    return best if 4 * counts[best] >= max(int(mask.sum()), 1) else 0
-
-
-def _rest_of(out: NDArray[np.int32], under: int, mask: Mask, image: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """What is left of the instance under a mask, when the mask takes most of it: a scrap, no tooth."""
-    whole = image == under
-    taken = (whole & mask).sum() >= 0.5 * whole.sum()
-    return (out == under) if taken else np.zeros(out.shape, bool)
+    return replace(labels, images=images, kind=MaskValues.INSTANCES, jaw_of=jaws, kind_of=kinds, named=named)
 
 
 def _jaw(tooth: int | None, known: Mapping[int, Jaw], under: int, view: View) -> Jaw:

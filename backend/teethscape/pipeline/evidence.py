@@ -17,6 +17,7 @@ from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.parametric.numbering.measure import along_arch, measure
 from teethscape.pipeline.mask_views import true_order
+from teethscape.pipeline.named_masks import is_whole, with_named
 from teethscape.pipeline.segment_stage import Labels
 from teethscape.pipeline.view_order import moved, recognised_or_given, segmenter
 from teethscape.progress import Progress, Stage
@@ -43,9 +44,12 @@ def labels_from_masks(
     if request.masks is None:
         raise ValueError("the request names no masks")
     masks, notices = read_masks(request.masks, photos, request.mask_values)
+    kind = request.mask_values
+    if kind is MaskValues.NAMED and is_whole(masks, photos):
+        kind = MaskValues.FDI
     if request.trust_views:
         arranged = dict(photos)
-    elif request.mask_values is MaskValues.FDI:
+    elif kind is MaskValues.FDI:
         arranged = {true: moved(photos[slot], true) for slot, true in true_order(masks).items()}
     else:
         arranged = recognised_or_given(photos, progress)
@@ -54,20 +58,26 @@ def labels_from_masks(
     for view in sorted(arranged):
         slot = slots[arranged[view].source]
         turns = arranged[view].quarter_turns - photos[slot].quarter_turns
-        images[view] = turn(masks[slot], turns, False)
-    labels = Labels(images, request.mask_values, source="user", notices=notices)
+        if slot in masks:
+            images[view] = turn(masks[slot], turns, False)
+    labels = Labels(images, kind, source="user", notices=notices)
     return {view: arranged[view] for view in sorted(arranged)}, parted_teeth(labels)
 
 
-def find_labels(photos: Mapping[View, Photo], jaws: Labels | None, progress: Progress) -> Labels:
+def find_labels(photos: Mapping[View, Photo], given: Labels | None, progress: Progress) -> Labels:
     """Segment the photos.
 
     Args:
         photos: in their true views, upright.
-        jaws: the user's jaw masks, which have the last word on teeth and jaws.
+        given: the user's jaw masks, which have the last word on teeth and jaws; or masks of some
+            photos with some numbers, which have it on these.
         progress: told when the network starts.
     """
-    return labels_of(run_network(photos, progress), jaws)
+    segmented = run_network(photos, progress)
+    if given is None or given.kind is not MaskValues.NAMED:
+        return labels_of(segmented, given)
+    rest = {view: one for view, one in segmented.items() if view not in given.images}
+    return with_named(labels_of(rest, None), segmented, given)
 
 
 def run_network(photos: Mapping[View, Photo], progress: Progress) -> dict[View, Segmentation]:

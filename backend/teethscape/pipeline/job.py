@@ -24,6 +24,7 @@ from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
 from teethscape.pipeline.evidence import find_labels, shown_besides
 from teethscape.pipeline.fit_checkpoint import fit_path, load_fit, save_fit
 from teethscape.pipeline.mesh_stage import coloured, renumbered, write_exports, write_fdi_masks, write_meshes
+from teethscape.pipeline.named_masks import with_names
 from teethscape.pipeline.overlay_stage import write_overlays
 from teethscape.pipeline.photo_stage import identity, load_photos, save_photos
 from teethscape.pipeline.record import CaseRecord
@@ -86,13 +87,15 @@ class Job:
 
         def make() -> tuple[Labels, list[Path]]:
             labels = given
-            if labels is None or labels.kind is MaskValues.JAWS:
+            if labels is None or labels.kind in (MaskValues.JAWS, MaskValues.NAMED):
                 labels = find_labels(photos, labels, self.progress)
             return labels, save_labels(self.case, labels)
 
         inputs = {
             "kind": given.kind.value if given else "",
-            "masks": [] if given is None else [_array_hash(image) for image in given.images.values()],
+            "masks": []
+            if given is None
+            else [[int(v), _array_hash(image)] for v, image in given.images.items()],
         }
         labels = self.runner.run(Stage.SEGMENT, inputs, make, lambda: load_labels(self.case))
         self._notice("masks", labels.notices)
@@ -117,6 +120,7 @@ class Job:
                 absent_teeth=request.absent_teeth,
                 sight=labels.maps,
                 look=self._look(photos, labels),
+                named=labels.named or {},
             )
             result = fit_case(inputs, self.progress)
             save_fit(path, result)
@@ -237,7 +241,7 @@ def _final_masks(
     if not result.drawn:
         return {v: renumbered(mask, result.numbering.get(v, {})) for v, mask in labels.images.items()}
     drawn = at_photos(labels.maps, result.drawn, photos)
-    return {view: image.astype(np.uint8) for view, image in drawn.items()}
+    return {v: with_names(image.astype(np.uint8), labels, v) for v, image in drawn.items()}
 
 
 def _nothing() -> None:

@@ -81,7 +81,7 @@ def foreground_by_clicks(
                 "Count the tiles from 0.",
             )
         require_inside(points, number, (tiles[number].shape[1], tiles[number].shape[0]), teeth)
-    drawer = make_engine(engine)
+    drawer = make_engine(engine, published=True)
     out = []
     for number, tile in enumerate(tiles):
         progress.stage(Stage.SEGMENT, number / len(tiles), "drawing masks")

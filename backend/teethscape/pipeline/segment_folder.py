@@ -202,6 +202,7 @@ def _numbered(photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, progress
         kind_hint=labels.kind_of,
         jaws=jaws,
         sight=labels.maps,
+        named=labels.named or {},
     )
     numbered = number_labels(inputs, progress)
     progress.stage(Stage.NUMBER, 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from teethscape.dental.files import require_folder, storage_errors, write_with
-from teethscape.dental.photos import Photo, turn
+from teethscape.dental.photos import Photo, full_pixels, turn
 from teethscape.dental.views import View
 from teethscape.errors import UsageError
 from teethscape.pipeline.segment_record import RECORD
-from teethscape.segmentation.clicks.pictures import Background, write_pictures
+from teethscape.segmentation.clicks.pictures import Background, whole_jaws, write_view
+
+_Label = TypeVar("_Label", np.uint8, np.uint16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +97,20 @@ def write_gum(output: Path, one: SegmentedPhoto, gum: NDArray[np.bool_] | None) 
 def write_teethdreamer(
     output: Path, name: str, found: Sequence[SegmentedPhoto], background: Background | None
 ) -> list[str]:
-    """Write the eight masked pictures; returns their paths below ``output``."""
+    """Write the eight masked pictures, as large as the photos' files; returns paths below ``output``."""
     if background is None:
         return []
-    photos = {one.photo.view: (one.photo.pixels, one.mask.astype(np.int32)) for one in found}
-    written = write_pictures(output, name, photos, background)
-    return [path.relative_to(output).as_posix() for path in written]
+    jaws, written = whole_jaws([one.photo.view for one in found]), []
+    for one in found:  # one at a time: they may be large
+        shown = full_pixels(one.photo), one.mask.astype(np.int32)
+        written += write_view(output / name, one.photo.view, shown, jaws, background)
+    return sorted(path.relative_to(output).as_posix() for path in written)
 
 
-def as_given(mask: NDArray[np.uint8], photo: Photo) -> NDArray[np.uint8]:
+def as_given(mask: NDArray[_Label], photo: Photo) -> NDArray[_Label]:
     """Undo the photo's turns and flips and its reduction to the working size."""
     if photo.mirrored:
         mask = mask[:, ::-1]
     upright = turn(mask, -photo.quarter_turns, False)
-    return np.asarray(cv2.resize(upright, photo.original_size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    given = cv2.resize(upright, photo.original_size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(given, mask.dtype)

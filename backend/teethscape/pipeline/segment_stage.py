@@ -35,6 +35,7 @@ class Labels:
         maps: per view, what the network saw; None for the user's labels.
         source: who drew them: ``user``, ``network``.
         notices: sentences for the user.
+        named: per view, FDI number of each instance id that the user has named; None when none was.
     """
 
     images: Mapping[View, NDArray[np.int32]]
@@ -44,6 +45,7 @@ class Labels:
     maps: Mapping[View, ToothMaps] | None = None
     source: str = "user"
     notices: tuple[str, ...] = field(default=())
+    named: Mapping[View, Mapping[int, int]] | None = None
 
 
 def at_photos(
@@ -81,6 +83,11 @@ def save_labels(case: CaseFolder, labels: Labels) -> list[Path]:
     return [*written, index]
 
 
+def labels_kind(case: CaseFolder) -> MaskValues:
+    """What the values of a case's label images mean."""
+    return MaskValues(json.loads((case.log / "labels.json").read_text("utf-8"))["kind"])
+
+
 def load_labels(case: CaseFolder) -> Labels:
     """Read back what ``save_labels`` wrote."""
     plain = json.loads((case.log / "labels.json").read_text("utf-8"))
@@ -92,6 +99,7 @@ def load_labels(case: CaseFolder) -> Labels:
         maps={View(n): _read_maps(case, View(n)) for n in plain["maps"]} or None,
         source=plain["source"],
         notices=tuple(plain["notices"]),
+        named=_from_plain(plain["named"], int),
     )
 
 
@@ -113,6 +121,7 @@ def _plain(labels: Labels) -> dict[str, Any]:
         "maps": [int(view) for view in labels.maps or {}],
         "source": labels.source,
         "notices": list(labels.notices),
+        "named": _to_plain(labels.named),
     }
 
 

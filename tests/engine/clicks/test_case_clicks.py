@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from teethscape import protocol
 from teethscape.dataset.synthetic_photo import draw_photo
 from teethscape.dental.case import CaseFolder
-from teethscape.dental.masks import read_masks
+from teethscape.dental.masks import FIRST_UNNAMED, read_masks
 from teethscape.dental.photos import Photo, read_photo, turn
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
@@ -21,6 +22,7 @@ from teethscape.parametric.prior import load_prior
 from teethscape.pipeline.click_case import CaseClick, CaseClicker
 from teethscape.pipeline.corrected_masks import proposed_tooth
 from teethscape.pipeline.photo_stage import save_photos
+from teethscape.pipeline.segment_stage import Labels, save_labels
 from teethscape.progress import NoProgress
 from teethscape.worker_job import JobProgress, perform
 
@@ -110,6 +112,50 @@ def test_numbers_must_be_teeth(clicker, world):
     empty = np.zeros((9, 9), np.int32)
     assert proposed_tooth(empty, empty > 0) == 0
     assert proposed_tooth(empty, np.ones((9, 9), bool)) == 0
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """A case whose teeth were found and not numbered, the left buccal photo turned, and the true labels."""
+    drawn = draw_photo(load_prior(), View.ANTERIOR, np.random.default_rng(4_321))
+    photo = Photo(View.ANTERIOR, drawn.pixels, None, tmp_path / "0.png", (), drawn.labels.shape[::-1], "a")
+    other = replace(photo, view=View.LEFT_BUCCAL, pixels=drawn.pixels[:, ::-1].copy(), sha256="b")
+    case = CaseFolder(tmp_path / "case")
+    save_photos(case, {View.ANTERIOR: photo, View.LEFT_BUCCAL: other})
+    ids = np.searchsorted(np.unique(drawn.labels), drawn.labels).astype(np.int32)
+    images = {View.ANTERIOR: ids, View.LEFT_BUCCAL: ids[:, ::-1]}
+    save_labels(case, Labels(images, MaskValues.INSTANCES, source="network"))
+    return case, drawn.labels
+
+
+def test_teeth_that_could_not_be_numbered_are_picked_up_and_named(clicker, refused):
+    case, labels = refused
+    shown = _answer(clicker, case, "prepare")
+    assert (shown["teeth"], len(shown["unnamed"])) == ({}, len(np.unique(labels)) - 1)
+    point = _middle(labels == 11)
+    drawn = _answer(clicker, case, "click", [point])
+    mask = np.zeros(labels.shape, np.uint8)
+    cv2.fillPoly(mask, [np.array(drawn["mask"][0])], 1)
+    assert drawn["tooth"] == 0  # nobody knows: it must be typed
+    assert ((mask > 0) ^ (labels == 11)).sum() < 0.03 * (labels == 11).sum()
+    kept = _answer(clicker, case, "accept", [point], tooth=11)
+    assert (set(kept["teeth"]), len(kept["unnamed"])) == ({"11"}, len(shown["unnamed"]) - 1)
+    folder = case.root / "masks" / "corrected"
+    assert [path.name for path in folder.iterdir()] == ["0.png"]  # the other's teeth are found again
+    given = {View.ANTERIOR: Photo(View.ANTERIOR, np.zeros((*labels.shape, 3), np.uint8), None, case.root, (),
+                                  labels.shape[::-1], "a")}  # fmt: skip
+    masks, _ = read_masks(folder, given, MaskValues.NAMED)
+    assert np.array_equal(masks[View.ANTERIOR] == 11, labels == 11)
+    assert np.array_equal(masks[View.ANTERIOR] > 0, labels > 0)
+    assert masks[View.ANTERIOR][labels == 21].min() >= FIRST_UNNAMED
+
+
+def test_more_clicks_on_a_tooth_without_a_number_are_drawn_by_the_engine(clicker, refused):
+    case, labels = refused
+    points = [_middle(labels == 11), _middle(labels == 21)]
+    one, two = (_answer(clicker, case, "click", points[:k]) for k in (1, 2))
+    area = [sum(cv2.contourArea(np.array(p)) for p in found["mask"]) for found in (one, two)]
+    assert area[1] > 1.5 * area[0]
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,7 @@ def test_the_package_serves_where_transformers_is_missing(monkeypatch):
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr("teethscape.segmentation.clicks.sam_original.original_imports", lambda: True)
     monkeypatch.setattr("teethscape.segmentation.clicks.sam_engine.smallest_installed", lambda: "weights")
-    monkeypatch.setattr(OriginalSamEngine, "load", classmethod(lambda cls, weights: asked.append(weights)))
+    monkeypatch.setattr(OriginalSamEngine, "load", classmethod(lambda cls, *how: asked.append(how)))
     engines.make_engine(ClickEngineName.SAM)
-    assert asked == ["weights"]
+    engines.make_engine(ClickEngineName.SAM, published=True)
+    assert asked == [("weights", True), ("weights", False)]

@@ -9,6 +9,7 @@ from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.layout import Layouts, arch_directions
 from teethscape.parametric.numbering.measure import Instances, along_arch, measure, split_rows
+from teethscape.parametric.numbering.names import Told
 from teethscape.parametric.numbering.occlusal import Candidate, OcclusalJudge, enumerate_numberings, gaps_mm
 from teethscape.parametric.prior import load_prior
 from teethscape.parametric.raster import TriangleSoup, render_ids
@@ -60,11 +61,27 @@ def test_a_tooth_that_the_user_says_is_missing_gets_no_instance():
     gaps = gaps_mm(found, Jaw.UPPER)
     free = enumerate_numberings(found, Jaw.UPPER, gaps)
     place = UPPER_ARCH.index(24)
-    told = enumerate_numberings(found, Jaw.UPPER, gaps, frozenset({place}))
+    told = enumerate_numberings(found, Jaw.UPPER, gaps, Told(absent=frozenset({place})))
     assert any(place in numbering.places for numbering in free)
     assert told
     assert not any(place in numbering.places for numbering in told)
     assert told[0].cost == 0.0
+
+
+def test_a_tooth_that_the_user_has_named_keeps_its_number():
+    found = upper_instances(frozenset({14}))
+    gaps = gaps_mm(found, Jaw.UPPER)
+    row, place = UPPER_ARCH.index(15), UPPER_ARCH.index(14)  # 15 is the first before the gap
+    told = enumerate_numberings(found, Jaw.UPPER, gaps, Told(named=(*(-1,) * row, place)))
+    assert told
+    assert {numbering.places[row] for numbering in told} == {place}
+    assert all(numbering.places.count(place) == 1 for numbering in told)
+    free = enumerate_numberings(found, Jaw.UPPER, gaps)
+    assert free[0].places[row] == row
+    # Where both neighbours of a gap are named, its width has no say.
+    widest = enumerate_numberings(found, Jaw.UPPER, gaps, Told(named=(0, 2)))
+    assert {numbering.places[:2] for numbering in widest} == {(0, 2)}
+    assert enumerate_numberings(found, Jaw.UPPER, gaps, Told(named=(5, 2))) == []
 
 
 def test_an_open_gap_keeps_its_place_free():

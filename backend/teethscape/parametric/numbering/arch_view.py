@@ -7,9 +7,10 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.fdi import mirrored
+from teethscape.dental.fdi import arch, mirrored
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
+from teethscape.parametric.numbering.names import Told
 from teethscape.parametric.numbering.occlusal import Candidate, OcclusalJudge
 from teethscape.parametric.numbering.photo_set import SCRAP, PhotoSet
 
@@ -39,20 +40,31 @@ class ArchView:
         arch is known; when it has no place for all others, the smallest go first.
         """
         found = photos.found[self.view]
-        teeth = int((found.area > SCRAP * np.median(found.area)).sum())
+        named = photos.names(self.view) >= 0
+        teeth = int(((found.area > SCRAP * np.median(found.area)) | named).sum())
         for count in range(min(teeth, _MOST_TEETH), 3, -1):
-            self.largest = np.sort(np.argsort(-found.area)[:count])
+            self.largest = np.sort(np.lexsort((-found.area, ~named))[:count])
             chosen = found.only(self.largest)
             frame = photos.frame[self.view]
-            self.judge = OcclusalJudge(self.view, chosen, frame, photos.layouts, photos.absent)
+            told = self._told(photos)
+            self.judge = OcclusalJudge(self.view, chosen, frame, photos.layouts, told)
             best = self.judge.best()
             if best:
                 return best
         raise RefusedError(
             "numbering_uncertain",
             f"The teeth in the {self.view.title} photo do not form an arch.",
-            "Retake it so that the whole arch is seen, or give masks for it; check the teeth marked missing.",
+            "Retake it so that the whole arch is seen, or give masks for it; "
+            "check the teeth marked missing and the numbers given.",
         )
+
+    def _told(self, photos: PhotoSet) -> Told:
+        """What the user said of the largest instances."""
+        jaw, fdi = self.view.jaws[0], photos.layouts.prior.fdi
+        place = {number: k for k, number in enumerate(arch(jaw))}
+        names = photos.names(self.view)[self.largest]
+        absent = frozenset(place[number] for number in photos.absent if number in place)
+        return Told(absent, tuple(place[fdi[t]] if t >= 0 else -1 for t in names))
 
     def teeth(self, candidate: Candidate) -> NDArray[np.intp]:
         """(n,) teeth of all instances of the view, scraps left out."""

@@ -16,6 +16,7 @@ from teethscape.parametric.numbering.evidence import Cameras, judge
 from teethscape.parametric.numbering.joint import Belief
 from teethscape.parametric.numbering.layout import Layout, jaw_rows
 from teethscape.parametric.numbering.measure import Instances, split_rows
+from teethscape.parametric.numbering.names import imposed
 from teethscape.parametric.numbering.occlusal import measured_of, stack_expected, view_of
 from teethscape.parametric.rotation import FloatArray
 from teethscape.parametric.start_cameras import Points, counted_teeth, first_camera, view_rotation
@@ -38,6 +39,7 @@ class BiteView:
         lower: (n,) true where an instance is taken for a lower tooth at first.
         sure: (n,) instances whose jaw is reliable enough to start from.
         frame: width, height in px; mean and s.d. of the log focal length.
+        names: (n,) tooth of each instance that the user has named, else -1; None when there is none.
     """
 
     view: View
@@ -45,6 +47,15 @@ class BiteView:
     lower: NDArray[np.bool_]
     sure: NDArray[np.bool_]
     frame: tuple[int, int, float, float]
+    names: NDArray[np.intp] | None = None
+
+    def imposed(self, tooth: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Teeth (n,) of the instances with the user's names."""
+        return tooth if self.names is None else imposed(tooth, self.names)
+
+    def imposed_on(self, rows: NDArray[np.intp], tooth: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Teeth (m,) of some instances with the user's names."""
+        return tooth if self.names is None else imposed(tooth, self.names[rows])
 
 
 def bite_view(
@@ -71,6 +82,8 @@ def start_cameras(task: BiteView, belief: Belief) -> list[tuple[float, Camera]]:
     pairs = [np.concatenate(p).astype(int) for p in product(*runs) if _together(task, found, p, layout)]
     if len(used) < 3 or not pairs:
         return []
+    agreeing = [teeth for teeth in pairs if (task.imposed_on(used, teeth) == teeth).all()]
+    pairs = agreeing or pairs
     cameras = [_first(task, layout, found, teeth) for teeth in pairs]
     covs = (belief.world_cov(), belief.size_cov())
     seen = [view_of(belief.placed, camera, layout.present) for camera in cameras]

@@ -91,7 +91,7 @@ def settle(task: BiteView, camera: Camera, tooth: NDArray[np.intp] | None, belie
     """Alternate fitting and assigning from a first camera or numbering until nothing changes."""
     found, view = task.found, task.view
     if tooth is None:
-        tooth = assign(view, found, camera, belief)
+        tooth = task.imposed(assign(view, found, camera, belief))
     best: Beam | None = None
     for _ in range(3):
         if (tooth >= 0).sum() < 4:
@@ -101,7 +101,7 @@ def settle(task: BiteView, camera: Camera, tooth: NDArray[np.intp] | None, belie
         cost = fit.cost + numbering_cost(tooth, belief.layout)
         if best is None or cost < best.cost:
             best = Beam({view: fit.views[view]}, fit.belief, cost)
-        again = assign(view, found, camera, fit.belief)
+        again = task.imposed(assign(view, found, camera, fit.belief))
         if (again == tooth).all():
             return best
         tooth = again
@@ -123,5 +123,6 @@ def options(task: BiteView, belief: Belief) -> list[Beam]:
     if out:
         best = min(out.values(), key=lambda o: o.cost).views[task.view]
         for by in MOVES:
-            consider(settle(task, best.camera, shifted(best.tooth, belief.layout, by), belief))
+            moved = task.imposed(shifted(best.tooth, belief.layout, by))
+            consider(settle(task, best.camera, moved, belief))
     return sorted(out.values(), key=lambda o: o.cost)[:_OPTIONS]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ class NumberingView:
         width: width of the photo in px; that of ``instances``.
         height: height of the photo in px; that of ``instances``.
         focal_px: focal length from EXIF in px, or None.
+        named: FDI number of each id that the user has named.
     """
 
     instances: NDArray[np.int32]
@@ -35,6 +36,7 @@ class NumberingView:
     width: int
     height: int
     focal_px: float | None = None
+    named: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def doubt_of(found: Found, fdi: Sequence[int], unsure: Collection[View]) -> Refu
             "numbering_uncertain",
             f"{message}: tooth {one} or tooth {two} is missing.",
             f"Say which (--absent {one} or --absent {two}, or mark it in the sidebar), "
-            "or give masks with FDI numbers.",
+            "click a tooth and give its number, or give masks with FDI numbers.",
         )
     return RefusedError("numbering_uncertain", f"{message}.", UNCERTAIN_ADVICE)
 

@@ -16,6 +16,7 @@ from teethscape.parametric.numbering.crowns import Placed, Seen, crowns_of, see
 from teethscape.parametric.numbering.evidence import Cameras, Expected, Measured, elongation, judge
 from teethscape.parametric.numbering.layout import Layout, Layouts, jaw_rows
 from teethscape.parametric.numbering.measure import Instances
+from teethscape.parametric.numbering.names import NOTHING_TOLD, Told
 from teethscape.parametric.rotation import FloatArray
 from teethscape.parametric.start_cameras import Points, first_camera, view_rotation
 
@@ -112,8 +113,17 @@ def _skips(gap: float, most: int) -> Iterator[tuple[int, int]]:
         yield from ((free, shut) for shut in range(min(most, _MOST_CLOSED) - free + 1) if free + shut <= most)
 
 
+def _skips_to(gap: float, most: int, exactly: int | None) -> list[tuple[int, int]]:
+    """The same for a neighbour whose place the user gave: ``exactly`` so many are absent before it."""
+    if exactly is None:
+        return list(_skips(gap, most))
+    if not 0 <= exactly <= most:
+        return []
+    return [skip for skip in _skips(gap, most) if sum(skip) == exactly] or [(0, exactly)]
+
+
 def enumerate_numberings(
-    found: Instances, jaw: Jaw, gaps: FloatArray, absent: frozenset[int] = frozenset()
+    found: Instances, jaw: Jaw, gaps: FloatArray, told: Told = NOTHING_TOLD
 ) -> list[Numbering1]:
     """All plausible numberings of the instances of a jaw in arch order, cheapest first.
 
@@ -121,20 +131,24 @@ def enumerate_numberings(
         found: the instances.
         jaw: their jaw.
         gaps: (n - 1,) rough free space between them, mm.
-        absent: places 0..13 that the user says are empty.
+        told: what the user said.
     """
-    costs = [0.0 if place in absent else missing_cost(fdi) for place, fdi in enumerate(arch(jaw))]
+    costs = [0.0 if place in told.absent else missing_cost(fdi) for place, fdi in enumerate(arch(jaw))]
     out: list[Numbering1] = []
     for before, after in product((0, 1), repeat=2):
         count = len(found) - before - after
         if 3 <= count <= 14:
-            out += _ordered(count, gaps[before : before + count - 1], (before, after), costs)
-    out = [numbering for numbering in out if absent.isdisjoint(numbering.places)]
+            own = told.of(range(before, before + count))
+            out += _ordered(own, gaps[before : before + count - 1], (before, after), costs)
+    out = [n for n in out if told.allows(n.places)]
     return sorted(out, key=lambda n: n.cost)[:_MOST_HYPOTHESES]
 
 
-def _ordered(count: int, gaps: FloatArray, left_out: tuple[int, int], costs: list[float]) -> list[Numbering1]:
+def _ordered(
+    named: tuple[int, ...], gaps: FloatArray, left_out: tuple[int, int], costs: list[float]
+) -> list[Numbering1]:
     """Numberings that leave out some instances at the ends; ``costs``: of a missing tooth, by place."""
+    count = len(named)
     spare = 14 - count
     base = LEFT_OUT_COST * sum(left_out)
     out: list[Numbering1] = []
@@ -150,14 +164,17 @@ def _ordered(count: int, gaps: FloatArray, left_out: tuple[int, int], costs: lis
             )
             return
         room = 13 - places[-1] - (count - len(places))
-        for free, shut in _skips(float(gaps[len(places) - 1]), room):
+        said = named[len(places)]
+        for free, shut in _skips_to(
+            float(gaps[len(places) - 1]), room, said - places[-1] - 1 if said >= 0 else None
+        ):
             inner = range(places[-1] + 1, places[-1] + 1 + free + shut)
             for gone in combinations(inner, shut):
                 open_ = sum(min(UNLABELLED_COST, costs[k]) for k in inner if k not in gone)
                 more = sum(costs[k] for k in gone) + open_
                 extend([*places, places[-1] + free + shut + 1], [*closed, *gone], cost + more)
 
-    for first in range(spare + 1):
+    for first in range(spare + 1) if named[0] < 0 else (named[0],):
         extend([first], [], base + UNSEEN_END_COST * first)
     return out
 
@@ -188,7 +205,7 @@ class OcclusalJudge:
         found: its instances in arch order, from the patient's right to the left.
         frame: width and height in px, mean and standard deviation of the log focal length.
         layouts: layouts of the prior.
-        absent: FDI numbers that the user says are missing.
+        told: what the user said.
     """
 
     def __init__(
@@ -197,12 +214,12 @@ class OcclusalJudge:
         found: Instances,
         frame: tuple[int, int, float, float],
         layouts: Layouts,
-        absent: frozenset[int] = frozenset(),
+        told: Told = NOTHING_TOLD,
     ) -> None:
         self.view, self.found, self.layouts = view, found, layouts
         self.size, self.focal = frame[:2], frame[2:]
         self.jaw = view.jaws[0]
-        self.absent = frozenset(place for place, fdi in enumerate(arch(self.jaw)) if fdi in absent)
+        self.told = told
         self.rows = jaw_rows(layouts.prior, self.jaw)
         self.crowns = crowns_of(layouts.prior)
         pitch = _PITCH if self.jaw is Jaw.UPPER else -_PITCH
@@ -211,7 +228,7 @@ class OcclusalJudge:
     def best(self) -> list[Candidate]:
         """The likeliest numberings, best first."""
         gaps = gaps_mm(self.found, self.jaw)
-        hypotheses = enumerate_numberings(self.found, self.jaw, gaps, self.absent)
+        hypotheses = enumerate_numberings(self.found, self.jaw, gaps, self.told)
         by_count: dict[tuple[int, ...], list[Numbering1]] = {}
         for hypothesis in hypotheses:
             used = tuple(k for k, p in enumerate(hypothesis.places) if p >= 0)
@@ -228,7 +245,8 @@ class OcclusalJudge:
         place_of = {int(tooth): place for place, tooth in enumerate(self.rows)}
         now = np.array([place_of[int(t)] for t in current.tooth[used]])
         out: dict[tuple[tuple[int, ...], frozenset[int]], Candidate] = {}
-        for hypothesis in enumerate_numberings(found, self.jaw, gaps_mm(found, self.jaw), self.absent):
+        told, gaps = self.told.only(map(int, used)), gaps_mm(found, self.jaw)
+        for hypothesis in enumerate_numberings(found, self.jaw, gaps, told):
             apart = int((np.array(hypothesis.places) != now).sum())
             if min(hypothesis.places) >= 0 and 0 < apart <= _MOST_APART:
                 tooth = np.full(len(self.found), -1)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.fdi import jaw_of
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering import measure as measuring
 from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import NumberingView
+from teethscape.parametric.numbering.names import imposed
 from teethscape.parametric.numbering.outline import Outline, outlines
 from teethscape.parametric.prior import ToothPrior
 from teethscape.parametric.start_cameras import focal_prior
@@ -20,7 +22,8 @@ from teethscape.parametric.start_cameras import focal_prior
 _FEWEST_TEETH = 4
 UNCERTAIN_ADVICE = (
     "If teeth are missing, say which (--absent 31, or mark them in the sidebar); "
-    "otherwise give masks with FDI numbers, or retake the photo so that more teeth are seen."
+    "otherwise click teeth and give their numbers, give masks with FDI numbers, "
+    "or retake the photo so that more teeth are seen."
 )
 #: An instance below this share of the median area is part of a tooth.
 SCRAP = 0.35
@@ -39,6 +42,7 @@ class PhotoSet:
         outline: extents of the instances.
         layouts: layouts of the prior.
         absent: FDI numbers that the user says are missing.
+        named: per view, (n,) index into ``prior.fdi`` of each instance that the user has named, else -1.
     """
 
     views: Mapping[View, NumberingView]
@@ -49,6 +53,7 @@ class PhotoSet:
     outline: Mapping[View, Outline]
     layouts: Layouts
     absent: frozenset[int] = frozenset()
+    named: Mapping[View, NDArray[np.intp]] = field(default_factory=dict)
 
     @property
     def exif(self) -> bool:
@@ -65,6 +70,18 @@ class PhotoSet:
         fdi = self.layouts.prior.fdi
         named = [numbers.get(int(i)) for i in self.found[view].ids]
         return np.array([-1 if n is None else fdi.index(n) for n in named], np.intp)
+
+    def names(self, view: View) -> NDArray[np.intp]:
+        """(n,) index into ``prior.fdi`` of each instance that the user has named, else -1."""
+        return self.named.get(view, np.full(len(self.found[view]), -1))
+
+    def agrees(self, view: View, tooth: NDArray[np.intp]) -> bool:
+        """Whether numbers (n,) of a view are those that the user gave, where some were given."""
+        return bool((self.imposed(view, tooth) == tooth).all())
+
+    def imposed(self, view: View, tooth: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Numbers (n,) of a view with the user's own, which no other instance has."""
+        return imposed(tooth, self.names(view))
 
 
 def _beside_scraps(seen: measuring.Instances) -> NDArray[np.bool_]:
@@ -85,11 +102,13 @@ def measure_set(
         RefusedError: a photo shows fewer than four teeth that can be told apart.
     """
     labels, found, frame, focal, outline = {}, {}, {}, {}, {}
+    named: dict[View, NDArray[np.intp]] = {}
     for view, given in views.items():
         small, factor = measuring.shrunk(given.instances)
         seen = measuring.measure(small)
         if view.is_occlusal and len(seen):
             seen = seen.only(measuring.along_arch(seen.centre, view is View.MAXILLARY_OCCLUSAL))
+        seen = seen.only(_numberable(seen, given.named, prior, view))
         if len(seen) < _FEWEST_TEETH:
             raise RefusedError(
                 "too_few_teeth",
@@ -104,6 +123,16 @@ def measure_set(
             *focal_prior(small.shape[1], small.shape[0], focal[view]),
         )
         found[view], outline[view] = seen, outlines(small, seen.ids)
+        fdi = [given.named.get(int(i)) for i in seen.ids]
+        named[view] = np.array([-1 if n is None else prior.fdi.index(n) for n in fdi], np.intp)
         if view.is_occlusal:
             outline[view].valid[_beside_scraps(seen)] = False
-    return PhotoSet(views, labels, found, frame, focal, outline, Layouts(prior), absent)
+    return PhotoSet(views, labels, found, frame, focal, outline, Layouts(prior), absent, named)
+
+
+def _numberable(
+    seen: measuring.Instances, named: Mapping[int, int], prior: ToothPrior, view: View
+) -> NDArray[np.bool_]:
+    """(n,) instances that may be teeth of the prior which the view shows: no named third molar, for one."""
+    shown = {fdi for fdi in prior.fdi if not view.is_occlusal or jaw_of(fdi) in view.jaws}
+    return np.array([named.get(int(i)) is None or named[int(i)] in shown for i in seen.ids], bool)

@@ -66,7 +66,9 @@ class Proposer:
         tried = {_key(best.numbered): best}
         for _ in range(_ROUNDS):
             moves = moved_along(best.numbered, populated(best.settled.guess))
-            new = {_key(m): m for m in (*others, *moves) if len(m.used) >= _FEWEST and _key(m) not in tried}
+            new = {
+                _key(m): m for m in (*others, *moves) if self._may_be(task.view, m) and _key(m) not in tried
+            }
             for guess in self.ticks.over(aimed_rivals(best.settled, task.view, new.values())):
                 numbered = guess.views[task.view]
                 tried[_key(numbered)] = self._weighed(task.view, numbered)
@@ -74,6 +76,10 @@ class Proposer:
             if best is before:
                 break
         return sorted(tried.values(), key=lambda p: p.cost)
+
+    def _may_be(self, view: View, numbered: NumberedView) -> bool:
+        """Whether enough instances have a number, and those that the user named have theirs."""
+        return len(numbered.used) >= _FEWEST and self.photos.agrees(view, numbered.tooth)
 
     def _options(self, task: BiteView) -> list[NumberedView]:
         """Numbers by moments: without, and with, teeth that the occlusal photos do not show."""

@@ -60,7 +60,9 @@ def build_numbering(photos: PhotoSet, found: Found, jaws: Jaws) -> Numbering:
     shown: set[int] = set()
     for view, numbered in guess.views.items():
         seen = reader.overlaps(view, photos.labels[view], numbered.camera, known | guess.layout.teeth)
-        fdi[view] = reader.merged(seen, reader.credible(seen, fdi[view]), known)
+        fdi[view] = with_names(
+            reader.merged(seen, reader.credible(seen, fdi[view]), known), photos.views[view].named
+        )
         shown |= {n for n in fdi[view].values() if jaw_of(n) in view.jaws}
         if view.is_occlusal:
             shown |= {n for n in reader.hinted(seen, fdi[view]) if n % 10 == _LAST_PLACE}
@@ -74,6 +76,12 @@ def build_numbering(photos: PhotoSet, found: Found, jaws: Jaws) -> Numbering:
     present = frozenset(n for n in shown if jaw_of(n) in jaws.members)
     state = replace(guess.state, shape=guess.state.shape[:, :FIT_MODES])
     return Numbering(fdi, present, guess.layout.prior, cameras, state, found.margin, left_out(photos, fdi))
+
+
+def with_names(numbers: Mapping[int, int], named: Mapping[int, int]) -> dict[int, int]:
+    """FDI numbers by id with those that the user gave, which no other instance of the photo has."""
+    taken = set(named.values())
+    return {i: n for i, n in numbers.items() if i not in named and n not in taken} | dict(named)
 
 
 def _peeping(

@@ -144,6 +144,8 @@ class Search:
             table = np.arange(-1, len(fdi))  # shifted by one: -1 stays -1
             table[tooth + 1] = other
             teeth = _renamed(guess, table)
+            if not all(self.photos.agrees(view, named) for view, named in teeth.items()):
+                continue
             renamed = renumbered(guess, self.photos.layouts.get(layout.missing, closed), teeth)
             found, fared = duel(settled, weigh_rival(settled, renamed), self.photos.outline)
             self._doubted(guess, fared)
@@ -216,7 +218,8 @@ class Search:
         if set(votes) - often - guess.layout.teeth:
             numbers = self._numbers(reader, guess, (guess.layout.teeth | often) - forbidden)
         out = {view: numbered.tooth for view, numbered in guess.views.items()}
-        return out | {v: self.photos.teeth(v, self._sure(guess, names)) for v, names in numbers.items()}
+        read = {v: self.photos.teeth(v, self._sure(guess, names)) for v, names in numbers.items()}
+        return out | {v: self.photos.imposed(v, tooth) for v, tooth in read.items()}
 
     def _votes(self, view: View, names: Mapping[int, int]) -> dict[int, int]:
         """For each named tooth, 2 where the view shows enough of it before a named neighbour, else 1.
@@ -263,7 +266,11 @@ class Search:
 
     def _sides(self, settled: Settled) -> Settled:
         """Weigh the numbers of a jaw moved by a tooth in both buccal views at once."""
-        moved = moved_sides(settled.guess.views, populated(settled.guess))
+        moved = [
+            views
+            for views in moved_sides(settled.guess.views, populated(settled.guess))
+            if all(self.photos.agrees(view, seen.tooth) for view, seen in views.items())
+        ]
         rivals = [weigh_rival(settled, aimed_together(settled, views)) for views in self.ticks.over(moved)]
         best = min(rivals, key=lambda rival: rival.behind, default=None)
         if best is None or best.behind >= 0:
@@ -278,6 +285,7 @@ class Search:
         others = [p.numbered for p in self.proposals[view][:_MOST_PROPOSED]]
         others += moved_along(now, populated(settled.guess))
         told = settled.rows[view].instance
+        others = [other for other in others if self.photos.agrees(view, other.tooth)]
         unlike = {o.tooth.tobytes(): o for o in others if conflict(o.tooth[told], now.tooth[told])}
         guesses = aimed_rivals(settled, view, unlike.values())
         return [weigh_rival(settled, guess) for guess in self.ticks.over(guesses)]
@@ -345,7 +353,7 @@ class Search:
         table = np.arange(-1, len(guess.layout.present))  # shifted by one: -1 stays -1
         table[1:][np.isin(table[1:], new[both]) & ~np.isin(table[1:], old[both])] = -1
         table[old[both] + 1] = new[both]
-        teeth = _renamed(guess, table)
+        teeth = {v: self.photos.imposed(v, tooth) for v, tooth in _renamed(guess, table).items()}
         teeth[seen.view] = new
         return renumbered(guess, self._layout({**self._choice(), seen.judge.jaw: candidate}), teeth)
 
@@ -383,4 +391,5 @@ def _bite_task(photos: PhotoSet, view: View) -> BiteView:
     for lower in (False, True):
         row = np.flatnonzero((task.lower == lower) & task.sure & (found.area > SCRAP * np.median(found.area)))
         sure[row[np.argsort(-found.area[row])[:_MOST_IN_ROW]]] = True
-    return replace(task, sure=sure)
+    names = photos.names(view)
+    return replace(task, sure=sure, names=names if (names >= 0).any() else None)

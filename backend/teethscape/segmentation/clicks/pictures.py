@@ -6,10 +6,11 @@ jaw's teeth gone. TeethDreamer's 001 shows the patient's right side, so ours cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -86,14 +87,51 @@ def write_pictures(
     Returns:
         The files.
     """
-    written = []
-    for jaw, views in ORDER.items():
-        if not all(view in photos for view in views):
-            continue
-        for number, view in enumerate(views):
-            pixels, labels = photos[view]
-            picture = Image.fromarray(masked_square(pixels, jaw_mask(labels, jaw), background))
-            path = folder / f"{name}_{jaw.value}" / f"{number:03d}.png"
-            write_with(path, lambda stream, picture=picture: picture.save(stream, "PNG"))
-            written.append(path)
+    jaws = whole_jaws(photos)
+    return sorted(
+        path
+        for view, shown in photos.items()
+        for path in write_view(folder / name, view, shown, jaws, background)
+    )
+
+
+def whole_jaws(views: Collection[View]) -> tuple[Jaw, ...]:
+    """The jaws whose photos are all there."""
+    return tuple(jaw for jaw, needed in ORDER.items() if set(needed) <= set(views))
+
+
+def write_view(
+    stem: Path,
+    view: View,
+    shown: tuple[NDArray[np.uint8], NDArray[np.int32]],
+    jaws: Collection[Jaw],
+    background: Background,
+) -> list[Path]:
+    """Write the pictures of one photo, one for each jaw that needs it.
+
+    Args:
+        stem: the folders' path up to the jaw.
+        view: which photo.
+        shown: its pixels (h, w, 3), and its FDI labels (k, l), of that size or a reduced one.
+        jaws: those that count.
+        background: what stands where no tooth is.
+
+    Returns:
+        The files.
+    """
+    (pixels, labels), written = shown, []
+    for jaw in (jaw for jaw in jaws if view in ORDER[jaw]):
+        mask = _enlarged(jaw_mask(labels, jaw), pixels.shape[1], pixels.shape[0])
+        picture = Image.fromarray(masked_square(pixels, mask, background))
+        path = stem.with_name(f"{stem.name}_{jaw.value}") / f"{ORDER[jaw].index(view):03d}.png"
+        write_with(path, lambda stream, picture=picture: picture.save(stream, "PNG"))
+        written.append(path)
     return written
+
+
+def _enlarged(mask: NDArray[np.bool_], width: int, height: int) -> NDArray[np.bool_]:
+    """A mask at another size, its outline without steps."""
+    if mask.shape == (height, width):
+        return mask
+    soft = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(soft > 0.5)
