@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teethscape.dental.fdi import Jaws
+from teethscape.dental.masks import FIRST_UNNAMED
 from teethscape.dental.photos import Photo, read_photo_folder
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
@@ -43,6 +44,13 @@ if TYPE_CHECKING:
     from teethscape.parametric.result import Numbered
     from teethscape.segmentation.recognition import PhotoRecognition
     from teethscape.segmentation.segmenter import Segmentation
+
+_UNNUMBERED = (
+    "The masks in {folder} show the teeth that were found, without numbers (values from {first} on): give "
+    "some of them their FDI numbers and pass the folder with --masks and --mask-values named."
+)
+#: Ids that fit into a byte beside FDI numbers.
+_MOST_UNNAMED = 256 - FIRST_UNNAMED
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,8 @@ def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any
     Raises:
         UsageError: the masks would replace photos.
         BadInputError: photos cannot be used.
-        RefusedError: the teeth cannot be numbered with confidence; the record is written all the same.
+        RefusedError: the teeth cannot be numbered with confidence; the record is written all the same, and
+            the masks with values from ``FIRST_UNNAMED`` on.
     """
     output = request.output
     given = read_photo_folder(request.photos, request.jaws)
@@ -94,7 +103,8 @@ def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any
     except RefusedError as refused:
         flipped = refused.views if isinstance(refused, MirroredError) else ()
         entries = found.entries(dict.fromkeys(flipped, FlipVerdict.FLIPPED))
-        write_record(output, segmentation_record(entries, segmenter().runtime, (), refused))
+        _written(output, _unnamed(found, segmented), segmented, entries, refused)
+        progress.warn("teeth_unnumbered", _UNNUMBERED.format(folder=output, first=FIRST_UNNAMED))
         raise
     teeth = _teeth(found, segmented, numbered)
     tested = {view: FlipVerdict.of(mirrored) for view, mirrored in numbered.mirrored.items()}
@@ -157,11 +167,23 @@ def _teeth(found: _Found, segmented: Mapping[View, Segmentation], numbered: Numb
     ]
 
 
+def _unnamed(found: _Found, segmented: Mapping[View, Segmentation]) -> list[SegmentedPhoto]:
+    """Every photo with its teeth as the network cut them, without numbers."""
+    out = []
+    for view, photo in found.photos.items():
+        ids = segmented[view].instances
+        ids = np.where(ids <= _MOST_UNNAMED, ids, 0)
+        mask = np.where(ids > 0, ids - 1 + FIRST_UNNAMED, 0).astype(np.uint8)
+        out.append(SegmentedPhoto(found.slot(photo), photo, mask))
+    return out
+
+
 def _written(
     output: Path,
     teeth: Sequence[SegmentedPhoto],
     segmented: Mapping[View, Segmentation],
     entries: dict[View, dict[str, Any]],
+    refused: RefusedError | None = None,
 ) -> dict[str, Any]:
     """Write masks, gums and the record; returns the record."""
     masks = {
@@ -174,7 +196,7 @@ def _written(
             "gum": write_gum(output, one, seen.gum),
             "teeth": tooth_records(as_given(one.mask, one.photo), one.mask, seen),
         }
-    record = segmentation_record(entries, segmenter().runtime)
+    record = segmentation_record(entries, segmenter().runtime, (), refused)
     write_record(output, record)
     return record
 

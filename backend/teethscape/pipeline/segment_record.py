@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from teethscape.dental.fdi import jaw_of
 from teethscape.dental.files import write_json
+from teethscape.dental.masks import FIRST_UNNAMED
 from teethscape.dental.photos import Photo
 from teethscape.dental.schema import problems
 from teethscape.dental.views import View
@@ -133,20 +134,22 @@ def tooth_records(mask: NDArray[np.uint8], upright: NDArray[np.uint8], seen: Seg
     """The teeth of a photo.
 
     Args:
-        mask: (h, w) FDI numbers on the photo as it was given.
+        mask: (h, w) FDI numbers on the photo as it was given, or the network's ids, counted from
+            ``FIRST_UNNAMED`` on.
         upright: (h', w') the same on the upright working copy.
         seen: what the network found there.
     """
     return [
         {
-            "fdi": int(fdi),
-            "jaw": jaw_of(int(fdi)).value,
-            "confidence": _share(_confidence(seen, upright == fdi)),
-            "pixels": int((mask == fdi).sum()),
-            "box": _box(mask == fdi),
+            "fdi": value if value < FIRST_UNNAMED else None,
+            "value": value,
+            "jaw": (jaw_of(value) if value < FIRST_UNNAMED else seen.jaw_of[value - FIRST_UNNAMED + 1]).value,
+            "confidence": _share(_confidence(seen, upright == value)),
+            "pixels": int((mask == value).sum()),
+            "box": _box(mask == value),
         }
-        for fdi in np.unique(mask)
-        if fdi
+        for value in (int(value) for value in np.unique(mask))
+        if value
     ]
 
 

@@ -9,7 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from teethscape.dental.fdi import Jaw
+from teethscape.dental.masks import read_masks
 from teethscape.dental.photos import Photo
+from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
 from teethscape.errors import BadInputError, UsageError
 from teethscape.parametric.numbering.mirror import MirroredError
@@ -34,7 +37,7 @@ def test_mask_is_turned_back_and_enlarged(turns, mirrored):
     assert (back != original).mean() < 0.03
 
 
-def test_a_mirrored_photo_is_refused_and_the_record_names_it(tmp_path, monkeypatch):
+def test_a_mirrored_photo_is_refused_and_its_teeth_are_given_without_numbers(tmp_path, monkeypatch):
     photos = {
         v: Photo(v, np.zeros((8, 8, 3), np.uint8), None, Path(f"{v.value}.jpg"), (), (8, 8)) for v in View
     }
@@ -44,11 +47,15 @@ def test_a_mirrored_photo_is_refused_and_the_record_names_it(tmp_path, monkeypat
     def mirrored(*_args):
         raise MirroredError((View.ANTERIOR,))
 
-    runtime = SimpleNamespace(path=Path("segmenter.onnx"), knows_gum=True)
+    instances = np.zeros((8, 8), np.int32)
+    instances[:4], instances[4:6], instances[6:] = 1, 2, 300  # the last one fits into no byte
+    jaws, sure = {1: Jaw.UPPER, 2: Jaw.LOWER, 300: Jaw.LOWER}, {1: 0.9, 2: 0.5, 300: 0.1}
+    seen_teeth = SimpleNamespace(instances=instances, jaw_of=jaws, confidence=sure, gum=None)
+    runtime = SimpleNamespace(path=Path("segmenter.onnx"), knows_gum=False)
     for name, fake in {
         "read_photo_folder": lambda *_args: photos,
         "_found": lambda *_args: found,
-        "run_network": lambda *_args: {},
+        "run_network": lambda *_args: dict.fromkeys(View, seen_teeth),
         "labels_of": lambda *_args: None,
         "_numbered": mirrored,
         "segmenter": lambda: SimpleNamespace(runtime=runtime),
@@ -57,8 +64,15 @@ def test_a_mirrored_photo_is_refused_and_the_record_names_it(tmp_path, monkeypat
     with pytest.raises(MirroredError, match="Anterior photo fits"):
         segment_folder.segment_folder(segment_folder.SegmentRequest(tmp_path, tmp_path / "out"), NoProgress())
     record = json.loads((tmp_path / "out" / "segmentation.json").read_text("utf-8"))
-    assert [photo["mirrored"] for photo in record["photos"].values()] == [True, False, False, None, None]
+    assert [photo["mirrored"] for photo in record["photos"].values()] == [True, None, None, None, None]
     assert record["refused"]["code"] == "photo_mirrored"
+    teeth = record["photos"]["0"]["teeth"]
+    assert [(t["fdi"], t["value"], t["jaw"]) for t in teeth] == [(None, 100, "upper"), (None, 101, "lower")]
+    assert teeth[0]["confidence"] == 0.9
+    masks, _ = read_masks(tmp_path / "out", photos, MaskValues.NAMED)
+    assert set(np.unique(masks[View.ANTERIOR])) == {0, 100, 101}
+    with pytest.raises(BadInputError):
+        read_masks(tmp_path / "out", photos, MaskValues.FDI)
 
 
 def test_masks_never_replace_photos(tmp_path):
