@@ -138,19 +138,20 @@ def _seen(photos: list[TrainingPhoto], segmenter: Segmenter) -> dict[View, Found
     return {view: _by_network(one) for view, one in seen.items()}
 
 
-def _numbered(case: Path) -> dict[View, Found]:
+def _numbered(case: Path, absent: tuple[int, ...]) -> dict[View, Found]:
     """As ``teethscape segment`` draws them."""
     masks = CACHE / "segmentation-masks"
     shutil.rmtree(masks, ignore_errors=True)
-    segment_folder.segment_folder(segment_folder.SegmentRequest(case / "photos", masks), NoProgress())
+    request = segment_folder.SegmentRequest(case / "photos", masks, absent_teeth=absent)
+    segment_folder.segment_folder(request, NoProgress())
     return {view: _by_numbers(masks / f"{view.value}.png") for view in View}
 
 
-def _fitted(case: Path) -> dict[View, Found]:
+def _fitted(case: Path, absent: tuple[int, ...]) -> dict[View, Found]:
     """As ``teethscape reconstruct`` draws them."""
     final = CaseFolder(CACHE / "segmentation-case")
     shutil.rmtree(final.root, ignore_errors=True)
-    reconstruct(ReconstructRequest(case / "photos", final.root), NoProgress())
+    reconstruct(ReconstructRequest(case / "photos", final.root, absent_teeth=absent), NoProgress())
     return {view: _by_numbers(final.mask(view)) for view in View}
 
 
@@ -170,14 +171,16 @@ def main() -> None:
     )
     parser.add_argument("case", type=Path)
     parser.add_argument("--weights", type=Path, default=None)
+    parser.add_argument("--absent", type=int, nargs="*", default=[], help="missing teeth, where it is asked")
     parser.add_argument("--name", default="segmentation", help="name of the result file")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     photos, segmenter = read_case(options.case), Segmenter.load(options.weights)
+    absent = tuple(options.absent)
     ways = {
         "network": lambda: _seen(photos, segmenter),
-        "segment": lambda: _numbered(options.case),
-        "reconstruct": lambda: _fitted(options.case),
+        "segment": lambda: _numbered(options.case, absent),
+        "reconstruct": lambda: _fitted(options.case, absent),
     }
     rows, summary = [], {}
     for way, found_by in ways.items():

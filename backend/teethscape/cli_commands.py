@@ -11,6 +11,7 @@ from typing import Any
 from teethscape.cli_dataset import add_dataset, dataset
 from teethscape.cli_generate import add_generate, generate
 from teethscape.cli_options import (
+    absent_of,
     add_reconstruct,
     exports_of,
     folder_of,
@@ -69,7 +70,7 @@ def _reconstruct(options: argparse.Namespace) -> Result:
         seed=options.seed,
         exports=exports_of(options),
         trust_views=options.trust_views,
-        absent_teeth=tuple(options.absent),
+        absent_teeth=absent_of(options),
         views=view_wishes_of(options),
     )
     summary = reconstruct(request, ConsoleProgress())

@@ -44,9 +44,7 @@ def add_reconstruct(commands: Any) -> None:
     parser.add_argument("--device", choices=[d.value for d in Device], default=Device.AUTO.value)
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--export", default="", metavar="stl,3mf,obj,glb", help="extra mesh formats")
-    parser.add_argument(
-        "--absent", type=int, nargs="+", action="extend", default=[], metavar="FDI", help="missing teeth"
-    )
+    add_absent(parser)
     parser.add_argument(
         "--trust-views", action="store_true", help="believe the file names, do not recognise the views"
     )
@@ -100,7 +98,6 @@ def mask_values_of(options: argparse.Namespace) -> MaskValues:
     """Meaning of the masks' values; useless without masks."""
     if options.mask_values and options.masks is None:
         raise UsageError("usage", "--mask-values needs --masks.", "Give the folder of the label images.")
-    _check_absent(options.absent)
     return MaskValues(options.mask_values or MaskValues.FDI.value)
 
 
@@ -120,7 +117,16 @@ def exports_of(options: argparse.Namespace) -> tuple[ExportFormat, ...]:
     return tuple(ExportFormat(name) for name in dict.fromkeys(names))
 
 
-def _check_absent(teeth: list[int]) -> None:
-    unknown = [tooth for tooth in teeth if tooth not in TEETH]
+def add_absent(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--absent``, which teeth are missing."""
+    parser.add_argument(
+        "--absent", type=int, nargs="+", action="extend", default=[], metavar="FDI", help="missing teeth"
+    )
+
+
+def absent_of(options: argparse.Namespace) -> tuple[int, ...]:
+    """FDI numbers of missing teeth; others than the model's are refused."""
+    unknown = [tooth for tooth in options.absent if tooth not in TEETH]
     if unknown:
         raise UsageError("usage", f"{unknown[0]} is no tooth of the model.", "Use FDI numbers such as 14.")
+    return tuple(options.absent)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from teethscape.cli_options import absent_of, add_absent
 from teethscape.dental.fdi import Jaws
 from teethscape.errors import UsageError
 
@@ -45,6 +46,7 @@ def add_segment(commands: Any) -> None:
     parser.add_argument(
         "--trust-views", action="store_true", help="believe the photos' names, whatever the pictures show"
     )
+    add_absent(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -73,7 +75,12 @@ def segment(options: argparse.Namespace) -> Result:
 
     return segment_folder(
         SegmentRequest(
-            options.photos, options.output, Jaws(options.jaw), _pictures(options), options.trust_views
+            options.photos,
+            options.output,
+            Jaws(options.jaw),
+            _pictures(options),
+            options.trust_views,
+            absent_of(options),
         ),
         progress,
     )
@@ -116,7 +123,7 @@ def _clicks(options: argparse.Namespace, progress: Any) -> Result:
     return click_folder(
         ClickRequest(
             options.photos, options.output, options.points, ClickEngineName(options.engine),
-            Jaws(options.jaw), _pictures(options), options.trust_views,
+            Jaws(options.jaw), _pictures(options), options.trust_views, absent_of(options),
         ),
         progress,
     )  # fmt: skip
@@ -127,9 +134,11 @@ def _strip(options: argparse.Namespace, progress: Any) -> Result:
     from teethscape.pipeline.montage import foreground_by_clicks, foreground_by_method
     from teethscape.segmentation.clicks.interface import ClickEngineName
 
-    if options.check or options.pictures or options.trust_views:
+    if options.check or options.pictures or options.trust_views or options.absent:
         raise UsageError(
-            "usage", "--check, --pictures and --trust-views are for five photos.", "Give their folder."
+            "usage",
+            "--check, --pictures, --trust-views and --absent are for five photos.",
+            "Give their folder.",
         )
     if options.points is not None and options.foreground:
         raise UsageError("usage", "--points and --foreground exclude each other.", "Give one of the two.")

@@ -38,6 +38,7 @@ def _photos(folder, count=5):
         (["reconstruct", "p", "--output", "o", "--export", "stl,fbx"], "'fbx' is no export format"),
         (["reconstruct", "p", "--output", "o", "--mask-values", "jaws"], "needs --masks"),
         (["reconstruct", "p", "--output", "o", "--absent", "19"], "19 is no tooth"),
+        (["segment", "p", "--output", "o", "--absent", "19"], "19 is no tooth"),
         (["frobnicate"], "invalid choice"),
         (["train", "prior", "--output", "x.npz"], "--source"),
     ],

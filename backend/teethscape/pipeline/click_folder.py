@@ -50,6 +50,7 @@ class ClickRequest:
         jaws: which jaws count.
         pictures: also write TeethDreamer's masked pictures, with this background.
         trust_views: believe the photos' names, whatever the pictures show.
+        absent_teeth: FDI numbers that the user says are missing.
     """
 
     photos: Path
@@ -59,6 +60,7 @@ class ClickRequest:
     jaws: Jaws = Jaws.BOTH
     pictures: Background | None = None
     trust_views: bool = False
+    absent_teeth: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +99,7 @@ def click_folder(request: ClickRequest, progress: Progress) -> dict[str, Any]:
     engine = make_engine(request.engine, published=request.pictures is not None)
     drawn = _draw(engine, given, marks, progress)
     placed = _placed(given, _ordered(request, given, marks, progress), drawn)
-    found = _numbered(placed, request.jaws, marks, progress) if marks.wants_numbers else _plain(placed)
+    found = _numbered(placed, request, marks, progress) if marks.wants_numbers else _plain(placed)
     remove_former(request.output)
     name = request.photos.resolve().name
     return {
@@ -182,13 +184,13 @@ def _plain(placed: Sequence[_Placed]) -> list[SegmentedPhoto]:
 
 
 def _numbered(
-    placed: Sequence[_Placed], jaws: Jaws, marks: PointsFile, progress: Progress
+    placed: Sequence[_Placed], request: ClickRequest, marks: PointsFile, progress: Progress
 ) -> list[SegmentedPhoto]:
     """Automatic teeth corrected by the clicks; all but named teeth are numbered together."""
     photos = {one.photo.view: one.photo for one in placed}
     labels = find_labels(photos, None, progress)
     labels = corrected(labels, {one.photo.view: one.drawn for one in placed}, marks.keeps_automatic)
-    numbering = numbers_of(photos, labels, jaws, progress)
+    numbering = numbers_of(photos, labels, request.jaws, request.absent_teeth, progress)
     return [
         SegmentedPhoto(
             one.slot,

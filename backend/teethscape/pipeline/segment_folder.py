@@ -65,6 +65,7 @@ class SegmentRequest:
         jaws: which jaws count.
         pictures: also write TeethDreamer's masked pictures, with this background.
         trust_views: believe the photos' names, whatever the pictures show.
+        absent_teeth: FDI numbers that the user says are missing.
     """
 
     photos: Path
@@ -72,6 +73,7 @@ class SegmentRequest:
     jaws: Jaws = Jaws.BOTH
     pictures: Background | None = None
     trust_views: bool = False
+    absent_teeth: tuple[int, ...] = ()
 
 
 def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
@@ -99,7 +101,8 @@ def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any
     segmented = run_network(found.photos, progress)
     progress.stage(Stage.SEGMENT, 1.0)
     try:
-        numbered = _numbered(found.photos, labels_of(segmented, None), request.jaws, progress)
+        labels = labels_of(segmented, None)
+        numbered = _numbered(found.photos, labels, request.jaws, request.absent_teeth, progress)
     except RefusedError as refused:
         flipped = refused.views if isinstance(refused, MirroredError) else ()
         entries = found.entries(dict.fromkeys(flipped, FlipVerdict.FLIPPED))
@@ -202,17 +205,19 @@ def _written(
 
 
 def numbers_of(
-    photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, progress: Progress
+    photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, absent: tuple[int, ...], progress: Progress
 ) -> Mapping[View, Mapping[int, int]]:
     """FDI number of each instance, whose outlines stay as they are.
 
     Raises:
         RefusedError: the teeth cannot be numbered with confidence.
     """
-    return _numbered(photos, replace(labels, maps=None), jaws, progress).numbering
+    return _numbered(photos, replace(labels, maps=None), jaws, absent, progress).numbering
 
 
-def _numbered(photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, progress: Progress) -> Numbered:
+def _numbered(
+    photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, absent: tuple[int, ...], progress: Progress
+) -> Numbered:
     """Labels with FDI numbers, drawn with the numbering's rough teeth where the network's maps are known."""
     from teethscape.parametric.engine import number_labels
 
@@ -223,6 +228,7 @@ def _numbered(photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, progress
         jaw_hint=labels.jaw_of,
         kind_hint=labels.kind_of,
         jaws=jaws,
+        absent_teeth=absent,
         sight=labels.maps,
         named=labels.named or {},
     )
