@@ -61,7 +61,10 @@ class Mirroring:
 
 _UNKNOWN = Mirroring(None, "One photo alone does not tell; the fit with the other photos does.")
 _FLIPPED = Mirroring(True, "Flipped back as the user asked.")
-_BOTH_SIDES = Mirroring(False, "The two sides are seen once each.")
+_BOTH_SIDES = Mirroring(
+    None,
+    "Each side is seen once: not one of them alone is mirrored; the fit with the other photos tells of both.",
+)
 _SAME_SIDE = Mirroring(None, "Two photos show this side: one of them is mirrored, or one too many.")
 _AS_IT_IS = Mirroring(False, "The teeth fit the other photos better as they are than flipped.")
 _BETTER_FLIPPED = Mirroring(True, "The teeth fit the other photos better flipped: taken through a mirror?")
@@ -82,9 +85,9 @@ def mirroring_of(photo: Photo, same_side: bool = False, tested: FlipVerdict = Fl
         return _SAME_SIDE
     if tested in (FlipVerdict.FLIPPED, FlipVerdict.RIGHT):
         return _BETTER_FLIPPED if tested is FlipVerdict.FLIPPED else _AS_IT_IS
-    if photo.view in _SIDES:
-        return _BOTH_SIDES
-    return _UNKNOWN if tested is FlipVerdict.NOT else _CLOSE
+    if tested is FlipVerdict.CLOSE:
+        return _CLOSE
+    return _BOTH_SIDES if photo.view in _SIDES else _UNKNOWN
 
 
 def finding_record(photo: Photo, finding: PhotoRecognition, mirroring: Mirroring) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_a_mirrored_photo_is_refused_and_the_record_names_it(tmp_path, monkeypat
     with pytest.raises(MirroredError, match="Anterior photo fits"):
         segment_folder.segment_folder(segment_folder.SegmentRequest(tmp_path, tmp_path / "out"), NoProgress())
     record = json.loads((tmp_path / "out" / "segmentation.json").read_text("utf-8"))
-    assert [photo["mirrored"] for photo in record["photos"].values()] == [True, False, False, None, None]
+    assert [photo["mirrored"] for photo in record["photos"].values()] == [True, None, None, None, None]
     assert record["refused"]["code"] == "photo_mirrored"
 
 

@@ -107,7 +107,9 @@ def test_a_tooth_has_jaw_confidence_and_place():
         (View.ANTERIOR, False, FlipVerdict.of(False), False),
         (View.ANTERIOR, False, FlipVerdict.of(True), True),
         (View.MAXILLARY_OCCLUSAL, False, FlipVerdict.of(None), None),
-        (View.LEFT_BUCCAL, False, FlipVerdict.NOT, False),
+        (View.LEFT_BUCCAL, False, FlipVerdict.NOT, None),  # both may be flipped, and have changed places
+        (View.LEFT_BUCCAL, False, FlipVerdict.of(None), None),
+        (View.LEFT_BUCCAL, False, FlipVerdict.of(False), False),
         (View.LEFT_BUCCAL, False, FlipVerdict.of(True), True),
         (View.LEFT_BUCCAL, True, FlipVerdict.NOT, None),
     ],
