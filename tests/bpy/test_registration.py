@@ -58,7 +58,7 @@ def test_registering_starts_no_engine_and_no_timer(part):
     assert not bpy.app.timers.is_registered(part("session.ticker")._tick)
 
 
-def test_unregistering_frees_the_picture_of_unfinished_views(part, own_runtime, tmp_path):
+def test_unregistering_frees_the_picture_of_unfinished_views(part, tmp_path):
     package, unfinished = part(""), part("session.unfinished").unfinished
     strip = tmp_path / "views" / "preview" / "p_upper.png"
     strip.parent.mkdir(parents=True)
