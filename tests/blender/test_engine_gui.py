@@ -47,7 +47,7 @@ settings.masks_folder, settings.trust_views = "/w/line/masks", True
 #: From the button Reconstruct Teeth, px: the header of the section, the second engine.
 SECTION, TEETHDREAMER = (-45, 54), (0, 111)
 #: From the button that asks what is installed, px: the field of the network, the grid's button.
-NETWORK, GRID = (0, -27), (0, -122)
+NETWORK, GRID = (0, -27), (0, -173)
 _SETTINGS = "__import__('bpy').context.scene.teethscape"
 _LOOKED = "lambda: probe.state().abilities is not None"
 _LINE_S = 2400
