@@ -253,7 +253,7 @@ class TEETH_PG_scene(bpy.types.PropertyGroup):
     )
     trust_views: BoolProperty(
         name="Keep My Order",
-        description="Believe the slots instead of recognising the views from the pictures",
+        description="Believe the slots instead of recognising the views, and that no photo is mirrored",
     )
     case_folder: StringProperty(
         name="Case Folder",

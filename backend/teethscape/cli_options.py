@@ -46,7 +46,9 @@ def add_reconstruct(commands: Any) -> None:
     parser.add_argument("--export", default="", metavar="stl,3mf,obj,glb", help="extra mesh formats")
     add_absent(parser)
     parser.add_argument(
-        "--trust-views", action="store_true", help="believe the file names, do not recognise the views"
+        "--trust-views",
+        action="store_true",
+        help="believe the file names and that no photo is mirrored; do not recognise the views",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 

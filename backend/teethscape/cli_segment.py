@@ -44,7 +44,7 @@ def add_segment(commands: Any) -> None:
         "--check", action="store_true", help="only tell views, mirroring and quality of the photos"
     )
     parser.add_argument(
-        "--trust-views", action="store_true", help="believe the photos' names, whatever the pictures show"
+        "--trust-views", action="store_true", help="believe the photos' names and that none is mirrored"
     )
     add_absent(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")

@@ -198,7 +198,7 @@ def _from_instances(
         )
         for view, labels in inputs.labels.items()
     }
-    asked = Asked(inputs.jaws, frozenset(inputs.absent_teeth), unsure)
+    asked = Asked(inputs.jaws, frozenset(inputs.absent_teeth), unsure, inputs.unmirrored)
     found = number_teeth(views, prior, asked, on_step)
     labels = {view: _renumbered(image, found.fdi[view]) for view, image in inputs.labels.items()}
     numbered = Numbered(

@@ -103,6 +103,7 @@ class FitInputs:
         sight: what the network saw in each photo, None where the labels are the user's.
         look: what the photos show besides the user's labels; asked for where these lack teeth.
         named: per view, FDI number of each instance id that the user has named; no numbering gives another.
+        unmirrored: no photo is mirrored, the user says.
     """
 
     photos: Mapping[View, PhotoGeometry]
@@ -117,6 +118,7 @@ class FitInputs:
     sight: Mapping[View, Sight] | None = None
     look: Callable[[], Mapping[View, Sight]] | None = None
     named: Mapping[View, Mapping[int, int]] = field(default_factory=dict)
+    unmirrored: bool = False
 
 
 @dataclass(frozen=True)

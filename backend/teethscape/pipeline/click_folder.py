@@ -15,6 +15,7 @@ from teethscape.dental.photos import Photo, read_photo_folder, turn
 from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.errors import BadInputError
+from teethscape.parametric.numbering.number import Asked
 from teethscape.pipeline.evidence import find_labels
 from teethscape.pipeline.mesh_stage import renumbered
 from teethscape.pipeline.named_masks import most_covered, rest_of
@@ -190,7 +191,8 @@ def _numbered(
     photos = {one.photo.view: one.photo for one in placed}
     labels = find_labels(photos, None, progress)
     labels = corrected(labels, {one.photo.view: one.drawn for one in placed}, marks.keeps_automatic)
-    numbering = numbers_of(photos, labels, request.jaws, request.absent_teeth, progress)
+    asked = Asked(request.jaws, frozenset(request.absent_teeth), unmirrored=request.trust_views)
+    numbering = numbers_of(photos, labels, asked, progress)
     return [
         SegmentedPhoto(
             one.slot,

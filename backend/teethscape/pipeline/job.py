@@ -121,6 +121,7 @@ class Job:
                 sight=labels.maps,
                 look=self._look(photos, labels),
                 named=labels.named or {},
+                unmirrored=request.trust_views,
             )
             result = fit_case(inputs, self.progress)
             save_fit(path, result)
@@ -130,6 +131,7 @@ class Job:
             "known_lengths": [str(length) for length in request.known_lengths],
             "seed": request.seed,
             "absent": list(request.absent_teeth),
+            "unmirrored": request.trust_views,
         }
         return self.runner.run(Stage.FIT, wishes, make, lambda: load_fit(path))
 

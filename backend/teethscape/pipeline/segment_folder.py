@@ -16,6 +16,7 @@ from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
 from teethscape.parametric.numbering.mirror import MirroredError
+from teethscape.parametric.numbering.number import Asked
 from teethscape.pipeline.evidence import labels_of, run_network
 from teethscape.pipeline.segment_output import (
     SegmentedPhoto,
@@ -75,6 +76,11 @@ class SegmentRequest:
     trust_views: bool = False
     absent_teeth: tuple[int, ...] = ()
 
+    @property
+    def asked(self) -> Asked:
+        """What the numbering is asked."""
+        return Asked(self.jaws, frozenset(self.absent_teeth), unmirrored=self.trust_views)
+
 
 def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
     """Find and number the teeth of one patient.
@@ -102,7 +108,7 @@ def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any
     progress.stage(Stage.SEGMENT, 1.0)
     try:
         labels = labels_of(segmented, None)
-        numbered = _numbered(found.photos, labels, request.jaws, request.absent_teeth, progress)
+        numbered = _numbered(found.photos, labels, request.asked, progress)
     except RefusedError as refused:
         flipped = refused.views if isinstance(refused, MirroredError) else ()
         entries = found.entries(dict.fromkeys(flipped, FlipVerdict.FLIPPED))
@@ -205,19 +211,17 @@ def _written(
 
 
 def numbers_of(
-    photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, absent: tuple[int, ...], progress: Progress
+    photos: Mapping[View, Photo], labels: Labels, asked: Asked, progress: Progress
 ) -> Mapping[View, Mapping[int, int]]:
     """FDI number of each instance, whose outlines stay as they are.
 
     Raises:
         RefusedError: the teeth cannot be numbered with confidence.
     """
-    return _numbered(photos, replace(labels, maps=None), jaws, absent, progress).numbering
+    return _numbered(photos, replace(labels, maps=None), asked, progress).numbering
 
 
-def _numbered(
-    photos: Mapping[View, Photo], labels: Labels, jaws: Jaws, absent: tuple[int, ...], progress: Progress
-) -> Numbered:
+def _numbered(photos: Mapping[View, Photo], labels: Labels, asked: Asked, progress: Progress) -> Numbered:
     """Labels with FDI numbers, drawn with the numbering's rough teeth where the network's maps are known."""
     from teethscape.parametric.engine import number_labels
 
@@ -227,10 +231,11 @@ def _numbered(
         label_kind=labels.kind,
         jaw_hint=labels.jaw_of,
         kind_hint=labels.kind_of,
-        jaws=jaws,
-        absent_teeth=absent,
+        jaws=asked.jaws,
+        absent_teeth=tuple(asked.absent),
         sight=labels.maps,
         named=labels.named or {},
+        unmirrored=asked.unmirrored,
     )
     numbered = number_labels(inputs, progress)
     progress.stage(Stage.NUMBER, 1.0)

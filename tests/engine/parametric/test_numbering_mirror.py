@@ -11,7 +11,7 @@ import pytest
 from teethscape.dataset.patient_case import make_patient
 from teethscape.dental.views import View
 from teethscape.parametric.numbering.mirror import MirroredError, margin
-from teethscape.parametric.numbering.number import number_teeth
+from teethscape.parametric.numbering.number import Asked, number_teeth
 from teethscape.parametric.prior import load_prior
 
 from .scenes import views_of
@@ -69,3 +69,9 @@ def test_flipped_photos_are_refused_and_no_other_is_named(seed, which):
         number_teeth(flipped(views, *which), load_prior())
     assert refusal.value.views == which
     assert all((view.title in refusal.value.message) == (view in which) for view in View)
+
+
+@pytest.mark.slow
+def test_a_user_who_says_that_no_photo_is_mirrored_is_believed():
+    views = flipped(views_of(make_patient(load_prior(), 3)), View.ANTERIOR)
+    assert number_teeth(views, load_prior(), Asked(unmirrored=True)).mirrored == {}

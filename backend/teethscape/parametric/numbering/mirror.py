@@ -44,12 +44,13 @@ class MirroredError(RefusedError):
         names = " and ".join(view.title for view in views)
         one = len(views) == 1
         fit, are, it = ("photo fits", "is", "it") if one else ("photos fit", "are", "they")
+        them = "it" if one else "them"
         super().__init__(
             "photo_mirrored",
             f"The {names} {fit} the other photos better when {it} {are} flipped: "
             f"{it} may be mirrored, or the teeth were not found well.",
-            f"Flip {'it' if one else 'them'} from left to right if taken through a mirror; "
-            f"otherwise give masks or retake {'it' if one else 'them'}.",
+            f"Flip {them} from left to right if taken through a mirror; otherwise --trust-views takes "
+            f"{them} as {it} {are}, or give masks or retake {them}.",
         )
         self.views = views
 

@@ -31,11 +31,13 @@ class Asked:
         jaws: jaws to reconstruct.
         absent: FDI numbers that the user says are missing; no instance gets one of them.
         unsure: photos in which another numbering may be nearly as good, for what they show will decide.
+        unmirrored: no photo is mirrored, the user says.
     """
 
     jaws: Jaws = Jaws.BOTH
     absent: frozenset[int] = frozenset()
     unsure: Collection[View] = ()
+    unmirrored: bool = False
 
 
 _BOTH_JAWS = Asked()
@@ -63,7 +65,7 @@ def number_teeth(
     require_permanent(photos.found)
     arches = {view.jaws[0]: ArchView(photos, view) for view in photos.views if view.is_occlusal}
     found = Search(photos, arches, Ticks(on_step)).run()
-    mirrored = require_unmirrored(found.settled, photos.outline)
+    mirrored = {} if asked.unmirrored else require_unmirrored(found.settled, photos.outline)
     require_sure(found, prior.fdi, asked.unsure)
     doubt = doubt_of(found, prior.fdi, BITE_VIEWS)
     return replace(build_numbering(photos, found, asked.jaws), doubt=doubt, mirrored=mirrored)
