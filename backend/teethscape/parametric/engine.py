@@ -115,10 +115,8 @@ def _fitted(
     fit = fit_arches(evidence, start.rough, on_step, WHOLE if clarity is None else BRIEF)
     if sight is None:
         return fit, numbered, {}
-    steps, said = (
-        itertools.count(1),
-        Said(frozenset(inputs.absent_teeth), inputs.look is not None, _named(inputs, sight)),
-    )
+    steps = itertools.count(1)
+    said = Said(frozenset(inputs.absent_teeth), inputs.look is not None, _named(inputs, sight))
     small = {view: _focal_of_labels(inputs.photos[view], seen.teeth) for view, seen in sight.items()}
     photos = Photos(sight, small, lambda: _on_round(progress, next(steps)))
     if numbers:

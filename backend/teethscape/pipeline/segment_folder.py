@@ -107,12 +107,9 @@ def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any
     segmented = run_network(found.photos, progress)
     progress.stage(Stage.SEGMENT, 1.0)
     try:
-        labels = labels_of(segmented, None)
-        numbered = _numbered(found.photos, labels, request.asked, progress)
+        numbered = _numbered(found.photos, labels_of(segmented, None), request.asked, progress)
     except RefusedError as refused:
-        flipped = refused.views if isinstance(refused, MirroredError) else ()
-        entries = found.entries(dict.fromkeys(flipped, FlipVerdict.FLIPPED))
-        _written(output, _unnamed(found, segmented), segmented, entries, refused)
+        _write_refused(output, found, segmented, refused)
         progress.warn("teeth_unnumbered", _UNNUMBERED.format(folder=output, first=FIRST_UNNAMED))
         raise
     teeth = _teeth(found, segmented, numbered)
@@ -176,13 +173,22 @@ def _teeth(found: _Found, segmented: Mapping[View, Segmentation], numbered: Numb
     ]
 
 
+def _write_refused(
+    output: Path, found: _Found, segmented: Mapping[View, Segmentation], refused: RefusedError
+) -> None:
+    """Write what there is without numbers: the teeth as the network cut them, and why."""
+    flipped = refused.views if isinstance(refused, MirroredError) else ()
+    entries = found.entries(dict.fromkeys(flipped, FlipVerdict.FLIPPED))
+    _written(output, _unnamed(found, segmented), segmented, entries, refused)
+
+
 def _unnamed(found: _Found, segmented: Mapping[View, Segmentation]) -> list[SegmentedPhoto]:
     """Every photo with its teeth as the network cut them, without numbers."""
     out = []
     for view, photo in found.photos.items():
         ids = segmented[view].instances
-        ids = np.where(ids <= _MOST_UNNAMED, ids, 0)
-        mask = np.where(ids > 0, ids - 1 + FIRST_UNNAMED, 0).astype(np.uint8)
+        fit = (ids > 0) & (ids <= _MOST_UNNAMED)
+        mask = np.where(fit, ids - 1 + FIRST_UNNAMED, 0).astype(np.uint8)
         out.append(SegmentedPhoto(found.slot(photo), photo, mask))
     return out
 
