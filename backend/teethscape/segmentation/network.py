@@ -148,7 +148,8 @@ class SegmentationRuntime:
         # One thread needs a sixth less processor time than two; pictures may be run side by side.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False
+        # Planned per size, memory is not shared between the sizes of one patient's pictures.
+        options.enable_mem_pattern = False
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.path = path
         self._remembered = lru_cache(maxsize=_REMEMBERED)(self._run_bytes)

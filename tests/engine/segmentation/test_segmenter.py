@@ -71,7 +71,7 @@ def test_only_sets_that_leave_a_doubt_are_looked_at_on_their_heads(segmenter, mo
     recognise_views([left, right], segmenter)
     assert len(looked) == 2
     turned, _ = recognise_views([np.ascontiguousarray(left[::-1, ::-1]), right], segmenter).photos
-    assert len(looked) == 2 + 1 + 2
+    assert len(looked) == 2 + 1 + 2 * 3
     assert (turned.view, turned.rotation) == (View.LEFT_BUCCAL, 180)
 
 
