@@ -30,6 +30,8 @@ from teethscape.segmentation.segmenter import Segmenter
 
 #: Standard deviations of the blur, px at a longer side of 800 px.
 BLURS = (1.0, 3.0, 4.0)
+#: Lengths of a camera's movement, px at a longer side of 800 px.
+SHAKES = (10.0, 16.0)
 #: Shares of the teeth's pixels beyond the border, and under washed-out spots.
 CUTS, GLARES = (0.06, 0.12), (0.15, 0.3)
 _SIDES = {
@@ -66,6 +68,18 @@ def blurred(pixels: Pixels, spread: float) -> Pixels:
     return cv2.GaussianBlur(pixels, (0, 0), spread * max(pixels.shape) / 800).astype(np.uint8)
 
 
+def shaken(pixels: Pixels, length: float, degrees: float) -> Pixels:
+    """Blurred along a line of ``length`` px at a longer side of 800 px."""
+    length *= max(pixels.shape) / 800
+    side = 2 * int(np.ceil(length / 2)) + 3
+    kernel = np.zeros((8 * side, 8 * side), np.float32)
+    middle, way = 4 * side, 4 * length * np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+    ends = [tuple(round(float(v)) for v in middle + sign * way) for sign in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], 1.0, 8)
+    kernel = cv2.resize(kernel, (side, side), interpolation=cv2.INTER_AREA)
+    return cv2.filter2D(pixels, -1, kernel / kernel.sum()).astype(np.uint8)
+
+
 def cropped(pixels: Pixels, teeth: NDArray[np.bool_], side: str, share: float) -> Pixels:
     """Cut at one side so that a share of the teeth's pixels is lost."""
     across = side in ("left", "right")
@@ -100,6 +114,9 @@ def rendered(folder: Path) -> Iterator[Sample]:
         for spread in BLURS:
             wanted = QualityReason.BLUR if spread >= 3 else None
             yield Sample(blurred(pixels, spread), view, f"blur {spread:g} px", wanted)
+        for length in SHAKES:
+            moved = shaken(pixels, length, float(rng.uniform(0, 180)))
+            yield Sample(moved, view, f"shaken {length:g} px", QualityReason.BLUR)
         side = str(rng.choice(_SIDES[view]))
         for share in CUTS:
             cut = cropped(pixels, teeth, side, share)
@@ -115,6 +132,8 @@ def real(case: Path) -> Iterator[Sample]:
         pixels = _read(picture, cv2.IMREAD_COLOR)[..., ::-1].copy()
         yield Sample(pixels, View(int(picture.stem)), "real", None)
         yield Sample(blurred(pixels, 3.0), View(int(picture.stem)), "real, blur 3 px", QualityReason.BLUR)
+        moved = shaken(pixels, SHAKES[-1], 40.0 * int(picture.stem))
+        yield Sample(moved, View(int(picture.stem)), f"real, shaken {SHAKES[-1]:g} px", QualityReason.BLUR)
 
 
 def without_teeth(count: int) -> Iterator[Sample]:

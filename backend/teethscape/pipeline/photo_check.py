@@ -56,7 +56,10 @@ def checked(given: Mapping[View, Photo], progress: Progress) -> dict[str, Any]:
         entries[slot] = finding_record(placed, finding, mirroring_of(placed, number in pair))
     photos = list(given.values())
     words = tuple(
-        f"{photos[i].source.name}: {text}" for i, p in enumerate(seen.photos) for text in p.problems
+        f"{photos[i].source.name}: {text}"
+        for i, p in enumerate(seen.photos)
+        if p.shows_teeth  # else its quality says so
+        for text in p.problems
     )
     if seen.same_side:
         names = " and ".join(photos[i].source.name for i in pair)

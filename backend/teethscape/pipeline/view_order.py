@@ -145,7 +145,8 @@ def _judged(photo: Photo, finding: PhotoRecognition) -> Photo:
         raise BadInputError(
             "not_teeth",
             f"{photo.source.name} ({photo.view.title}) does not look like an intra-oral photo of teeth.",
-            "Choose the right photo; if it is right, retake it closer and in focus, or pass --trust-views.",
+            "Choose the right photo; if it is right, retake it closer, in focus and well lit, "
+            "or pass --trust-views.",
         )
     for found in finding.quality.findings:
         photo = photo.noted(found.sentence)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from teethscape.dental.views import View
 from teethscape.segmentation.network import PLAIN_SIZE, FloatImage, PictureGuess, PixelMaps, scaled
-from teethscape.segmentation.quality import PhotoQuality, blur_of_picture, measure_quality
+from teethscape.segmentation.quality import PhotoQuality, measure_hidden, measure_quality
 from teethscape.segmentation.segmenter import Segmenter
 
 #: Smallest share of the picture that teeth cover in any standard view.
@@ -294,7 +294,7 @@ def _other_side(chance: NDArray[np.float64], view: View) -> float:
 def _describe(look: Look, view: View | None, pixels: NDArray[np.uint8]) -> PhotoRecognition:
     """Findings in numbers and words."""
     if view is None:
-        wrong = PhotoQuality(blur_px=blur_of_picture(pixels), none=look.none, shows_teeth=False)
+        wrong = measure_hidden(pixels, look.none)
         return PhotoRecognition(
             None, 1 - look.none, 0, None, look.teeth_share, ("it shows no teeth.",), wrong
         )

@@ -16,6 +16,7 @@ from teethscape.segmentation.quality import (
     cut_off,
     glare_of,
     main_rows,
+    measure_hidden,
     measure_quality,
 )
 
@@ -101,11 +102,21 @@ def test_each_fault_has_its_reason_and_its_words():
     assert bad.verdict is Verdict.DOUBTFUL
     assert [finding.reason for finding in bad.findings] == [QualityReason.BLUR]
     assert "4." in bad.findings[0].sentence or "3.9" in bad.findings[0].sentence
+    shaken = measure_quality(cv2.blur(pixels, (17, 1)), chance, View.ANTERIOR)  # 17 px: 4.9 px sd
+    assert [finding.reason for finding in shaken.findings] == [QualityReason.BLUR]
+    assert shaken.blur_px == pytest.approx(4.9, rel=0.25)
     wrong = PhotoQuality(none=0.9, shows_teeth=False)
     assert wrong.verdict is Verdict.UNUSABLE
     assert [finding.reason for finding in wrong.findings] == [QualityReason.WRONG_SUBJECT]
     hidden = PhotoQuality(blur_px=6.0, none=0.9, shows_teeth=False)  # perhaps only because of the blur
     assert [f.reason for f in hidden.findings] == [QualityReason.WRONG_SUBJECT, QualityReason.BLUR]
+
+
+def test_a_dark_picture_without_teeth_may_only_be_dark():
+    pixels, _ = _teeth()
+    for light, reasons in ((1.0, []), (0.1, [QualityReason.DARK])):
+        found = measure_hidden((pixels * light).astype(np.uint8), 0.9)
+        assert [f.reason for f in found.findings] == [QualityReason.WRONG_SUBJECT, *reasons]
 
 
 def test_sizes_do_not_matter():
