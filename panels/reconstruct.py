@@ -81,7 +81,7 @@ def _draw_views(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The unfinished views of the jaw that is painted, as wide as the sidebar."""
     if not unfinished.jaw:
         return
-    layout.label(text=f"Unfinished views, {unfinished.jaw} jaw: colours, normals", icon="IMAGE_DATA")
+    layout.label(text=f"Unfinished views, {unfinished.jaw} jaw", icon="IMAGE_DATA")
     layout.template_icon(unfinished.icon, scale=fitting_scale(context))
 
 

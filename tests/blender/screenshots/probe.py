@@ -133,6 +133,12 @@ def job_is(name: str) -> Callable[[], bool]:
     return lambda: state().job is not None and state().job.state.value == name
 
 
+def views_are_shown() -> bool:
+    """Unfinished views stand in the sidebar, or it is too late for them."""
+    shown = sys.modules[f"{_ADDON}.session.unfinished"].unfinished
+    return bool(shown.icon) or job_is_over()
+
+
 def job_is_over() -> bool:
     """The reconstruction has ended, well or not."""
     return state().job is not None and state().job.state.is_over
