@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import jaw_of
+from teethscape.dental.masks import at_size
 from teethscape.dental.views import View
-from teethscape.segmentation.mask_sight import at_size
 from teethscape.segmentation.redraw import ToothMaps
 from teethscape.segmentation.segmenter import Segmentation, Segmenter
 

@@ -39,6 +39,10 @@ for inner in ("setup", "photos", "xray", "clicks", "dataset", "weights"):
     for panel in reversed(part(f"panels.{inner}").classes):
         if issubclass(panel, bpy.types.Panel) and panel.bl_space_type == "VIEW_3D":
             bpy.utils.unregister_class(panel)
+choice = part("panels.method")
+drawn, draw = [], choice._draw_choice
+choice._draw_choice = lambda *given: drawn.append(given) or draw(*given)
+bpy.app.driver_namespace["choices_drawn"] = drawn
 bpy.ops.teeth.load_photos(directory="/w/line/photos")
 settings = bpy.context.window_manager.windows[0].scene.teethscape
 settings.jaws, settings.case_folder, settings.views.steps = "upper", "/w/line/case", STEPS
@@ -49,6 +53,7 @@ SECTION, TEETHDREAMER = (-45, 54), (0, 111)
 #: From the button that asks what is installed, px: the field of the network, the grid's button.
 NETWORK, GRID = (0, -27), (0, -173)
 _SETTINGS = "__import__('bpy').context.scene.teethscape"
+_SECTION_IS_OPEN = "lambda: __import__('bpy').app.driver_namespace['choices_drawn']"
 _LOOKED = "lambda: probe.state().abilities is not None"
 _LINE_S = 2400
 
@@ -73,7 +78,7 @@ def _script(shots: Path, series: str) -> Script:
 def _choose(script: Script) -> None:
     """Open the section, ask what is installed, name the network, choose engine and surface."""
     script.scan(110, 160)
-    script.click("teeth.reconstruct", SECTION)
+    script.press("teeth.reconstruct", _SECTION_IS_OPEN, offset=SECTION)
     script.shot("not-looked-yet")
     script.scan(300, 480)
     script.press("teeth.list_engines", _LOOKED)

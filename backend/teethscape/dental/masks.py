@@ -130,7 +130,7 @@ def _onto_photo(mask: NDArray[np.int32], photo: Photo, name: str) -> tuple[NDArr
     height, width = mask.shape
     original_width, original_height = photo.original_size
     upright = photo.quarter_turns % 2 == 0
-    target = photo.size if upright else photo.size[::-1]
+    target = photo.size if upright else (photo.size[1], photo.size[0])
     aspect = (width / height) / (original_width / original_height)
     if abs(aspect - 1) > _SAME_ASPECT and (width, height) != target:
         swapped = (height, width) == photo.original_size
@@ -144,7 +144,7 @@ def _onto_photo(mask: NDArray[np.int32], photo: Photo, name: str) -> tuple[NDArr
     if (width, height) not in (photo.original_size, target):
         notice = f"The mask {name} ({width} x {height}) was scaled to its photo's size."
     if (width, height) != target:
-        mask = np.asarray(cv2.resize(mask, target, interpolation=cv2.INTER_NEAREST), np.int32)
+        mask = at_size(mask, target)
     return turn(mask, photo.quarter_turns, photo.mirrored), notice
 
 
@@ -164,3 +164,8 @@ def _third_molar_notice(masks: Mapping[View, NDArray[np.int32]]) -> list[str]:
     if not present:
         return []
     return [f"The third molar(s) {_some(present)} are left out of the result."]
+
+
+def at_size(labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
+    """Labels (h, w) at another size (width, height)."""
+    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.int32)

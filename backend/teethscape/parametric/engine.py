@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from teethscape.dental.exif import focal_in_pixels
 from teethscape.dental.fdi import THIRD_MOLARS, Jaws, jaw_of
+from teethscape.dental.masks import at_size
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.closed_gaps import closed_gaps
-from teethscape.parametric.first_labels import at_size, doubted, drawn_by_numbering
+from teethscape.parametric.first_labels import doubted, drawn_by_numbering
 from teethscape.parametric.fit import BRIEF, MODES, WHOLE, Evidence, Fit, RoughFit, fit_arches
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry, Sight
 from teethscape.parametric.numbering.layout import Layouts

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.masks import at_size
 from teethscape.dental.views import View
 from teethscape.parametric.arch import Arch
 from teethscape.parametric.camera import Camera
@@ -69,11 +70,6 @@ def doubted(numbered: Numbered, pieces: Mapping[View, IntImage]) -> dict[View, I
         loose = cv2.dilate(loose, np.ones((_SPREAD, _SPREAD), np.uint8)) > 0
         out[view] = np.where(loose & (labels > 0), UNNUMBERED, labels).astype(np.int32)
     return out
-
-
-def at_size(labels: IntImage, size: tuple[int, int]) -> IntImage:
-    """Labels (h, w) at another size (width, height)."""
-    return cv2.resize(labels.astype(np.float32), size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
 
 
 def _largest_pieces(ids: IntImage, numbers: Mapping[int, int]) -> IntImage:

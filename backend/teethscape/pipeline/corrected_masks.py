@@ -18,7 +18,7 @@ from PIL import Image
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import LOWER_ARCH, TEETH, UPPER_ARCH, is_permanent
 from teethscape.dental.files import write_with
-from teethscape.dental.masks import FIRST_UNNAMED, read_label_image
+from teethscape.dental.masks import FIRST_UNNAMED, at_size, read_label_image
 from teethscape.dental.photos import Photo, turn
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
@@ -71,8 +71,7 @@ def _upright(labels: NDArray[np.int32], photo: Photo) -> NDArray[np.int32]:
     labels = turn(labels, photo.quarter_turns, photo.mirrored)
     if labels.shape == photo.pixels.shape[:2]:
         return labels
-    size = photo.size
-    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.int32)
+    return at_size(labels, photo.size)
 
 
 def proposed_tooth(labels: NDArray[np.int32], mask: Mask) -> int:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw, jaw_of
-from teethscape.dental.masks import FIRST_UNNAMED
+from teethscape.dental.masks import FIRST_UNNAMED, at_size
 from teethscape.dental.photos import Photo
 from teethscape.dental.views import View
 from teethscape.pipeline.segment_stage import Labels
-from teethscape.segmentation.mask_sight import at_size, mask_sight
+from teethscape.segmentation.mask_sight import mask_sight
 
 if TYPE_CHECKING:
     from teethscape.segmentation.segmenter import Segmentation

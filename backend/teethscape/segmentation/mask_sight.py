@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.masks import at_size
 from teethscape.segmentation.redraw import ToothMaps, outline
 from teethscape.segmentation.segmenter import Segmentation
 
@@ -58,11 +59,6 @@ def _border(labels: IntImage) -> NDArray[np.bool_]:
     """(h, w) pixels on either side of an outline."""
     edge = outline(labels)
     return edge | outline(labels[::-1, ::-1])[::-1, ::-1]
-
-
-def at_size(labels: IntImage, size: tuple[int, int]) -> IntImage:
-    """Labels at another size (width, height)."""
-    return cv2.resize(labels.astype(np.float32), size, interpolation=cv2.INTER_NEAREST).astype(np.int32)
 
 
 def _disc(radius: float) -> NDArray[np.uint8]:
