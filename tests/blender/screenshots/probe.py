@@ -134,9 +134,8 @@ def job_is(name: str) -> Callable[[], bool]:
 
 
 def views_are_shown() -> bool:
-    """Unfinished views stand in the sidebar, or it is too late for them."""
-    shown = sys.modules[f"{_ADDON}.session.unfinished"].unfinished
-    return bool(shown.icon) or job_is_over()
+    """Unfinished views stand in the sidebar."""
+    return bool(sys.modules[f"{_ADDON}.session.unfinished"].unfinished.icon)
 
 
 def job_is_over() -> bool:

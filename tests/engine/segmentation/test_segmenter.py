@@ -119,6 +119,16 @@ def test_a_side_is_not_taken_for_the_other_one_on_its_head(segmenter):
     assert found.same_side is None
 
 
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_a_side_on_its_head_is_not_taken_for_the_other_one(segmenter, seed):
+    # The network says of these that they stand upright; but it knows their teeth better the right way up.
+    left, right = _drawn_sides(seed)
+    found = recognise_views([np.ascontiguousarray(left[::-1, ::-1]), right], segmenter)
+    assert [p.view for p in found.photos] == [View.LEFT_BUCCAL, View.RIGHT_BUCCAL]
+    assert [p.rotation for p in found.photos] == [180, 0]
+    assert found.same_side is None
+
+
 def test_two_photos_of_one_side_are_told(segmenter):
     left, right = _drawn_sides(3)
     found = recognise_views([left, np.ascontiguousarray(right[:, ::-1])], segmenter)
