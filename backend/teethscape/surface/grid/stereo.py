@@ -102,17 +102,25 @@ def offsets(sights: list[Sight], points: Array, hidden: float) -> Offsets:
     normals, slopes, weight = (
         np.array(each) for each in zip(*(_shown(sight, points, hidden) for sight in sights), strict=True)
     )
-    for turn in range(_ROUNDS + 1):
-        share = weight / np.maximum(weight.sum(axis=0), 1e-9)
-        apart, per_mm = (
-            values - (share[..., None] * values).sum(axis=0, keepdims=True) for values in (normals, slopes)
-        )
-        information = weight * (per_mm**2).sum(axis=-1)
-        inward = (weight * (per_mm * apart).sum(axis=-1)).sum(axis=0) / (information.sum(axis=0) + _NONE)
-        if turn < _ROUNDS:
-            left = np.linalg.norm(apart - inward[:, None] * per_mm, axis=-1)
-            weight = weight / (1 + (left / _APART) ** 2)
-    return Offsets(inward, information)  # pyright: ignore[reportPossiblyUnbound] - there is a round at least
+    for _ in range(_ROUNDS):
+        _, left = _agreed(normals, slopes, weight)
+        weight = weight / (1 + (left / _APART) ** 2)
+    return _agreed(normals, slopes, weight)[0]
+
+
+def _agreed(normals: Array, slopes: Array, weight: Array) -> tuple[Offsets, Array]:
+    """The offsets at which normals agree best, and the lengths (n views, n) by which they still differ.
+
+    Args:
+        normals: (n views, n, 3) what each view shows at each point.
+        slopes: (n views, n, 3) their change per mm that the point lies farther out.
+        weight: (n views, n).
+    """
+    share = weight / np.maximum(weight.sum(axis=0), 1e-9)
+    apart, per_mm = (values - (share[..., None] * values).sum(axis=0) for values in (normals, slopes))
+    information = weight * (per_mm**2).sum(axis=-1)
+    inward = (weight * (per_mm * apart).sum(axis=-1)).sum(axis=0) / (information.sum(axis=0) + _NONE)
+    return Offsets(inward, information), np.linalg.norm(apart - inward[:, None] * per_mm, axis=-1)
 
 
 def _shown(sight: Sight, points: Array, hidden: float) -> tuple[Array, Array, Array]:
@@ -137,7 +145,7 @@ def _shown(sight: Sight, points: Array, hidden: float) -> tuple[Array, Array, Ar
     return normals, slopes, np.where(shown & (facing > _FACING), facing, 0.0) * sight.trust
 
 
-def _between(picture: NDArray[np.float32], pixels: Array) -> Array:
+def _between(picture: NDArray[np.float32], pixels: NDArray[np.floating]) -> Array:
     """(n, 3) values of a picture (h, w, 3) at (n, 2) pixels (centres at integers), bilinear."""
     wide = 4096  # OpenCV's remap takes pictures of at most 32767 px a side
     padded = np.zeros((max(-(-len(pixels) // wide), 1) * wide, 2), np.float32)
