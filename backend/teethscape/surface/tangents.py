@@ -35,6 +35,8 @@ _ROUNDS = 20
 LEAST_PX = 0.5
 #: Chance shifts a border by up to so many standard deviations of its wandering, as few pixels touch tangents.
 _CHANCE = 1.5
+#: Standard deviation of the place of a border that was moved, px: by a shift that is not exact.
+_MOVED_PX = 0.5
 #: Standard deviation of the place of a border that is right to the whole pixel, px.
 WHOLE_PX = 12**-0.5
 #: Widest range of planes, radians, in which the outermost two are well defined.
@@ -191,4 +193,5 @@ def with_moved_borders(views: Views, borders: Borders) -> Views:
     masks, moves = views.foreground.copy(), borders.moves
     for view in np.flatnonzero(moves):
         masks[view] = mask_distances(views.foreground[view]) < moves[view]
-    return replace(views, foreground=masks, border_px=max(views.border_px, borders.noise))
+    noise = max(borders.noise, _MOVED_PX if moves.any() else 0.0)
+    return replace(views, foreground=masks, border_px=max(views.border_px, noise))

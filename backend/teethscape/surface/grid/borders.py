@@ -13,6 +13,7 @@ from teethscape.surface.grid.field import GridField, trilinear
 from teethscape.surface.grid.looks import Look, back_projected
 from teethscape.surface.grid.rows import CORNERS, Rows
 from teethscape.surface.mesh.marching import Array
+from teethscape.surface.tangents import WHOLE_PX
 
 #: How far beyond a border rays are watched, px.
 _REACH_PX = 3.0
@@ -20,7 +21,8 @@ _REACH_PX = 3.0
 #: centres beside it lie half a pixel off), px, and in standard deviations of its wandering.
 _ROUNDING_PX, _SURE = 0.65, 4.0
 #: How fast the weight falls toward the border, and the least one: that of a border which is off by a pixel,
-#: its neighbours with it, against normals of this usual residual. Against worse ones it weighs more.
+#: its neighbours with it, against normals of this usual residual. Against worse ones it weighs more, and so
+#: does a border that is off by less.
 _STEEP, _LEAST_WEIGHT, _EXACT = 6, 0.003, 0.1
 #: Distance from the surface, nodes, at which a ray beside a mask's border weighs 0.7 of what it does on it:
 #: what rays demand of a gap that the grid cannot hold must not bend everything around it.
@@ -57,7 +59,8 @@ def border_rows(
 def _belief(distance: Array, wander: float, robust: float) -> Array:
     """(n,) weights, at most 1, of pixels (n,) so many pixels from a border that wanders."""
     sure = distance / np.hypot(_SURE * wander, _ROUNDING_PX)
-    return np.minimum(np.maximum(sure**_STEEP, _LEAST_WEIGHT) * robust / _EXACT, 1.0)
+    least = _LEAST_WEIGHT / max(wander, WHOLE_PX) ** 2
+    return np.minimum(np.maximum(sure**_STEEP, least) * robust / _EXACT, 1.0)
 
 
 def _nearest_on_rays(look: Look, field: GridField, pixels: Array) -> Array:

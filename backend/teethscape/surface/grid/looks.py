@@ -18,6 +18,8 @@ from teethscape.surface.views import FLIP, Views, directed
 #: Smoothing before the slope of normals is taken, and before they are weighed, px, and what noise adds. A
 #: wide one flattens slopes, and the surface is then laid too deep; a narrow one takes noise for slopes.
 _BLUR, _BLUR_BY_NOISE = 0.7, 12.0
+#: The same before normals of several views are compared at places between pixels: facets must not show.
+_WIDE = 1.2
 #: How far normals of crowns are off their neighbours without any noise: there are facets and furrows.
 _FACETS = 0.06
 #: Neighbours whose normals differ more than this (cosine) lie on other surfaces.
@@ -37,6 +39,8 @@ class Look:
         known: (h, w) pixels of the mask that have a normal.
         soft: (h, w, 3) the same without most of their noise.
         slopes: (h, w, 3, 2) change of the normal per pixel to the right and down.
+        wide: (h, w, 3) smoother still, to be compared with other views'.
+        wide_slopes: (h, w, 3, 2) their change per pixel to the right and down.
         steady: (h, w) pixels whose neighbours lie on the same surface.
         noise: how far normals are off their neighbours, beyond what facets make; median length.
     """
@@ -49,6 +53,8 @@ class Look:
     known: NDArray[np.bool_]
     soft: NDArray[np.float32]
     slopes: NDArray[np.float32]
+    wide: NDArray[np.float32]
+    wide_slopes: NDArray[np.float32]
     steady: NDArray[np.bool_]
     noise: float
 
@@ -64,7 +70,7 @@ def prepared(views: Views, view: int, scale: float) -> Look:
     steady = _steady(normals, known)
     noise = _noise(normals, steady)
     soft = _softened(normals, _BLUR + _BLUR_BY_NOISE * noise)
-    right, down = (np.gradient(soft, axis=axis) for axis in (1, 0))
+    wide = _softened(normals, float(np.hypot(_WIDE, _BLUR_BY_NOISE * noise)))
     return Look(
         camera=camera_of(views, view, scale),
         mask=mask,
@@ -73,7 +79,9 @@ def prepared(views: Views, view: int, scale: float) -> Look:
         normals=normals,
         known=known,
         soft=soft,
-        slopes=np.stack([right, down], axis=-1).astype(np.float32),
+        slopes=_slopes(soft),
+        wide=wide,
+        wide_slopes=_slopes(wide),
         steady=steady,
         noise=noise,
     )
@@ -83,6 +91,12 @@ def _softened(normals: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
     """(h, w, 3) unit normals without most of their noise; ``blur`` is a standard deviation, px."""
     soft = cv2.GaussianBlur(normals, (0, 0), blur)
     return soft / np.maximum(np.linalg.norm(soft, axis=-1, keepdims=True), 1e-6)
+
+
+def _slopes(normals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(h, w, 3, 2) change per pixel to the right and down."""
+    right, down = (np.gradient(normals, axis=axis) for axis in (1, 0))
+    return np.stack([right, down], axis=-1).astype(np.float32)
 
 
 def _noise(normals: NDArray[np.float32], steady: NDArray[np.bool_]) -> float:

@@ -41,8 +41,9 @@ class Level:
 _SLACK = 2.5
 #: By how many standard deviations of uncertain borders the start is grown.
 _GROWN = 2.0
-#: The last resolution is that of the pixels: a coarser grid rounds edges and lays what is round too deep.
-LEVELS = (Level(3.5, 4), Level(2.0, 4), Level(1.3, 4), Level(1.0, 6))
+#: The last resolution is that of the pixels: a coarser grid rounds edges and lays what is round too deep. The
+#: first is not much coarser: what a grid cannot hold, as incisal edges, is gone before a finer one could.
+LEVELS = (Level(2.0, 6), Level(1.4, 4), Level(1.0, 7))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +82,13 @@ class _Solver:
 
     def advanced(self, now: GridField, trust: Array, number: int) -> GridField:
         """The field after the steps of one resolution, or as many as the time allows."""
-        limit = self._limit(trust, now)
+        limit, rules = self._limit(trust, now), replace(self.rules, is_near=number == len(LEVELS) - 1)
         total, done = (sum(level.steps for level in some) for some in (LEVELS, LEVELS[:number]))
         for step in range(LEVELS[number].steps):
             if self.session.is_over:
                 break
             self.session.tell((done + step) / total, f"grid of {self.pitch(number):.2f} mm")
-            now = within(stepped(now, self.looks, trust, self.rules), limit)
+            now = within(stepped(now, self.looks, trust, rules), limit)
             self.session.show(lambda shown=now: shown)
         return now
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from teethscape.parametric.camera import Camera
 from teethscape.surface.grid.field import GridField, trilinear
 from teethscape.surface.grid.looks import Look, back_projected, hits
 from teethscape.surface.mesh.marching import Array, Faces
@@ -24,6 +25,8 @@ _FACING = 0.05
 #: Residual of a normal at which its weight has halved, in medians of all; the least and the largest. Edges
 #: that the grid cannot hold have large residuals and slopes: together they would lay everything deeper.
 _ROBUST_MEDIANS, _ROBUST = 2.0, (0.08, 0.6)
+#: Largest change of a normal that is believed, 1 / mm.
+_MOST_SLOPE = 1.5
 CORNERS = corner_offsets()
 
 
@@ -119,14 +122,24 @@ def robust_residual(views: list[Compared]) -> float:
 
 def _slope_along(look: Look, seen: Seen, normals: Array) -> Array:
     """(n, 3) the vector K of each point, 1 / mm; zero where the picture is not steady."""
-    camera = look.camera
-    local = camera.to_camera(seen.points)
+    along = slopes_along(look.camera, seen.points, normals, look.slopes.reshape(-1, 3, 2)[seen.pixel])
+    along[~look.steady.ravel()[seen.pixel]] = 0
+    return along
+
+
+def slopes_along(camera: Camera, points: Array, normals: Array, slopes: NDArray[np.floating]) -> Array:
+    """(n, 3) how the normal that a view shows changes per mm that a point lies farther along its normal.
+
+    Args:
+        camera: of the view.
+        points: (n, 3) mm.
+        normals: (n, 3) unit, there.
+        slopes: (n, 3, 2) change of the normal per pixel to the right and down.
+    """
+    local = camera.to_camera(points)
     turned = normals @ camera.rotation.T
     way = camera.focal * (turned[:, :2] - local[:, :2] / local[:, 2:] * turned[:, 2:]) / local[:, 2:]
-    slopes = look.slopes.reshape(-1, 3, 2)[seen.pixel]
-    along = np.einsum("nkc,nc->nk", slopes, way)
-    along[~look.steady.ravel()[seen.pixel]] = 0
-    return np.clip(along, -1.5, 1.5)
+    return np.clip(np.einsum("nkc,nc->nk", slopes, way), -_MOST_SLOPE, _MOST_SLOPE)
 
 
 def stacked(rows: list[Rows], size: int) -> tuple[sparse.csr_matrix, Array]:

@@ -12,6 +12,7 @@ from teethscape.surface.grid.borders import border_rows
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.grid.looks import Look
 from teethscape.surface.grid.rows import Rows, compared, normal_rows, robust_residual, seen_points, stacked
+from teethscape.surface.grid.stereo import Sight, stereo_rows
 from teethscape.surface.mesh.marching import Array
 
 
@@ -28,6 +29,7 @@ class SolveRules:
         border: weight of the masks' borders.
         iterations: of conjugate gradients.
         largest_step: how far the surface may move at once, nodes.
+        is_near: the surface is nearly right: what views tell to be far off is a mismatch of them.
     """
 
     band: float = 3.0
@@ -37,6 +39,7 @@ class SolveRules:
     border: float = 8.0
     iterations: int = 60
     largest_step: float = 1.5
+    is_near: bool = False
 
 
 def stepped(field: GridField, looks: list[Look], trust: Array, rules: SolveRules) -> GridField:
@@ -53,10 +56,12 @@ def stepped(field: GridField, looks: list[Look], trust: Array, rules: SolveRules
     seen, depths = zip(*(seen_points(look, mesh) for look, _ in used), strict=True)
     found = [compared(look, field, some) for (look, _), some in zip(used, seen, strict=True)]
     robust = robust_residual(found)
+    sights = [Sight(look, depth, weight) for (look, weight), depth in zip(used, depths, strict=True)]
     rows: list[Rows] = []
-    for (look, weight), some, depth in zip(used, found, depths, strict=True):
-        rows.append(normal_rows(look, some, weight, robust))
-        rows.append(border_rows(look, field, depth, weight * rules.border, robust))
+    for own, (sight, some) in enumerate(zip(sights, found, strict=True)):
+        rows.append(normal_rows(sight.look, some, sight.trust, robust))
+        rows.append(border_rows(sight.look, field, sight.depth, sight.trust * rules.border, robust))
+        rows.append(stereo_rows(sights, own, field, some.seen.points, rules.is_near))
     return _solved(field, rows, replace(rules, bend=rules.bend * robust))
 
 
