@@ -105,6 +105,7 @@ def _run(script: Script) -> None:
     script.shot("fitting")
     script.wait(_stage("paint"), _LINE_S)
     script.wait("probe.views_are_shown", _LINE_S)
+    script.do("sleep 3")  # a busy machine draws late
     script.shot("unfinished-views")
     script.wait(_stage("wrap"), _LINE_S)
     script.shot("making-surfaces")
