@@ -102,12 +102,11 @@ def compared(look: Look, field: GridField, seen: Seen) -> Compared:
 def normal_rows(look: Look, found: Compared, trust: float, robust: float) -> Rows:
     """Three equations per seen point; ``trust`` weighs the view, ``robust`` is :func:`robust_residual`."""
     seen = found.seen
-    away = look.camera.centre - seen.points
     # Weights by the noisy normal itself would favour those that noise has turned to the camera.
     soft = look.soft.reshape(-1, 3)[seen.pixel].astype(np.float64)
-    facing = (soft * away).sum(axis=1) / np.linalg.norm(away, axis=1)
-    trusted = trust * np.sqrt(np.clip(facing, 0, 1) / (1 + (found.error / robust) ** 2))
-    trusted[facing < _FACING] = 0
+    cosine = facing(look.camera, seen.points, soft)
+    trusted = trust * np.sqrt(np.clip(cosine, 0, 1) / (1 + (found.error / robust) ** 2))
+    trusted[cosine < _FACING] = 0
     shift = _slope_along(look, seen, soft)
     full = (found.gradient + shift[:, :, None] * found.weight[:, None, :]) * trusted[:, None, None]
     columns = np.repeat(found.columns, 3, axis=0)
@@ -125,6 +124,12 @@ def _slope_along(look: Look, seen: Seen, normals: Array) -> Array:
     along = slopes_along(look.camera, seen.points, normals, look.slopes.reshape(-1, 3, 2)[seen.pixel])
     along[~look.steady.ravel()[seen.pixel]] = 0
     return along
+
+
+def facing(camera: Camera, points: Array, normals: Array) -> Array:
+    """(n,) cosine between unit normals (n, 3) at points (n, 3), mm, and the way to a camera."""
+    away = camera.centre - points
+    return (normals * away).sum(axis=1) / np.linalg.norm(away, axis=1)
 
 
 def slopes_along(camera: Camera, points: Array, normals: Array, slopes: NDArray[np.floating]) -> Array:

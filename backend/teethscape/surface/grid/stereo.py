@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from teethscape.surface.grid.field import GridField, trilinear
 from teethscape.surface.grid.looks import Look
-from teethscape.surface.grid.rows import CORNERS, Rows, slopes_along
+from teethscape.surface.grid.rows import CORNERS, Rows, facing, slopes_along
 from teethscape.surface.mesh.marching import Array
 
 #: Weight of an offset against normals: neighbours err alike, but several views say more than each alone.
@@ -61,7 +61,7 @@ class Offsets:
     information: Array
 
 
-def stereo_rows(sights: list[Sight], own: int, field: GridField, points: Array, steady: bool) -> Rows:
+def stereo_rows(sights: list[Sight], own: int, field: GridField, points: Array, is_near: bool) -> Rows:
     """One equation per point of the present surface: its value, as the differences of normals tell it.
 
     Every view brings its own points and so meets the same places; each weighs them by its own share.
@@ -71,11 +71,11 @@ def stereo_rows(sights: list[Sight], own: int, field: GridField, points: Array, 
         own: number of the view that brings the points.
         field: the present one.
         points: (n, 3) where its rays meet the surface, mm.
-        steady: the surface is nearly right, and what is told to be far off is a mismatch.
+        is_near: the surface is nearly right, and what is told to be far off is a mismatch.
     """
     told = offsets(sights, points, _HIDDEN * field.pitch)
     information = told.information[own]
-    if steady:
+    if is_near:
         information = information / (1 + (told.inward / _usual(told.inward, information)) ** 2) ** 2
     use = information > _LEAST
     root = _WEIGHT * np.sqrt(information[use])
@@ -136,13 +136,12 @@ def _shown(sight: Sight, points: Array, hidden: float) -> tuple[Array, Array, Ar
     nearest = np.round(pixels).astype(np.int64)
     column, row = np.clip(nearest, 0, (width - 1, height - 1)).T
     shown = (nearest == np.column_stack([column, row])).all(axis=1) & look.steady[row, column]
-    shown &= depth < np.where(np.isfinite(sight.depth), sight.depth, np.inf)[row, column] + hidden
+    shown &= depth < sight.depth[row, column] + hidden
     normals = _between(look.wide, pixels)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-    away = camera.centre - points
-    facing = (normals * away).sum(axis=1) / np.linalg.norm(away, axis=1)
+    cosine = facing(camera, points, normals)
     slopes = slopes_along(camera, points, normals, look.wide_slopes[row, column])
-    return normals, slopes, np.where(shown & (facing > _FACING), facing, 0.0) * sight.trust
+    return normals, slopes, np.where(shown & (cosine > _FACING), cosine, 0.0) * sight.trust
 
 
 def _between(picture: NDArray[np.float32], pixels: NDArray[np.floating]) -> Array:
