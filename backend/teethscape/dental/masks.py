@@ -166,6 +166,11 @@ def _third_molar_notice(masks: Mapping[View, NDArray[np.int32]]) -> list[str]:
     return [f"The third molar(s) {_some(present)} are left out of the result."]
 
 
+def ids_of(labels: NDArray[np.integer]) -> list[int]:
+    """Ids in a label image (h, w) without the 0, ascending; far faster than sorting all pixels."""
+    return [int(i) + 1 for i in np.flatnonzero(np.bincount(labels.ravel())[1:])]
+
+
 def at_size(labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
     """Labels (h, w) at another size (width, height)."""
     return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.int32)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import arch, jaw_of
+from teethscape.dental.masks import ids_of
 from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.crowns import see
@@ -43,7 +44,7 @@ def closed_gaps(
         prior: the tooth prior, all teeth in their own places.
         focal_px: per view, the focal length in px of the label image, None where unknown.
     """
-    seen = {int(fdi) for image in labels.values() for fdi in np.unique(image)}
+    seen = {fdi for image in labels.values() for fdi in ids_of(image)}
     layouts = Layouts(prior)
     closed: frozenset[int] = frozenset()
     for view in (view for view in labels if view.is_occlusal):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from teethscape.dental.exif import focal_in_pixels
 from teethscape.dental.fdi import THIRD_MOLARS, Jaws, jaw_of
-from teethscape.dental.masks import at_size
+from teethscape.dental.masks import at_size, ids_of
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
@@ -226,7 +226,7 @@ def _from_fdi(inputs: FitInputs, prior: ToothPrior) -> _Start:
     notices = []
     labels, numbering = {}, {}
     for view, image in inputs.labels.items():
-        values = [int(v) for v in np.unique(image) if v]
+        values = ids_of(image)
         numbering[view] = {v: v for v in values if v in prior.fdi and v not in inputs.absent_teeth}
         labels[view] = _renumbered(image, numbering[view])
         if any(v in THIRD_MOLARS for v in values):

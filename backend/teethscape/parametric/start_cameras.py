@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.masks import ids_of
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
@@ -81,11 +82,11 @@ def labelled_points(labels: NDArray[np.int32], prior: ToothPrior) -> Points:
     height, width = labels.shape
     index = {fdi: i for i, fdi in enumerate(prior.fdi)}
     rows: list[tuple[int, float, float, float, bool]] = []
-    for fdi in np.unique(labels):
-        if int(fdi) in index:
+    for fdi in ids_of(labels):
+        if fdi in index:
             y, x = np.nonzero(labels == fdi)
             whole = min(x.min(), y.min()) > 1 and x.max() < width - 2 and y.max() < height - 2
-            rows.append((index[int(fdi)], float(x.mean()), float(y.mean()), float(len(x)), bool(whole)))
+            rows.append((index[fdi], float(x.mean()), float(y.mean()), float(len(x)), bool(whole)))
     tooth, x, y, area, whole = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     centre = np.array([x, y], float).T.reshape(-1, 2)
     return Points(np.array(tooth, np.intp), centre, np.array(area), np.array(whole, bool))

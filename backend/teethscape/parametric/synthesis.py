@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import jaw_of
+from teethscape.dental.masks import ids_of
 from teethscape.dental.views import View
 from teethscape.parametric.explained import explains_more, lead_of, require_explained
 from teethscape.parametric.fit import AGAIN, WHOLE, Fit, iterations
@@ -158,7 +159,7 @@ def misnamed(expected: Mapping[View, IntImage], named: Mapping[View, IntImage]) 
     """
     out = []
     for view, names in named.items():
-        for fdi in (int(n) for n in np.unique(names) if n):
+        for fdi in ids_of(names):
             own = expected[view][names == fdi]
             if 2 * ((own > 0) & (own != fdi)).sum() > len(own):
                 out.append((view, fdi))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.case import CaseFolder
-from teethscape.dental.masks import FIRST_UNNAMED
+from teethscape.dental.masks import FIRST_UNNAMED, ids_of
 from teethscape.dental.photos import Photo
 from teethscape.dental.views import View
 from teethscape.errors import BadInputError, unreadable_request
@@ -144,7 +144,7 @@ class CaseClicker:
                 return answer  # the teeth are as they were
             labels = with_tooth(labels, drawn.mask, tooth)
             keep_labels(case, photos, request.view, labels)
-        known = {int(n): outlines(labels == n) for n in np.unique(labels) if n}
+        known = {n: outlines(labels == n) for n in ids_of(labels)}
         teeth = {str(n): drawn for n, drawn in known.items() if n < FIRST_UNNAMED}
         return {**answer, "teeth": teeth, "unnamed": [known[n] for n in known if n >= FIRST_UNNAMED]}
 

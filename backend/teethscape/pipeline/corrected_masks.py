@@ -18,7 +18,7 @@ from PIL import Image
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import LOWER_ARCH, TEETH, UPPER_ARCH, is_permanent
 from teethscape.dental.files import write_with
-from teethscape.dental.masks import FIRST_UNNAMED, at_size, read_label_image
+from teethscape.dental.masks import FIRST_UNNAMED, at_size, ids_of, read_label_image
 from teethscape.dental.photos import Photo, turn
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
@@ -88,7 +88,7 @@ def _gap_tooth(labels: NDArray[np.int32], mask: Mask) -> int:
     if not mask.any():
         return 0
     far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
-    near = {int(n): float(far[labels == n].min()) for n in np.unique(labels) if n in TEETH}
+    near = {n: float(far[labels == n].min()) for n in ids_of(labels) if n in TEETH}
     closest = sorted(near, key=lambda number: near[number])[:2]
     for arch in (UPPER_ARCH, LOWER_ARCH):
         if len(closest) == 2 and all(number in arch for number in closest):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.masks import read_masks
+from teethscape.dental.masks import ids_of, read_masks
 from teethscape.dental.photos import Photo, turn
 from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
@@ -169,5 +169,4 @@ def cut_by_jaws(
     """
     top = int(instances.max())
     cut = np.where((jaws > 0) & (instances > 0), instances + (jaws == 2) * top, 0).astype(np.int32)
-    ids = [int(i) for i in np.unique(cut) if i]
-    return cut, {i: Jaw.LOWER if i > top else Jaw.UPPER for i in ids}
+    return cut, {i: Jaw.LOWER if i > top else Jaw.UPPER for i in ids_of(cut)}

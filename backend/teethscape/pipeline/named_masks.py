@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw, jaw_of
-from teethscape.dental.masks import FIRST_UNNAMED, at_size
+from teethscape.dental.masks import FIRST_UNNAMED, at_size, ids_of
 from teethscape.dental.photos import Photo
 from teethscape.dental.views import View
 from teethscape.pipeline.segment_stage import Labels
@@ -42,10 +42,9 @@ def with_named(found: Labels, segmented: Mapping[View, Segmentation], given: Lab
     named: dict[View, dict[int, int]] = {}
     for view, image in given.images.items():
         seen = segmented[view]
-        ids = [int(i) for i in np.unique(image) if i]
         images[view], maps[view] = image, mask_sight(image, seen)
         jaws[view], kinds[view] = _known_of(image, seen), {}
-        named[view] = {i: i for i in ids if i < FIRST_UNNAMED}
+        named[view] = {i: i for i in ids_of(image) if i < FIRST_UNNAMED}
     return replace(
         found,
         images={view: images[view] for view in segmented},
@@ -62,7 +61,7 @@ def _known_of(image: NDArray[np.int32], seen: Segmentation) -> dict[int, Jaw]:
     """The jaw of each tooth: that of its number, else of the network's instance under it, if there is one."""
     below = at_size(seen.instances, image.shape[::-1])
     jaws = {}
-    for identity in (int(i) for i in np.unique(image) if i):
+    for identity in ids_of(image):
         under = most_covered(below, image == identity)
         if identity < FIRST_UNNAMED:
             jaws[identity] = jaw_of(identity)

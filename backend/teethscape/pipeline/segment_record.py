@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 from teethscape.dental.fdi import jaw_of
 from teethscape.dental.files import write_json
@@ -145,11 +146,11 @@ def tooth_records(mask: NDArray[np.uint8], upright: NDArray[np.uint8], seen: Seg
             "value": value,
             "jaw": (jaw_of(value) if value < FIRST_UNNAMED else seen.jaw_of[value - FIRST_UNNAMED + 1]).value,
             "confidence": _share(_confidence(seen, upright == value)),
-            "pixels": int((mask == value).sum()),
-            "box": _box(mask == value),
+            "pixels": int((mask[place] == value).sum()),
+            "box": [place[1].start, place[0].start, place[1].stop - 1, place[0].stop - 1],
         }
-        for value in (int(value) for value in np.unique(mask))
-        if value
+        for value, place in enumerate(find_objects(mask), start=1)
+        if place
     ]
 
 
@@ -159,12 +160,6 @@ def _confidence(seen: Segmentation, tooth: NDArray[np.bool_]) -> float:
     parts = {i: int(count) for i, count in enumerate(counts) if i and count}
     total = sum(parts.values())
     return sum(seen.confidence[i] * count for i, count in parts.items()) / total if total else 0.0
-
-
-def _box(tooth: NDArray[np.bool_]) -> list[int]:
-    """Left, top, right and bottom pixel."""
-    rows, columns = np.flatnonzero(tooth.any(axis=1)), np.flatnonzero(tooth.any(axis=0))
-    return [int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])]
 
 
 def segmentation_record(

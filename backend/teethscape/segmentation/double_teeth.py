@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 from teethscape.dental.fdi import Jaw
 from teethscape.segmentation.waist import Parted
@@ -65,7 +66,8 @@ def parted_by_length(
         border: (h, w) chance that a pixel lies on a tooth's border, which places the cut; without
             it the cut is where the instance is narrowest.
     """
-    pixels = {int(i): np.nonzero(labels == i) for i in order}
+    boxes = find_objects(labels)
+    pixels = {int(i): _pixels(labels, int(i), boxes[i - 1]) for i in order}
     extents = _extents(pixels)
     steep = [extent for extent in extents if extent.steep]
     out, origin = labels.copy(), {}
@@ -83,6 +85,12 @@ def parted_by_length(
         out[rows[smaller], columns[smaller]] = new
         origin[new] = extent.value
     return Parted(out, origin)
+
+
+def _pixels(labels: NDArray[np.int32], value: int, box: tuple[slice, ...]) -> tuple[NDArray[np.intp], ...]:
+    """Rows and columns of an instance that lies in a box of the label image."""
+    rows, columns = np.nonzero(labels[box] == value)
+    return rows + box[0].start, columns + box[1].start
 
 
 def _extents(pixels: Mapping[int, tuple[NDArray, ...]]) -> list[_Extent]:

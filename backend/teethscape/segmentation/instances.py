@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.masks import ids_of
 from teethscape.segmentation.network import FloatImage, PixelMaps
 from teethscape.segmentation.region_graph import around, merge_regions
 
@@ -82,7 +83,7 @@ def _without_scraps(labels: IntImage, rules: InstanceRules) -> IntImage:
     smallest = (rules.smallest * max(labels.shape)) ** 2
     out = np.zeros_like(labels)
     number = 0
-    for region in np.unique(labels[labels > 0]):
+    for region in ids_of(labels):
         box = around(labels == region)
         part = largest_part(labels[box] == region)
         if part.sum() >= smallest:
@@ -105,7 +106,7 @@ def agreeing(labels: IntImage, chance: FloatImage) -> FloatImage:
 def without_holes(labels: IntImage) -> IntImage:
     """Labels whose holes are filled where one tooth surrounds them: dark fissures and fillings, no gaps."""
     out = labels.copy()
-    for number in np.unique(labels[labels > 0]):
+    for number in ids_of(labels):
         box = around(labels == number)
         own = (labels[box] == number).astype(np.uint8)
         borders, _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

@@ -45,10 +45,9 @@ class PixelMaps:
     gum: FloatImage
 
     @property
-    def stacked(self) -> FloatImage:
-        """All maps as (12, h, w)."""
-        first = np.stack([self.tooth, self.boundary, self.energy, self.upper])
-        return np.concatenate([first, self.kind, self.gum[None]])
+    def layers(self) -> tuple[FloatImage, ...]:
+        """All twelve maps, as :meth:`of` takes them."""
+        return self.tooth, self.boundary, self.energy, self.upper, *self.kind, self.gum
 
     def cropped(self, box: tuple[slice, slice]) -> PixelMaps:
         """The rows and columns of a box."""
@@ -183,16 +182,17 @@ class SegmentationRuntime:
         """Maps averaged over the plain look and ``GLANCES``, with the longer side at ``size`` px."""
         width, height = scaled_size(pixels, size)
         total = np.zeros((4 + KINDS + 1, height, width), np.float32)
-        for maps in (self.plain(pixels)[0], *(self._glimpse(pixels, glance) for glance in GLANCES)):
-            for channel, values in enumerate(maps.stacked):
-                total[channel] += cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
+        for layers in (self.plain(pixels)[0].layers, *(self._glimpse(pixels, glance) for glance in GLANCES)):
+            for one, values in zip(total, layers, strict=True):
+                one += cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
         return PixelMaps.of(np.asarray(total / (1 + len(GLANCES)), np.float32))
 
-    def _glimpse(self, pixels: NDArray[np.uint8], glance: Glance) -> PixelMaps:
+    def _glimpse(self, pixels: NDArray[np.uint8], glance: Glance) -> tuple[FloatImage, ...]:
+        """All maps of one more look, as seen in the photo."""
         picture = scaled(pixels, glance.long_side)
         if glance.lit:
             picture = evenly_lit(picture)
         if not glance.mirrored:
-            return self.run(picture)[0]
-        maps = self.run(np.ascontiguousarray(picture[:, ::-1]))[0].stacked
-        return PixelMaps.of(np.ascontiguousarray(maps[..., ::-1]))
+            return self.run(picture)[0].layers
+        mirrored = self.run(np.ascontiguousarray(picture[:, ::-1]))[0]
+        return tuple(np.ascontiguousarray(values[:, ::-1]) for values in mirrored.layers)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.masks import ids_of
 from teethscape.segmentation.instances import (
     InstanceRules,
     agreeing,
@@ -129,7 +130,7 @@ class ToothMaps:
             return np.zeros_like(expected)
         grown = flood(_chance(self.boundary), _chance(self.energy), mask, seeds)
         out = np.zeros_like(expected)
-        for number in np.unique(grown[grown > 0]):
+        for number in ids_of(grown):
             box = around((grown == number) | (expected == number))
             beyond = _away_from(expected[box] == number)
             part = largest_part((grown[box] == number) & (beyond < _REACH * max(mask.shape)))
@@ -188,7 +189,7 @@ class ToothMaps:
     def _seeds(self, mask: NDArray[np.bool_], expected: IntImage) -> IntImage:
         """(h, w) middles of the model's teeth that the photo shows."""
         seeds = np.zeros_like(expected)
-        for number in np.unique(expected[expected > 0]):
+        for number in ids_of(expected):
             box = around(expected == number)
             region = largest_part(expected[box] == number)
             if region.sum() < _SLIVER * self._smallest or mask[box][region].mean() < _SHOWN:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw
+from teethscape.dental.masks import ids_of
 from teethscape.dental.views import View
 from teethscape.segmentation.instances import cut_instances
 from teethscape.segmentation.network import FloatImage, PixelMaps, SegmentationRuntime, scaled
@@ -65,7 +66,7 @@ class _Tooth:
 def _teeth(labels: NDArray[np.int32], maps: PixelMaps, chance: FloatImage) -> dict[int, _Tooth]:
     """Every instance by its id."""
     found = {}
-    for i in (int(i) for i in np.unique(labels) if i):
+    for i in ids_of(labels):
         box = around(labels == i)
         found[i] = _Tooth(labels[box] == i, maps.cropped(box), chance[box])
     return found

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.masks import ids_of
 from teethscape.segmentation.instances import agreeing, largest_part, without_holes
 from teethscape.segmentation.network import FloatImage
 from teethscape.segmentation.region_graph import around
@@ -71,7 +72,7 @@ def with_soft_border(labels: NDArray[np.int32], hue: FloatImage) -> tuple[NDArra
         share = tooth_share(share > 0.5, hue)
     mask = cv2.morphologyEx((share > 0.5).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     out = np.where(mask, _nearest(labels), 0).astype(np.int32)
-    for number in np.unique(out[out > 0]):
+    for number in ids_of(out):
         box = around(out == number)
         own = out[box] == number
         part = largest_part(own)

@@ -11,7 +11,7 @@ from teethscape.parametric.numbering.fit import Effort, Guess, robust
 from teethscape.parametric.numbering.hulls import PlacedHulls, place_hulls
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.outline import ViewRows
-from teethscape.parametric.numbering.reach import FOCAL, GROWTH, PER_VIEW, camera_slopes, reach
+from teethscape.parametric.numbering.reach import FOCAL, GROWTH, PER_VIEW, Rows, camera_slopes, reach
 from teethscape.parametric.rotation import FloatArray
 
 
@@ -50,17 +50,18 @@ def _camera_step(
 ) -> tuple[float, FloatArray]:
     """Energy of a view, and the Gauss-Newton step (8,) of its camera and growth."""
     numbered, grown = guess.views[view], guess.growth[view]
-    found = reach(numbered, rows, placed)
-    sloped = camera_slopes(numbered.camera, found, placed)[1].reshape(*found.far.shape, PER_VIEW)
+    joined = Rows.joined([numbered], [rows])
+    found = reach([numbered.camera], joined, placed)
+    sloped = camera_slopes([numbered.camera], joined, found)
     lean = float(np.log(numbered.camera.focal) - numbered.focal[0])
     prior = np.array([0.0] * FOCAL + [numbered.focal[1] ** -2, rows.growth_sd**-2])
     offset = np.array([0.0] * FOCAL + [lean, grown])
-    white = rows.whitened(found.extent + grown)
+    white = joined.whitened(found.extent + grown)
     part, weight = robust((white**2).sum(axis=1), rows.count, loose)
     jacobian = rows.whiten @ sloped
-    weighted = weight[:, None, None] * jacobian
-    hessian = np.diag(prior + 1e-9) + np.einsum("nij,nik->jk", weighted, jacobian, optimize=True)
-    gradient = np.einsum("nij,ni->j", weighted, white, optimize=True) - prior * offset
+    weighted = (weight[:, None, None] * jacobian).reshape(-1, PER_VIEW).T
+    hessian = np.diag(prior + 1e-9) + weighted @ jacobian.reshape(-1, PER_VIEW)
+    gradient = weighted @ white.ravel() - prior * offset
     energy = 0.5 * float(prior @ offset**2) + float(part.sum())
     hessian[np.diag_indices(PER_VIEW)] *= 1.01
     return energy, np.linalg.solve(hessian, gradient)

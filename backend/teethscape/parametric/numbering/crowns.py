@@ -89,6 +89,10 @@ class Placed:
     normals: FloatArray
     areas: FloatArray
 
+    def only(self, rows: NDArray[np.intp]) -> Placed:
+        """Some of the crowns."""
+        return Placed(self.points[rows], self.normals[rows], self.areas[rows])
+
 
 def placed_at(prior: ToothPrior, state: ArchState) -> Placed:
     """Mean crowns at the pose, size and bite of a state; its shape is left out."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from teethscape.dental.fdi import is_left, mirrored
 from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
+from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.hulls import FORMS, PlacedHulls, place_hulls
 from teethscape.parametric.numbering.joint import NumberedView, focal_terms
 from teethscape.parametric.numbering.layout import Layout
@@ -28,6 +29,7 @@ from teethscape.parametric.numbering.reach import (
     PER_BITE,
     PER_VIEW,
     Reach,
+    Rows,
     reach,
     slopes,
     turns_of,
@@ -95,7 +97,7 @@ class _Problem:
     """What stays while a numbering is fitted: precisions, extents, the robust limit."""
 
     prior: Prior
-    rows: Mapping[View, ViewRows]
+    rows: Rows
     order: tuple[View, ...]
     loose: float
 
@@ -135,7 +137,7 @@ def robust(square: FloatArray, count: NDArray[np.intp], loose: float) -> tuple[F
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a view shows under a guess: reach, whitened residuals (n, 24), energies and weights (n,)."""
+    """What the views show under a guess: reach, whitened residuals (n, 24), energies and weights (n,)."""
 
     found: Reach
     white: FloatArray
@@ -153,7 +155,7 @@ class _Tried:
         placed: its hulls.
         pull: the prior's precision times the unknowns.
         focal: precision and residual of the focal lengths.
-        seen: per view.
+        seen: in all views.
     """
 
     guess: Guess
@@ -161,7 +163,7 @@ class _Tried:
     placed: PlacedHulls
     pull: Unknowns
     focal: tuple[FloatArray, FloatArray]
-    seen: Mapping[View, _Seen]
+    seen: _Seen
 
 
 def _tried(guess: Guess, problem: _Problem) -> _Tried:
@@ -169,16 +171,20 @@ def _tried(guess: Guess, problem: _Problem) -> _Tried:
     at = _vector(guess, problem)
     pull = pulled(problem.prior, at)
     precision, lean = focal_terms([guess.views[v] for v in problem.order])
-    seen = {view: _seen(view, guess, problem, placed) for view in problem.order}
-    energy = 0.5 * (at.dot(pull) + float(lean @ precision @ lean))
-    energy += sum(float(one.part.sum()) for one in seen.values())
+    seen = _seen(guess, problem, placed)
+    energy = 0.5 * (at.dot(pull) + float(lean @ precision @ lean)) + float(seen.part.sum())
     return _Tried(guess, energy, placed, pull, (precision, lean), seen)
 
 
-def _seen(view: View, guess: Guess, problem: _Problem, placed: PlacedHulls) -> _Seen:
-    rows = problem.rows[view]
-    found = reach(guess.views[view], rows, placed)
-    white = rows.whitened(found.extent + guess.growth.get(view, 0.0))
+def _cameras(guess: Guess, problem: _Problem) -> list[Camera]:
+    return [guess.views[view].camera for view in problem.order]
+
+
+def _seen(guess: Guess, problem: _Problem, placed: PlacedHulls) -> _Seen:
+    rows = problem.rows
+    found = reach(_cameras(guess, problem), rows, placed)
+    growth = np.array([guess.growth.get(view, 0.0) for view in problem.order])[rows.view, None]
+    white = rows.whitened(found.extent + growth)
     return _Seen(found, white, *robust((white**2).sum(axis=1), rows.count, problem.loose))
 
 
@@ -189,13 +195,15 @@ def _normal(tried: _Tried, problem: _Problem) -> Normal:
     where = PER_BITE + PER_VIEW * np.arange(len(problem.order)) + FOCAL
     normal.common[np.ix_(where, where)] += precision
     normal.gradient.common[where] -= precision @ lean
-    turns = turns_of(tried.guess.layout.prior, tried.guess.state)
-    for view, seen in tried.seen.items():
-        sloped = slopes(tried.guess.views[view].camera, turns, seen.found, tried.placed)
-        jacobian = problem.rows[view].whiten_single @ sloped
-        weighted = (seen.weight.astype(np.float32)[:, None, None] * jacobian).transpose(0, 2, 1)
-        pull = (weighted @ seen.white.astype(np.float32)[:, :, None])[:, :, 0]
-        normal.add(seen.found.tooth, problem.columns(view), weighted @ jacobian, pull)
+    rows, seen, guess = problem.rows, tried.seen, tried.guess
+    turns = turns_of(guess.layout.prior, guess.state)
+    sloped = slopes(_cameras(guess, problem), turns, rows, seen.found, tried.placed)
+    jacobian = rows.whiten_single @ sloped
+    weighted = (seen.weight.astype(np.float32)[:, None, None] * jacobian).transpose(0, 2, 1)
+    pull = (weighted @ seen.white.astype(np.float32)[:, :, None])[:, :, 0]
+    blocks = weighted @ jacobian
+    for view, part in zip(problem.order, rows.parts, strict=True):
+        normal.add(rows.tooth[part], problem.columns(view), blocks[part], pull[part])
     return normal
 
 
@@ -246,7 +254,8 @@ def fit_outlines(start: Guess, rows: Mapping[View, ViewRows], effort: Effort) ->
         effort: how long to try.
     """
     order = tuple(start.views)
-    problem = _Problem(_prior(start.layout, order, rows), rows, order, effort.loose)
+    joined = Rows.joined(list(start.views.values()), [rows[view] for view in order])
+    problem = _Problem(_prior(start.layout, order, rows), joined, order, effort.loose)
     damping, here = 1e-2, _tried(start, problem)
     for _ in range(effort.rounds):
         found = _descend(here, problem, damping)
@@ -256,8 +265,8 @@ def fit_outlines(start: Guess, rows: Mapping[View, ViewRows], effort: Effort) ->
         if gain < max(_ENOUGH, (here.energy - effort.hopeless) / _FOLLOWS):
             break
     misfit = {
-        view: dict(zip(map(int, rows[view].instance), map(float, seen.part), strict=True))
-        for view, seen in here.seen.items()
+        view: dict(zip(map(int, rows[view].instance), map(float, here.seen.part[part]), strict=True))
+        for view, part in zip(order, joined.parts, strict=True)
     }
     return Weighed(here.guess, here.energy, misfit, (here, problem))
 

@@ -90,7 +90,7 @@ def flip_gain(settled: Settled, outlines: Mapping[View, Outline], group: tuple[V
     for view in group:
         flipped[view] = _flipped_outline(outlines[view], settled.guess.views[view].camera.width)
         start = _flipped_guess(start, view)
-    coarse = settled.coarse - coarse_fit(start, flipped)[1]
+    coarse = settled.coarse - coarse_fit(start, flipped, settled.coarse + _HOPELESS)[1]
     if coarse < -_HOPELESS:
         return coarse
     return _cost(settled) - _cost(settle(start, flipped))

@@ -108,7 +108,7 @@ class Normal:
         twins = self.prior.twins
         forms, coupling = self._forms(damping)
         right = self.gradient.teeth[twins, POSE_SIZE:].reshape(len(twins), -1, 1)
-        gone = np.linalg.inv(forms) @ np.concatenate([coupling, right], axis=2)
+        gone = np.linalg.solve(forms, np.concatenate([coupling, right], axis=2))
         part = coupling.transpose(0, 2, 1) @ gone
         vector = np.concatenate([self.gradient.teeth[:, :POSE_SIZE].ravel(), self.gradient.common])
         column = self._columns()
@@ -125,7 +125,7 @@ class Normal:
     def log_det(self) -> float:
         """Log determinant of the Hessian."""
         forms, coupling = self._forms(0.0)
-        part = coupling.transpose(0, 2, 1) @ (np.linalg.inv(forms) @ coupling)
+        part = coupling.transpose(0, 2, 1) @ np.linalg.solve(forms, coupling)
         core = np.linalg.slogdet(self._reduced(0.0, part))[1]
         return float(core + np.linalg.slogdet(forms)[1].sum())
 

@@ -297,9 +297,9 @@ class OcclusalJudge:
         return first_camera(self.rotation, trial.layout.prior.centre[trial.teeth], points, frame)
 
     def _seen(self, trial: _Trial) -> View1:
-        """What the trial's camera sees of its layout."""
-        drawn = trial.layout.present & np.isin(np.arange(len(trial.layout.present)), self.rows)
-        return view_of(trial.layout.placed, trial.sight, drawn)
+        """What the trial's camera sees of its layout's jaw."""
+        jaw = view_of(trial.layout.placed.only(self.rows), trial.sight, trial.layout.present[self.rows])
+        return jaw.among(len(trial.layout.present), self.rows)
 
     def _moved(self, seen: View1, layout: Layout) -> View1:
         """What was seen of the whole arch, carried to the places of another layout."""
@@ -324,6 +324,14 @@ class View1:
     log_size: FloatArray
     shape: FloatArray
     noise: FloatArray
+
+    def among(self, count: int, rows: NDArray[np.intp]) -> View1:
+        """The same as the ``rows`` of ``count`` teeth; nothing is known of the others."""
+        parts = []
+        for own in (self.anchor, self.log_size, self.shape, self.noise):
+            parts.append(np.zeros((count, *own.shape[1:])))
+            parts[-1][rows] = own
+        return View1(*parts)
 
 
 def view_of(placed: Placed, camera: Camera, drawn: NDArray[np.bool_]) -> View1:

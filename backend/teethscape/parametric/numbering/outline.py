@@ -28,6 +28,8 @@ from teethscape.parametric.rotation import FloatArray
 DIRECTIONS = 24
 _ANGLES = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
 UNIT = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+#: The first half of the directions: the other half's are opposite.  Single precision finds the same points.
+_HALF = UNIT[: DIRECTIONS // 2].astype(np.float32)
 #: Noise of an outline in mm: common to an instance, smooth along it, of each direction.
 _COMMON_SD, _SMOOTH_SD, _OWN_SD = 0.10, 0.15, 0.15
 #: Labels of one view are all drawn too large or too small by this much, mm.
@@ -99,18 +101,9 @@ class ViewRows:
         """(n,) believed extents of each instance."""
         return self.used.sum(axis=1)
 
-    @cached_property
-    def whiten_single(self) -> NDArray[np.float32]:
-        """``whiten`` in single precision, which is enough for slopes."""
-        return self.whiten.astype(np.float32)
-
     def __len__(self) -> int:
         """All believed extents."""
         return int(self.used.sum())
-
-    def whitened(self, expected: FloatArray) -> FloatArray:
-        """(n, 24) residuals in units of their noise, uncorrelated; ``expected`` (n, 24) px."""
-        return (self.whiten @ (self.extent - expected)[:, :, None])[:, :, 0]
 
     def sharpened(self, noise: float) -> ViewRows:
         """The same extents with their noise multiplied by a factor."""
@@ -132,10 +125,17 @@ def farthest(camera: Camera, points: FloatArray) -> tuple[FloatArray, NDArray[np
     """
     local = camera.columns(points.reshape(-1, 3))
     pixels = local[:2] * (camera.focal / local[2]) + camera.principal[:, None]
-    along = (UNIT @ pixels).reshape(DIRECTIONS, *points.shape[:2])
-    far = np.argmax(along, axis=2)
-    extent = np.take_along_axis(along, far[:, :, None], axis=2)[:, :, 0]
-    return pixels.T.reshape(*points.shape[:2], 2), far.T, extent.T
+    far = outermost(pixels.reshape(2, *points.shape[:2]))
+    placed = pixels.T.reshape(*points.shape[:2], 2)
+    extent = (np.take_along_axis(placed, far[:, :, None], axis=1) * UNIT).sum(axis=2)
+    return placed, far, extent
+
+
+def outermost(pixels: FloatArray) -> NDArray[np.intp]:
+    """(n, 24) number of the farthest of each crown's points (2, n, P) in every direction."""
+    along = _HALF @ pixels.reshape(2, -1).astype(np.float32)
+    crowns = along.reshape(len(_HALF), *pixels.shape[1:])
+    return np.concatenate([np.argmax(crowns, axis=2), np.argmin(crowns, axis=2)]).T
 
 
 def believed(

@@ -14,6 +14,7 @@ from teethscape.parametric.numbering.bite import BiteView
 from teethscape.parametric.numbering.bite_search import moved_along, options
 from teethscape.parametric.numbering.fit import Effort, Guess, fit_outlines
 from teethscape.parametric.numbering.joint import Belief, NumberedView
+from teethscape.parametric.numbering.outline import ViewRows
 from teethscape.parametric.numbering.photo_set import PhotoSet
 from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, aimed_rivals, populated, rows_of
 from teethscape.parametric.numbering.ticks import Ticks
@@ -71,7 +72,7 @@ class Proposer:
             }
             for guess in self.ticks.over(aimed_rivals(best.settled, task.view, new.values())):
                 numbered = guess.views[task.view]
-                tried[_key(numbered)] = self._weighed(task.view, numbered)
+                tried[_key(numbered)] = self._weighed(task.view, numbered, near=True)
             before, best = best, min(tried.values(), key=lambda p: p.cost)
             if best is before:
                 break
@@ -93,25 +94,26 @@ class Proposer:
             unlike.setdefault(beam.views[task.view].tooth.tobytes(), beam.views[task.view])
         return list(unlike.values())[:_MOST]
 
-    def _weighed(self, view: View, numbered: NumberedView) -> Proposal:
-        guess, outline = replace(self.start, views={**self.start.views, view: numbered}), self.photos.outline
-        own = {view: outline[view]}
-        rows = {**self.rows, view: rows_of(_only(guess, view), own, covered=False)[view]}
+    def _weighed(self, view: View, numbered: NumberedView, near: bool = False) -> Proposal:
+        """A numbering fitted with the occlusal views; ``near``: its camera was aimed by outlines."""
+        guess = replace(self.start, views={**self.start.views, view: numbered})
+        rows = self._rows(guess, view, covered=False)
         offered = len(rows[view])
-        found = fit_outlines(guess, rows, _FIRST)
-        for effort in (_THEN, _LAST):
-            rows = {**self.rows, view: rows_of(_only(found.guess, view), own)[view]}
-            found = fit_outlines(found.guess, rows, effort)
+        if not near:
+            guess = fit_outlines(guess, rows, _FIRST).guess
+        guess = fit_outlines(guess, self._rows(guess, view), _THEN).guess
+        rows = self._rows(guess, view)
+        found = fit_outlines(guess, rows, _LAST)
         numbered = found.guess.views[view]
         cost = found.energy + _LEFT_OUT_COST * (len(numbered.tooth) - len(numbered.used))
         cost += DISBELIEVED_COST * (offered - len(rows[view]))
         return Proposal(Settled(found, rows, _LAST), numbered, cost)
 
+    def _rows(self, guess: Guess, view: View, covered: bool = True) -> dict[View, ViewRows]:
+        """The extents that count: of the occlusal views as they were, of this one as it is now."""
+        alone = replace(guess, views={view: guess.views[view]})
+        return {**self.rows, **rows_of(alone, {view: self.photos.outline[view]}, covered)}
+
 
 def _key(numbered: NumberedView) -> bytes:
     return numbered.tooth.tobytes()
-
-
-def _only(guess: Guess, view: View) -> Guess:
-    """The guess with one view."""
-    return replace(guess, views={view: guess.views[view]})

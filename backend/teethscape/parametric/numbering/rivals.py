@@ -99,12 +99,21 @@ def settle(start: Guess, outlines: Mapping[View, Outline]) -> Settled:
     return Settled(fit_outlines(weighed.guess, rows, effort), rows, effort, unfit, coarse)
 
 
-def coarse_fit(start: Guess, outlines: Mapping[View, Outline]) -> tuple[Weighed, float]:
-    """A first fit of a numbering, and its energy with what the extents cost that it does not believe."""
+def coarse_fit(
+    start: Guess, outlines: Mapping[View, Outline], hopeless: float = float("inf")
+) -> tuple[Weighed, float]:
+    """A first fit of a numbering, and its energy with what the extents cost that it does not believe.
+
+    Args:
+        start: the numbering.
+        outlines: extents of all views.
+        hopeless: such an energy above which it is given up when it hardly gets better, nats.
+    """
     weighed = fit_outlines(start, rows_of(start, outlines, covered=False), _FIRST)
     rows = rows_of(weighed.guess, outlines)
-    weighed = fit_outlines(weighed.guess, rows, _THEN)
-    return weighed, weighed.energy - DISBELIEVED_COST * sum(len(own) for own in rows.values())
+    believed = DISBELIEVED_COST * sum(len(own) for own in rows.values())
+    weighed = fit_outlines(weighed.guess, rows, replace(_THEN, hopeless=hopeless + believed))
+    return weighed, weighed.energy - believed
 
 
 def _noise(weighed: Weighed, rows: Mapping[View, ViewRows]) -> float:

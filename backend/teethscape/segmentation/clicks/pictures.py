@@ -17,6 +17,7 @@ from PIL import Image
 
 from teethscape.dental.fdi import Jaw, jaw_of
 from teethscape.dental.files import write_with
+from teethscape.dental.masks import ids_of
 from teethscape.dental.views import View
 
 #: Which photo is 000, 001, 002 and 003 of each jaw.
@@ -42,7 +43,7 @@ class Background(str, Enum):
 
 def jaw_mask(labels: NDArray[np.int32], jaw: Jaw) -> NDArray[np.bool_]:
     """(h, w) teeth of a jaw in an FDI label image."""
-    teeth = [int(value) for value in np.unique(labels) if value and jaw_of(int(value)) is jaw]
+    teeth = [value for value in ids_of(labels) if jaw_of(value) is jaw]
     return np.isin(labels, teeth)
 
 
