@@ -32,31 +32,37 @@ def aim(guess: Guess, view: View, rows: ViewRows, efforts: tuple[Effort, ...]) -
         rows: its extents that count.
         efforts: fits one after another, loosest first.
     """
-    placed = place_hulls(guess.layout, guess.state)
-    growth, energy = guess.growth.get(view, 0.0), np.inf
+    numbered, growth, energy = guess.views[view], guess.growth.get(view, 0.0), np.inf
+    target = _Target(Rows.joined([numbered], [rows]), rows.growth_sd, place_hulls(guess.layout, guess.state))
     for effort in efforts:
         for _ in range(effort.rounds):
-            now = replace(guess, growth={view: growth})
-            energy, step = _camera_step(now, view, rows, placed, effort.loose)
-            numbered = guess.views[view]
+            energy, step = _camera_step(numbered, growth, target, effort.loose)
             camera = numbered.camera.moved(np.concatenate([step[:GROWTH], [0.0, 0.0]]))
-            guess = replace(guess, views={**guess.views, view: replace(numbered, camera=camera)})
+            numbered = replace(numbered, camera=camera)
             growth += float(step[GROWTH])
-    return Aimed(guess.views[view], energy)
+    return Aimed(numbered, energy)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What a camera is aimed at: extents, how much too large they may be drawn (px), and the teeth."""
+
+    rows: Rows
+    growth_sd: float
+    placed: PlacedHulls
 
 
 def _camera_step(
-    guess: Guess, view: View, rows: ViewRows, placed: PlacedHulls, loose: float
+    numbered: NumberedView, grown: float, target: _Target, loose: float
 ) -> tuple[float, FloatArray]:
     """Energy of a view, and the Gauss-Newton step (8,) of its camera and growth."""
-    numbered, grown = guess.views[view], guess.growth[view]
-    joined = Rows.joined([numbered], [rows])
-    found = reach([numbered.camera], joined, placed)
-    sloped = camera_slopes([numbered.camera], joined, found)
+    rows = target.rows
+    found = reach([numbered.camera], rows, target.placed)
+    sloped = camera_slopes([numbered.camera], rows, found)
     lean = float(np.log(numbered.camera.focal) - numbered.focal[0])
-    prior = np.array([0.0] * FOCAL + [numbered.focal[1] ** -2, rows.growth_sd**-2])
+    prior = np.array([0.0] * FOCAL + [numbered.focal[1] ** -2, target.growth_sd**-2])
     offset = np.array([0.0] * FOCAL + [lean, grown])
-    white = joined.whitened(found.extent + grown)
+    white = rows.whitened(found.extent + grown)
     part, weight = robust((white**2).sum(axis=1), rows.count, loose)
     jacobian = rows.whiten @ sloped
     weighted = (weight[:, None, None] * jacobian).reshape(-1, PER_VIEW).T

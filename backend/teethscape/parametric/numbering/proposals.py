@@ -72,7 +72,7 @@ class Proposer:
             }
             for guess in self.ticks.over(aimed_rivals(best.settled, task.view, new.values())):
                 numbered = guess.views[task.view]
-                tried[_key(numbered)] = self._weighed(task.view, numbered, near=True)
+                tried[_key(numbered)] = self._weighed(task.view, numbered)
             before, best = best, min(tried.values(), key=lambda p: p.cost)
             if best is before:
                 break
@@ -94,16 +94,14 @@ class Proposer:
             unlike.setdefault(beam.views[task.view].tooth.tobytes(), beam.views[task.view])
         return list(unlike.values())[:_MOST]
 
-    def _weighed(self, view: View, numbered: NumberedView, near: bool = False) -> Proposal:
-        """A numbering fitted with the occlusal views; ``near``: its camera was aimed by outlines."""
+    def _weighed(self, view: View, numbered: NumberedView) -> Proposal:
         guess = replace(self.start, views={**self.start.views, view: numbered})
         rows = self._rows(guess, view, covered=False)
         offered = len(rows[view])
-        if not near:
-            guess = fit_outlines(guess, rows, _FIRST).guess
-        guess = fit_outlines(guess, self._rows(guess, view), _THEN).guess
-        rows = self._rows(guess, view)
-        found = fit_outlines(guess, rows, _LAST)
+        found = fit_outlines(guess, rows, _FIRST)
+        for effort in (_THEN, _LAST):
+            rows = self._rows(found.guess, view)
+            found = fit_outlines(found.guess, rows, effort)
         numbered = found.guess.views[view]
         cost = found.energy + _LEFT_OUT_COST * (len(numbered.tooth) - len(numbered.used))
         cost += DISBELIEVED_COST * (offered - len(rows[view]))
