@@ -223,7 +223,7 @@ def glare_of(pixels: NDArray[np.uint8], teeth: NDArray[np.bool_]) -> float:
     """Share of the teeth, highlights among them included, in which all colours are washed out."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_HOLE, _HOLE))
     whole = cv2.morphologyEx(teeth.astype(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
-    washed = pixels.min(axis=2) >= _WASHED_OUT
+    washed = cv2.inRange(pixels, (_WASHED_OUT,) * 3, (255,) * 3) > 0
     return float((washed & whole).sum() / max(int(whole.sum()), 1))
 
 
