@@ -120,4 +120,9 @@ def options(task: BiteView, belief: Belief) -> list[Beam]:
 
     for _, camera in start_cameras(task, belief):
         consider(settle(task, camera, None, belief))
+    if out:
+        best = min(out.values(), key=lambda o: o.cost).views[task.view]
+        for by in MOVES:
+            moved = task.imposed(shifted(best.tooth, belief.layout, by))
+            consider(settle(task, best.camera, moved, belief))
     return sorted(out.values(), key=lambda o: o.cost)[:_OPTIONS]
