@@ -28,8 +28,6 @@ from teethscape.parametric.rotation import FloatArray
 DIRECTIONS = 24
 _ANGLES = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
 UNIT = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
-#: The first half of the directions: the other half's are opposite.  Single precision finds the same points.
-_HALF = UNIT[: DIRECTIONS // 2].astype(np.float32)
 #: Noise of an outline in mm: common to an instance, smooth along it, of each direction.
 _COMMON_SD, _SMOOTH_SD, _OWN_SD = 0.10, 0.15, 0.15
 #: Labels of one view are all drawn too large or too small by this much, mm.
@@ -133,9 +131,8 @@ def farthest(camera: Camera, points: FloatArray) -> tuple[FloatArray, NDArray[np
 
 def outermost(pixels: FloatArray) -> NDArray[np.intp]:
     """(n, 24) number of the farthest of each crown's points (2, n, P) in every direction."""
-    along = _HALF @ pixels.reshape(2, -1).astype(np.float32)
-    crowns = along.reshape(len(_HALF), *pixels.shape[1:])
-    return np.concatenate([np.argmax(crowns, axis=2), np.argmin(crowns, axis=2)]).T
+    along = (UNIT @ pixels.reshape(2, -1)).reshape(DIRECTIONS, *pixels.shape[1:])
+    return np.argmax(along, axis=2).T
 
 
 def believed(
