@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from teethscape.dental.masks import read_masks
+from teethscape.dental.masks import ids_of, read_masks
 from teethscape.dental.photos import Photo
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
@@ -127,3 +127,9 @@ def test_colour_overlay_is_not_a_mask(tmp_path):
     with pytest.raises(BadInputError) as caught:
         read_masks(tmp_path, {View.ANTERIOR: _photo()}, MaskValues.FDI)
     assert caught.value.code == "mask_colour"
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32])
+def test_ids_are_listed_without_the_background(kind):
+    assert ids_of(np.array([[0, 36, 11], [11, 0, 2]], kind)) == [2, 11, 36]
+    assert ids_of(np.zeros((2, 3), kind)) == []

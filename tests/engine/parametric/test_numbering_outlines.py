@@ -9,7 +9,7 @@ from teethscape.dental.fdi import TEETH
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.arch import ArchState
-from teethscape.parametric.camera import Camera
+from teethscape.parametric.camera import CAMERA_SIZE, Camera
 from teethscape.parametric.numbering.aim import aim
 from teethscape.parametric.numbering.bite_search import shifted
 from teethscape.parametric.numbering.expect import expected_state
@@ -20,6 +20,7 @@ from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import measure
 from teethscape.parametric.numbering.number import require_sure
 from teethscape.parametric.numbering.outline import believed, outlines
+from teethscape.parametric.numbering.reach import GROWTH, Rows, camera_slopes, reach
 from teethscape.parametric.numbering.read import BiteScene, Reader
 from teethscape.parametric.numbering.rivals import renumbered, rows_of, settle, weigh_rival
 from teethscape.parametric.numbering.search import Found
@@ -131,6 +132,24 @@ def test_extents_that_another_tooth_hides_are_left_out():
     free = believed(view, guess.views[view], OUTLINES[view], teeth, covered=False)
     kept = believed(view, guess.views[view], OUTLINES[view], teeth)
     assert len(kept.extent) < len(free.extent)
+
+
+def test_the_slopes_of_joined_views_are_those_of_their_own_cameras():
+    guess = mean_guess()
+    order = [View.MAXILLARY_OCCLUSAL, View.LEFT_BUCCAL]
+    found = rows_of(guess, OUTLINES)
+    views = [guess.views[view] for view in order]
+    rows = Rows.joined(views, [found[view] for view in order])
+    placed, cameras = place_hulls(guess.layout, guess.state), [view.camera for view in views]
+    here = reach(cameras, rows, placed)
+    own = reach(cameras[1:], Rows.joined(views[1:], [found[order[1]]]), placed)
+    np.testing.assert_allclose(here.extent[rows.parts[1]], own.extent)
+    sloped = camera_slopes(cameras, rows, here)
+    for k in range(GROWTH):
+        step = np.zeros(CAMERA_SIZE)
+        step[k] = 1e-6
+        there = reach([camera.moved(step) for camera in cameras], rows, placed)
+        np.testing.assert_allclose((there.extent - here.extent) / 1e-6, sloped[..., k], rtol=1e-3, atol=0.02)
 
 
 def test_the_energy_falls():
