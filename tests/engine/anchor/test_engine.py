@@ -263,7 +263,6 @@ class _Hand:
         return np.stack(parts).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("apart_mm", [0.0, 0.6, 3.0])
 def test_a_surface_beside_the_fit_is_less_sure(crowns, apart_mm):
     tooth = _fitted_tooth(crowns[11])
