@@ -94,15 +94,7 @@ class Camera:
         Returns:
             derivative to the world point (n, 3); to the camera step of :meth:`moved` (n, 9).
         """
-        local = self.to_camera(points)
-        inverse = self.focal / local[:, 2:]
-        slope = (local[:, :2] * along).sum(axis=1)
-        out = np.empty((len(points), CAMERA_SIZE))
-        out[:, 3:5] = along * inverse
-        out[:, 6] = slope * inverse[:, 0]
-        out[:, 5] = -out[:, 6] / local[:, 2]
-        out[:, :3] = cross(local - self.translation, out[:, 3:6])
-        out[:, 7:] = along
+        out = step_slopes(self.to_camera(points), along, self.focal, self.translation)
         return out[:, 3:6] @ self.rotation, out
 
     def moved(self, step: FloatArray) -> Camera:
@@ -136,3 +128,27 @@ class Camera:
             focal=float(self.focal * factor[0]),
             principal=(self.principal + 0.5) * factor - 0.5,
         )
+
+
+def step_slopes(
+    local: FloatArray, along: FloatArray, focal: float | FloatArray, translation: FloatArray
+) -> FloatArray:
+    """Derivatives of ``along . pixel`` to the camera step of :meth:`Camera.moved`, perhaps of many cameras.
+
+    Args:
+        local: (..., 3) points in the camera, mm.
+        along: (..., 2) directions in the image.
+        focal: px, of the camera of each point.
+        translation: (..., 3) of the camera of each point, mm.
+
+    Returns:
+        (..., 9); the part of the translation (3 to 5) is also that of the point in the camera.
+    """
+    inverse = focal / local[..., 2]
+    out = np.empty((*local.shape[:-1], CAMERA_SIZE))
+    out[..., 3:5] = along * inverse[..., None]
+    out[..., 6] = (local[..., :2] * along).sum(axis=-1) * inverse
+    out[..., 5] = -out[..., 6] / local[..., 2]
+    out[..., :3] = cross(local - translation, out[..., 3:6])
+    out[..., 7:] = along
+    return out

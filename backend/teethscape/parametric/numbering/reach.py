@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.parametric.arch import POSE_SIZE, ArchState
-from teethscape.parametric.camera import Camera
+from teethscape.parametric.camera import Camera, step_slopes
 from teethscape.parametric.numbering.crowns import lower_teeth
 from teethscape.parametric.numbering.hulls import FORMS, PlacedHulls
 from teethscape.parametric.numbering.joint import NumberedView
@@ -133,15 +133,9 @@ def turns_of(prior: ToothPrior, state: ArchState) -> Turns:
 
 def camera_slopes(cameras: Sequence[Camera], rows: Rows, found: Reach) -> FloatArray:
     """(n, 24, 8) derivatives of the extents to their camera and the growth of its labels."""
-    x, y, z = found.local
-    inverse = found.focal / z
-    slope = (x * UNIT[:, 0] + y * UNIT[:, 1]) * inverse
-    offset = np.array([camera.translation for camera in cameras])[rows.view, None]
-    out = np.empty((*z.shape, PER_VIEW))
-    out[..., 3:5] = UNIT * inverse[..., None]
-    out[..., 5] = -slope / z
-    out[..., :3] = cross(found.local.transpose(1, 2, 0) - offset, out[..., 3:6])
-    out[..., FOCAL], out[..., GROWTH] = slope, 1.0
+    translation = np.array([camera.translation for camera in cameras])[rows.view, None]
+    out = step_slopes(found.local.transpose(1, 2, 0), UNIT, found.focal, translation)[..., :PER_VIEW]
+    out[..., GROWTH] = 1.0
     return out
 
 
