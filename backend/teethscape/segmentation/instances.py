@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.masks import ids_of
 from teethscape.segmentation.network import FloatImage, PixelMaps
-from teethscape.segmentation.region_graph import around, merge_regions
+from teethscape.segmentation.region_graph import boxes_of, merge_regions
 
 IntImage = NDArray[np.int32]
 
@@ -83,8 +82,7 @@ def _without_scraps(labels: IntImage, rules: InstanceRules) -> IntImage:
     smallest = (rules.smallest * max(labels.shape)) ** 2
     out = np.zeros_like(labels)
     number = 0
-    for region in ids_of(labels):
-        box = around(labels == region)
+    for region, box in boxes_of(labels).items():
         part = largest_part(labels[box] == region)
         if part.sum() >= smallest:
             number += 1
@@ -106,8 +104,7 @@ def agreeing(labels: IntImage, chance: FloatImage) -> FloatImage:
 def without_holes(labels: IntImage) -> IntImage:
     """Labels whose holes are filled where one tooth surrounds them: dark fissures and fillings, no gaps."""
     out = labels.copy()
-    for number in ids_of(labels):
-        box = around(labels == number)
+    for number, box in boxes_of(labels).items():
         own = (labels[box] == number).astype(np.uint8)
         borders, _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         whole = cv2.drawContours(np.zeros_like(own), borders, -1, 1, cv2.FILLED)
@@ -117,12 +114,13 @@ def without_holes(labels: IntImage) -> IntImage:
 
 def _main_row(labels: IntImage, rules: InstanceRules) -> IntImage:
     """Drop instances that lie apart from the dentition: small groups beyond ``rules.apart``."""
-    reach = max(round(rules.apart * max(labels.shape)) // 2, 1)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    _, groups = cv2.connectedComponents(cv2.dilate((labels > 0).astype(np.uint8), kernel))
+    away = cv2.distanceTransform((labels == 0).astype(np.uint8), cv2.DIST_L2, 5)
+    near = away <= 0.5 * rules.apart * max(labels.shape)
+    _, groups = cv2.connectedComponents(near.astype(np.uint8))
     areas = np.bincount(groups[labels > 0], minlength=int(groups.max()) + 1)
-    keep = np.flatnonzero(areas >= 0.25 * areas.max())
-    return np.where(np.isin(groups, keep[keep > 0]), labels, 0)
+    keep = areas >= 0.25 * areas.max()
+    keep[0] = False
+    return np.where(keep[groups], labels, 0)
 
 
 def clean_mask(chance: FloatImage, rules: InstanceRules) -> NDArray[np.bool_]:
@@ -137,8 +135,9 @@ def clean_mask(chance: FloatImage, rules: InstanceRules) -> NDArray[np.bool_]:
 def small_parts(mask: NDArray[np.bool_], least: float, connectivity: int = 8) -> NDArray[np.bool_]:
     """Pixels of a mask whose connected part has an area below ``least``, px."""
     _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=connectivity)
-    small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < least)
-    return np.isin(parts, small[small > 0])
+    small = stats[:, cv2.CC_STAT_AREA] < least
+    small[0] = False
+    return small[parts]
 
 
 def cut_instances(maps: PixelMaps, chance: FloatImage, rules: InstanceRules | None = None) -> IntImage:

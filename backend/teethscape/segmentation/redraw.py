@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.masks import ids_of
 from teethscape.segmentation.instances import (
     InstanceRules,
     agreeing,
@@ -23,7 +22,7 @@ from teethscape.segmentation.instances import (
     without_holes,
 )
 from teethscape.segmentation.network import FloatImage, PixelMaps, scaled
-from teethscape.segmentation.region_graph import around
+from teethscape.segmentation.region_graph import boxes_of, joined
 from teethscape.segmentation.soft_border import hue_of, with_soft_border
 
 ByteImage = NDArray[np.uint8]
@@ -130,8 +129,9 @@ class ToothMaps:
             return np.zeros_like(expected)
         grown = flood(_chance(self.boundary), _chance(self.energy), mask, seeds)
         out = np.zeros_like(expected)
-        for number in ids_of(grown):
-            box = around((grown == number) | (expected == number))
+        model = boxes_of(expected)
+        for number, own in boxes_of(grown).items():
+            box = joined(own, model[number])
             beyond = _away_from(expected[box] == number)
             part = largest_part((grown[box] == number) & (beyond < _REACH * max(mask.shape)))
             if part.sum() >= self._smallest:
@@ -189,8 +189,7 @@ class ToothMaps:
     def _seeds(self, mask: NDArray[np.bool_], expected: IntImage) -> IntImage:
         """(h, w) middles of the model's teeth that the photo shows."""
         seeds = np.zeros_like(expected)
-        for number in ids_of(expected):
-            box = around(expected == number)
+        for number, box in boxes_of(expected).items():
             region = largest_part(expected[box] == number)
             if region.sum() < _SLIVER * self._smallest or mask[box][region].mean() < _SHOWN:
                 continue

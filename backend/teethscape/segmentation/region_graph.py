@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 from teethscape.segmentation.network import FloatImage, PixelMaps
 
 IntImage = NDArray[np.int32]
+Box = tuple[slice, slice]
 _MARGIN = 4
 
 
@@ -65,21 +67,30 @@ def _kinds(kind: FloatImage, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return kind[:, mask].mean(axis=1).astype(np.float64)
 
 
-def around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """The rows and columns of a mask with a margin wider than any neighbourhood that is looked at."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (
-        slice(max(int(rows[0]) - _MARGIN, 0), int(rows[-1]) + _MARGIN + 1),
-        slice(max(int(columns[0]) - _MARGIN, 0), int(columns[-1]) + _MARGIN + 1),
-    )
+def boxes_of(labels: IntImage) -> dict[int, Box]:
+    """Rows and columns of every id but 0, with a margin wider than any neighbourhood that is looked at."""
+    found = ((i, box) for i, box in enumerate(find_objects(labels), 1) if box is not None)
+    return {i: (_widened(rows), _widened(columns)) for i, (rows, columns) in found}
+
+
+def _widened(along: slice) -> slice:
+    return slice(max(along.start - _MARGIN, 0), along.stop + _MARGIN)
+
+
+def joined(*boxes: Box) -> Box:
+    """The smallest box that holds all of some."""
+    rows, columns = zip(*boxes, strict=True)
+    return _span(rows), _span(columns)
+
+
+def _span(along: tuple[slice, ...]) -> slice:
+    return slice(min(one.start for one in along), max(one.stop for one in along))
 
 
 def _evidence(regions: IntImage, maps: PixelMaps, pair: tuple[int, int], rules: MergeRules) -> float:
-    """Log-odds-like score that two touching regions are one tooth."""
-    box = around((regions == pair[0]) | (regions == pair[1]))
-    a, b = regions[box] == pair[0], regions[box] == pair[1]
-    kind = maps.kind[(slice(None), *box)]
-    strength = _ridge(maps.boundary[box], _grown(a) & _grown(b))
+    """Log-odds-like score that the two regions of a picture are one tooth."""
+    a, b = regions == pair[0], regions == pair[1]
+    strength = _ridge(maps.boundary, _grown(a) & _grown(b))
     union = a | b
     areas = a.sum(), b.sum()
     before = (areas[0] * _solidity(a) + areas[1] * _solidity(b)) / sum(areas)
@@ -89,7 +100,7 @@ def _evidence(regions: IntImage, maps: PixelMaps, pair: tuple[int, int], rules: 
     return (
         rules.strength * (rules.border - strength)
         + rules.convexity * rounder
-        + rules.kind * _agreement(_kinds(kind, a), _kinds(kind, b))
+        + rules.kind * _agreement(_kinds(maps.kind, a), _kinds(maps.kind, b))
         + rules.sliver * sliver
         + rules.bias
     )
@@ -129,9 +140,11 @@ def merge_regions(regions: IntImage, maps: PixelMaps, rules: MergeRules | None =
             return out
         unique, counts = np.unique(pairs, axis=0, return_counts=True)
         found = [(int(a), int(b)) for (a, b), n in zip(unique, counts, strict=True) if n >= 4]
+        boxes = boxes_of(out)
         for pair in found:
             if pair not in cache:
-                cache[pair] = _evidence(out, maps, pair, rules)
+                box = joined(*(boxes[i] for i in pair))
+                cache[pair] = _evidence(out[box], maps.cropped(box), pair, rules)
         largest = _size_limit(out, rules)
         areas = np.bincount(out.ravel())
         open_pairs = [p for p in found if areas[p[0]] + areas[p[1]] < largest]

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.masks import ids_of
 from teethscape.dental.views import View
 from teethscape.segmentation.instances import cut_instances
 from teethscape.segmentation.network import FloatImage, PixelMaps, SegmentationRuntime, scaled
 from teethscape.segmentation.patient_colour import Cells, PatientColour, colour_cells, learn_colours, refine
 from teethscape.segmentation.redraw import ToothMaps, at_photo_size
-from teethscape.segmentation.region_graph import around
+from teethscape.segmentation.region_graph import boxes_of
 
 #: Longer side in px at which instances are cut.
 WORKING_SIZE = 800
@@ -66,8 +65,7 @@ class _Tooth:
 def _teeth(labels: NDArray[np.int32], maps: PixelMaps, chance: FloatImage) -> dict[int, _Tooth]:
     """Every instance by its id."""
     found = {}
-    for i in ids_of(labels):
-        box = around(labels == i)
+    for i, box in boxes_of(labels).items():
         found[i] = _Tooth(labels[box] == i, maps.cropped(box), chance[box])
     return found
 

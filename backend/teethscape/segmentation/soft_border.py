@@ -17,10 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.masks import ids_of
 from teethscape.segmentation.instances import agreeing, largest_part, without_holes
 from teethscape.segmentation.network import FloatImage
-from teethscape.segmentation.region_graph import around
+from teethscape.segmentation.region_graph import boxes_of
 
 #: Half width of the zone around a drawn border whose pixels are placed anew, and width of the
 #: surroundings whose mean colours are compared, as shares of the longer side.
@@ -45,7 +44,7 @@ _GRAIN = 0.7
 
 @dataclass(frozen=True)
 class _Mean:
-    """Mean hue (h, w, 2) of a region around each pixel, and (h, w) how much of it lies there, 0-1."""
+    """Mean hue (n, 2) of a region around each of some pixels, and (n,) how much of it lies there, 0-1."""
 
     hue: FloatImage
     share: FloatImage
@@ -72,8 +71,7 @@ def with_soft_border(labels: NDArray[np.int32], hue: FloatImage) -> tuple[NDArra
         share = tooth_share(share > 0.5, hue)
     mask = cv2.morphologyEx((share > 0.5).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     out = np.where(mask, _nearest(labels), 0).astype(np.int32)
-    for number in ids_of(out):
-        box = around(out == number)
+    for number, box in boxes_of(out).items():
         own = out[box] == number
         part = largest_part(own)
         out[box][own & ~part if part.sum() >= (_SMALLEST * max(out.shape)) ** 2 else own] = 0
@@ -85,15 +83,22 @@ def tooth_share(tooth: NDArray[np.bool_], hue: FloatImage) -> FloatImage:
     """(h, w) share of tooth: by colour near the border where both sides differ, else 0 or 1."""
     zone = _ZONE * max(tooth.shape)
     within, beyond = (_depth(region) for region in (tooth, ~tooth))
-    inner, outer = _mean(hue, within > zone), _mean(hue, beyond > zone)
+    near = np.nonzero((within <= zone) & (beyond <= zone))
+    inner, outer = _mean(hue, within > zone, near), _mean(hue, beyond > zone, near)
     way = inner.hue - outer.hue
-    contrast = np.maximum((way**2).sum(axis=2), 1e-6)
-    from_outer = cv2.GaussianBlur(hue, (0, 0), _GRAIN) - outer.hue
-    share = (from_outer * way).sum(axis=2) / contrast
-    off = (from_outer**2).sum(axis=2) / contrast - share**2
-    heard = (within <= zone) & (beyond <= zone) & (contrast > _LEAST**2) & (off < _OFF**2)
-    heard &= (inner.share > _KNOWN) & (outer.share > _KNOWN)
-    return np.where(heard, np.clip(share, 0, 1), tooth).astype(np.float32)
+    contrast = np.maximum(_dot(way, way), 1e-6)
+    from_outer = cv2.GaussianBlur(hue, (0, 0), _GRAIN)[near] - outer.hue
+    share = _dot(from_outer, way) / contrast
+    off = _dot(from_outer, from_outer) / contrast - share**2
+    heard = (contrast > _LEAST**2) & (off < _OFF**2) & (inner.share > _KNOWN) & (outer.share > _KNOWN)
+    out = tooth.astype(np.float32)
+    out[near] = np.where(heard, np.clip(share, 0, 1), out[near])
+    return out
+
+
+def _dot(one: FloatImage, other: FloatImage) -> FloatImage:
+    """(n,) products of rows (n, 2), summed; numpy sums so few columns slowly."""
+    return one[:, 0] * other[:, 0] + one[:, 1] * other[:, 1]
 
 
 def _depth(region: NDArray[np.bool_]) -> FloatImage:
@@ -110,13 +115,14 @@ def _nearest(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     return table[nearest]
 
 
-def _mean(hue: FloatImage, region: NDArray[np.bool_]) -> _Mean:
+def _mean(hue: FloatImage, region: NDArray[np.bool_], pixels: tuple[NDArray[np.intp], ...]) -> _Mean:
+    """Of a region (h, w) around some pixels (rows and columns)."""
     height, width = region.shape
     small = (max(width // _SMALLER, 1), max(height // _SMALLER, 1))
     weight = region.astype(np.float32)
     blurred = []
-    for picture in (hue * weight[..., None], weight):
+    for picture in (cv2.multiply(hue, cv2.merge([weight, weight])), weight):
         reduced = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
         spread = cv2.GaussianBlur(reduced, (0, 0), _NEAR * max(small))
-        blurred.append(cv2.resize(spread, (width, height), interpolation=cv2.INTER_LINEAR))
-    return _Mean(blurred[0] / np.maximum(blurred[1], 1e-6)[..., None], blurred[1])
+        blurred.append(cv2.resize(spread, (width, height), interpolation=cv2.INTER_LINEAR)[pixels])
+    return _Mean(blurred[0] / np.maximum(blurred[1], 1e-6)[:, None], blurred[1])
