@@ -14,6 +14,9 @@ _SIDE = 96
 #: real cases copies (flipped, half size, JPEG 30, brighter) reach 0.92 or more,
 #: different photos 0.58 at most: a buccal photo against the mirrored other side.
 _SAME = 0.8
+#: A row or column at the rim whose grey spans less is frame, and the side at which it is looked for, px: so
+#: small that what JPEG leaves beside an edge is gone.
+_PLAIN, _COARSE = 25, 200
 
 
 def find_duplicates(pictures: Sequence[NDArray[np.uint8]]) -> tuple[int, int] | None:
@@ -37,12 +40,25 @@ def similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> float
 
 def _fingerprint(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Fine detail of a picture on a square grid, with unit norm."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    grey = _unframed(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
     height, width = grey.shape
-    inner = grey[height // 12 : -(height // 12), width // 12 : -(width // 12)]  # without letterbox bars
+    inner = grey[height // 12 : -(height // 12), width // 12 : -(width // 12)]  # without remains of bars
     small = cv2.resize(inner, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     detail = cv2.GaussianBlur(small, (0, 0), 1.0) - cv2.GaussianBlur(small, (0, 0), 5.0)
     # A frame or a date stamp common to all photos must not outweigh the teeth.
     strength = np.sqrt(cv2.GaussianBlur(detail**2, (0, 0), 5.0))
     detail = np.clip(detail / (strength + 2.0), -2.0, 2.0)
     return (detail / max(float(np.linalg.norm(detail)), 1e-6)).astype(np.float32)
+
+
+def _unframed(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture (h, w) without the plain frame of an exported slide, whose edges all photos would share."""
+    coarse = cv2.resize(grey, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
+    spans = [np.flatnonzero(np.ptp(coarse, axis=axis) > _PLAIN) for axis in (1, 0)]
+    if any(len(span) < _COARSE // 4 for span in spans):
+        return grey
+    ends = [(span[0] / _COARSE, (span[-1] + 1) / _COARSE) for span in spans]
+    rows, columns = (
+        slice(int(low * size), int(high * size)) for (low, high), size in zip(ends, grey.shape, strict=True)
+    )
+    return grey[rows, columns]

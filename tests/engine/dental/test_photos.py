@@ -282,6 +282,16 @@ def test_real_photos_are_five_different_ones(shared, case):
     assert len(photos) == 5
 
 
+@pytest.mark.parametrize("case", ["case-a", "case-c"])
+def test_a_frame_that_all_photos_share_does_not_make_them_one(shared, case, tmp_path):
+    for path in (shared / "cases" / case / "photos").iterdir():
+        photo = Image.open(path)
+        slide = Image.new("RGB", (round(1.5 * photo.width), round(1.5 * photo.height)), (12, 10, 10))
+        slide.paste(photo, (photo.width // 4, photo.height // 4))
+        slide.save(tmp_path / path.name, quality=80)
+    assert len(read_photo_folder(tmp_path, Jaws.BOTH)) == 5
+
+
 def test_slots_apply_turns_and_flips(pictures, tmp_path):
     pictures.write_five(tmp_path, tuple(f"{k}.png" for k in range(5)))
     slots = [PhotoSlot(view, tmp_path / f"{view.value}.png", 1, True) for view in View]

@@ -11,7 +11,7 @@ from teethscape.dental.fdi import arch, mirrored
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering.names import Told
-from teethscape.parametric.numbering.occlusal import Candidate, OcclusalJudge
+from teethscape.parametric.numbering.occlusal import LEFT_OUT_COST, Candidate, OcclusalJudge
 from teethscape.parametric.numbering.photo_set import SCRAP, PhotoSet
 
 #: Rivals by moments within so many nats of the best one are weighed by outlines.
@@ -20,8 +20,11 @@ _NEAR, _MOST_NEAR = 40.0, 4
 _BEHIND_COST = 2.5
 #: Times that one numbering may be chosen.
 _MOST_CHOSEN = 2
-#: Teeth of an arch, third molars included.
-_MOST_TEETH = 16
+#: Teeth of an arch, third molars included; fewer than so many are none.
+_MOST_TEETH, _FEWEST = 16, 4
+#: Cost in nats above which an arch is strained by parts of teeth taken for teeth, and how many of the
+#: smallest instances may be one: ten rendered patients have arches of -17 to 25, strained ones of 78 to 117.
+_STRAINED, _MOST_TRIED = 30.0, 4
 
 
 class ArchView:
@@ -42,21 +45,50 @@ class ArchView:
         found = photos.found[self.view]
         named = photos.names(self.view) >= 0
         teeth = int(((found.area > SCRAP * np.median(found.area)) | named).sum())
-        for count in range(min(teeth, _MOST_TEETH), 3, -1):
-            self.largest = np.sort(np.lexsort((-found.area, ~named))[:count])
-            chosen = found.only(self.largest)
-            frame = photos.frame[self.view]
-            told = self._told(photos)
-            self.judge = OcclusalJudge(self.view, chosen, frame, photos.layouts, told)
-            best = self.judge.best()
-            if best:
-                return best
-        raise RefusedError(
-            "numbering_uncertain",
-            f"The teeth in the {self.view.title} photo do not form an arch.",
-            "Retake it so that the whole arch is seen, or give masks for it; "
-            "check the teeth marked missing and the numbers given.",
+        order = np.lexsort((-found.area, ~named))[: min(teeth, _MOST_TEETH)]
+        best = self._judged(photos, order)
+        while not best and len(order) > _FEWEST:
+            order = order[:-1]
+            best = self._judged(photos, order)
+        if not best:
+            raise RefusedError(
+                "numbering_uncertain",
+                f"The teeth in the {self.view.title} photo do not form an arch.",
+                "Retake it so that the whole arch is seen, or give masks for it; "
+                "check the teeth marked missing and the numbers given.",
+            )
+        return self._without_parts(photos, order[~named[order]], best)
+
+    def _judged(self, photos: PhotoSet, chosen: NDArray[np.intp]) -> list[Candidate]:
+        """Numberings of some instances, best first; they are the view's largest from now on."""
+        self.largest = np.sort(chosen)
+        own = photos.found[self.view].only(self.largest)
+        self.judge = OcclusalJudge(
+            self.view, own, photos.frame[self.view], photos.layouts, self._told(photos)
         )
+        return self.judge.best()
+
+    def _without_parts(
+        self, photos: PhotoSet, open_: NDArray[np.intp], best: list[Candidate]
+    ) -> list[Candidate]:
+        """The numberings, or better ones that leave out parts of teeth larger than scraps.
+
+        Args:
+            photos: the photos.
+            open_: instances that may be left out, largest first.
+            best: numberings of all.
+        """
+        while best[0].cost > _STRAINED:
+            kept = self.largest, self.judge
+            for part in open_[: -_MOST_TRIED - 1 : -1]:
+                fewer = self._judged(photos, kept[0][kept[0] != part])
+                if fewer and fewer[0].cost + LEFT_OUT_COST < best[0].cost:
+                    break
+                self.largest, self.judge = kept
+            else:
+                break
+            best, open_ = fewer, open_[open_ != part]
+        return best
 
     def _told(self, photos: PhotoSet) -> Told:
         """What the user said of the largest instances."""
