@@ -24,7 +24,7 @@ _MOST_CHOSEN = 2
 _MOST_TEETH, _FEWEST = 16, 4
 #: Cost in nats above which an arch is strained by parts of teeth taken for teeth, and how many of the
 #: smallest instances may be one: ten rendered patients have arches of -17 to 25, strained ones of 78 to 117.
-_STRAINED, _MOST_TRIED = 30.0, 4
+_STRAINED, _MOST_TRIED = 30.0, 2
 
 
 class ArchView:

@@ -1,0 +1,46 @@
+"""Which instances of an occlusal photo are teeth of its arch."""
+
+import numpy as np
+import pytest
+
+from teethscape.dental.views import View
+from teethscape.parametric.numbering.arch_view import ArchView
+from teethscape.parametric.numbering.measure import NumberingView
+from teethscape.parametric.numbering.photo_set import measure_set
+from teethscape.parametric.prior import load_prior
+
+from .test_numbering_parts import camera_at, rendered
+
+VIEW = View.MANDIBULAR_OCCLUSAL
+
+
+def cut(labels: np.ndarray, fdi: int, parts: int) -> np.ndarray:
+    """The labels with a tooth cut across its rows into parts of like area, with ids from 100 on."""
+    out = labels.copy()
+    rows, columns = np.nonzero(labels == fdi)
+    order = np.argsort(rows, kind="stable")
+    for k, own in enumerate(np.array_split(order, parts)):
+        out[rows[own], columns[own]] = 100 + 10 * fdi + k
+    return out
+
+
+def numbers_of(labels: np.ndarray) -> dict[int, int]:
+    """Number of each instance that the first numbering of the arch names."""
+    height, width = labels.shape
+    photos = measure_set({VIEW: NumberingView(labels, None, width, height)}, load_prior())
+    seen = ArchView(photos, VIEW)
+    return photos.numbers(VIEW, seen.teeth(seen.choice))
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_a_molar_in_parts_does_not_move_the_numbers_of_the_others(parts):
+    whole = rendered(VIEW, camera_at(0, -60))
+    found = numbers_of(cut(whole, 37, parts))
+    others = {i for i in np.unique(whole[whole > 0]).tolist() if i != 37}
+    assert {i: n for i, n in found.items() if i < 100} == {i: i for i in others}
+
+
+def test_a_whole_arch_keeps_all_its_teeth():
+    found = numbers_of(rendered(VIEW, camera_at(0, -60)))
+    assert len(found) == 14
+    assert all(i == n for i, n in found.items())
