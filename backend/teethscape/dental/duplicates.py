@@ -40,7 +40,7 @@ def similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> float
 
 def _fingerprint(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Fine detail of a picture on a square grid, with unit norm."""
-    grey = _unframed(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    grey = _unframed(np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8))
     height, width = grey.shape
     inner = grey[height // 12 : -(height // 12), width // 12 : -(width // 12)]  # without remains of bars
     small = cv2.resize(inner, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -137,7 +137,7 @@ def small_parts(mask: NDArray[np.bool_], least: float, connectivity: int = 8) ->
     _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=connectivity)
     small = stats[:, cv2.CC_STAT_AREA] < least
     small[0] = False
-    return small[parts]
+    return small[np.asarray(parts, np.intp)]
 
 
 def cut_instances(maps: PixelMaps, chance: FloatImage, rules: InstanceRules | None = None) -> IntImage:

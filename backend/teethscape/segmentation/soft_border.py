@@ -98,7 +98,7 @@ def tooth_share(tooth: NDArray[np.bool_], hue: FloatImage) -> FloatImage:
 
 def _dot(one: FloatImage, other: FloatImage) -> FloatImage:
     """(n,) products of rows (n, 2), summed; numpy sums so few columns slowly."""
-    return one[:, 0] * other[:, 0] + one[:, 1] * other[:, 1]
+    return np.asarray(one[:, 0] * other[:, 0] + one[:, 1] * other[:, 1], np.float32)
 
 
 def _depth(region: NDArray[np.bool_]) -> FloatImage:
