@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from teethscape.dental.views import View
-from teethscape.parametric.numbering.bite import BiteView
+from teethscape.parametric.numbering.bite import BiteView, bite_view
 from teethscape.parametric.numbering.bite_search import moved_along, options
 from teethscape.parametric.numbering.fit import Effort, Guess, fit_outlines
 from teethscape.parametric.numbering.joint import Belief, NumberedView
 from teethscape.parametric.numbering.outline import ViewRows
-from teethscape.parametric.numbering.photo_set import PhotoSet
+from teethscape.parametric.numbering.photo_set import SCRAP, PhotoSet
 from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, aimed_rivals, populated, rows_of
 from teethscape.parametric.numbering.ticks import Ticks
 
@@ -26,6 +26,8 @@ _MOST = 6
 #: Times that a better proposal is moved along the arches in its turn.
 _ROUNDS = 2
 _FEWEST = 4
+#: Instances of a row of a bite view from which its first cameras are found.
+_MOST_IN_ROW = 10
 _FIRST, _THEN, _LAST = Effort(4, loose=8.0), Effort(4, loose=2.0), Effort(4)
 
 
@@ -115,3 +117,16 @@ class Proposer:
 
 def _key(numbered: NumberedView) -> bytes:
     return numbered.tooth.tobytes()
+
+
+def bite_task(photos: PhotoSet, view: View) -> BiteView:
+    """A bite view whose rows begin with their largest instances: scraps make no row."""
+    found = photos.found[view]
+    jaws = dict(photos.views[view].jaw_of or {}) or None
+    task = bite_view(view, found, jaws, photos.frame[view])
+    sure = np.zeros(len(found), bool)
+    for lower in (False, True):
+        row = np.flatnonzero((task.lower == lower) & task.sure & (found.area > SCRAP * np.median(found.area)))
+        sure[row[np.argsort(-found.area[row])[:_MOST_IN_ROW]]] = True
+    names = photos.names(view)
+    return replace(task, sure=sure, names=names if (names >= 0).any() else None)

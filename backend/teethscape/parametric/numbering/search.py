@@ -13,7 +13,6 @@ from teethscape.dental.fdi import Jaw, arch, jaw_of
 from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering.arch_view import ArchView, conflict, differ
-from teethscape.parametric.numbering.bite import BiteView, bite_view
 from teethscape.parametric.numbering.bite_search import moved_along, moved_sides
 from teethscape.parametric.numbering.expect import expected_state
 from teethscape.parametric.numbering.fit import Guess
@@ -21,9 +20,10 @@ from teethscape.parametric.numbering.hulls import FORMS
 from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
 from teethscape.parametric.numbering.layout import Layout, jaw_rows
 from teethscape.parametric.numbering.occlusal import Candidate
-from teethscape.parametric.numbering.photo_set import SCRAP, UNCERTAIN_ADVICE, PhotoSet
-from teethscape.parametric.numbering.proposals import Proposal, Proposer
+from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, PhotoSet
+from teethscape.parametric.numbering.proposals import Proposal, Proposer, bite_task
 from teethscape.parametric.numbering.read import Reader
+from teethscape.parametric.numbering.reopen import reopened
 from teethscape.parametric.numbering.rivals import (
     Rival,
     Settled,
@@ -39,8 +39,6 @@ from teethscape.parametric.numbering.ticks import Ticks
 
 #: Proposals that are weighed again as rivals of a bite view's numbers.
 _MOST_PROPOSED = 3
-#: Instances of a row of a bite view from which its first cameras are found.
-_MOST_IN_ROW = 10
 _ROUNDS = 4
 #: Rivals of an arch's numbers within so many nats are weighed both ways.
 _CLOSE, _MOST_DUELS = 15.0, 2
@@ -76,7 +74,7 @@ class Search:
 
     def __init__(self, photos: PhotoSet, arches: Mapping[Jaw, ArchView], ticks: Ticks) -> None:
         self.photos, self.arches, self.ticks = photos, arches, ticks
-        self.tasks = {view: _bite_task(photos, view) for view in BITE_VIEWS}
+        self.tasks = {view: bite_task(photos, view) for view in BITE_VIEWS}
         self.margin: dict[View, float] = {}
         self.rival: dict[View, frozenset[int]] = {}
         self.proposals: dict[View, list[Proposal]] = {}
@@ -98,6 +96,8 @@ class Search:
                 settled = self._without(settled, avoided, start)
         for tooth in sorted(self._unlabelled(settled.guess)):
             settled = self._beside_closed(settled, tooth)
+        for number in sorted(settled.guess.layout.closed - self.photos.absent):
+            settled = self._reopened(settled, number)
         return Found(settled, dict(self.margin), dict(self.rival))
 
     def _begun(self, start: Guess, avoided: Collection[int] = ()) -> Settled:
@@ -151,6 +151,23 @@ class Search:
             self._doubted(guess, fared)
             if fared.behind < 0:
                 return found
+        return settled
+
+    def _reopened(self, settled: Settled, number: int) -> Settled:
+        """Weigh whether a tooth whose gap is held to have closed is there, as bite photos say."""
+        guess = reopened(self.photos, settled.guess, number)
+        if guess is None:
+            return settled
+        found, fared = duel(settled, weigh_rival(settled, guess), self.photos.outline)
+        more = sum(len(v.used) for v in guess.views.values()) - sum(
+            len(v.used) for v in settled.guess.views.values()
+        )
+        lead = fared.behind - _UNEXPLAINED_COST * more
+        view = self.arches[jaw_of(number)].view
+        if lead < 0:  # what came next to a closed gap is farther off now
+            self.margin[view] = -lead
+            return self._at_rest(found)
+        self.margin[view] = min(self.margin[view], lead)
         return settled
 
     def _doubted(self, guess: Guess, rival: Rival) -> None:
@@ -380,16 +397,3 @@ def _refuse_view(view: View) -> None:
         f"The teeth in the {view.title} photo cannot be numbered.",
         UNCERTAIN_ADVICE,
     )
-
-
-def _bite_task(photos: PhotoSet, view: View) -> BiteView:
-    """A bite view whose rows begin with their largest instances: scraps make no row."""
-    found = photos.found[view]
-    jaws = dict(photos.views[view].jaw_of or {}) or None
-    task = bite_view(view, found, jaws, photos.frame[view])
-    sure = np.zeros(len(found), bool)
-    for lower in (False, True):
-        row = np.flatnonzero((task.lower == lower) & task.sure & (found.area > SCRAP * np.median(found.area)))
-        sure[row[np.argsort(-found.area[row])[:_MOST_IN_ROW]]] = True
-    names = photos.names(view)
-    return replace(task, sure=sure, names=names if (names >= 0).any() else None)
