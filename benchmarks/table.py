@@ -202,6 +202,8 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("case_a_photos_changed", "the same from five copies of the photos that look the same", _changed),
     ("case_a_photos_damaged", "the same with a tenth of the teeth missed or merged by the network", _damaged),
     ("case_a_photos_damaged_from_14", "six draws on which no rule was chosen", _damaged),
+    ("changed_photos_case-a", "numbers in thirteen changed copies of case-a's photos", _numbering),
+    ("changed_photos_case-c", "the same of case-c", _numbering),
     ("numbering", "numbering from shuffled ids", _numbering),
     ("numbering_from_40", "ten patients more, on whom no rule was chosen", _numbering),
     ("dentition", "milk and mixed dentitions among permanent ones", _dentition),
