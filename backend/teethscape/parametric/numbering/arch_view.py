@@ -48,10 +48,9 @@ class ArchView:
         named = photos.names(self.view) >= 0
         teeth = int(((found.area > SCRAP * np.median(found.area)) | named).sum())
         order = np.lexsort((-found.area, ~named))[: min(teeth, _MOST_TEETH)]
-        best = self._judged(photos, order)
-        while not best and len(order) > _FEWEST:
-            order = order[:-1]
-            best = self._judged(photos, order)
+        best: list[Candidate] = []
+        while not best and len(order) >= _FEWEST:
+            best, order = self._judged(photos, order), order[:-1]
         if not best:
             raise RefusedError(
                 "numbering_uncertain",
@@ -59,7 +58,7 @@ class ArchView:
                 "Retake it so that the whole arch is seen, or give masks for it; "
                 "check the teeth marked missing and the numbers given.",
             )
-        return self._without_parts(photos, order[~named[order]], best)
+        return self._without_parts(photos, best)
 
     def _judged(self, photos: PhotoSet, chosen: NDArray[np.intp]) -> list[Candidate]:
         """Numberings of some instances, best first; they are the view's largest from now on."""
@@ -70,26 +69,20 @@ class ArchView:
         )
         return self.judge.best()
 
-    def _without_parts(
-        self, photos: PhotoSet, open_: NDArray[np.intp], best: list[Candidate]
-    ) -> list[Candidate]:
-        """The numberings, or better ones that leave out parts of teeth larger than scraps.
-
-        Args:
-            photos: the photos.
-            open_: instances that may be left out, largest first.
-            best: numberings of all.
-        """
+    def _without_parts(self, photos: PhotoSet, best: list[Candidate]) -> list[Candidate]:
+        """The numberings, or better ones that leave out parts of teeth larger than scraps."""
+        area, named = photos.found[self.view].area, photos.names(self.view) >= 0
         while best[0].cost > _STRAINED:
             kept = self.largest, self.judge
-            for part in open_[: -_MOST_TRIED - 1 : -1]:
+            open_ = kept[0][~named[kept[0]]]
+            for part in open_[np.argsort(area[open_], kind="stable")][:_MOST_TRIED]:
                 fewer = self._judged(photos, kept[0][kept[0] != part])
                 if fewer and fewer[0].cost + LEFT_OUT_COST + _RELIEF < best[0].cost:
+                    best = fewer
                     break
                 self.largest, self.judge = kept
             else:
                 break
-            best, open_ = fewer, open_[open_ != part]
         return best
 
     def _told(self, photos: PhotoSet) -> Told:
