@@ -231,3 +231,10 @@ def _heading(line: FloatArray, length: FloatArray, at: FloatArray) -> FloatArray
 def jaw_rows(prior: ToothPrior, jaw: Jaw) -> NDArray[np.intp]:
     """Indices of a jaw's teeth from the patient's right to the left."""
     return np.array([prior.fdi.index(f) for f in arch(jaw)], dtype=np.intp)
+
+
+def beside(prior: ToothPrior, tooth: int) -> list[int]:
+    """Indices into ``prior.fdi`` of a tooth's neighbours in its arch: two, one of a second molar."""
+    row = jaw_rows(prior, jaw_of(prior.fdi[tooth])).tolist()
+    place = row.index(tooth)
+    return row[max(place - 1, 0) : place] + row[place + 1 : place + 2]

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.fdi import jaw_of
 from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.parametric.numbering.fit import Guess
-from teethscape.parametric.numbering.layout import jaw_rows
+from teethscape.parametric.numbering.layout import beside
 from teethscape.parametric.numbering.photo_set import PhotoSet
 from teethscape.parametric.numbering.rivals import renumbered
 
@@ -55,12 +54,10 @@ def _with(guess: Guess, shown: Mapping[View, int], tooth: int) -> dict[View, NDA
 def _between(photos: PhotoSet, guess: Guess, view: View, tooth: int) -> int | None:
     """The unnumbered instance between a tooth's neighbours in a view, or None."""
     named, found = guess.views[view].tooth, photos.found[view]
-    row = jaw_rows(guess.layout.prior, jaw_of(guess.layout.prior.fdi[tooth]))
-    place = int(np.flatnonzero(row == tooth)[0])
-    beside = [np.flatnonzero(named == other) for other in row[max(place - 1, 0) : place + 2 : 2]]
-    if len(beside) < 2 or not all(map(len, beside)):
+    neighbours = [np.flatnonzero(named == other) for other in beside(guess.layout.prior, tooth)]
+    if len(neighbours) < 2 or not all(map(len, neighbours)):
         return None
-    one, two = (int(k[0]) for k in beside)
+    one, two = (int(k[0]) for k in neighbours)
     way = found.centre[two] - found.centre[one]
     length = float(np.linalg.norm(way))
     from_one = found.centre - found.centre[one]

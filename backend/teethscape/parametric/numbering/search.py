@@ -18,7 +18,7 @@ from teethscape.parametric.numbering.expect import expected_state
 from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.hulls import FORMS
 from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
-from teethscape.parametric.numbering.layout import Layout, jaw_rows
+from teethscape.parametric.numbering.layout import Layout, beside
 from teethscape.parametric.numbering.occlusal import Candidate
 from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, PhotoSet
 from teethscape.parametric.numbering.proposals import Proposal, Proposer, bite_task
@@ -135,9 +135,8 @@ class Search:
     def _beside_closed(self, settled: Settled, tooth: int) -> Settled:
         """Weigh whether a tooth that its occlusal photo lacks is the neighbour held to be missing."""
         guess, layout = settled.guess, settled.guess.layout
-        fdi, row = layout.prior.fdi, jaw_rows(layout.prior, jaw_of(layout.prior.fdi[tooth]))
-        place = int(np.flatnonzero(row == tooth)[0])
-        for other in row[max(place - 1, 0) : place + 2]:
+        fdi = layout.prior.fdi
+        for other in beside(layout.prior, tooth):
             if fdi[other] not in layout.closed:
                 continue
             closed = layout.closed - {fdi[other]} | {fdi[tooth]}
@@ -159,10 +158,7 @@ class Search:
         if guess is None:
             return settled
         found, fared = duel(settled, weigh_rival(settled, guess), self.photos.outline)
-        more = sum(len(v.used) for v in guess.views.values()) - sum(
-            len(v.used) for v in settled.guess.views.values()
-        )
-        lead = fared.behind - _UNEXPLAINED_COST * more
+        lead = fared.behind - _UNEXPLAINED_COST * (_numbered(guess) - _numbered(settled.guess))
         view = self.arches[jaw_of(number)].view
         if lead < 0:  # what came next to a closed gap is farther off now
             self.margin[view] = -lead
@@ -337,7 +333,7 @@ class Search:
                     return self._at_rest(other)
             lead = fared.behind + known
             lead = max(lead, fared.excused + known) if lead > 0 else lead
-            twin = seen.renames_a_twin(candidate) and _explains_as_much(rival.guess, settled.guess)
+            twin = seen.renames_a_twin(candidate) and _numbered(rival.guess) == _numbered(settled.guess)
             firm.append(lead * (_TWIN_WEIGHT if twin else 1.0))
         self.margin[seen.view] = min(firm, default=float("inf"))
         self.rival[seen.view] = _named(rivals[int(np.argmin(firm))][2].tooth) if rivals else frozenset()
@@ -375,9 +371,9 @@ class Search:
         return renumbered(guess, self._layout({**self._choice(), seen.judge.jaw: candidate}), teeth)
 
 
-def _explains_as_much(one: Guess, other: Guess) -> bool:
-    """Whether two numberings number equally many labels."""
-    return sum(len(v.used) for v in one.views.values()) == sum(len(v.used) for v in other.views.values())
+def _numbered(guess: Guess) -> int:
+    """Labels of all views that have a number."""
+    return sum(len(view.used) for view in guess.views.values())
 
 
 def _named(tooth: NDArray[np.intp]) -> frozenset[int]:
