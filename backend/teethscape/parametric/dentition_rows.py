@@ -72,7 +72,7 @@ def explained(seen: Fitness, row: Row) -> FloatArray:
     columns = [KINDS.index(tooth) for tooth in row.teeth]
     match = np.moveaxis(seen.kinds[:, :, columns], 0, 2)  # instance, tooth, setting
     before, after = row.begin(row.teeth), row.begin(row.teeth[::-1])[::-1]
-    best = np.full((row.levels, *match[0].shape), -np.inf)
+    best = np.full((row.levels, *match[0].shape), -np.inf, match.dtype)
     best[0] = match[0] - before
     for k in range(1, len(match)):
         reached = _reached(best, row, float(seen.gaps[k - 1]))

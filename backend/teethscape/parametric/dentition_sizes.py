@@ -109,7 +109,7 @@ def fitness(found: Instances, jaw: Jaw) -> Fitness:
         width = np.log(seen.width) - grid[:, :1] - grid[:, 1:] * seen.down
         ratio = np.log(seen.depth / seen.width)[:, None] - (sizes[:, 1] - sizes[:, 0])
         likely = _student((width[:, :, None] - sizes[:, 0]) / WIDTH_SD) + _student(ratio / RATIO_SD)
-        kinds.append(likely * np.where(found.whole, 1.0, _CUT_WEIGHT)[:, None])
+        kinds.append((likely * np.where(found.whole, 1.0, _CUT_WEIGHT)[:, None]).astype(np.float32))
         usual = ((tilt - _TILT[0]) / _TILT[1]) ** 2 + ((grid[:, 1] - _SLOPE[jaw]) / _SLOPE_SD) ** 2
         setting.append(-0.5 * usual)
     return Fitness(np.concatenate(kinds), np.concatenate(setting), _extents(found, _TILT[0]).gaps)

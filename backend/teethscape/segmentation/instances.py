@@ -71,7 +71,7 @@ def flood(boundary: FloatImage, energy: FloatImage, mask: NDArray[np.bool_], see
             if not cv2.countNonZero(grown):
                 break
             cv2.bitwise_or(labels, grown, dst=labels)
-            free *= grown == 0
+            free = cv2.copyTo(free, cv2.inRange(grown, (0,), (0,)))
     out = np.zeros(mask.shape, np.int32)
     out[box] = labels[1:-1, 1:-1].astype(np.int32)
     return out

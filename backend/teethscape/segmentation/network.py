@@ -185,7 +185,8 @@ class SegmentationRuntime:
         for layers in (self.plain(pixels)[0].layers, *(self._glimpse(pixels, glance) for glance in GLANCES)):
             for one, values in zip(total, layers, strict=True):
                 one += cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
-        return PixelMaps.of(np.asarray(total / (1 + len(GLANCES)), np.float32))
+        total /= 1 + len(GLANCES)
+        return PixelMaps.of(total)
 
     def _glimpse(self, pixels: NDArray[np.uint8], glance: Glance) -> tuple[FloatImage, ...]:
         """All maps of one more look, as seen in the photo."""

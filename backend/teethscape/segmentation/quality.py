@@ -177,10 +177,12 @@ def blur_of(pixels: NDArray[np.uint8], teeth: NDArray[np.bool_]) -> float | None
     Zhuo & Sim, Pattern Recognition 2011): ``R = g1 / g2``, ``s^2 = (t2^2 - R^2 t1^2) / (R^2 - 1)``.
     """
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    (fine, way), (coarse, _) = _slope(grey, _FINE), _slope(grey, _COARSE)
+    across, down = _gradient(grey, _FINE)
+    fine, coarse = cv2.magnitude(across, down), cv2.magnitude(*_gradient(grey, _COARSE))
     near = cv2.dilate(teeth.astype(np.uint8), np.ones((17, 17), np.uint8)) > 0
     crest = near & (fine >= cv2.dilate(fine, np.ones((3, 3), np.uint8)) - 1e-6) & (fine > 0.5)
-    fine, coarse, way = fine[crest], coarse[crest], way[crest]
+    way = np.arctan2(down[crest], across[crest])
+    fine, coarse = np.asarray(fine[crest], np.float32), np.asarray(coarse[crest], np.float32)
     found = []
     for direction in np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS:
         aslant = np.abs((way - direction + np.pi / 2) % np.pi - np.pi / 2)
@@ -211,12 +213,12 @@ def measure_hidden(pixels: NDArray[np.uint8], none: float) -> PhotoQuality:
     return PhotoQuality(blur_px=blur, light=light, none=none, shows_teeth=False)
 
 
-def _slope(grey: FloatImage, spread: float) -> tuple[FloatImage, FloatImage]:
-    """Size of the gradient after smoothing, grey levels per px, and its direction, radians."""
+def _gradient(grey: FloatImage, spread: float) -> tuple[FloatImage, FloatImage]:
+    """Gradient across and down after smoothing, grey levels per px."""
     smooth = cv2.GaussianBlur(grey, (0, 0), spread)
     across = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32)
     down = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=1 / 32)
-    return np.hypot(across, down).astype(np.float32), np.arctan2(down, across).astype(np.float32)
+    return np.asarray(across, np.float32), np.asarray(down, np.float32)
 
 
 def glare_of(pixels: NDArray[np.uint8], teeth: NDArray[np.bool_]) -> float:

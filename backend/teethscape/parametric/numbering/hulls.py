@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from scipy.spatial import ConvexHull
 
 from teethscape.dental.fdi import is_left, right_twin
@@ -75,11 +76,12 @@ def _hull(shape: ToothShape) -> tuple[FloatArray, FloatArray, FloatArray]:
     way = _even_directions().T
     rows = np.flatnonzero(~shape.cap)
     modes = shape.modes[:MODES][:, rows]
-    family = [shape.mean[rows] + s * _SPREAD * mode for mode in modes for s in (-1.0, 0.0, 1.0)]
+    mean = shape.mean[rows]
+    family = [mean, *(mean + s * _SPREAD * mode for mode in modes for s in (-1.0, 1.0))]
     keep = np.unique(np.concatenate([np.argmax(points @ way, axis=0) for points in family]))
     low, high = shape.mean[:, 2].min(), shape.mean[:, 2].max()
-    height = (shape.mean[rows[keep], 2] - low) / (high - low)
-    points = shape.mean[rows[keep]]
+    points = mean[keep]
+    height = (points[:, 2] - low) / (high - low)
     return points, np.concatenate([modes[:, keep], _bumps(points - shape.mean.mean(axis=0))]), height
 
 
@@ -99,8 +101,9 @@ def _bumps(points: FloatArray) -> FloatArray:
         points: (P, 3) from the crown's middle.
     """
     way = points / np.linalg.norm(points, axis=1, keepdims=True)
-    value, vector = np.linalg.eigh(np.exp(_BUMP_CONCENTRATION * (way @ way.T - 1)))
-    leading = np.sqrt(np.maximum(value[-BUMPS:], 0.0)) * vector[:, -BUMPS:]
+    alike = np.exp(_BUMP_CONCENTRATION * (way @ way.T - 1))
+    value, vector = eigh(alike, subset_by_index=(len(way) - BUMPS, len(way) - 1), check_finite=False)
+    leading = np.sqrt(np.maximum(value, 0.0)) * vector
     return _BUMP_SD * leading.T[:, :, None] * way
 
 

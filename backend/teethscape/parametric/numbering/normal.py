@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, get_lapack_funcs
 
 from teethscape.parametric.arch import POSE_SIZE
 from teethscape.parametric.numbering.hulls import FORMS
@@ -108,7 +108,7 @@ class Normal:
         twins = self.prior.twins
         forms, coupling = self._forms(damping)
         right = self.gradient.teeth[twins, POSE_SIZE:].reshape(len(twins), -1, 1)
-        gone = np.linalg.solve(forms, np.concatenate([coupling, right], axis=2))
+        gone = _solved(forms, np.concatenate([coupling, right], axis=2))
         part = coupling.transpose(0, 2, 1) @ gone
         vector = np.concatenate([self.gradient.teeth[:, :POSE_SIZE].ravel(), self.gradient.common])
         column = self._columns()
@@ -125,7 +125,7 @@ class Normal:
     def log_det(self) -> float:
         """Log determinant of the Hessian."""
         forms, coupling = self._forms(0.0)
-        part = coupling.transpose(0, 2, 1) @ np.linalg.solve(forms, coupling)
+        part = coupling.transpose(0, 2, 1) @ _solved(forms, coupling)
         core = np.linalg.slogdet(self._reduced(0.0, part))[1]
         return float(core + np.linalg.slogdet(forms)[1].sum())
 
@@ -187,3 +187,17 @@ def _damped(blocks: FloatArray, damping: float) -> FloatArray:
     index = np.arange(blocks.shape[-1])
     blocks[..., index, index] = blocks[..., index, index] * (1 + damping) + _RIDGE
     return blocks
+
+
+def _solved(matrices: FloatArray, right: FloatArray) -> FloatArray:
+    """Solutions (n, m, k) of symmetric positive definite systems (n, m, m); numpy's solver knows no symmetry.
+
+    Raises:
+        numpy.linalg.LinAlgError: one is not positive definite.
+    """
+    (solve,), out = get_lapack_funcs(("posv",), (matrices, right)), np.empty_like(right)
+    for k, (matrix, column) in enumerate(zip(matrices, right, strict=True)):
+        _, out[k], trouble = solve(matrix, column, lower=True)
+        if trouble:
+            raise np.linalg.LinAlgError("a tooth's forms have no positive definite Hessian")
+    return out
