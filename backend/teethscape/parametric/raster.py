@@ -87,14 +87,23 @@ def _within(size: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int3
     return group, np.arange(len(group), dtype=np.int32) - start[group]
 
 
+def _by_height(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Corners (3, m) of triangles from the topmost to the lowest; numpy sorts threes slowly."""
+    x, y = x.copy(), y.copy()
+    for one, other in ((0, 1), (1, 2), (0, 1)):
+        swap = y[one] > y[other]
+        x[one], x[other] = np.where(swap, x[other], x[one]), np.where(swap, x[one], x[other])
+        y[one], y[other] = np.minimum(y[one], y[other]), np.maximum(y[one], y[other])
+    return x, y
+
+
 def _rows(x: FloatArray, y: FloatArray, camera: Camera) -> _Rows:
     """All rows of pixels that triangles (3, m) cover.
 
     The edge from the topmost to the lowest corner bounds a row on one side, one of the
     two shorter edges on the other.
     """
-    order = np.argsort(y, axis=0)
-    x, y = np.take_along_axis(x, order, 0), np.take_along_axis(y, order, 0)
+    x, y = _by_height(x, y)
     top = np.maximum(np.ceil(y[0]), 0).astype(np.int32)
     count = np.minimum(np.floor(y[2]), camera.height - 1).astype(np.int32) - top + 1
     triangle, down = _within(np.maximum(count, 0))

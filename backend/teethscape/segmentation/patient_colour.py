@@ -17,6 +17,7 @@ from teethscape.segmentation.network import FloatImage
 
 Cells = NDArray[np.intp]
 _BINS = 24
+_BIN = (np.arange(256) * _BINS // 256).astype(np.uint8)
 #: How sure the network must be of a pixel whose colour is learnt.
 _SURE = 0.92
 #: Weight of the colour's log-odds beside the network's, and where they are cut off.
@@ -33,7 +34,7 @@ class PatientColour:
 
 def colour_cells(pixels: NDArray[np.uint8]) -> Cells:
     """(h, w) flat Lab cell of every pixel of an RGB picture."""
-    lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB).astype(np.intp) * _BINS // 256
+    lab = cv2.LUT(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB), _BIN).astype(np.intp)
     return (lab[..., 0] * _BINS + lab[..., 1]) * _BINS + lab[..., 2]
 
 

@@ -38,8 +38,6 @@ _SMOOTH_REACH = 0.35  # how far along the outline noise is smooth, as 1 - cos of
 #: A crown that reaches this much farther than its label is covered there: cheek, lip, glove.
 _COVERED_MM = 1.2
 _INSIDE_PX = 1.5
-#: Crowns are drawn this much smaller to see which of them hide others.
-_COARSER = 2
 _FEWEST = 4
 
 
@@ -164,8 +162,7 @@ def believed(
     if covered:
         used &= expected - outline.extent[instance] < _COVERED_MM * px_per_mm
         at = np.take_along_axis(pixels, far[:, :, None], axis=1) - _INSIDE_PX * UNIT
-        small = camera.resized(camera.width // _COARSER, camera.height // _COARSER)
-        used &= _unhidden(_shown(view, small, layout, placed), (at + 0.5) / _COARSER - 0.5, tooth)
+        used &= _unhidden(_shown(view, camera, layout, placed), at, tooth)
     height = np.take_along_axis(hulls_of(layout.prior).height[tooth], far, axis=1)
     enough = used.sum(axis=1) >= _FEWEST
     instance, used = instance[enough], used[enough]
@@ -175,7 +172,7 @@ def believed(
 
 
 def _shown(view: View, camera: Camera, layout: Layout, placed: PlacedHulls) -> NDArray[np.int32]:
-    """(h, w) tooth that the camera shows at each pixel, -1 where none, of convex crowns."""
+    """(h, w) tooth that the view shows at each pixel, -1 where none, of convex crowns."""
     teeth = visible_teeth(layout.prior, np.flatnonzero(layout.present), view)
     hulls, count = hulls_of(layout.prior).faces, placed.points.shape[1]
     faces = np.concatenate([hulls[tooth] + tooth * count for tooth in teeth])
