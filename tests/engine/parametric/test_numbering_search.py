@@ -8,6 +8,7 @@ import pytest
 from teethscape.dental.fdi import UPPER_ARCH, Jaw
 from teethscape.dental.views import View
 from teethscape.parametric.numbering.arch_view import ArchView
+from teethscape.parametric.numbering.bite_read import votes_for, without_lone
 from teethscape.parametric.numbering.bite_search import moved_sides
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layouts, jaw_rows
@@ -20,11 +21,11 @@ LAYOUTS = Layouts(PRIOR)
 ROWS = jaw_rows(PRIOR, Jaw.UPPER)
 
 
-def search(areas: dict[int, float] | None = None) -> SimpleNamespace:
-    """What the rules need of a search: the user's word, and the instances' areas."""
+def photos(areas: dict[int, float] | None = None) -> SimpleNamespace:
+    """What the rules need of the photos: the user's word, and the instances' areas."""
     areas = areas or {}
     found = SimpleNamespace(ids=np.array(list(areas)), area=np.array(list(areas.values())))
-    return SimpleNamespace(photos=SimpleNamespace(absent=frozenset(), found={View.ANTERIOR: found}))
+    return SimpleNamespace(absent=frozenset(), found={View.ANTERIOR: found})
 
 
 def arch_view(numbers: tuple[int, ...], behind: int = 0) -> SimpleNamespace:
@@ -41,18 +42,18 @@ def candidate(numbers: tuple[int, ...]) -> SimpleNamespace:
 
 def test_a_lone_tooth_behind_an_open_gap_keeps_no_number():
     guess = SimpleNamespace(layout=LAYOUTS.get(frozenset({16})))
-    assert Search._sure(search(), guess, {1: 14, 2: 15, 3: 17}) == {1: 14, 2: 15}
-    assert Search._sure(search(), guess, {1: 15, 2: 26, 3: 27}) == {1: 15, 2: 26, 3: 27}
+    assert without_lone(photos(), guess, {1: 14, 2: 15, 3: 17}) == {1: 14, 2: 15}
+    assert without_lone(photos(), guess, {1: 15, 2: 26, 3: 27}) == {1: 15, 2: 26, 3: 27}
     closed = SimpleNamespace(layout=LAYOUTS.get(frozenset({16}), frozenset({16})))
-    assert Search._sure(search(), closed, {1: 15, 2: 17}) == {1: 15, 2: 17}
+    assert without_lone(photos(), closed, {1: 15, 2: 17}) == {1: 15, 2: 17}
 
 
 def test_one_photo_confirms_a_tooth_that_it_shows_well_beside_a_neighbour():
-    seen = search({1: 100.0, 2: 90.0, 3: 20.0, 4: 50.0})
-    assert Search._votes(seen, View.ANTERIOR, {1: 14, 2: 15, 3: 16}) == {14: 2, 15: 2, 16: 1}
-    assert Search._votes(seen, View.ANTERIOR, {1: 14, 3: 16}) == {14: 1, 16: 1}
-    assert Search._votes(seen, View.ANTERIOR, {1: 14, 4: 15, 2: 16}) == {14: 2, 15: 2, 16: 1}
-    assert Search._votes(seen, View.ANTERIOR, {1: 14, 4: 15}) == {14: 2, 15: 1}
+    seen = photos({1: 100.0, 2: 90.0, 3: 20.0, 4: 50.0})
+    assert votes_for(seen, View.ANTERIOR, {1: 14, 2: 15, 3: 16}) == {14: 2, 15: 2, 16: 1}
+    assert votes_for(seen, View.ANTERIOR, {1: 14, 3: 16}) == {14: 1, 16: 1}
+    assert votes_for(seen, View.ANTERIOR, {1: 14, 4: 15, 2: 16}) == {14: 2, 15: 2, 16: 1}
+    assert votes_for(seen, View.ANTERIOR, {1: 14, 4: 15}) == {14: 2, 15: 1}
 
 
 def test_both_buccal_photos_move_to_the_back_or_to_the_front_together():
@@ -106,11 +107,12 @@ def test_a_badly_drawn_label_hardly_tells_two_molars_apart():
     assert _excess(weighed, premolar) == 0.0
 
 
-def test_a_rival_pays_for_whole_labels_that_it_cannot_name():
+def test_a_rival_pays_for_whole_labels_that_it_cannot_name(monkeypatch):
     now = guess_of({View.ANTERIOR: (11, 21, 22, 23)})
     read = {View.ANTERIOR: np.array([0, 1, -1, -1])}
-    seen = search({1: 100.0, 2: 90.0, 3: 60.0, 4: 5.0})
-    seen.tasks, seen._read = {View.ANTERIOR: None}, lambda rival: read
+    monkeypatch.setattr("teethscape.parametric.numbering.search.read_bites", lambda _photos, _rival: read)
+    areas = photos({1: 100.0, 2: 90.0, 3: 60.0, 4: 5.0})
+    seen = SimpleNamespace(photos=areas, tasks={View.ANTERIOR: None})
     assert Search._unexplained(seen, now, None) == 6.0  # the last one is a sliver
     read[View.ANTERIOR] = np.array([0, 1, 2, -1])
     assert Search._unexplained(seen, now, None) == 0.0

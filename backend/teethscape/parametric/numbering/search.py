@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -13,16 +12,14 @@ from teethscape.dental.fdi import Jaw, arch, jaw_of
 from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering.arch_view import ArchView, conflict, differ
+from teethscape.parametric.numbering.bite_read import read_bites
 from teethscape.parametric.numbering.bite_search import moved_along, moved_sides
-from teethscape.parametric.numbering.expect import expected_state
 from teethscape.parametric.numbering.fit import Guess
-from teethscape.parametric.numbering.hulls import FORMS
-from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
+from teethscape.parametric.numbering.joint import Belief, NumberedView
 from teethscape.parametric.numbering.layout import Layout, beside
 from teethscape.parametric.numbering.occlusal import Candidate
 from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, PhotoSet
 from teethscape.parametric.numbering.proposals import Proposal, Proposer, bite_task
-from teethscape.parametric.numbering.read import Reader
 from teethscape.parametric.numbering.reopen import reopened
 from teethscape.parametric.numbering.rivals import (
     Rival,
@@ -36,6 +33,7 @@ from teethscape.parametric.numbering.rivals import (
     weigh_rival,
 )
 from teethscape.parametric.numbering.ticks import Ticks
+from teethscape.parametric.numbering.unclear import fitted_anew, unclear_views
 
 #: Proposals that are weighed again as rivals of a bite view's numbers.
 _MOST_PROPOSED = 3
@@ -48,10 +46,6 @@ _UNEXPLAINED_COST, _UNEXPLAINED_AREA = 6.0, 0.15
 #: Which of two centrals is left tells only the form of one crown, and all photos show the same: a
 #: wrong one has led by 13 nats.
 _TWIN_WEIGHT = 0.1
-#: Votes for a tooth which its occlusal photo lacks: two photos, or one that shows much of it.
-_CONFIRMED = 2
-#: An instance above this share of the median area shows much of its tooth; enough between its neighbours.
-_LARGE, _AMPLE = 0.75, 0.45
 
 
 @dataclass(frozen=True)
@@ -90,6 +84,7 @@ class Search:
             settled, changed = self._arches(settled)
             if not changed:
                 break
+        settled = self._anew(settled)
         extra = self._unlabelled(settled.guess)
         for avoided in [extra, *({tooth} for tooth in sorted(extra) if len(extra) > 1)]:
             if avoided and avoided <= self._unlabelled(settled.guess):
@@ -131,6 +126,26 @@ class Search:
             self.margin, self.rival = kept
         self._doubted(settled.guess, fared)
         return self._at_rest(other) if fared.behind < 0 else settled
+
+    def _anew(self, settled: Settled) -> Settled:
+        """Weigh the numbers of unclear bite views against new ones, begun from what the other views say."""
+        unclear = unclear_views(self.photos, settled.guess)
+        if not unclear or len(unclear) == len(self.tasks):
+            return settled
+        kept = dict(self.margin), dict(self.rival), self.proposals
+        clear = {view: seen for view, seen in settled.guess.views.items() if view not in unclear}
+        start, belief = fitted_anew(self.photos, clear, settled.guess.layout)
+        proposer = Proposer(self.photos, start, belief, self.ticks)
+        self.proposals = {**kept[2], **{view: proposer.proposals(self.tasks[view]) for view in unclear}}
+        views = {view: self.proposals[view][0].numbered for view in unclear if self.proposals[view]}
+        if len(views) == len(unclear):
+            begun = settle(replace(start, views={**start.views, **views}), self.photos.outline)
+            rival = weigh_rival(settled, self._bites(self._at_rest(begun)).guess)
+            other, fared = duel(settled, rival, self.photos.outline)
+            if fared.behind < 0:
+                return self._at_rest(other)
+        self.margin, self.rival, self.proposals = kept
+        return settled
 
     def _beside_closed(self, settled: Settled, tooth: int) -> Settled:
         """Weigh whether a tooth that its occlusal photo lacks is the neighbour held to be missing."""
@@ -198,70 +213,16 @@ class Search:
             tooth = seen.teeth(seen.choice)
             focal = self.photos.frame[view][2:]
             views[view] = NumberedView(found, tooth, seen.choice.camera, focal, self.photos.exif)
-        fit = fit_joint(views, Belief.before(self._layout(self._choice())), rounds=3)
-        state = replace(fit.belief.state, shape=np.zeros((len(self.photos.layouts.prior.fdi), FORMS)))
-        settled = settle(Guess(fit.belief.layout, state, fit.views), self.photos.outline)
-        return settled.guess, fit.belief
+        return fitted_anew(self.photos, views, self._layout(self._choice()))
 
     def _at_rest(self, settled: Settled) -> Settled:
         """Read the bite views' numbers again and fit, until they stay."""
         for _ in range(_ROUNDS):
-            teeth = self._read(settled.guess)
+            teeth = read_bites(self.photos, settled.guess)
             if all((teeth[v] == settled.guess.views[v].tooth).all() for v in teeth):
                 break
             settled = settle(renumbered(settled.guess, settled.guess.layout, teeth), self.photos.outline)
         return settled
-
-    def _read(self, guess: Guess) -> dict[View, NDArray[np.intp]]:
-        """Teeth of all views; those of the bite views as the fitted arch says.
-
-        A tooth that its occlusal photo lacks is drawn as well, where it is expected, and kept
-        if two other photos show it, or one shows much of it: a sliver with a neighbour's number
-        shall not invent it.
-        """
-        reader = Reader(guess.layout.prior, expected_state(guess))
-        forbidden = guess.layout.closed | self.photos.absent
-        numbers = self._numbers(reader, guess, frozenset(reader.prior.fdi) - forbidden)
-        votes: Counter[int] = Counter()
-        for view, names in numbers.items():
-            votes.update(self._votes(view, names))
-        for view in (v for v in guess.views if v.is_occlusal):
-            votes.update(self._votes(view, self.photos.numbers(view, guess.views[view].tooth)))
-        often = {fdi for fdi, count in votes.items() if count >= _CONFIRMED}
-        if set(votes) - often - guess.layout.teeth:
-            numbers = self._numbers(reader, guess, (guess.layout.teeth | often) - forbidden)
-        out = {view: numbered.tooth for view, numbered in guess.views.items()}
-        read = {v: self.photos.teeth(v, self._sure(guess, names)) for v, names in numbers.items()}
-        return out | {v: self.photos.imposed(v, tooth) for v, tooth in read.items()}
-
-    def _votes(self, view: View, names: Mapping[int, int]) -> dict[int, int]:
-        """For each named tooth, 2 where the view shows enough of it before a named neighbour, else 1.
-
-        A tooth behind a gap with nothing named behind it may be the next one.
-        """
-        found, named = self.photos.found[view], set(names.values())
-        area = dict(zip(map(int, found.ids), found.area / np.median(found.area), strict=True))
-        out = {}
-        for identity, fdi in names.items():
-            distal, mesial = fdi + 1 in named, fdi - 1 in named
-            out[fdi] = 2 if distal and area[identity] > (_AMPLE if mesial else _LARGE) else 1
-        return out
-
-    def _sure(self, guess: Guess, names: Mapping[int, int]) -> dict[int, int]:
-        """Numbers of a bite view without a lone tooth behind an open gap: it may be the missed one."""
-        layout = guess.layout
-        gaps = layout.missing - layout.closed - self.photos.absent - set(names.values())
-        behind = [{n for n in names.values() if n // 10 == g // 10 and n > g} for g in gaps]
-        lone = {n for teeth in behind if len(teeth) == 1 for n in teeth}
-        return {identity: fdi for identity, fdi in names.items() if fdi not in lone}
-
-    def _numbers(self, reader: Reader, guess: Guess, drawn: frozenset[int]) -> dict[View, dict[int, int]]:
-        """Numbers of the bite views' instances, read off some drawn teeth."""
-        out = {}
-        for view in BITE_VIEWS:
-            camera = guess.views[view].camera
-            out[view] = reader.numbers(reader.overlaps(view, self.photos.labels[view], camera, drawn))
-        return out
 
     def _bites(self, settled: Settled) -> Settled:
         """Weigh other numbers of each bite view until none is better."""
@@ -341,7 +302,7 @@ class Search:
 
     def _unexplained(self, guess: Guess, rival: Guess) -> float:
         """What it costs that a rival, its numbers read anew, names fewer labels of the bite views, nats."""
-        read, count = self._read(rival), 0
+        read, count = read_bites(self.photos, rival), 0
         for view in self.tasks:
             area = self.photos.found[view].area
             whole = area > _UNEXPLAINED_AREA * np.median(area)

@@ -1,0 +1,58 @@
+"""Bite photos whose numbers leave whole labels without one."""
+
+import numpy as np
+import pytest
+
+from teethscape.dataset.patient_case import make_patient
+from teethscape.dental.views import View
+from teethscape.parametric.numbering.bite_search import shifted
+from teethscape.parametric.numbering.number import number_teeth
+from teethscape.parametric.numbering.rivals import renumbered, settle
+from teethscape.parametric.numbering.search import Search
+from teethscape.parametric.numbering.unclear import _is_unclear, unclear_views
+from teethscape.parametric.prior import load_prior
+
+from .scenes import views_of
+
+PRIOR = load_prior()
+
+
+@pytest.mark.parametrize(
+    ("area", "tooth", "expected"),
+    [
+        ([90.0, 100.0, 110.0, 95.0], [3, 4, -1, 5], False),  # one of four
+        ([90.0, 100.0, 110.0, 95.0], [3, -1, -1, 5], True),
+        ([90.0, 100.0, 20.0, 25.0, 95.0], [3, 4, -1, -1, 5], False),  # slivers need no number
+    ],
+)
+def test_a_view_is_unclear_where_many_whole_labels_have_no_number(area, tooth, expected):
+    assert _is_unclear(np.array(area), np.array(tooth)) is expected
+
+
+@pytest.mark.slow
+def test_two_photos_that_agree_on_a_wrong_bite_are_numbered_anew(monkeypatch):
+    kept = {}
+    run = Search.run
+
+    def watched(self):
+        kept["search"], kept["found"] = self, run(self)
+        return kept["found"]
+
+    monkeypatch.setattr(Search, "run", watched)
+    number_teeth(views_of(make_patient(PRIOR, 3)), PRIOR)
+    search, right = kept["search"], kept["found"].settled.guess
+    wrong = settle(misled(right), search.photos.outline)
+    assert unclear_views(search.photos, wrong.guess) == (View.ANTERIOR, View.LEFT_BUCCAL)
+    again = search._anew(wrong).guess
+    for view in right.views:
+        np.testing.assert_array_equal(again.views[view].tooth, right.views[view].tooth)
+
+
+def misled(right):
+    """Two bite views with numbers moved along, the lower teeth by two, every second of which is left out."""
+    teeth = {view: numbered.tooth for view, numbered in right.views.items()}
+    for view in (View.ANTERIOR, View.LEFT_BUCCAL):
+        moved = shifted(teeth[view], right.layout, (-1, -2))
+        moved[np.flatnonzero(moved >= 0)[::2]] = -1
+        teeth[view] = moved
+    return renumbered(right, right.layout, teeth)
