@@ -52,7 +52,7 @@ def _coefficients(v: FloatArray) -> tuple[FloatArray, FloatArray]:
 def rotation_matrix(v: FloatArray) -> FloatArray:
     """Rotation matrices of rotation vectors in radians, (..., 3) -> (..., 3, 3); Rodrigues' formula."""
     if v.ndim == 1:  # a camera's: numpy takes twenty times as long over a single one
-        return np.asarray(cv2.Rodrigues(v)[0], float)
+        return np.asarray(cv2.Rodrigues(np.asarray(v, float))[0], float)
     angle = np.maximum(np.sqrt((v * v).sum(axis=-1)), _TINY)
     sinc, half = np.sin(angle) / angle, 2 * (np.sin(angle / 2) / angle) ** 2
     x, y, z = v[..., 0], v[..., 1], v[..., 2]

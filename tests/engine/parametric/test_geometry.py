@@ -39,6 +39,12 @@ def test_rotation_vector_is_the_inverse_of_the_matrix(angle):
     assert np.allclose(back, rotation_matrix(vector), atol=1e-6)
 
 
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-3, 2.0, np.pi])
+def test_one_rotation_is_that_of_a_stack(angle):
+    vector = angle * np.array([0.6, -0.48, 0.64])
+    assert np.allclose(rotation_matrix(vector), rotation_matrix(vector[None])[0], atol=1e-14)
+
+
 def test_left_jacobian_moves_the_rotation():
     vector, change = np.array([0.5, -0.2, 0.9]), STEP * np.array([1.0, 2.0, -1.0])
     direct = rotation_matrix(vector + change)

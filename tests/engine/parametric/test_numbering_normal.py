@@ -1,10 +1,11 @@
 """Normal equations solved by parts give what one dense system gives."""
 
 import numpy as np
+import pytest
 
 from teethscape.parametric.arch import POSE_SIZE
 from teethscape.parametric.numbering.hulls import FORMS
-from teethscape.parametric.numbering.normal import Normal, Prior, Unknowns, pulled
+from teethscape.parametric.numbering.normal import Normal, Prior, Unknowns, _solved, pulled
 
 COUNT, COMMON, PER_TOOTH = 4, 14, POSE_SIZE + FORMS
 TWINS = np.array([[0, 2], [1, 3]])
@@ -58,3 +59,8 @@ def test_the_log_determinant_of_the_prior_leaves_out_what_has_none():
     prior = prior_of(np.random.default_rng(1))
     whole = np.linalg.slogdet(dense_prior(prior))[1]
     assert abs(prior.log_det(COMMON) - whole) < 1e-8
+
+
+def test_an_indefinite_system_has_no_step():
+    with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
+        _solved(np.array([np.diag([1.0, -1.0])]), np.ones((1, 2, 1)))
