@@ -93,7 +93,13 @@ class Search:
             settled = self._beside_closed(settled, tooth)
         for number in sorted(settled.guess.layout.closed - self.photos.absent):
             settled = self._reopened(settled, number)
-        return Found(settled, dict(self.margin), dict(self.rival))
+        return self._found(settled)
+
+    def _found(self, settled: Settled) -> Found:
+        """The numbering with its margins; none where a bite view is still unclear."""
+        unclear = unclear_views(self.photos, settled.guess)
+        margin = {**self.margin, **dict.fromkeys(unclear, 0.0)}
+        return Found(settled, margin, {**self.rival, **dict.fromkeys(unclear, frozenset[int]())})
 
     def _begun(self, start: Guess, avoided: Collection[int] = ()) -> Settled:
         """The likeliest numbers of each bite view that name none of some teeth, all views fitted."""
