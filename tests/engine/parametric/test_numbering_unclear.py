@@ -1,15 +1,17 @@
 """Bite photos whose numbers leave whole labels without one."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from teethscape.dataset.patient_case import make_patient
-from teethscape.dental.views import View
+from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.parametric.numbering.bite_search import shifted
 from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.numbering.rivals import renumbered, settle
 from teethscape.parametric.numbering.search import Search
-from teethscape.parametric.numbering.unclear import _is_unclear, unclear_views
+from teethscape.parametric.numbering.unclear import clearest_first, unclear_views, whole_named
 from teethscape.parametric.prior import load_prior
 
 from .scenes import views_of
@@ -26,7 +28,28 @@ PRIOR = load_prior()
     ],
 )
 def test_a_view_is_unclear_where_many_whole_labels_have_no_number(area, tooth, expected):
-    assert _is_unclear(np.array(area), np.array(tooth)) is expected
+    photos, guess = seen({View.ANTERIOR: (area, tooth)})
+    assert (View.ANTERIOR in unclear_views(photos, guess)) is expected
+
+
+def test_the_clearest_view_comes_first_and_slivers_do_not_count():
+    photos, guess = seen(
+        {
+            View.ANTERIOR: ([90.0, 100.0, 20.0], [3, -1, 4]),
+            View.LEFT_BUCCAL: ([90.0, 100.0, 20.0], [-1, -1, -1]),
+            View.RIGHT_BUCCAL: ([90.0, 100.0, 20.0], [3, 4, -1]),
+        }
+    )
+    assert clearest_first(photos, guess) == [View.RIGHT_BUCCAL, View.ANTERIOR, View.LEFT_BUCCAL]
+    assert whole_named(photos, guess) == 3
+
+
+def seen(views: dict[View, tuple[list[float], list[int]]]) -> tuple[SimpleNamespace, SimpleNamespace]:
+    """Areas and teeth of the labels of some bite views, one right label in the others."""
+    views = {view: views.get(view, ([100.0], [0])) for view in BITE_VIEWS}
+    found = {view: SimpleNamespace(area=np.array(area)) for view, (area, _) in views.items()}
+    named = {view: SimpleNamespace(tooth=np.array(tooth)) for view, (_, tooth) in views.items()}
+    return SimpleNamespace(found=found), SimpleNamespace(views=named)
 
 
 @pytest.mark.slow

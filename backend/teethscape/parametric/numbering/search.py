@@ -33,7 +33,7 @@ from teethscape.parametric.numbering.rivals import (
     weigh_rival,
 )
 from teethscape.parametric.numbering.ticks import Ticks
-from teethscape.parametric.numbering.unclear import fitted_anew, unclear_views
+from teethscape.parametric.numbering.unclear import clearest_first, fitted_anew, unclear_views, whole_named
 
 #: Proposals that are weighed again as rivals of a bite view's numbers.
 _MOST_PROPOSED = 3
@@ -134,22 +134,29 @@ class Search:
         return self._at_rest(other) if fared.behind < 0 else settled
 
     def _anew(self, settled: Settled) -> Settled:
-        """Weigh the numbers of unclear bite views against new ones, begun from what the other views say."""
-        unclear = unclear_views(self.photos, settled.guess)
-        if not unclear or len(unclear) == len(self.tasks):
-            return settled
+        """While a bite view is unclear, weigh numbers begun from one bite view and the occlusal ones."""
+        for anchor in clearest_first(self.photos, settled.guess):
+            if not unclear_views(self.photos, settled.guess):
+                break
+            settled = self._begun_from(settled, anchor)
+        return settled
+
+    def _begun_from(self, settled: Settled, anchor: View) -> Settled:
+        """Weigh the numbers against those that the other bite views get beside one of them."""
+        others = [view for view in self.tasks if view is not anchor]
+        firm = {view: seen for view, seen in settled.guess.views.items() if view not in others}
         kept = dict(self.margin), dict(self.rival), self.proposals
-        clear = {view: seen for view, seen in settled.guess.views.items() if view not in unclear}
-        start, belief = fitted_anew(self.photos, clear, settled.guess.layout)
+        start, belief = fitted_anew(self.photos, firm, settled.guess.layout)
         proposer = Proposer(self.photos, start, belief, self.ticks)
-        self.proposals = {**kept[2], **{view: proposer.proposals(self.tasks[view]) for view in unclear}}
-        views = {view: self.proposals[view][0].numbered for view in unclear if self.proposals[view]}
-        if len(views) == len(unclear):
+        self.proposals = {**kept[2], **{view: proposer.proposals(self.tasks[view]) for view in others}}
+        if all(self.proposals[view] for view in others):
+            views = {view: self.proposals[view][0].numbered for view in others}
             begun = settle(replace(start, views={**start.views, **views}), self.photos.outline)
-            rival = weigh_rival(settled, self._bites(self._at_rest(begun)).guess)
-            other, fared = duel(settled, rival, self.photos.outline)
-            if fared.behind < 0:
-                return self._at_rest(other)
+            new = self._bites(self._at_rest(begun)).guess
+            found, fared = duel(settled, weigh_rival(settled, new), self.photos.outline)
+            gained = whole_named(self.photos, new) - whole_named(self.photos, settled.guess)
+            if fared.behind < _UNEXPLAINED_COST * gained:
+                return self._at_rest(found)
         self.margin, self.rival, self.proposals = kept
         return settled
 
