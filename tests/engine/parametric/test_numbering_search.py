@@ -123,6 +123,7 @@ def test_a_view_that_stays_unclear_has_no_lead_and_no_single_rival():
     seen = photos({1: 100.0, 2: 90.0, 3: 80.0, 4: 95.0})
     alone = SimpleNamespace(area=np.ones(1))
     seen.found |= {View.LEFT_BUCCAL: alone, View.RIGHT_BUCCAL: alone}
+    seen.names = lambda _view: np.array([-1])
     margin = {View.ANTERIOR: 40.0, View.LEFT_BUCCAL: 9.0}
     rival = {View.ANTERIOR: frozenset({3}), View.LEFT_BUCCAL: frozenset({4})}
     found = Search._found(

@@ -30,6 +30,8 @@ PRIOR = load_prior()
 def test_a_view_is_unclear_where_many_whole_labels_have_no_number(area, tooth, expected):
     photos, guess = seen({View.ANTERIOR: (area, tooth)})
     assert (View.ANTERIOR in unclear_views(photos, guess)) is expected
+    photos.names = lambda _view: np.array([-1, 3])
+    assert unclear_views(photos, guess) == ()  # the user has named a tooth there
 
 
 def test_the_clearest_view_comes_first_and_slivers_do_not_count():
@@ -49,7 +51,7 @@ def seen(views: dict[View, tuple[list[float], list[int]]]) -> tuple[SimpleNamesp
     views = {view: views.get(view, ([100.0], [0])) for view in BITE_VIEWS}
     found = {view: SimpleNamespace(area=np.array(area)) for view, (area, _) in views.items()}
     named = {view: SimpleNamespace(tooth=np.array(tooth)) for view, (_, tooth) in views.items()}
-    return SimpleNamespace(found=found), SimpleNamespace(views=named)
+    return SimpleNamespace(found=found, names=lambda _view: np.array([-1])), SimpleNamespace(views=named)
 
 
 @pytest.mark.slow

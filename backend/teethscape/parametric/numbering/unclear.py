@@ -28,8 +28,9 @@ _UNNUMBERED = 0.25
 
 
 def unclear_views(photos: PhotoSet, guess: Guess) -> tuple[View, ...]:
-    """The bite views of which too many whole labels have no number."""
-    return tuple(view for view in BITE_VIEWS if _unnumbered(photos, guess, view) > _UNNUMBERED)
+    """The bite views of which too many whole labels have no number, those aside that the user has named."""
+    free = [view for view in BITE_VIEWS if not (photos.names(view) >= 0).any()]
+    return tuple(view for view in free if _unnumbered(photos, guess, view) > _UNNUMBERED)
 
 
 def clearest_first(photos: PhotoSet, guess: Guess) -> list[View]:
