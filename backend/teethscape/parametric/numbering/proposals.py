@@ -5,6 +5,7 @@ Each proposal is fitted together with the occlusal views, which know the arches 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,10 +14,19 @@ from teethscape.dental.views import View
 from teethscape.parametric.numbering.bite import BiteView, bite_view
 from teethscape.parametric.numbering.bite_search import moved_along, options
 from teethscape.parametric.numbering.fit import Effort, Guess, fit_outlines
-from teethscape.parametric.numbering.joint import Belief, NumberedView
+from teethscape.parametric.numbering.hulls import FORMS
+from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
+from teethscape.parametric.numbering.layout import Layout
 from teethscape.parametric.numbering.outline import ViewRows
 from teethscape.parametric.numbering.photo_set import SCRAP, PhotoSet
-from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, aimed_rivals, populated, rows_of
+from teethscape.parametric.numbering.rivals import (
+    DISBELIEVED_COST,
+    Settled,
+    aimed_rivals,
+    populated,
+    rows_of,
+    settle,
+)
 from teethscape.parametric.numbering.ticks import Ticks
 
 #: Cost in nats of an instance without a number.
@@ -113,6 +123,13 @@ class Proposer:
         """The extents that count: of the occlusal views as they were, of this one as it is now."""
         alone = replace(guess, views={view: guess.views[view]})
         return {**self.rows, **rows_of(alone, {view: self.photos.outline[view]}, covered)}
+
+
+def fitted_anew(photos: PhotoSet, views: Mapping[View, NumberedView], layout: Layout) -> tuple[Guess, Belief]:
+    """What proposals begin from: cameras and teeth that some views ask for, by outlines and by moments."""
+    fit = fit_joint(views, Belief.before(layout), rounds=3)
+    state = replace(fit.belief.state, shape=np.zeros((len(layout.prior.fdi), FORMS)))
+    return settle(Guess(fit.belief.layout, state, fit.views), photos.outline).guess, fit.belief
 
 
 def _key(numbered: NumberedView) -> bytes:

@@ -19,7 +19,7 @@ from teethscape.parametric.numbering.joint import Belief, NumberedView
 from teethscape.parametric.numbering.layout import Layout, beside
 from teethscape.parametric.numbering.occlusal import Candidate
 from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, PhotoSet
-from teethscape.parametric.numbering.proposals import Proposal, Proposer, bite_task
+from teethscape.parametric.numbering.proposals import Proposal, Proposer, bite_task, fitted_anew
 from teethscape.parametric.numbering.reopen import reopened
 from teethscape.parametric.numbering.rivals import (
     Rival,
@@ -33,7 +33,7 @@ from teethscape.parametric.numbering.rivals import (
     weigh_rival,
 )
 from teethscape.parametric.numbering.ticks import Ticks
-from teethscape.parametric.numbering.unclear import clearest_first, fitted_anew, unclear_views, whole_named
+from teethscape.parametric.numbering.unclear import clearest_first, unclear_views, whole_named
 
 #: Proposals that are weighed again as rivals of a bite view's numbers.
 _MOST_PROPOSED = 3

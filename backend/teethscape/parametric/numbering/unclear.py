@@ -6,19 +6,12 @@ wrong by a tooth then hold each other, and a third; what shows it are the whole 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.parametric.numbering.fit import Guess
-from teethscape.parametric.numbering.hulls import FORMS
-from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
-from teethscape.parametric.numbering.layout import Layout
 from teethscape.parametric.numbering.photo_set import PhotoSet
-from teethscape.parametric.numbering.rivals import settle
 
 #: Least area of a whole label, against the median.
 _WHOLE = 0.5
@@ -52,10 +45,3 @@ def _whole(photos: PhotoSet, view: View) -> NDArray[np.bool_]:
     """(n,) labels of a view that are no slivers."""
     area = photos.found[view].area
     return area > _WHOLE * np.median(area)
-
-
-def fitted_anew(photos: PhotoSet, views: Mapping[View, NumberedView], layout: Layout) -> tuple[Guess, Belief]:
-    """Cameras and teeth that some numbered views ask for, by outlines and by moments."""
-    fit = fit_joint(views, Belief.before(layout), rounds=3)
-    state = replace(fit.belief.state, shape=np.zeros((len(layout.prior.fdi), FORMS)))
-    return settle(Guess(fit.belief.layout, state, fit.views), photos.outline).guess, fit.belief
