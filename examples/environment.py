@@ -86,6 +86,8 @@ def make_standard(folder: Path) -> None:
     )
     install(folder, "-r", REQUIREMENTS / "build.txt")
     install(folder, "-c", pins, "-e", f"{ROOT / 'backend'}[standard]")
+    # As pip does for what it copies: else every command compiles anew where Python is told not to write.
+    run(python_of(folder), "-m", "compileall", "-q", ROOT / "backend" / "teethscape")
 
 
 def make_development(folder: Path) -> None:

@@ -98,8 +98,10 @@ def test_a_view_moved_by_a_tooth_is_no_match(settled):
     moved = replace(now, tooth=shifted(now.tooth, LAYOUT, (1, 1)))
     rows = settled.rows[view].only(frozenset(int(k) for k in moved.used))
     efforts = (Effort(6, 16 * settled.effort.loose), Effort(4, settled.effort.loose))
-    wrong = aim(replace(settled.guess, views={**settled.guess.views, view: moved}), view, rows, efforts)
-    right = aim(settled.guess, view, settled.rows[view], efforts)
+    placed = place_hulls(settled.guess.layout, settled.guess.state)
+    guess = replace(settled.guess, views={**settled.guess.views, view: moved})
+    wrong = aim(guess, view, rows, placed, efforts)
+    right = aim(settled.guess, view, settled.rows[view], placed, efforts)
     assert wrong.energy > right.energy + 60.0
 
 
@@ -128,7 +130,7 @@ def test_what_is_seen_stays_where_it_is_under_other_numbers(settled):
 
 def test_extents_that_another_tooth_hides_are_left_out():
     guess, view = mean_guess(), View.LEFT_BUCCAL
-    teeth = guess.layout, guess.state
+    teeth = guess.layout, place_hulls(guess.layout, guess.state)
     free = believed(view, guess.views[view], OUTLINES[view], teeth, covered=False)
     kept = believed(view, guess.views[view], OUTLINES[view], teeth)
     assert len(kept.extent) < len(free.extent)
@@ -154,10 +156,8 @@ def test_the_slopes_of_joined_views_are_those_of_their_own_cameras():
 
 def test_the_energy_falls():
     guess = mean_guess()
-    rows = {
-        view: believed(view, numbered, OUTLINES[view], (guess.layout, guess.state))
-        for view, numbered in guess.views.items()
-    }
+    teeth = guess.layout, place_hulls(guess.layout, guess.state)
+    rows = {v: believed(v, numbered, OUTLINES[v], teeth) for v, numbered in guess.views.items()}
     first, last = (fit_outlines(guess, rows, Effort(rounds)) for rounds in (1, 8))
     assert last.energy < first.energy
     assert last.cost < first.cost

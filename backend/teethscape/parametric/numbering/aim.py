@@ -8,7 +8,7 @@ import numpy as np
 
 from teethscape.dental.views import View
 from teethscape.parametric.numbering.fit import Effort, Guess, robust
-from teethscape.parametric.numbering.hulls import PlacedHulls, place_hulls
+from teethscape.parametric.numbering.hulls import PlacedHulls
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.outline import ViewRows
 from teethscape.parametric.numbering.reach import FOCAL, GROWTH, PER_VIEW, Rows, camera_slopes, reach
@@ -23,17 +23,18 @@ class Aimed:
     energy: float
 
 
-def aim(guess: Guess, view: View, rows: ViewRows, efforts: tuple[Effort, ...]) -> Aimed:
+def aim(guess: Guess, view: View, rows: ViewRows, placed: PlacedHulls, efforts: tuple[Effort, ...]) -> Aimed:
     """Fit the camera of one view to teeth that stay as they are.
 
     Args:
         guess: teeth, bite, and the view as numbered.
         view: which view.
         rows: its extents that count.
+        placed: the guess's teeth.
         efforts: fits one after another, loosest first.
     """
     numbered, growth, energy = guess.views[view], guess.growth.get(view, 0.0), np.inf
-    target = _Target(Rows.joined([numbered], [rows]), rows.growth_sd, place_hulls(guess.layout, guess.state))
+    target = _Target(Rows.joined([numbered], [rows]), rows.growth_sd, placed)
     for effort in efforts:
         for _ in range(effort.rounds):
             energy, step = _camera_step(numbered, growth, target, effort.loose)

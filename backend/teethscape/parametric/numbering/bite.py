@@ -17,7 +17,7 @@ from teethscape.parametric.numbering.joint import Belief
 from teethscape.parametric.numbering.layout import Layout, jaw_rows
 from teethscape.parametric.numbering.measure import Instances, split_rows
 from teethscape.parametric.numbering.names import imposed
-from teethscape.parametric.numbering.occlusal import measured_of, stack_expected, view_of
+from teethscape.parametric.numbering.seen import measured_of, stack_expected, view_of
 from teethscape.parametric.rotation import FloatArray
 from teethscape.parametric.start_cameras import Points, counted_teeth, first_camera, view_rotation
 

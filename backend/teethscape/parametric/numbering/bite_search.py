@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -108,21 +108,41 @@ def settle(task: BiteView, camera: Camera, tooth: NDArray[np.intp] | None, belie
     return best
 
 
-def options(task: BiteView, belief: Belief) -> list[Beam]:
+class Starts:
+    """The numberings of one view that its first cameras lead to, each found when it is asked for.
+
+    Args:
+        task: the view.
+        belief: what is held about the teeth.
+    """
+
+    def __init__(self, task: BiteView, belief: Belief) -> None:
+        self.task, self.belief = task, belief
+        self._cameras = [camera for _, camera in start_cameras(task, belief)]
+        self._found: list[Beam | None] = []
+
+    def best(self, most: int | None = None) -> list[Beam]:
+        """Those of the likeliest cameras, of all by default, best first."""
+        for camera in self._cameras[len(self._found) : most]:
+            self._found.append(settle(self.task, camera, None, self.belief))
+        return _best(self._found[:most], self.task.view)
+
+
+def options(starts: Starts) -> list[Beam]:
     """The likeliest numberings of one view, best first."""
-    out: dict[tuple[int, ...], Beam] = {}
-
-    def consider(option: Beam | None) -> None:
-        if option is not None:
-            key = tuple(option.views[task.view].tooth.tolist())
-            if key not in out or option.cost < out[key].cost:
-                out[key] = option
-
-    for _, camera in start_cameras(task, belief):
-        consider(settle(task, camera, None, belief))
-    if out:
-        best = min(out.values(), key=lambda o: o.cost).views[task.view]
+    task, belief, begun = starts.task, starts.belief, starts.best()
+    moved: list[Beam | None] = []
+    if begun:
+        best = begun[0].views[task.view]
         for by in MOVES:
-            moved = task.imposed(shifted(best.tooth, belief.layout, by))
-            consider(settle(task, best.camera, moved, belief))
-    return sorted(out.values(), key=lambda o: o.cost)[:_OPTIONS]
+            tooth = task.imposed(shifted(best.tooth, belief.layout, by))
+            moved.append(settle(task, best.camera, tooth, belief))
+    return _best([*begun, *moved], task.view)[:_OPTIONS]
+
+
+def _best(beams: Iterable[Beam | None], view: View) -> list[Beam]:
+    """The cheapest beam of every numbering, best first."""
+    out: dict[bytes, Beam] = {}
+    for beam in sorted((beam for beam in beams if beam is not None), key=lambda beam: beam.cost):
+        out.setdefault(beam.views[view].tooth.tobytes(), beam)
+    return list(out.values())

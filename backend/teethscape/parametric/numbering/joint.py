@@ -17,7 +17,7 @@ from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.crowns import Placed, lower_teeth, placed_at
 from teethscape.parametric.numbering.layout import Layout
 from teethscape.parametric.numbering.measure import Instances
-from teethscape.parametric.numbering.occlusal import measured_of, view_of
+from teethscape.parametric.numbering.seen import measured_of, view_of
 from teethscape.parametric.rotation import FloatArray, rotation_matrix, skew
 from teethscape.parametric.start_cameras import counted_teeth
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from teethscape.dental.fdi import Jaw, arch
 from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering.crowns import Placed, Seen, crowns_of, see
-from teethscape.parametric.numbering.evidence import Cameras, Expected, Measured, elongation, judge
+from teethscape.parametric.numbering.crowns import crowns_of
+from teethscape.parametric.numbering.evidence import Cameras, judge
 from teethscape.parametric.numbering.layout import Layout, Layouts, jaw_rows
 from teethscape.parametric.numbering.measure import Instances
 from teethscape.parametric.numbering.names import NOTHING_TOLD, Told
+from teethscape.parametric.numbering.seen import HALF_EXTENT, SeenTeeth, measured_of, stack_expected, view_of
 from teethscape.parametric.rotation import FloatArray
 from teethscape.parametric.start_cameras import Points, first_camera, view_rotation
 
@@ -26,18 +27,15 @@ MISSING_PERCENT = (0.8, 1.5, 0.5, 2.5, 2.5, 2.5, 2.0)
 UNLABELLED_COST, UNSEEN_END_COST = 3.5, 2.0
 #: Cost of an instance that is no tooth of the prior: third molar, scrap, glove.
 LEFT_OUT_COST = 16.0
-#: Noise of a visible centroid (mm), of log size and of elongation, beside what the prior explains.
-CENTRE_SD_MM, SIZE_SD, SHAPE_SD = 0.55, 0.09, 0.10
-#: The same for a tooth that is all but hidden; and of an outline, which makes narrow views uncertain.
-_HIDDEN_SD_MM, _HIDDEN_SIZE_SD, _HIDDEN_SHAPE_SD, _EDGE_SD_MM = 2.0, 0.4, 0.35, 0.3
-_CUT_FACTOR = 5.0  # how much less an instance says that the picture's border cuts
 _MOST_CLOSED = 3
 _MOST_HYPOTHESES, _DEAREST = 900, 24.0
 #: Rivals of a numbering give other numbers to at most so many of its teeth, and are at most so many.
 _MOST_APART, _MOST_ALTERNATIVES = 3, 16
 _KEPT = (48, 14)
+#: Numberings that are farther behind when weighed roughly are weighed no further, nats: the nearest of those
+#: that came in among the best five at last was behind by 14.
+_FAR = 45.0
 _PITCH = 58.0
-_HALF_EXTENT = 1.85  # half width of a crown in units of the root of its second moment
 _MEAN_ROOT_AREA_MM = {Jaw.UPPER: 8.2, Jaw.LOWER: 7.6}
 
 
@@ -92,7 +90,7 @@ def gaps_mm(found: Instances, jaw: Jaw) -> FloatArray:
     length = np.linalg.norm(step, axis=1)
     along = step / length[:, None]
     half = [
-        _HALF_EXTENT * np.sqrt(np.einsum("ni,nij,nj->n", along, s, along))
+        HALF_EXTENT * np.sqrt(np.einsum("ni,nij,nj->n", along, s, along))
         for s in (found.spread[:-1], found.spread[1:])
     ]
     return (length - half[0] - half[1]) / scale
@@ -233,9 +231,11 @@ class OcclusalJudge:
         for hypothesis in hypotheses:
             used = tuple(k for k, p in enumerate(hypothesis.places) if p >= 0)
             by_count.setdefault(used, []).append(hypothesis)
+        first = {used: self._weigh(np.array(used), group) for used, group in by_count.items()}
+        bound = min((group[0].cost for group in first.values()), default=0.0) + _FAR
         out: list[Candidate] = []
-        for used, group in by_count.items():
-            out += self._weigh(np.array(used), group)
+        for used, group in first.items():
+            out += self._refined(np.array(used), [trial for trial in group if trial.cost < bound])
         return sorted(out, key=lambda c: c.cost)[: _KEPT[1]]
 
     def alternatives(self, current: Candidate) -> list[Candidate]:
@@ -263,19 +263,27 @@ class OcclusalJudge:
         closed = frozenset(order[k] for k in hypothesis.closed)
         return self.layouts.get(closed, closed)
 
-    def _weigh(self, used: NDArray[np.intp], group: list[Numbering1]) -> list[Candidate]:
-        """Candidates of numberings that number the same instances."""
+    def _weigh(self, used: NDArray[np.intp], group: list[Numbering1]) -> list[_Trial]:
+        """The likeliest of numberings that number the same instances, weighed roughly, best first."""
         found = self.found.only(used)
         trials = [_Trial(h, self._layout(h), self.rows[np.array(h.places)[used]]) for h in group]
         trials = [replace(t, camera=self._start(t, found)) for t in trials]
         first = min(trials, key=lambda t: t.hypothesis.cost)
         base = self._seen(replace(first, layout=self.layouts.get(frozenset())))
-        trials = self._judged(found, trials, [self._moved(base, t.layout) for t in trials], 4)[: _KEPT[0]]
+        return self._judged(found, trials, [self._moved(base, t.layout) for t in trials], 4)[: _KEPT[0]]
+
+    def _refined(self, used: NDArray[np.intp], trials: list[_Trial]) -> list[Candidate]:
+        """Candidates of trials, each by what its own camera sees, best first."""
+        if not trials:
+            return []
+        found = self.found.only(used)
         for _ in range(2):
             trials = self._judged(found, trials, [self._seen(t) for t in trials], 3)[: _KEPT[1]]
         return [self._candidate(trial, used) for trial in trials]
 
-    def _judged(self, found: Instances, trials: list[_Trial], seen: list[View1], rounds: int) -> list[_Trial]:
+    def _judged(
+        self, found: Instances, trials: list[_Trial], seen: list[SeenTeeth], rounds: int
+    ) -> list[_Trial]:
         """The trials with fitted cameras and costs, best first."""
         expected = stack_expected([(t.layout.covs, t.teeth, s) for t, s in zip(trials, seen, strict=True)])
         cameras = Cameras.of([t.sight for t in trials])
@@ -296,89 +304,14 @@ class OcclusalJudge:
         frame = (*self.size, float(np.exp(self.focal[0])))
         return first_camera(self.rotation, trial.layout.prior.centre[trial.teeth], points, frame)
 
-    def _seen(self, trial: _Trial) -> View1:
+    def _seen(self, trial: _Trial) -> SeenTeeth:
         """What the trial's camera sees of its layout's jaw."""
         jaw = view_of(trial.layout.placed.only(self.rows), trial.sight, trial.layout.present[self.rows])
         return jaw.among(len(trial.layout.present), self.rows)
 
-    def _moved(self, seen: View1, layout: Layout) -> View1:
+    def _moved(self, seen: SeenTeeth, layout: Layout) -> SeenTeeth:
         """What was seen of the whole arch, carried to the places of another layout."""
         base = self.layouts.prior
         local = np.einsum("tji,tj->ti", base.axes, seen.anchor - base.centre)
         anchor = np.einsum("tij,tj->ti", layout.prior.axes, local) + layout.prior.centre
-        return View1(anchor, seen.log_size, seen.shape, seen.noise)
-
-
-@dataclass(frozen=True)
-class View1:
-    """What a camera sees of each tooth.
-
-    Attributes:
-        anchor: (28, 3) world point of the visible centroid, mm.
-        log_size: (28,) half the log of the visible area in mm^2.
-        shape: (28, 2) elongation.
-        noise: (28, 3) standard deviations of centroid (mm), log size and elongation.
-    """
-
-    anchor: FloatArray
-    log_size: FloatArray
-    shape: FloatArray
-    noise: FloatArray
-
-    def among(self, count: int, rows: NDArray[np.intp]) -> View1:
-        """The same as the ``rows`` of ``count`` teeth; nothing is known of the others."""
-        parts = []
-        for own in (self.anchor, self.log_size, self.shape, self.noise):
-            parts.append(np.zeros((count, *own.shape[1:])))
-            parts[-1][rows] = own
-        return View1(*parts)
-
-
-def view_of(placed: Placed, camera: Camera, drawn: NDArray[np.bool_]) -> View1:
-    """What a camera sees of each tooth."""
-    seen = see(placed, camera, drawn)
-    depth = camera.to_camera(seen.anchor)[:, 2]
-    with np.errstate(divide="ignore"):
-        log_size = (
-            0.5 * np.log(np.maximum(seen.area, 1.0)) - np.log(camera.focal) + np.log(np.maximum(depth, 1.0))
-        )
-    px_per_mm = camera.focal / np.maximum(depth, 1.0)
-    return View1(seen.anchor, log_size, elongation(seen.spread), _noise(seen, px_per_mm))
-
-
-def _noise(seen: Seen, px_per_mm: FloatArray) -> FloatArray:
-    """(28, 3) noise: more where other teeth hide a part or little is seen from the side."""
-    hidden = 1.0 - seen.share
-    narrow = 2 * _HALF_EXTENT * np.sqrt(np.maximum(np.linalg.eigvalsh(seen.spread)[:, 0], 0.0)) / px_per_mm
-    edge = _EDGE_SD_MM / np.maximum(narrow, 0.5)
-    centre = np.hypot(CENTRE_SD_MM, _HIDDEN_SD_MM * hidden)
-    size = np.sqrt(SIZE_SD**2 + (_HIDDEN_SIZE_SD * hidden) ** 2 + edge**2)
-    shape = np.sqrt(SHAPE_SD**2 + (_HIDDEN_SHAPE_SD * hidden) ** 2 + edge**2)
-    return np.stack([centre, size, shape], axis=1)
-
-
-def measured_of(found: Instances) -> Measured:
-    """Measurements of instances; those that the picture's border cuts say little."""
-    factor = np.where(found.whole, 1.0, _CUT_FACTOR)
-    return Measured(found.centre, 0.5 * np.log(found.area), elongation(found.spread), factor)
-
-
-def stack_expected(parts: list[tuple[tuple[FloatArray, FloatArray], NDArray[np.intp], View1]]) -> Expected:
-    """Expectations of several numberings of the same instances.
-
-    Args:
-        parts: per numbering, covariances of the places (84, 84) and log sizes (28, 28),
-            the teeth (n,), and what is seen of every tooth.
-    """
-    anchor = np.array([v.anchor[t] for _, t, v in parts])
-    size = np.array([v.log_size[t] for _, t, v in parts])
-    shape = np.array([v.shape[t] for _, t, v in parts])
-    noise = np.array([v.noise[t] for _, t, v in parts])
-    place_cov = np.array([_sub(cov[0], t) for cov, t, _ in parts])
-    size_cov = np.array([cov[1][np.ix_(t, t)] for cov, t, _ in parts])
-    return Expected(anchor, size, shape, noise, place_cov, size_cov)
-
-
-def _sub(cov: FloatArray, teeth: NDArray[np.intp]) -> FloatArray:
-    rows = (3 * teeth[:, None] + np.arange(3)).ravel()
-    return cov[np.ix_(rows, rows)]
+        return SeenTeeth(anchor, seen.log_size, seen.shape, seen.noise)

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from teethscape.dental.views import View
-from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
-from teethscape.parametric.numbering.hulls import PlacedHulls, hulls_of, place_hulls
+from teethscape.parametric.numbering.hulls import PlacedHulls, hulls_of
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layout
 from teethscape.parametric.raster import TriangleSoup, render_ids
@@ -139,7 +138,7 @@ def believed(
     view: View,
     numbered: NumberedView,
     outline: Outline,
-    teeth: tuple[Layout, ArchState],
+    teeth: tuple[Layout, PlacedHulls],
     covered: bool = True,
 ) -> ViewRows:
     """The extents of a view that say something about its teeth.
@@ -148,11 +147,10 @@ def believed(
         view: which view.
         numbered: its instances with a rough numbering and camera.
         outline: their extents.
-        teeth: layout and state that go with the numbering.
+        teeth: layout and hulls that go with the numbering.
         covered: leave out extents that another tooth or something else covers.
     """
-    layout, state = teeth
-    placed = place_hulls(layout, state)
+    layout, placed = teeth
     camera = numbered.camera
     px_per_mm = camera.focal / max(float(camera.translation[2]), 1.0)
     instance = numbered.used

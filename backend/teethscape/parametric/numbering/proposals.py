@@ -5,14 +5,16 @@ Each proposal is fitted together with the occlusal views, which know the arches 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from teethscape.dental.views import View
 from teethscape.parametric.numbering.bite import BiteView, bite_view
-from teethscape.parametric.numbering.bite_search import moved_along, options
+from teethscape.parametric.numbering.bite_search import Beam, Starts, moved_along, options
 from teethscape.parametric.numbering.fit import Effort, Guess, fit_outlines
 from teethscape.parametric.numbering.hulls import FORMS
 from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
@@ -26,6 +28,7 @@ from teethscape.parametric.numbering.rivals import (
     populated,
     rows_of,
     settle,
+    unfit,
 )
 from teethscape.parametric.numbering.ticks import Ticks
 
@@ -38,6 +41,9 @@ _ROUNDS = 2
 _FEWEST = 4
 #: Instances of a row of a bite view from which its first cameras are found.
 _MOST_IN_ROW = 10
+#: Mean energy per extent below which a view's outlines bear its numbers well, nats: on 89 sets of synthetic
+#: patients, 21 of them borne so in all views and without closed gaps, the numbers came out the same.
+_WELL = 0.15
 _FIRST, _THEN, _LAST = Effort(4, loose=8.0), Effort(4, loose=2.0), Effort(4)
 
 
@@ -69,18 +75,47 @@ class Proposer:
     def __init__(self, photos: PhotoSet, start: Guess, belief: Belief, ticks: Ticks) -> None:
         self.photos, self.start, self.belief, self.ticks = photos, start, belief, ticks
         self.rows = rows_of(start, photos.outline)
+        self._starts: dict[View, list[Starts]] = {}
+        self._first: dict[View, tuple[NumberedView, Proposal]] = {}
+
+    def of_all(self, tasks: Mapping[View, BiteView]) -> dict[View, list[Proposal]]:
+        """Numbers of all bite views, best first; the likeliest alone where all outlines bear them well."""
+        return self._likeliest(tasks) or {view: self.proposals(task) for view, task in tasks.items()}
+
+    def _likeliest(self, tasks: Mapping[View, BiteView]) -> dict[View, list[Proposal]]:
+        """The likeliest numbers of every bite view, nothing where some outlines do not bear theirs well.
+
+        What they miss by a tooth will be weighed all the same.  Beside closed gaps numbers that fit well
+        may be wrong by more.
+        """
+        if self.start.layout.closed:
+            return {}
+        out: dict[View, list[Proposal]] = {}
+        for view, task in tasks.items():
+            found = _unlike([starts.best(1) for starts in self._started(task)], view)
+            if not found:
+                return {}
+            first = self._weighed(view, found[0])
+            self._first[view], out[view] = (found[0], first), [first]
+            if not _borne_well(first, view):
+                return {}
+        return out
 
     def proposals(self, task: BiteView) -> list[Proposal]:
         """Numbers of one view, best first."""
-        options = self._options(task)
-        if not options:
+        found = _unlike([options(starts) for starts in self._started(task)], task.view)[:_MOST]
+        if not found:
             return []
-        best, others = self._weighed(task.view, options[0]), options[1:]
+        known, best = self._first.get(task.view, (None, None))
+        if best is None or known is not found[0]:
+            best = self._weighed(task.view, found[0])
         tried = {_key(best.numbered): best}
         for _ in range(_ROUNDS):
             moves = moved_along(best.numbered, populated(best.settled.guess))
             new = {
-                _key(m): m for m in (*others, *moves) if self._may_be(task.view, m) and _key(m) not in tried
+                _key(m): m
+                for m in (*found[1:], *moves)
+                if self._may_be(task.view, m) and _key(m) not in tried
             }
             for guess in self.ticks.over(aimed_rivals(best.settled, task.view, new.values())):
                 numbered = guess.views[task.view]
@@ -94,17 +129,20 @@ class Proposer:
         """Whether enough instances have a number, and those that the user named have theirs."""
         return len(numbered.used) >= _FEWEST and self.photos.agrees(view, numbered.tooth)
 
-    def _options(self, task: BiteView) -> list[NumberedView]:
-        """Numbers by moments: without, and with, teeth that the occlusal photos do not show."""
+    def _started(self, task: BiteView) -> list[Starts]:
+        """What the first cameras of a view lead to, for each belief."""
+        if task.view not in self._starts:
+            self._starts[task.view] = [Starts(task, belief) for belief in self._beliefs]
+        return self._starts[task.view]
+
+    @cached_property
+    def _beliefs(self) -> list[Belief]:
+        """What is held about the teeth: without, and with, those that the occlusal photos do not show."""
         layout = self.belief.layout
         possible = np.array([f not in layout.closed | self.photos.absent for f in layout.prior.fdi])
-        found = options(task, self.belief)
-        if (possible & ~layout.present).any():
-            found += options(task, replace(self.belief, layout=replace(layout, present=possible)))
-        unlike: dict[bytes, NumberedView] = {}
-        for beam in sorted(found, key=lambda o: o.cost):
-            unlike.setdefault(beam.views[task.view].tooth.tobytes(), beam.views[task.view])
-        return list(unlike.values())[:_MOST]
+        if not (possible & ~layout.present).any():
+            return [self.belief]
+        return [self.belief, replace(self.belief, layout=replace(layout, present=possible))]
 
     def _weighed(self, view: View, numbered: NumberedView) -> Proposal:
         guess = replace(self.start, views={**self.start.views, view: numbered})
@@ -130,6 +168,20 @@ def fitted_anew(photos: PhotoSet, views: Mapping[View, NumberedView], layout: La
     fit = fit_joint(views, Belief.before(layout), rounds=3)
     state = replace(fit.belief.state, shape=np.zeros((len(layout.prior.fdi), FORMS)))
     return settle(Guess(fit.belief.layout, state, fit.views), photos.outline).guess, fit.belief
+
+
+def _unlike(found: Iterable[Iterable[Beam]], view: View) -> list[NumberedView]:
+    """Different numbers of a view, likeliest first."""
+    out: dict[bytes, NumberedView] = {}
+    for beam in sorted(itertools.chain.from_iterable(found), key=lambda beam: beam.cost):
+        out.setdefault(_key(beam.views[view]), beam.views[view])
+    return list(out.values())
+
+
+def _borne_well(proposal: Proposal, view: View) -> bool:
+    """Whether all labels of a view that got numbers look like their teeth."""
+    rows, weighed = proposal.settled.rows[view], proposal.settled.weighed
+    return not unfit(weighed, view, rows) and sum(weighed.misfit[view].values()) < _WELL * len(rows)
 
 
 def _key(numbered: NumberedView) -> bytes:

@@ -17,7 +17,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.arch import BITE_SIZE, ArchState
 from teethscape.parametric.numbering.aim import Aimed, aim
 from teethscape.parametric.numbering.fit import Effort, Guess, Weighed, fit_outlines
-from teethscape.parametric.numbering.hulls import FORMS
+from teethscape.parametric.numbering.hulls import FORMS, PlacedHulls, place_hulls
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layout
 from teethscape.parametric.numbering.outline import Outline, ViewRows, believed
@@ -93,14 +93,17 @@ def settle(start: Guess, outlines: Mapping[View, Outline]) -> Settled:
     rows = rows_of(weighed.guess, outlines)
     weighed = fit_outlines(weighed.guess, rows, _LAST)
     noise = _noise(weighed, rows)
-    unfit = {view: _unfit(weighed, view, own) for view, own in rows.items()}
+    misfits = {view: unfit(weighed, view, own) for view, own in rows.items()}
     rows = {view: own.sharpened(noise) for view, own in rows.items()}
     effort = replace(_LAST, loose=1 / noise)
-    return Settled(fit_outlines(weighed.guess, rows, effort), rows, effort, unfit, coarse)
+    return Settled(fit_outlines(weighed.guess, rows, effort), rows, effort, misfits, coarse)
 
 
 def coarse_fit(
-    start: Guess, outlines: Mapping[View, Outline], hopeless: float = float("inf")
+    start: Guess,
+    outlines: Mapping[View, Outline],
+    hopeless: float = float("inf"),
+    absurd: float = float("inf"),
 ) -> tuple[Weighed, float]:
     """A first fit of a numbering, and its energy with what the extents cost that it does not believe.
 
@@ -108,12 +111,20 @@ def coarse_fit(
         start: the numbering.
         outlines: extents of all views.
         hopeless: such an energy above which it is given up when it hardly gets better, nats.
+        absurd: energy of the loosest fit above which it is given up at once, nats; its own then is infinite.
     """
-    weighed = fit_outlines(start, rows_of(start, outlines, covered=False), _FIRST)
+    weighed = loosest_fit(start, outlines)
+    if weighed.energy > absurd:
+        return weighed, float("inf")
     rows = rows_of(weighed.guess, outlines)
     believed = DISBELIEVED_COST * sum(len(own) for own in rows.values())
     weighed = fit_outlines(weighed.guess, rows, replace(_THEN, hopeless=hopeless + believed))
     return weighed, weighed.energy - believed
+
+
+def loosest_fit(start: Guess, outlines: Mapping[View, Outline]) -> Weighed:
+    """A numbering's fit with which others begin: all extents believed, large residuals hardly counted."""
+    return fit_outlines(start, rows_of(start, outlines, covered=False), _FIRST)
 
 
 def _noise(weighed: Weighed, rows: Mapping[View, ViewRows]) -> float:
@@ -133,8 +144,9 @@ def _noise(weighed: Weighed, rows: Mapping[View, ViewRows]) -> float:
 def rows_of(guess: Guess, outlines: Mapping[View, Outline], covered: bool = True) -> dict[View, ViewRows]:
     """The extents of all views that say something about the teeth as they are now."""
     guess = replace(guess, layout=replace(guess.layout, present=_numbered(guess)))
+    placed = place_hulls(guess.layout, guess.state)
     return {
-        view: believed(view, numbered, outlines[view], (guess.layout, guess.state), covered)
+        view: believed(view, numbered, outlines[view], (guess.layout, placed), covered)
         for view, numbered in guess.views.items()
     }
 
@@ -151,7 +163,7 @@ def populated(guess: Guess) -> Layout:
     return replace(guess.layout, present=guess.layout.present | _numbered(guess))
 
 
-def _unfit(weighed: Weighed, view: View, rows: ViewRows) -> frozenset[int]:
+def unfit(weighed: Weighed, view: View, rows: ViewRows) -> frozenset[int]:
     """Instances whose outline their tooth cannot follow: merged teeth, half-covered ones."""
     misfit = weighed.misfit[view]
     limit = dict(zip(map(int, rows.instance), _UNFIT * rows.count, strict=True))
@@ -224,7 +236,10 @@ def aimed_rivals(best: Settled, view: View, others: Iterable[NumberedView]) -> l
     have drawn the teeth so far that the right ones do not fit at first.
     """
     known = sum(best.weighed.misfit[view].values())
-    aimed = sorted((_aimed(best, view, other, best.guess) for other in others), key=lambda a: a.energy)
+    placed = place_hulls(best.guess.layout, best.guess.state)
+    aimed = sorted(
+        (_aimed(best, view, other, best.guess, placed) for other in others), key=lambda a: a.energy
+    )
     kept = [a for k, a in enumerate(aimed) if a.energy < known + (_ABSURD if k < _NEAREST else _CONTRADICTED)]
     return [replace(best.guess, views={**best.guess.views, view: a.numbered}) for a in kept]
 
@@ -232,18 +247,19 @@ def aimed_rivals(best: Settled, view: View, others: Iterable[NumberedView]) -> l
 def aimed_together(best: Settled, others: Mapping[View, NumberedView]) -> Guess:
     """Some views under other numbers, their cameras fitted to the teeth in the mean bite."""
     guess = replace(best.guess, state=best.guess.state.with_bite(np.zeros(BITE_SIZE)))
+    placed = place_hulls(guess.layout, guess.state)
     for view, numbered in others.items():
-        aimed = _aimed(best, view, numbered, guess)
+        aimed = _aimed(best, view, numbered, guess, placed)
         guess = replace(guess, views={**guess.views, view: aimed.numbered})
     return guess
 
 
-def _aimed(best: Settled, view: View, numbered: NumberedView, guess: Guess) -> Aimed:
+def _aimed(best: Settled, view: View, numbered: NumberedView, guess: Guess, placed: PlacedHulls) -> Aimed:
     """A view under other numbers, its camera fitted to the teeth of a guess."""
     own = best.rows[view].only(frozenset(int(k) for k in numbered.used))
     guess = replace(guess, views={**guess.views, view: numbered})
     loose = best.effort.loose
-    return aim(guess, view, own, (Effort(6, 16 * loose), Effort(4, 4 * loose), Effort(3, loose)))
+    return aim(guess, view, own, placed, (Effort(6, 16 * loose), Effort(4, 4 * loose), Effort(3, loose)))
 
 
 def duel(best: Settled, rival: Rival, outlines: Mapping[View, Outline]) -> tuple[Settled, Rival]:

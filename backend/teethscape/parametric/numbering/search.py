@@ -77,7 +77,7 @@ class Search:
         """Improve the bite views' numbers, then the arches', until neither changes."""
         start, belief = self._occlusal_start()
         proposer = Proposer(self.photos, start, belief, self.ticks)
-        self.proposals = {view: proposer.proposals(task) for view, task in self.tasks.items()}
+        self.proposals = proposer.of_all(self.tasks)
         settled = self._begun(start)
         for _ in range(_ROUNDS):
             settled = self._sides(self._at_rest(self._bites(settled)))
