@@ -166,8 +166,8 @@ def populated(guess: Guess) -> Layout:
 def unfit(weighed: Weighed, view: View, rows: ViewRows) -> frozenset[int]:
     """Instances whose outline their tooth cannot follow: merged teeth, half-covered ones."""
     misfit = weighed.misfit[view]
-    limit = dict(zip(map(int, rows.instance), _UNFIT * rows.count, strict=True))
-    return frozenset(k for k, energy in misfit.items() if energy >= limit[k])
+    limits = zip(map(int, rows.instance), _UNFIT * rows.count, strict=True)
+    return frozenset(k for k, limit in limits if misfit[k] >= limit)
 
 
 def renumbered(guess: Guess, layout: Layout, teeth: Mapping[View, NDArray[np.intp]]) -> Guess:

@@ -33,15 +33,17 @@ def clearest_first(photos: PhotoSet, guess: Guess) -> list[View]:
 
 def whole_named(photos: PhotoSet, guess: Guess) -> int:
     """Whole labels of all bite views that have a number."""
-    return sum(int((_whole(photos, view) & (guess.views[view].tooth >= 0)).sum()) for view in BITE_VIEWS)
+    return sum(
+        int((whole_labels(photos, view) & (guess.views[view].tooth >= 0)).sum()) for view in BITE_VIEWS
+    )
 
 
 def _unnumbered(photos: PhotoSet, guess: Guess, view: View) -> float:
     """Share of a view's whole labels that have no tooth."""
-    return float((guess.views[view].tooth < 0)[_whole(photos, view)].mean())
+    return float((guess.views[view].tooth < 0)[whole_labels(photos, view)].mean())
 
 
-def _whole(photos: PhotoSet, view: View) -> NDArray[np.bool_]:
+def whole_labels(photos: PhotoSet, view: View) -> NDArray[np.bool_]:
     """(n,) labels of a view that are no slivers."""
     area = photos.found[view].area
     return area > _WHOLE * np.median(area)
