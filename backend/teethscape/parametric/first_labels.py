@@ -47,8 +47,7 @@ def drawn_by_numbering(
     for view, ids in pieces.items():
         size = sight[view].size
         rough = expected_teeth(arch, numbered.present, view, cameras[view].resized(*size))
-        own = _largest_pieces(ids, numbered.numbering[view])
-        own = at_size(own, size)
+        own = _largest_pieces(ids, numbered.numbering[view], size)
         drawn[view] = sight[view].redrawn(np.where(own > 0, own, rough).astype(np.int32))
     return replace(numbered, labels=drawn)
 
@@ -72,10 +71,10 @@ def doubted(numbered: Numbered, pieces: Mapping[View, IntImage]) -> dict[View, I
     return out
 
 
-def _largest_pieces(ids: IntImage, numbers: Mapping[int, int]) -> IntImage:
-    """(h, w) FDI number of every tooth's largest piece, 0 elsewhere."""
+def _largest_pieces(ids: IntImage, numbers: Mapping[int, int], size: tuple[int, int]) -> IntImage:
+    """(h, w) FDI number of every tooth's largest piece at a size (width, height), 0 elsewhere."""
     areas = np.bincount(ids.ravel(), minlength=max(numbers, default=0) + 1)
     largest = {fdi: i for i, fdi in sorted(numbers.items(), key=lambda pair: areas[pair[0]])}
     table = np.zeros(len(areas), np.int32)
     table[list(largest.values())] = list(largest)
-    return table[ids]
+    return table[at_size(ids, size)]

@@ -181,9 +181,11 @@ class SegmentationRuntime:
     def average(self, pixels: NDArray[np.uint8], size: int) -> PixelMaps:
         """Maps averaged over the plain look and ``GLANCES``, with the longer side at ``size`` px."""
         width, height = scaled_size(pixels, size)
-        total = np.zeros((4 + KINDS + 1, height, width), np.float32)
-        for layers in (self.plain(pixels)[0].layers, *(self._glimpse(pixels, glance) for glance in GLANCES)):
-            for one, values in zip(total, layers, strict=True):
+        total = np.empty((4 + KINDS + 1, height, width), np.float32)
+        for one, values in zip(total, self.plain(pixels)[0].layers, strict=True):
+            cv2.resize(values, (width, height), dst=one, interpolation=cv2.INTER_LINEAR)
+        for glance in GLANCES:
+            for one, values in zip(total, self._glimpse(pixels, glance), strict=True):
                 one += cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
         total /= 1 + len(GLANCES)
         return PixelMaps.of(total)

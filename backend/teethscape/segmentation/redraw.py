@@ -202,9 +202,8 @@ def at_photo_size(labels: IntImage, chance: FloatImage, size: tuple[int, ...]) -
     """Labels at the photo's size (height, width), outlined by the enlarged probability."""
     height, width = size
     inside = cv2.resize(agreeing(labels, chance), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    ids = labels.astype(np.float32)
-    spread = cv2.dilate(ids, np.ones((3, 3), np.uint8))
-    grown = np.where(labels == 0, spread, ids).astype(np.float32)
+    ids = labels.astype(np.uint8 if labels.max() < 256 else np.uint16)  # bytes are moved fastest
+    grown = np.where(ids == 0, cv2.dilate(ids, np.ones((3, 3), np.uint8)), ids)
     large = cv2.resize(grown, (width, height), interpolation=cv2.INTER_NEAREST)
     return np.where(inside, large, 0).astype(np.int32)
 

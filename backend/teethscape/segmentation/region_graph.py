@@ -133,14 +133,13 @@ def merge_regions(regions: IntImage, maps: PixelMaps, rules: MergeRules | None =
     """Merge greedily, best evidence first, until no pair has evidence above zero."""
     rules = rules or MergeRules()
     out = regions.copy()
-    cache: dict[tuple[int, int], float] = {}
+    boxes, cache = boxes_of(out), dict[tuple[int, int], float]()
     while True:
         pairs, _ = _borders(out)
         if not len(pairs):
             return out
         unique, counts = np.unique(pairs, axis=0, return_counts=True)
         found = [(int(a), int(b)) for (a, b), n in zip(unique, counts, strict=True) if n >= 4]
-        boxes = boxes_of(out)
         for pair in found:
             if pair not in cache:
                 box = joined(*(boxes[i] for i in pair))
@@ -151,7 +150,9 @@ def merge_regions(regions: IntImage, maps: PixelMaps, rules: MergeRules | None =
         best = max(open_pairs, key=lambda p: cache[p], default=None)
         if best is None or cache[best] <= 0:
             return out
-        out[out == best[1]] = best[0]
+        taken = out[boxes[best[1]]]
+        taken[taken == best[1]] = best[0]
+        boxes[best[0]] = joined(boxes[best[0]], boxes[best[1]])
         cache = {p: v for p, v in cache.items() if best[0] not in p and best[1] not in p}
 
 

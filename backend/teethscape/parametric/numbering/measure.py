@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw
+from teethscape.dental.masks import at_size
 from teethscape.parametric.rotation import FloatArray
 
 #: Instances smaller than this share of the median area are no teeth.
@@ -74,8 +74,7 @@ def shrunk(labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], float]:
     if factor == 1.0:
         return labels, 1.0
     size = (round(width * factor), round(height * factor))
-    small = cv2.resize(labels.astype(np.float64), size, interpolation=cv2.INTER_NEAREST)
-    return small.astype(np.int32), size[0] / width
+    return at_size(labels, size), size[0] / width
 
 
 def measure(labels: NDArray[np.int32]) -> Instances:
