@@ -17,6 +17,7 @@ from teethscape.parametric.numbering.bite_search import moved_along, moved_sides
 from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.joint import Belief, NumberedView
 from teethscape.parametric.numbering.layout import Layout, beside
+from teethscape.parametric.numbering.moved_back import moved_back
 from teethscape.parametric.numbering.occlusal import Candidate
 from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, PhotoSet
 from teethscape.parametric.numbering.proposals import Proposal, Proposer, bite_task, fitted_anew
@@ -90,6 +91,8 @@ class Search:
             if avoided and avoided <= self._unlabelled(settled.guess):
                 settled = self._without(settled, avoided, start)
         for tooth in sorted(self._unlabelled(settled.guess)):
+            settled = self._moved_back(settled, tooth)
+        for tooth in sorted(self._unlabelled(settled.guess)):
             settled = self._beside_closed(settled, tooth)
         for number in sorted(settled.guess.layout.closed - self.photos.absent):
             settled = self._reopened(settled, number)
@@ -159,6 +162,17 @@ class Search:
                 return self._at_rest(found)
         self.margin, self.rival, self.proposals = kept
         return settled
+
+    def _moved_back(self, settled: Settled, tooth: int) -> Settled:
+        """Weigh whether a tooth that its occlusal photo lacks is the next one, and so are all behind it."""
+        guess = moved_back(self.photos, settled.guess, tooth)
+        rival = None if guess is None else weigh_rival(settled, guess)
+        if rival is None or rival.behind >= _CLOSE:
+            return settled
+        found, fared = duel(settled, rival, self.photos.outline)
+        fared = replace(fared, behind=fared.behind + self._unexplained(settled.guess, fared.guess))
+        self._doubted(settled.guess, fared)
+        return self._at_rest(found) if fared.behind < 0 else settled
 
     def _beside_closed(self, settled: Settled, tooth: int) -> Settled:
         """Weigh whether a tooth that its occlusal photo lacks is the neighbour held to be missing."""
