@@ -99,8 +99,9 @@ class Search:
         return self._found(settled)
 
     def _found(self, settled: Settled) -> Found:
-        """The numbering with its margins; none where a bite view is still unclear."""
-        unclear = unclear_views(self.photos, settled.guess)
+        """The numbering with its margins; none where a bite view is still unclear, or an arch strained."""
+        strained = tuple(seen.view for seen in self.arches.values() if seen.strained)
+        unclear = unclear_views(self.photos, settled.guess) + strained
         margin = {**self.margin, **dict.fromkeys(unclear, 0.0)}
         return Found(settled, margin, {**self.rival, **dict.fromkeys(unclear, frozenset[int]())})
 
