@@ -44,14 +44,3 @@ def test_a_whole_arch_keeps_all_its_teeth():
     found = numbers_of(rendered(VIEW, camera_at(0, -60)))
     assert len(found) == 14
     assert all(i == n for i, n in found.items())
-
-
-@pytest.mark.parametrize(("behind", "strained"), [(9, False), (7, False), (3, True)])
-def test_an_arch_of_nothing_but_parts_is_strained_unless_the_user_has_named_a_tooth(behind, strained):
-    labels = rendered(VIEW, camera_at(0, -60))
-    for fdi in np.unique(labels[labels % 10 >= behind]).tolist():
-        labels = cut(labels, fdi, 3)
-    height, width = labels.shape
-    for names, expected in (({}, strained), ({31: 31}, False)):
-        view = NumberingView(labels, None, width, height, named=names)
-        assert ArchView(measure_set({VIEW: view}, load_prior()), VIEW).strained is expected

@@ -82,11 +82,14 @@ def test_scraps_behind_a_second_molar_cost_something():
     assert ArchView.known_cost(arch_view(UPPER_ARCH[:-1], behind=1), short) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("before", "after", "twin"), [(11, 21, True), (11, 12, False), (13, 23, True)])
-def test_a_tooth_that_becomes_its_twin_is_told(before, after, twin):
-    view = arch_view((14, before, 24))
-    assert ArchView.renames_a_twin(view, candidate((14, after, 24))) == twin
-    assert not ArchView.renames_a_twin(view, candidate((14, before, 24)))
+@pytest.mark.parametrize(
+    ("before", "after", "trusted"),
+    [(11, 21, 0.1), (13, 23, 0.1), (14, 15, 0.5), (25, 24, 0.5), (15, 24, 1.0), (11, 12, 1.0), (11, 11, 1.0)],
+)
+def test_which_of_two_like_teeth_is_left_is_not_told_by_a_small_lead(before, after, trusted):
+    view = arch_view((16, before, 26))
+    assert ArchView.trust(view, candidate((16, after, 26))) == trusted
+    assert ArchView.trust(view, candidate((17, after, 26))) == (trusted if before == after else 1.0)
 
 
 def guess_of(numbers: dict[View, tuple[int, ...]]) -> SimpleNamespace:

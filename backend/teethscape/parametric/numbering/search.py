@@ -44,9 +44,6 @@ _CLOSE, _MOST_DUELS = 15.0, 2
 #: Cost in nats of a bite view's label that the best numbering explains and a rival does not, and
 #: the least area of such a label against the median: a lower incisor's may be small, a sliver is not meant.
 _UNEXPLAINED_COST, _UNEXPLAINED_AREA = 6.0, 0.15
-#: Which of two centrals is left tells only the form of one crown, and all photos show the same: a
-#: wrong one has led by 13 nats.
-_TWIN_WEIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -99,9 +96,8 @@ class Search:
         return self._found(settled)
 
     def _found(self, settled: Settled) -> Found:
-        """The numbering with its margins; none where a bite view is still unclear, or an arch strained."""
-        strained = tuple(seen.view for seen in self.arches.values() if seen.strained)
-        unclear = unclear_views(self.photos, settled.guess) + strained
+        """The numbering with its margins; none where a bite view is still unclear."""
+        unclear = unclear_views(self.photos, settled.guess)
         margin = {**self.margin, **dict.fromkeys(unclear, 0.0)}
         return Found(settled, margin, {**self.rival, **dict.fromkeys(unclear, frozenset[int]())})
 
@@ -322,8 +318,8 @@ class Search:
                     return self._at_rest(other)
             lead = fared.behind + known
             lead = max(lead, fared.excused + known) if lead > 0 else lead
-            twin = seen.renames_a_twin(candidate) and _numbered(rival.guess) == _numbered(settled.guess)
-            firm.append(lead * (_TWIN_WEIGHT if twin else 1.0))
+            same = _numbered(rival.guess) == _numbered(settled.guess)
+            firm.append(lead * (seen.trust(candidate) if same else 1.0))
         self.margin[seen.view] = min(firm, default=float("inf"))
         self.rival[seen.view] = _named(rivals[int(np.argmin(firm))][2].tooth) if rivals else frozenset()
         return None
