@@ -13,7 +13,12 @@ from teethscape.parametric.camera import Camera
 from teethscape.parametric.engine import focal_px
 from teethscape.parametric.fit import Fit
 from teethscape.parametric.interface import PhotoGeometry
+from teethscape.parametric.numbering.arch_view import ArchView
 from teethscape.parametric.numbering.measure import NumberingView
+from teethscape.parametric.numbering.photo_set import measure_set
+from teethscape.parametric.numbering.search import Found, Search
+from teethscape.parametric.numbering.ticks import Ticks
+from teethscape.parametric.prior import load_prior
 from teethscape.parametric.solver import FitState
 from teethscape.parametric.start_cameras import nominal_rotations
 
@@ -28,6 +33,15 @@ def views_of(patient: SyntheticPatient) -> dict[View, NumberingView]:
         focal = focal_px(PhotoGeometry(width, height, patient.focal_35mm[view]))
         out[view] = NumberingView(labels, None, width, height, focal)
     return out
+
+
+def searched(patient: SyntheticPatient) -> tuple[Search, Found]:
+    """The search for a patient's numbers, run, and what it found."""
+    prior = load_prior()
+    photos = measure_set(views_of(patient), prior)
+    arches = {view.jaws[0]: ArchView(photos, view) for view in photos.views if view.is_occlusal}
+    search = Search(photos, arches, Ticks(lambda _share: None))
+    return search, search.run()
 
 
 def looking(view: View, arch: Arch) -> Camera:

@@ -10,12 +10,10 @@ from teethscape.dataset.patient_case import make_patient, random_recipe
 from teethscape.dental.views import View
 from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.moved_back import called_next, moved_back
-from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.numbering.rivals import renumbered, settle
-from teethscape.parametric.numbering.search import Search
 from teethscape.parametric.prior import load_prior
 
-from .scenes import views_of
+from .scenes import searched
 
 PRIOR = load_prior()
 INDEX = {number: k for k, number in enumerate(PRIOR.fdi)} | {0: -1}
@@ -59,19 +57,11 @@ def test_missing_teeth_are_skipped_and_the_user_is_heard():
 
 
 @pytest.mark.slow
-def test_bite_photos_that_all_begin_a_tooth_too_early_are_moved_back(monkeypatch):
-    kept = {}
-    run = Search.run
-
-    def watched(self):
-        kept["search"], kept["found"] = self, run(self)
-        return kept["found"]
-
-    monkeypatch.setattr(Search, "run", watched)
+def test_bite_photos_that_all_begin_a_tooth_too_early_are_moved_back():
     recipe = random_recipe(np.random.default_rng(3), missing=0)
     gap = replace(recipe.dentition, missing=frozenset({41}))
-    number_teeth(views_of(make_patient(PRIOR, 3, replace(recipe, dentition=gap))), PRIOR)
-    search, right = kept["search"], kept["found"].settled.guess
+    search, found = searched(make_patient(PRIOR, 3, replace(recipe, dentition=gap)))
+    right = found.settled.guess
     ahead = {INDEX[number]: INDEX[number - 1] for number in range(42, 48)}
     teeth = {
         view: seen.tooth if view.is_occlusal else np.array([ahead.get(t, t) for t in map(int, seen.tooth)])

@@ -8,13 +8,11 @@ import pytest
 from teethscape.dataset.patient_case import make_patient
 from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.parametric.numbering.bite_search import shifted
-from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.numbering.rivals import renumbered, settle
-from teethscape.parametric.numbering.search import Search
 from teethscape.parametric.numbering.unclear import clearest_first, unclear_views, whole_named
 from teethscape.parametric.prior import load_prior
 
-from .scenes import views_of
+from .scenes import searched
 
 PRIOR = load_prior()
 
@@ -55,17 +53,9 @@ def seen(views: dict[View, tuple[list[float], list[int]]]) -> tuple[SimpleNamesp
 
 
 @pytest.mark.slow
-def test_two_photos_that_agree_on_a_wrong_bite_are_numbered_anew(monkeypatch):
-    kept = {}
-    run = Search.run
-
-    def watched(self):
-        kept["search"], kept["found"] = self, run(self)
-        return kept["found"]
-
-    monkeypatch.setattr(Search, "run", watched)
-    number_teeth(views_of(make_patient(PRIOR, 3)), PRIOR)
-    search, right = kept["search"], kept["found"].settled.guess
+def test_two_photos_that_agree_on_a_wrong_bite_are_numbered_anew():
+    search, found = searched(make_patient(PRIOR, 3))
+    right = found.settled.guess
     wrong = settle(misled(right), search.photos.outline)
     assert unclear_views(search.photos, wrong.guess) == (View.ANTERIOR, View.LEFT_BUCCAL)
     again = search._anew(wrong).guess
