@@ -71,3 +71,19 @@ def misled(right):
         moved[np.flatnonzero(moved >= 0)[::2]] = -1
         teeth[view] = moved
     return renumbered(right, right.layout, teeth)
+
+
+@pytest.mark.slow
+def test_a_search_that_began_briefly_and_ends_in_doubt_is_made_again_from_all_proposals(monkeypatch):
+    searches = []
+    run = Search.run
+
+    def doubted(self):
+        found = run(self)
+        searches.append((self.thorough, self.brief))
+        return found if self.thorough else replace(found, margin=dict.fromkeys(found.margin, 0.0))
+
+    monkeypatch.setattr(Search, "run", doubted)
+    patient = make_patient(PRIOR, 3)
+    assert number_teeth(views_of(patient), PRIOR).present == frozenset(patient.crowns)
+    assert searches in ([(False, True), (True, False)], [(False, False)])

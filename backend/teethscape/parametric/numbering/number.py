@@ -12,7 +12,7 @@ from teethscape.parametric.dentition import require_permanent
 from teethscape.parametric.numbering.arch_view import ArchView
 from teethscape.parametric.numbering.measure import NumberingView
 from teethscape.parametric.numbering.mirror import require_unmirrored
-from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, measure_set
+from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, PhotoSet, measure_set
 from teethscape.parametric.numbering.result import Numbering, build_numbering
 from teethscape.parametric.numbering.search import Found, Search
 from teethscape.parametric.numbering.ticks import Ticks
@@ -63,12 +63,22 @@ def number_teeth(
     """
     photos = measure_set({view: views[view] for view in views_needed(asked.jaws)}, prior, asked.absent)
     require_permanent(photos.found)
-    arches = {view.jaws[0]: ArchView(photos, view) for view in photos.views if view.is_occlusal}
-    found = Search(photos, arches, Ticks(on_step)).run()
+    found = _searched(photos, Ticks(on_step))
     mirrored = {} if asked.unmirrored else require_unmirrored(found.settled, photos.outline)
     require_sure(found, prior.fdi, asked.unsure)
     doubt = doubt_of(found, prior.fdi, BITE_VIEWS)
     return replace(build_numbering(photos, found, asked.jaws), doubt=doubt, mirrored=mirrored)
+
+
+def _searched(photos: PhotoSet, ticks: Ticks) -> Found:
+    """The best numbering; if one begun from the likeliest numbers alone is doubtful, from all proposals."""
+    for thorough in (False, True):
+        arches = {view.jaws[0]: ArchView(photos, view) for view in photos.views if view.is_occlusal}
+        search = Search(photos, arches, ticks, thorough)
+        found = search.run()
+        if not search.brief or not views_in_doubt(found.margin):
+            break
+    return found
 
 
 def require_sure(found: Found, fdi: Sequence[int], unsure: Collection[View] = ()) -> None:

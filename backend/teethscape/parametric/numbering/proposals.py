@@ -79,11 +79,7 @@ class Proposer:
         self._starts: dict[View, list[Starts]] = {}
         self._first: dict[View, tuple[NumberedView, Proposal]] = {}
 
-    def of_all(self, tasks: Mapping[View, BiteView]) -> dict[View, list[Proposal]]:
-        """Numbers of all bite views, best first; the likeliest alone where all outlines bear them well."""
-        return self._likeliest(tasks) or {view: self.proposals(task) for view, task in tasks.items()}
-
-    def _likeliest(self, tasks: Mapping[View, BiteView]) -> dict[View, list[Proposal]]:
+    def likeliest(self, tasks: Mapping[View, BiteView]) -> dict[View, list[Proposal]]:
         """The likeliest numbers of every bite view, nothing where some outlines do not bear theirs well.
 
         What they miss by a tooth will be weighed all the same.  Beside closed gaps numbers that fit well

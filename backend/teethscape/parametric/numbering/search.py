@@ -62,10 +62,23 @@ class Found:
 
 
 class Search:
-    """Looks for the numbering that explains all outlines best."""
+    """Looks for the numbering that explains all outlines best.
 
-    def __init__(self, photos: PhotoSet, arches: Mapping[Jaw, ArchView], ticks: Ticks) -> None:
-        self.photos, self.arches, self.ticks = photos, arches, ticks
+    Args:
+        photos: all photos.
+        arches: what the occlusal ones may show.
+        ticks: told of every step.
+        thorough: begin from all proposals for the bite views, also where the likeliest fit well.
+
+    Attributes:
+        brief: whether the search began from the likeliest alone.
+    """
+
+    def __init__(
+        self, photos: PhotoSet, arches: Mapping[Jaw, ArchView], ticks: Ticks, thorough: bool = False
+    ) -> None:
+        self.photos, self.arches, self.ticks, self.thorough = photos, arches, ticks, thorough
+        self.brief = False
         self.tasks = {view: bite_task(photos, view) for view in BITE_VIEWS}
         self.margin: dict[View, float] = {}
         self.rival: dict[View, frozenset[int]] = {}
@@ -75,7 +88,9 @@ class Search:
         """Improve the bite views' numbers, then the arches', until neither changes."""
         start, belief = self._occlusal_start()
         proposer = Proposer(self.photos, start, belief, self.ticks)
-        self.proposals = proposer.of_all(self.tasks)
+        likeliest = {} if self.thorough else proposer.likeliest(self.tasks)
+        self.brief = bool(likeliest)
+        self.proposals = likeliest or {view: proposer.proposals(task) for view, task in self.tasks.items()}
         settled = self._begun(start)
         for _ in range(_ROUNDS):
             settled = self._sides(self._at_rest(self._bites(settled)))
