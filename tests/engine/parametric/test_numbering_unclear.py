@@ -1,5 +1,6 @@
 """Bite photos whose numbers leave whole labels without one."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,11 +9,13 @@ import pytest
 from teethscape.dataset.patient_case import make_patient
 from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.parametric.numbering.bite_search import shifted
+from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.numbering.rivals import renumbered, settle
+from teethscape.parametric.numbering.search import Search
 from teethscape.parametric.numbering.unclear import clearest_first, unclear_views, whole_named
 from teethscape.parametric.prior import load_prior
 
-from .scenes import searched
+from .scenes import searched, views_of
 
 PRIOR = load_prior()
 
@@ -86,4 +89,4 @@ def test_a_search_that_began_briefly_and_ends_in_doubt_is_made_again_from_all_pr
     monkeypatch.setattr(Search, "run", doubted)
     patient = make_patient(PRIOR, 3)
     assert number_teeth(views_of(patient), PRIOR).present == frozenset(patient.crowns)
-    assert searches in ([(False, True), (True, False)], [(False, False)])
+    assert searches == [(False, True), (True, False)]
