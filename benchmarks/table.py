@@ -205,7 +205,7 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("changed_photos_case-a", "numbers in thirteen changed copies of case-a's photos", _numbering),
     ("changed_photos_case-c", "the same of case-c", _numbering),
     ("numbering", "numbering from shuffled ids", _numbering),
-    ("numbering_from_40", "ten patients more, on whom no rule was chosen", _numbering),
+    ("numbering_from_40", "ten patients more, one of whom led to the larger lead for premolars", _numbering),
     ("dentition", "milk and mixed dentitions among permanent ones", _dentition),
     ("scale", "scale of case-a from known tooth widths", _scale),
     ("synthetic_patients", "random synthetic patients", _synthetic),
