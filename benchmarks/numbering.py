@@ -4,7 +4,7 @@
 
 Each patient comes whole, with 1-3 teeth missing and their gaps left open, and with
 the same teeth missing and the gaps closed; case-a comes with its hand-drawn masks. ``--first 40`` takes
-patients on whom no rule was chosen.
+patients on whom one rule was chosen, the larger lead for premolars.
 """
 
 from __future__ import annotations
