@@ -10,6 +10,7 @@ import pytest
 
 from teethscape.dataset.patient_case import make_patient
 from teethscape.dental.views import View
+from teethscape.parametric.numbering import mirror
 from teethscape.parametric.numbering.mirror import MirroredError, margin
 from teethscape.parametric.numbering.number import Asked, number_teeth
 from teethscape.parametric.prior import load_prior
@@ -18,6 +19,8 @@ from .scenes import views_of
 
 FDI = load_prior().fdi
 LOWER, FRONT = View.MANDIBULAR_OCCLUSAL, View.ANTERIOR
+SIDES = (View.LEFT_BUCCAL, View.RIGHT_BUCCAL)
+UPPER, OCCLUSAL = (View.MAXILLARY_OCCLUSAL,), (View.MAXILLARY_OCCLUSAL, LOWER)
 
 
 def guess(occlusal: tuple[int, ...], anterior: tuple[int, ...]):
@@ -38,6 +41,49 @@ def guess(occlusal: tuple[int, ...], anterior: tuple[int, ...]):
 def test_a_tooth_whose_twin_is_missing_raises_the_bar(occlusal, anterior, freed):
     symmetric = margin(guess((42, 41, 31, 32), (42, 41, 31, 32)), (LOWER,))
     assert margin(guess(occlusal, anterior), (LOWER,)) == pytest.approx(symmetric + 6.0 * freed)
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """What is said of five photos that gain this much when flipped; others lose 50 nats."""
+
+    def judge(gains):
+        shown = SimpleNamespace(tooth=[FDI.index(n) for n in (42, 41, 31, 32)])
+        layout = SimpleNamespace(prior=SimpleNamespace(fdi=FDI))
+        settled = SimpleNamespace(guess=SimpleNamespace(layout=layout, views=dict.fromkeys(View, shown)))
+        monkeypatch.setattr(mirror, "loosest_fit", lambda *_: SimpleNamespace(energy=0.0))
+        monkeypatch.setattr(mirror, "flip_gain", lambda _s, _o, group, _a: float(gains.get(group, -50)))
+        return mirror.require_unmirrored(settled, {})
+
+    return judge
+
+
+@pytest.mark.parametrize(
+    ("gains", "told"),
+    [
+        ({(FRONT,): -30, (LOWER,): 18}, (LOWER,)),
+        ({(FRONT,): 7, (LOWER,): 40}, (LOWER,)),
+        ({(FRONT,): -20, UPPER: 22, (LOWER,): 20, OCCLUSAL: 42}, OCCLUSAL),
+        ({SIDES: 76, UPPER: 17, (LOWER,): -9, OCCLUSAL: 50}, SIDES),
+    ],
+)
+def test_photos_that_fit_much_better_flipped_are_mirrored(gains, told, judged):
+    with pytest.raises(MirroredError) as refusal:
+        judged(gains)
+    assert refusal.value.views == told
+
+
+@pytest.mark.parametrize(
+    "gains",
+    [
+        {(FRONT,): -30, (LOWER,): 8},
+        {(FRONT,): 7, (LOWER,): 18},  # in a symmetric mouth all fit about as well
+        {(FRONT,): -20, UPPER: 6, (LOWER,): 5, OCCLUSAL: 14},
+    ],
+)
+def test_a_flip_that_does_not_stand_out_tells_nothing(gains, judged):
+    near = {view for group, gain in gains.items() if gain > -10 for view in group}
+    assert judged(gains) == {view: None if view in near else False for view in View}
 
 
 def flipped(views, *which: View):
@@ -61,6 +107,7 @@ def test_photos_as_they_are_are_not_mirrored():
         (3, (View.ANTERIOR,)),
         (5, (View.LEFT_BUCCAL, View.RIGHT_BUCCAL)),
         (3, (View.MANDIBULAR_OCCLUSAL,)),
+        (5, (View.MAXILLARY_OCCLUSAL, View.MANDIBULAR_OCCLUSAL)),
     ],
 )
 def test_flipped_photos_are_refused_and_no_other_is_named(seed, which):
