@@ -140,7 +140,8 @@ class ToothMaps:
 
     def at_photo(self, labels: IntImage, pixels: ByteImage) -> IntImage:
         """Labels of this size enlarged to their photo (h, w, 3), whose colours tell where they end."""
-        placed, share = with_soft_border(labels, hue_of(scaled(pixels, max(self.size))))
+        hue = hue_of(scaled(pixels, max(self.size)))
+        placed, share = with_soft_border(labels, hue, _chance(self.tooth))
         return at_photo_size(placed, share, pixels.shape[:2])
 
     def likelihood(self, expected: IntImage) -> float:

@@ -30,6 +30,9 @@ _ROUNDS = 2
 _LEAST = 8.0
 #: Least share of the surroundings that must be tooth, and rest, for a mean to say something.
 _KNOWN = 0.01
+#: Chance of a tooth above which pixels are no surroundings.  A cusp in shadow that was drawn too small
+#: would else be compared with itself, and shrink.
+_MAYBE = 0.05
 #: How far a mixture may lie off the line between the two colours, as a share of their difference.
 _OFF = 0.5
 #: Side of the smallest square that a piece must be as large as, a share of the longer side.  In rendered
@@ -56,19 +59,22 @@ def hue_of(pixels: NDArray[np.uint8]) -> FloatImage:
     return np.ascontiguousarray(lab[..., 1:], np.float32)
 
 
-def with_soft_border(labels: NDArray[np.int32], hue: FloatImage) -> tuple[NDArray[np.int32], FloatImage]:
+def with_soft_border(
+    labels: NDArray[np.int32], hue: FloatImage, chance: FloatImage
+) -> tuple[NDArray[np.int32], FloatImage]:
     """Labels whose border against the rest lies where the colours say; slivers are left out.
 
     Args:
         labels: (h, w) tooth ids, 0 none.
         hue: (h, w, 2) ``hue_of`` the picture at this size.
+        chance: (h, w) chance of a tooth.
 
     Returns:
         (h, w) ids, and (h, w) the share of tooth, 0-1, above a half where there is an id.
     """
     share = (labels > 0).astype(np.float32)
     for _ in range(_ROUNDS):
-        share = tooth_share(share > 0.5, hue)
+        share = tooth_share(share > 0.5, hue, chance <= _MAYBE)
     mask = cv2.morphologyEx((share > 0.5).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     out = np.where(mask, _nearest(labels), 0).astype(np.int32)
     for number, box in boxes_of(out).items():
@@ -79,12 +85,18 @@ def with_soft_border(labels: NDArray[np.int32], hue: FloatImage) -> tuple[NDArra
     return out, agreeing(out, share)
 
 
-def tooth_share(tooth: NDArray[np.bool_], hue: FloatImage) -> FloatImage:
-    """(h, w) share of tooth: by colour near the border where both sides differ, else 0 or 1."""
+def tooth_share(tooth: NDArray[np.bool_], hue: FloatImage, rest: NDArray[np.bool_]) -> FloatImage:
+    """(h, w) share of tooth: by colour near the border where both sides differ, else 0 or 1.
+
+    Args:
+        tooth: (h, w) what is drawn as tooth.
+        hue: (h, w, 2) ``hue_of`` the picture.
+        rest: (h, w) what is certainly none, so that its colours are those beside teeth.
+    """
     zone = _ZONE * max(tooth.shape)
     within, beyond = (_depth(region) for region in (tooth, ~tooth))
     near = np.nonzero((within <= zone) & (beyond <= zone))
-    inner, outer = _mean(hue, within > zone, near), _mean(hue, beyond > zone, near)
+    inner, outer = _mean(hue, within > zone, near), _mean(hue, (beyond > zone) & rest, near)
     way = inner.hue - outer.hue
     contrast = np.maximum(_dot(way, way), 1e-6)
     from_outer = cv2.GaussianBlur(hue, (0, 0), _GRAIN)[near] - outer.hue
