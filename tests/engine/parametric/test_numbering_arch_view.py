@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from teethscape.dental.views import View
-from teethscape.parametric.numbering.arch_view import ArchView
+from teethscape.parametric.numbering.arch_view import ArchView, in_front
 from teethscape.parametric.numbering.measure import NumberingView
 from teethscape.parametric.numbering.photo_set import measure_set
 from teethscape.parametric.prior import load_prior
@@ -44,3 +44,18 @@ def test_a_whole_arch_keeps_all_its_teeth():
     found = numbers_of(rendered(VIEW, camera_at(0, -60)))
     assert len(found) == 14
     assert all(i == n for i, n in found.items())
+
+
+@pytest.mark.parametrize(
+    ("view", "first", "second", "counts"),
+    [
+        (View.ANTERIOR, (11, 26, 27, None), (11, 27, None, 46), False),  # slivers: which molar, or none
+        (View.ANTERIOR, (11, 26, 27, None), (12, 27, None, 46), True),
+        (View.ANTERIOR, (25, 26, 27, None), (26, 27, None, None), True),  # the row moved by a tooth
+        (View.LEFT_BUCCAL, (11, 26, 27, None), (11, 27, None, 46), True),
+    ],
+)
+def test_which_molar_an_anterior_photo_shows_a_sliver_of_is_no_doubt(view, first, second, counts):
+    fdi = load_prior().fdi
+    one, other = (np.array([-1 if n is None else fdi.index(n) for n in names]) for names in (first, second))
+    assert in_front(view, one, other, fdi) == counts

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.fdi import arch, mirrored
+from teethscape.dental.fdi import ToothClass, arch, mirrored, tooth_class
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering.names import Told
@@ -153,3 +154,19 @@ def differ(first: NDArray[np.intp], second: NDArray[np.intp]) -> int:
 def conflict(first: NDArray[np.intp], second: NDArray[np.intp]) -> bool:
     """True when two numberings of a view differ by more than a scrap."""
     return differ(first, second) >= 2
+
+
+def in_front(view: View, first: NDArray[np.intp], second: NDArray[np.intp], fdi: Sequence[int]) -> bool:
+    """True when two numberings of a view differ by more than what an anterior photo shows of molars.
+
+    It shows slivers of them, in which one may be taken for the next; other photos tell them apart.
+
+    Args:
+        view: the view.
+        first: (n,) tooth of each instance, -1 none.
+        second: (n,) the same of the other numbering.
+        fdi: FDI numbers in the order of the prior.
+    """
+    differing = (first >= 0) & (second >= 0) & (first != second)
+    teeth = {fdi[int(t)] for t in np.concatenate([first[differing], second[differing]])}
+    return view is not View.ANTERIOR or any(tooth_class(n) is not ToothClass.MOLAR for n in teeth)

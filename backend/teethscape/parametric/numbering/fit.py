@@ -69,6 +69,15 @@ class Guess:
         """Indices of the numbered teeth."""
         return np.unique(np.concatenate([v.tooth[v.used] for v in self.views.values()])).astype(np.intp)
 
+    @property
+    def labels(self) -> int:
+        """How many labels of all views have a number."""
+        return sum(len(view.used) for view in self.views.values())
+
+    def renamed(self, table: NDArray[np.intp]) -> dict[View, NDArray[np.intp]]:
+        """Teeth of all views under other numbers; ``table`` (29,) is shifted by one, for -1."""
+        return {view: table[numbered.tooth + 1] for view, numbered in self.views.items()}
+
 
 def twin_correlations(prior: ToothPrior) -> FloatArray:
     """(28, 28) correlation of the shapes of all teeth."""

@@ -41,4 +41,5 @@ def called_next(guess: Guess, tooth: int) -> dict[View, NDArray[np.intp]]:
     chain = [k for k in sorted(behind, key=lambda k: fdi[k]) if guess.layout.present[k] or k in named]
     table = np.arange(-1, len(fdi))  # shifted by one: -1 stays -1
     table[np.array(chain) + 1] = [*chain[1:], -1]
-    return {v: seen.tooth if v.is_occlusal else table[seen.tooth + 1] for v, seen in guess.views.items()}
+    called = guess.renamed(table)
+    return {v: seen.tooth if v.is_occlusal else called[v] for v, seen in guess.views.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from teethscape.dental.fdi import Jaw, arch, jaw_of
 from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.errors import RefusedError
-from teethscape.parametric.numbering.arch_view import ArchView, conflict, differ
+from teethscape.parametric.numbering.arch_view import ArchView, conflict, differ, in_front
 from teethscape.parametric.numbering.bite_read import read_bites
 from teethscape.parametric.numbering.bite_search import moved_along, moved_sides
 from teethscape.parametric.numbering.fit import Guess
@@ -196,7 +196,7 @@ class Search:
             closed = layout.closed - {fdi[other]} | {fdi[tooth]}
             table = np.arange(-1, len(fdi))  # shifted by one: -1 stays -1
             table[tooth + 1] = other
-            teeth = _renamed(guess, table)
+            teeth = guess.renamed(table)
             if not all(self.photos.agrees(view, named) for view, named in teeth.items()):
                 continue
             renamed = renumbered(guess, self.photos.layouts.get(layout.missing, closed), teeth)
@@ -212,7 +212,7 @@ class Search:
         if guess is None:
             return settled
         found, fared = duel(settled, weigh_rival(settled, guess), self.photos.outline)
-        lead = fared.behind - _UNEXPLAINED_COST * (_numbered(guess) - _numbered(settled.guess))
+        lead = fared.behind - _UNEXPLAINED_COST * (guess.labels - settled.guess.labels)
         view = self.arches[jaw_of(number)].view
         if lead < 0:  # what came next to a closed gap is farther off now
             self.margin[view] = -lead
@@ -268,14 +268,22 @@ class Search:
         for _ in range(_ROUNDS):
             changed = False
             for view in self.tasks:
-                best = min(self._bite_rivals(settled, view), key=lambda r: r.behind, default=None)
-                self.margin[view] = abs(best.behind) if best else float("inf")
-                self.rival[view] = _named(best.guess.views[view].tooth) if best else frozenset()
+                rivals = self._bite_rivals(settled, view)
+                best = min(rivals, key=lambda r: r.behind, default=None)
+                self._doubted_bite(settled, view, rivals)
                 if best and best.behind < 0:
                     settled, changed = self._at_rest(settle(best.guess, self.photos.outline)), True
             if not changed:
                 break
         return settled
+
+    def _doubted_bite(self, settled: Settled, view: View, rivals: Iterable[Rival]) -> None:
+        """Note by how much the next rival of a bite view's numbers is behind."""
+        now, fdi = settled.guess.views[view].tooth, settled.guess.layout.prior.fdi
+        unlike = [r for r in rivals if in_front(view, now, r.guess.views[view].tooth, fdi)]
+        best = min(unlike, key=lambda r: r.behind, default=None)
+        self.margin[view] = abs(best.behind) if best else float("inf")
+        self.rival[view] = _named(best.guess.views[view].tooth) if best else frozenset()
 
     def _sides(self, settled: Settled) -> Settled:
         """Weigh the numbers of a jaw moved by a tooth in both buccal views at once."""
@@ -333,7 +341,7 @@ class Search:
                     return self._at_rest(other)
             lead = fared.behind + known
             lead = max(lead, fared.excused + known) if lead > 0 else lead
-            same = _numbered(rival.guess) == _numbered(settled.guess)
+            same = rival.guess.labels == settled.guess.labels
             firm.append(lead * (seen.trust(candidate) if same else 1.0))
         self.margin[seen.view] = min(firm, default=float("inf"))
         self.rival[seen.view] = _named(rivals[int(np.argmin(firm))][2].tooth) if rivals else frozenset()
@@ -366,24 +374,14 @@ class Search:
         table = np.arange(-1, len(guess.layout.present))  # shifted by one: -1 stays -1
         table[1:][np.isin(table[1:], new[both]) & ~np.isin(table[1:], old[both])] = -1
         table[old[both] + 1] = new[both]
-        teeth = {v: self.photos.imposed(v, tooth) for v, tooth in _renamed(guess, table).items()}
+        teeth = {v: self.photos.imposed(v, tooth) for v, tooth in guess.renamed(table).items()}
         teeth[seen.view] = new
         return renumbered(guess, self._layout({**self._choice(), seen.judge.jaw: candidate}), teeth)
-
-
-def _numbered(guess: Guess) -> int:
-    """Labels of all views that have a number."""
-    return sum(len(view.used) for view in guess.views.values())
 
 
 def _named(tooth: NDArray[np.intp]) -> frozenset[int]:
     """The teeth that a numbering (n,) of a view names."""
     return frozenset(int(t) for t in tooth if t >= 0)
-
-
-def _renamed(guess: Guess, table: NDArray[np.intp]) -> dict[View, NDArray[np.intp]]:
-    """Teeth of all views under other numbers; ``table`` (29,) is shifted by one, for -1."""
-    return {view: table[numbered.tooth + 1] for view, numbered in guess.views.items()}
 
 
 def _refuse_view(view: View) -> None:
