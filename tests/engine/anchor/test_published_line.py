@@ -18,8 +18,8 @@ from teethscape.mesh.solid import Solid
 
 from .one_patient import JAW, MASKS, NETWORK, PHOTOS, STEPS, jaw_crowns, sample_crowns
 
-#: Pictures of 128 px have 0.64 mm a pixel: exact ones give the grid 0.37 mm, the painted ones 0.42 mm.
-MOST_MM = {"grid": 0.6, "neus": 0.8}  # NeuS is stopped by the clock, on a slow machine farther from its end
+#: Pictures of 128 px have 0.64 mm a pixel: exact ones give the grid 0.28 mm, the painted ones 0.39 mm.
+MOST_MM = {"grid": 0.5, "neus": 0.8}  # NeuS is stopped by the clock, on a slow machine farther from its end
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
