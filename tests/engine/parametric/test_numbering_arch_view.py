@@ -1,5 +1,7 @@
 """Which instances of an occlusal photo are teeth of its arch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,24 @@ def test_which_molar_an_anterior_photo_shows_a_sliver_of_is_no_doubt(view, first
     fdi = load_prior().fdi
     one, other = (np.array([-1 if n is None else fdi.index(n) for n in names]) for names in (first, second))
     assert in_front(view, one, other, fdi) == counts
+
+
+@pytest.mark.parametrize(
+    ("crowded", "cost", "torn"), [(True, 92.0, True), (True, 40.0, False), (False, 92.0, False)]
+)
+def test_an_arch_in_pieces_that_fits_badly_is_doubted(crowded, cost, torn, monkeypatch):
+    labels = rendered(VIEW, camera_at(0, -60))
+    photos = measure_set({VIEW: NumberingView(labels, None, *labels.shape[::-1])}, load_prior())
+    seen = ArchView(photos, VIEW)
+    assert not seen.crowded
+    monkeypatch.setattr(seen, "crowded", crowded)
+    monkeypatch.setattr(seen, "candidates", [replace(seen.candidates[0], cost=cost)])
+    assert seen.is_torn == torn
+
+
+def test_an_arch_that_has_no_place_for_all_labels_is_crowded():
+    labels = rendered(VIEW, camera_at(0, -60))
+    for fdi in (46, 44, 42, 31, 33, 35, 36):
+        labels = cut(labels, fdi, 2)
+    photos = measure_set({VIEW: NumberingView(labels, None, *labels.shape[::-1])}, load_prior())
+    assert ArchView(photos, VIEW).crowded

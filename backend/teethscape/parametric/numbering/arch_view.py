@@ -26,6 +26,9 @@ _MOST_TEETH, _FEWEST = 16, 4
 #: Cost in nats above which an arch is strained by parts of teeth taken for teeth, and how many of the
 #: smallest instances may be one: ten rendered patients have arches of -17 to 25, strained ones of 78 to 117.
 _STRAINED, _MOST_TRIED = 30.0, 2
+#: Cost above which an arch is doubtful that has no place for some labels of a tooth's size, nats.  Of three
+#: rendered patients whose teeth are in pieces (braces) two are right, at 25 and 40, and one wrong, at 92.
+_TORN = 60.0
 #: Share of a lead that counts where it is only asked which of two like teeth is left: the form of one crown
 #: tells, in all photos the same. Wrong centrals have led by 13 nats, premolars by 6, right ones by 6 to 8.
 _TWIN_TRUST, _PREMOLAR_TRUST = 0.1, 0.5
@@ -34,10 +37,17 @@ _RELIEF = 15.0
 
 
 class ArchView:
-    """The plausible numberings of one occlusal view by moments, best first."""
+    """The plausible numberings of one occlusal view by moments, best first.
+
+    Attributes:
+        candidates: the numberings.
+        choice: the one that is held.
+        crowded: whether no arch has a place for all labels of a tooth's size.
+    """
 
     def __init__(self, photos: PhotoSet, view: View) -> None:
         self.view, self.count = view, len(photos.found[view])
+        self.crowded = False
         self.candidates = self._candidates(photos)
         self.choice = self.candidates[0]
         self._chosen = Counter([self.choice.key])
@@ -54,7 +64,9 @@ class ArchView:
         order = np.lexsort((-found.area, ~named))[: min(teeth, _MOST_TEETH)]
         best: list[Candidate] = []
         while not best and len(order) >= _FEWEST:
-            best, order = self._judged(photos, order), order[:-1]
+            best = self._judged(photos, order)
+            self.crowded |= not best
+            order = order[:-1]
         if not best:
             raise RefusedError(
                 "numbering_uncertain",
@@ -130,6 +142,11 @@ class ArchView:
         Two that beat each other again are equals.
         """
         return self._chosen[candidate.key] < _MOST_CHOSEN
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether labels of a tooth's size have no place in the arch, and the others fit it badly."""
+        return self.crowded and self.candidates[0].cost > _TORN
 
     def choose(self, candidate: Candidate) -> None:
         """Choose another numbering."""

@@ -111,8 +111,9 @@ class Search:
         return self._found(settled)
 
     def _found(self, settled: Settled) -> Found:
-        """The numbering with its margins; none where a bite view is still unclear."""
-        unclear = unclear_views(self.photos, settled.guess)
+        """The numbering with its margins; none where a bite view is still unclear, or an arch torn."""
+        torn = (seen.view for seen in self.arches.values() if seen.is_torn)
+        unclear = (*unclear_views(self.photos, settled.guess), *torn)
         margin = {**self.margin, **dict.fromkeys(unclear, 0.0)}
         return Found(settled, margin, {**self.rival, **dict.fromkeys(unclear, frozenset[int]())})
 
