@@ -51,8 +51,7 @@ def judged(monkeypatch):
         shown = SimpleNamespace(tooth=[FDI.index(n) for n in (42, 41, 31, 32)])
         layout = SimpleNamespace(prior=SimpleNamespace(fdi=FDI))
         settled = SimpleNamespace(guess=SimpleNamespace(layout=layout, views=dict.fromkeys(View, shown)))
-        monkeypatch.setattr(mirror, "loosest_fit", lambda *_: SimpleNamespace(energy=0.0))
-        monkeypatch.setattr(mirror, "flip_gain", lambda _s, _o, group, _a: float(gains.get(group, -50)))
+        monkeypatch.setattr(mirror, "flip_gain", lambda _s, _o, group: float(gains.get(group, -50)))
         return mirror.require_unmirrored(settled, {})
 
     return judge
@@ -62,7 +61,8 @@ def judged(monkeypatch):
     ("gains", "told"),
     [
         ({(FRONT,): -30, (LOWER,): 18}, (LOWER,)),
-        ({(FRONT,): 7, (LOWER,): 40}, (LOWER,)),
+        ({(FRONT,): 7, (LOWER,): 24}, (LOWER,)),
+        ({(FRONT,): 20, (LOWER,): 30}, (LOWER,)),  # so much that it need not stand out
         ({(FRONT,): -20, UPPER: 22, (LOWER,): 20, OCCLUSAL: 42}, OCCLUSAL),
         ({SIDES: 76, UPPER: 17, (LOWER,): -9, OCCLUSAL: 50}, SIDES),
     ],

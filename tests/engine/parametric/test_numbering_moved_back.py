@@ -8,6 +8,8 @@ import pytest
 
 from teethscape.dataset.patient_case import make_patient, random_recipe
 from teethscape.dental.views import View
+from teethscape.parametric.arch import ArchState
+from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.moved_back import called_next, moved_back
 from teethscape.parametric.numbering.rivals import renumbered, settle
@@ -20,15 +22,13 @@ INDEX = {number: k for k, number in enumerate(PRIOR.fdi)} | {0: -1}
 LOWER = View.MANDIBULAR_OCCLUSAL
 
 
-def guessed(missing: set[int], **numbers: list[int]) -> SimpleNamespace:
+def guessed(missing: set[int], **numbers: list[int]) -> Guess:
     """A guess by the FDI numbers of the labels of some views, 0 for none."""
-    views = {View[name]: np.array([INDEX[n] for n in row]) for name, row in numbers.items()}
-    named = np.unique(np.concatenate(list(views.values())))
-    return SimpleNamespace(
-        layout=Layouts(PRIOR).get(frozenset(missing)),
-        views={view: SimpleNamespace(tooth=tooth) for view, tooth in views.items()},
-        teeth=named[named >= 0],
-    )
+    views = {}
+    for name, row in numbers.items():
+        tooth = np.array([INDEX[n] for n in row])
+        views[View[name]] = SimpleNamespace(tooth=tooth, used=np.flatnonzero(tooth >= 0))
+    return Guess(Layouts(PRIOR).get(frozenset(missing)), ArchState.mean(len(PRIOR.fdi)), views)
 
 
 def test_a_tooth_and_those_behind_it_are_called_the_next_in_the_bite_photos():

@@ -100,10 +100,7 @@ def settle(start: Guess, outlines: Mapping[View, Outline]) -> Settled:
 
 
 def coarse_fit(
-    start: Guess,
-    outlines: Mapping[View, Outline],
-    hopeless: float = float("inf"),
-    absurd: float = float("inf"),
+    start: Guess, outlines: Mapping[View, Outline], hopeless: float = float("inf")
 ) -> tuple[Weighed, float]:
     """A first fit of a numbering, and its energy with what the extents cost that it does not believe.
 
@@ -111,20 +108,12 @@ def coarse_fit(
         start: the numbering.
         outlines: extents of all views.
         hopeless: such an energy above which it is given up when it hardly gets better, nats.
-        absurd: energy of the loosest fit above which it is given up at once, nats; its own then is infinite.
     """
-    weighed = loosest_fit(start, outlines)
-    if weighed.energy > absurd:
-        return weighed, float("inf")
+    weighed = fit_outlines(start, rows_of(start, outlines, covered=False), _FIRST)
     rows = rows_of(weighed.guess, outlines)
     believed = DISBELIEVED_COST * sum(len(own) for own in rows.values())
     weighed = fit_outlines(weighed.guess, rows, replace(_THEN, hopeless=hopeless + believed))
     return weighed, weighed.energy - believed
-
-
-def loosest_fit(start: Guess, outlines: Mapping[View, Outline]) -> Weighed:
-    """A numbering's fit with which others begin: all extents believed, large residuals hardly counted."""
-    return fit_outlines(start, rows_of(start, outlines, covered=False), _FIRST)
 
 
 def _noise(weighed: Weighed, rows: Mapping[View, ViewRows]) -> float:
