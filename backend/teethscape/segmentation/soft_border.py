@@ -72,9 +72,9 @@ def with_soft_border(
     Returns:
         (h, w) ids, and (h, w) the share of tooth, 0-1, above a half where there is an id.
     """
-    share = (labels > 0).astype(np.float32)
+    share, rest = (labels > 0).astype(np.float32), chance <= _MAYBE
     for _ in range(_ROUNDS):
-        share = tooth_share(share > 0.5, hue, chance <= _MAYBE)
+        share = tooth_share(share > 0.5, hue, rest)
     mask = cv2.morphologyEx((share > 0.5).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     out = np.where(mask, _nearest(labels), 0).astype(np.int32)
     for number, box in boxes_of(out).items():

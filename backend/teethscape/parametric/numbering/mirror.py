@@ -12,12 +12,7 @@ from teethscape.dental.views import View
 from teethscape.errors import RefusedError
 from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.outline import DIRECTIONS, Outline
-from teethscape.parametric.numbering.rivals import (
-    DISBELIEVED_COST,
-    Settled,
-    coarse_fit,
-    settle,
-)
+from teethscape.parametric.numbering.rivals import DISBELIEVED_COST, Settled, coarse_fit, settle
 
 _OCCLUSAL = (View.MAXILLARY_OCCLUSAL, View.MANDIBULAR_OCCLUSAL)
 #: What is tested: each photo, and the two buccal ones together: one of them flipped is taken for the other
@@ -86,7 +81,7 @@ def require_unmirrored(settled: Settled, outlines: Mapping[View, Outline]) -> di
     for group in TESTED:
         if set(group) < set(views) and (group != _OCCLUSAL or _may_both_be(gains)):
             gains[group] = flip_gain(settled, outlines, group)
-    alone = {group: _alone(settled.guess, group) for group in gains}
+    alone = {group: margin(settled.guess, group) for group in gains}
     if any(gain > _required(settled.guess, group, gains, alone[group]) for group, gain in gains.items()):
         lead = {group: gain - alone[group] for group, gain in gains.items()}
         most = _ALIKE * max(lead.values())
@@ -104,27 +99,29 @@ def _may_both_be(gains: Mapping[tuple[View, ...], float]) -> bool:
     return max(gains.get((view,), -np.inf) for view in _OCCLUSAL) > -_MARGIN
 
 
-def _alone(guess: Guess, group: tuple[View, ...]) -> float:
-    """Nats that flipping some photos must gain at least, whatever others do."""
-    return margin(guess, group) + (_MARGIN if group == _OCCLUSAL else 0.0)
-
-
 def _required(
     guess: Guess, group: tuple[View, ...], gains: Mapping[tuple[View, ...], float], alone: float
 ) -> float:
-    """Nats that it must gain since other flips gain something, too; flipping all other photos is the same."""
+    """Nats that flipping some must gain since others gain something, too; flipping all others is the same.
+
+    Args:
+        guess: the numbering.
+        group: the photos to flip.
+        gains: what each flip gains, nats.
+        alone: their ``margin``.
+    """
     own, same = set(group), set(guess.views) - set(group)
     others = [gains[o] for o in gains if o != _OCCLUSAL and own.isdisjoint(o) and set(o) != same]
     return float(np.clip(max(others, default=-np.inf) + _STANDS_OUT, alone, alone + _STANDS_OUT))
 
 
 def margin(guess: Guess, group: tuple[View, ...]) -> float:
-    """Nats that flipping some photos must gain before they count as mirrored."""
+    """Nats that flipping some photos must gain before they count as mirrored, whatever others gain."""
     fdi = guess.layout.prior.fdi
     elsewhere = {fdi[t] for v, shown in guess.views.items() if v not in group for t in shown.tooth if t >= 0}
     own = {fdi[t] for view in group for t in guess.views[view].tooth if t >= 0}
     freed = [number for number in own & elsewhere if mirrored(number) not in elsewhere]
-    return _MARGIN + _FREED * len(freed)
+    return (2 if group == _OCCLUSAL else 1) * _MARGIN + _FREED * len(freed)
 
 
 def flip_gain(settled: Settled, outlines: Mapping[View, Outline], group: tuple[View, ...]) -> float:
