@@ -54,9 +54,11 @@ class IdBuffer:
     depth: NDArray[np.float32]
 
 
-def _front_faces(pixels: FloatArray, depth: FloatArray, faces: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Faces turned to the camera and in front of it."""
-    x, y = np.ascontiguousarray(pixels.T)
+def front_faces(
+    pixels: tuple[FloatArray, FloatArray], depth: FloatArray, faces: NDArray[np.int32]
+) -> NDArray[np.intp]:
+    """Faces (m, 3) turned to the camera and in front of it, of vertices' pixels (n,) each and depths (n,)."""
+    x, y = pixels
     a, b, c = np.ascontiguousarray(faces.T)
     area = (x[b] - x[a]) * (y[c] - y[a]) - (y[b] - y[a]) * (x[c] - x[a])
     near = depth > _NEAR_MM
@@ -140,9 +142,10 @@ def render_ids(soup: TriangleSoup, camera: Camera) -> IdBuffer:
     """
     local = camera.to_camera(soup.vertices)
     pixels = camera.focal * local[:, :2] / local[:, 2:] + camera.principal
-    front = _front_faces(pixels, local[:, 2], soup.faces)
+    columns = np.ascontiguousarray(pixels[:, 0]), np.ascontiguousarray(pixels[:, 1])
+    front = front_faces(columns, local[:, 2], soup.faces)
     corners = np.ascontiguousarray(soup.faces[front].T)
-    x, y = (np.ascontiguousarray(pixels[:, k])[corners] for k in range(2))
+    x, y = (column[corners] for column in columns)
     fragments = _fragments(x, y, (1.0 / local[:, 2])[corners], camera)
     shape = (camera.height, camera.width)
     out = IdBuffer(

@@ -17,10 +17,10 @@ from scipy.ndimage import find_objects
 
 from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
+from teethscape.parametric.numbering.cover import Crowns, behind_others
 from teethscape.parametric.numbering.hulls import PlacedHulls, hulls_of
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layout
-from teethscape.parametric.raster import TriangleSoup, render_ids
 from teethscape.parametric.rims import visible_teeth
 from teethscape.parametric.rotation import FloatArray
 
@@ -159,31 +159,18 @@ def believed(
     used = outline.valid[instance].copy()
     if covered:
         used &= expected - outline.extent[instance] < _COVERED_MM * px_per_mm
-        at = np.take_along_axis(pixels, far[:, :, None], axis=1) - _INSIDE_PX * UNIT
-        used &= _unhidden(_shown(view, camera, layout, placed), at, tooth)
+        teeth_shown = visible_teeth(layout.prior, np.flatnonzero(layout.present), view)
+        crowns = Crowns(teeth_shown, placed.points, hulls_of(layout.prior).faces)
+        row, way = np.nonzero(used)
+        at = np.rint(pixels[row, far[row, way]] - _INSIDE_PX * UNIT[way])
+        at = np.clip(at, 0, [camera.width - 1, camera.height - 1])
+        used[row, way] = ~behind_others(crowns, camera, at, tooth[row])
     height = np.take_along_axis(hulls_of(layout.prior).height[tooth], far, axis=1)
     enough = used.sum(axis=1) >= _FEWEST
     instance, used = instance[enough], used[enough]
     whiten = _whitening(used, height[enough]) / px_per_mm
     extent = np.where(used, outline.extent[instance], 0.0)
     return ViewRows(instance, used, extent, whiten, GROWTH_SD_MM * px_per_mm)
-
-
-def _shown(view: View, camera: Camera, layout: Layout, placed: PlacedHulls) -> NDArray[np.int32]:
-    """(h, w) tooth that the view shows at each pixel, -1 where none, of convex crowns."""
-    teeth = visible_teeth(layout.prior, np.flatnonzero(layout.present), view)
-    hulls, count = hulls_of(layout.prior).faces, placed.points.shape[1]
-    faces = np.concatenate([hulls[tooth] + tooth * count for tooth in teeth])
-    owner = np.repeat(np.array(teeth, np.int32), [len(hulls[tooth]) for tooth in teeth])
-    return render_ids(TriangleSoup(placed.points.reshape(-1, 3), faces, owner), camera).owner
-
-
-def _unhidden(shown: NDArray[np.int32], pixels: FloatArray, tooth: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """(n, 24) true where no tooth but the instance's own is drawn at these pixels (n, 24, 2)."""
-    place = np.rint(pixels).astype(int)
-    row = np.clip(place[..., 1], 0, shown.shape[0] - 1)
-    there = shown[row, np.clip(place[..., 0], 0, shown.shape[1] - 1)]
-    return (there < 0) | (there == tooth[:, None])
 
 
 def _whitening(used: NDArray[np.bool_], height: FloatArray) -> FloatArray:
