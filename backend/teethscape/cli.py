@@ -39,9 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     traceback; ``--json`` puts the result or the error on stdout.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    # The matrices are too small for several threads, which would only wait for each other. A user's
-    # own choice stays; it must be made before numpy is imported.
+    # Matrices and pictures are too small for several threads, which would only wait for each other. A
+    # user's own choice stays; it must be made before numpy and OpenCV are imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     if arguments[:1] == ["worker"]:  # its arguments and its streams are its own
         from teethscape.worker import main as worker
 

@@ -70,7 +70,7 @@ def explained(seen: Fitness, row: Row) -> FloatArray:
         (levels,) nats by the number of closed gaps.
     """
     columns = [KINDS.index(tooth) for tooth in row.teeth]
-    match = np.moveaxis(seen.kinds[:, :, columns], 0, 2)  # instance, tooth, setting
+    match = seen.kinds[:, columns]
     before, after = row.begin(row.teeth), row.begin(row.teeth[::-1])[::-1]
     best = np.full((row.levels, *match[0].shape), -np.inf, match.dtype)
     best[0] = match[0] - before

@@ -44,7 +44,7 @@ class Fitness:
     """What the instances of a view say, for every setting of the view's unknowns.
 
     Attributes:
-        kinds: (S, n, 13) nats by which each kind of ``KINDS`` explains each instance.
+        kinds: (n, 13, S) nats by which each kind of ``KINDS`` explains each instance.
         setting: (S,) nats of the setting itself.
         gaps: (n - 1,) free space between neighbours in units of the median width.
     """
@@ -112,4 +112,5 @@ def fitness(found: Instances, jaw: Jaw) -> Fitness:
         kinds.append((likely * np.where(found.whole, 1.0, _CUT_WEIGHT)[:, None]).astype(np.float32))
         usual = ((tilt - _TILT[0]) / _TILT[1]) ** 2 + ((grid[:, 1] - _SLOPE[jaw]) / _SLOPE_SD) ** 2
         setting.append(-0.5 * usual)
-    return Fitness(np.concatenate(kinds), np.concatenate(setting), _extents(found, _TILT[0]).gaps)
+    by_instance = np.ascontiguousarray(np.concatenate(kinds).transpose(1, 2, 0))
+    return Fitness(by_instance, np.concatenate(setting), _extents(found, _TILT[0]).gaps)

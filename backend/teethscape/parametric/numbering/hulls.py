@@ -73,12 +73,12 @@ def _hull_faces(points: FloatArray, handed: float) -> NDArray[np.int32]:
 
 def _hull(shape: ToothShape) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Vertices that are outermost in some direction for some crown of the family."""
-    way = _even_directions().T
+    way = _even_directions()
     rows = np.flatnonzero(~shape.cap)
     modes = shape.modes[:MODES][:, rows]
     mean = shape.mean[rows]
     family = [mean, *(mean + s * _SPREAD * mode for mode in modes for s in (-1.0, 1.0))]
-    keep = np.unique(np.concatenate([np.argmax(points @ way, axis=0) for points in family]))
+    keep = np.unique(np.concatenate([np.argmax(way @ points.T, axis=1) for points in family]))
     low, high = shape.mean[:, 2].min(), shape.mean[:, 2].max()
     points = mean[keep]
     height = (points[:, 2] - low) / (high - low)
