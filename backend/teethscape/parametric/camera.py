@@ -57,6 +57,11 @@ class Camera:
         """(n, 3) world -> (3, n) camera coordinates, mm: numpy is far faster along these."""
         return self.rotation @ points.T + self._offset[:, None]
 
+    def project_columns(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(n, 3) world -> pixels (2, n) and depths (n,) in mm."""
+        local = self.columns(points)
+        return local[:2] * (self.focal / local[2]) + self.principal[:, None], local[2]
+
     @property
     def _offset(self) -> FloatArray:
         """(3,) camera coordinates of the world's origin, mm."""

@@ -48,11 +48,11 @@ class _Faces:
 def _faces(crowns: Crowns, camera: Camera) -> _Faces:
     """All faces of the crowns that a camera sees."""
     count = crowns.points.shape[1]
-    local = camera.columns(crowns.points.reshape(-1, 3))
-    x, y = local[:2] * (camera.focal / local[2]) + camera.principal[:, None]
+    pixels, depth = camera.project_columns(crowns.points.reshape(-1, 3))
+    x, y = pixels
     parts = [crowns.faces[tooth] + tooth * count for tooth in crowns.teeth]
     faces = np.concatenate(parts)
-    front = front_faces((x, y), local[2], faces)
+    front = front_faces((x, y), depth, faces)
     start = np.searchsorted(front, np.cumsum([0, *map(len, parts)]))
     corners = faces[front].T
     px, py = x[corners], y[corners]
@@ -61,9 +61,8 @@ def _faces(crowns: Crowns, camera: Camera) -> _Faces:
     a, b = py[ahead] - py[behind], px[behind] - px[ahead]
     edge = np.stack([a, b, -a * px[ahead] - b * py[ahead]], axis=2)
     area = a[0] * (px[0] - px[1]) + b[0] * (py[0] - py[1])
-    inverse = (edge * (1.0 / local[2])[corners][:, :, None]).sum(axis=0) / area[:, None]
-    grid = (2, *crowns.points.shape[:2])
-    seen = np.stack([x, y]).reshape(grid)[:, crowns.teeth]
+    inverse = (edge * (1.0 / depth)[corners][:, :, None]).sum(axis=0) / area[:, None]
+    seen = pixels.reshape(2, *crowns.points.shape[:2])[:, crowns.teeth]
     return _Faces(np.concatenate([edge, inverse[None]]), start, np.concatenate([seen.min(2), seen.max(2)]))
 
 

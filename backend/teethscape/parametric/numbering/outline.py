@@ -120,8 +120,7 @@ def farthest(camera: Camera, points: FloatArray) -> tuple[FloatArray, NDArray[np
     Returns:
         Pixels of all points (n, P, 2); per direction the number of the farthest (n, 24) and its extent, px.
     """
-    local = camera.columns(points.reshape(-1, 3))
-    pixels = local[:2] * (camera.focal / local[2]) + camera.principal[:, None]
+    pixels, _ = camera.project_columns(points.reshape(-1, 3))
     far = outermost(pixels.reshape(2, *points.shape[:2]))
     placed = pixels.T.reshape(*points.shape[:2], 2)
     extent = (np.take_along_axis(placed, far[:, :, None], axis=1) * UNIT).sum(axis=2)
@@ -159,18 +158,27 @@ def believed(
     used = outline.valid[instance].copy()
     if covered:
         used &= expected - outline.extent[instance] < _COVERED_MM * px_per_mm
-        teeth_shown = visible_teeth(layout.prior, np.flatnonzero(layout.present), view)
-        crowns = Crowns(teeth_shown, placed.points, hulls_of(layout.prior).faces)
         row, way = np.nonzero(used)
-        at = np.rint(pixels[row, far[row, way]] - _INSIDE_PX * UNIT[way])
-        at = np.clip(at, 0, [camera.width - 1, camera.height - 1])
-        used[row, way] = ~behind_others(crowns, camera, at, tooth[row])
+        at = pixels[row, far[row, way]] - _INSIDE_PX * UNIT[way]
+        used[row, way] = ~_hidden(_shown(view, layout, placed), camera, at, tooth[row])
     height = np.take_along_axis(hulls_of(layout.prior).height[tooth], far, axis=1)
     enough = used.sum(axis=1) >= _FEWEST
     instance, used = instance[enough], used[enough]
     whiten = _whitening(used, height[enough]) / px_per_mm
     extent = np.where(used, outline.extent[instance], 0.0)
     return ViewRows(instance, used, extent, whiten, GROWTH_SD_MM * px_per_mm)
+
+
+def _shown(view: View, layout: Layout, placed: PlacedHulls) -> Crowns:
+    """The convex crowns that a view shows."""
+    teeth = visible_teeth(layout.prior, np.flatnonzero(layout.present), view)
+    return Crowns(teeth, placed.points, hulls_of(layout.prior).faces)
+
+
+def _hidden(crowns: Crowns, camera: Camera, pixels: FloatArray, tooth: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """(n,) true where another tooth than its own is seen at the pixel of a point (n, 2)."""
+    place = np.clip(np.rint(pixels), 0, [camera.width - 1, camera.height - 1])
+    return behind_others(crowns, camera, place, tooth)
 
 
 def _whitening(used: NDArray[np.bool_], height: FloatArray) -> FloatArray:
