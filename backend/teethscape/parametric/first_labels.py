@@ -64,9 +64,9 @@ def doubted(numbered: Numbered, pieces: Mapping[View, IntImage]) -> dict[View, I
     """
     out = {}
     for view, labels in numbered.labels.items():
-        known = np.isin(pieces[view], [0, *numbered.numbering[view]])
-        loose = cv2.resize((~known).astype(np.uint8), labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-        loose = cv2.dilate(loose, np.ones((_SPREAD, _SPREAD), np.uint8)) > 0
+        ids = at_size(pieces[view], labels.shape[::-1])
+        unknown = np.isin(ids, [0, *numbered.numbering[view]], invert=True).astype(np.uint8)
+        loose = cv2.dilate(unknown, np.ones((_SPREAD, _SPREAD), np.uint8)) > 0
         out[view] = np.where(loose & (labels > 0), UNNUMBERED, labels).astype(np.int32)
     return out
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.segmentation.flood import flood
 from teethscape.segmentation.network import FloatImage, PixelMaps
 from teethscape.segmentation.region_graph import boxes_of, merge_regions
 
@@ -50,31 +51,6 @@ def find_seeds(maps: PixelMaps, mask: NDArray[np.bool_], rules: InstanceRules) -
     peaks = (field == highest) & (field > 0.0015) & mask
     _, seeds = cv2.connectedComponents(cv2.dilate(peaks.astype(np.uint8), np.ones((3, 3))))
     return np.where(mask, seeds, 0).astype(np.int32)
-
-
-def flood(boundary: FloatImage, energy: FloatImage, mask: NDArray[np.bool_], seeds: IntImage) -> IntImage:
-    """Watershed of the mask from its seeds over boundary and lack of energy (``PixelMaps``).
-
-    Own flooding by levels: OpenCV's and SciPy's watersheds climb differences of the picture, not its height.
-    """
-    relief = 0.7 * boundary + 0.3 * (1 - energy)
-    rows, columns = np.nonzero(mask)
-    box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
-    kind = np.uint8 if seeds.max() < 256 else np.uint16  # bytes are dilated twice as fast
-    labels = np.pad(seeds[box].astype(kind), 1)
-    height = np.pad(np.where(mask, relief, np.inf)[box], 1, constant_values=np.inf)
-    cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
-    for level in (*np.linspace(0.05, 0.95, 25), 1e6):
-        free = ((height <= level) & (labels == 0)).astype(kind) * np.iinfo(kind).max
-        while True:
-            grown = cv2.bitwise_and(cv2.dilate(labels, cross), free)
-            if not cv2.countNonZero(grown):
-                break
-            cv2.bitwise_or(labels, grown, dst=labels)
-            free = cv2.copyTo(free, cv2.inRange(grown, (0,), (0,)))
-    out = np.zeros(mask.shape, np.int32)
-    out[box] = labels[1:-1, 1:-1].astype(np.int32)
-    return out
 
 
 def _without_scraps(labels: IntImage, rules: InstanceRules) -> IntImage:

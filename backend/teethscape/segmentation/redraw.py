@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.segmentation.flood import flood
 from teethscape.segmentation.instances import (
     InstanceRules,
     agreeing,
     clean_mask,
-    flood,
     largest_part,
     without_holes,
 )

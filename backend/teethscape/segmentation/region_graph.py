@@ -62,11 +62,6 @@ def _solidity(mask: NDArray[np.bool_]) -> float:
     return float(mask.sum()) / max(hull, 1.0)
 
 
-def _kinds(kind: FloatImage, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean kind probabilities (7,) of a region; ``kind`` is (7, h, w)."""
-    return kind[:, mask].mean(axis=1).astype(np.float64)
-
-
 def boxes_of(labels: IntImage) -> dict[int, Box]:
     """Rows and columns of every id but 0, with a margin wider than any neighbourhood that is looked at."""
     found = ((i, box) for i, box in enumerate(find_objects(labels), 1) if box is not None)
@@ -87,20 +82,46 @@ def _span(along: tuple[slice, ...]) -> slice:
     return slice(min(one.start for one in along), max(one.stop for one in along))
 
 
-def _evidence(regions: IntImage, maps: PixelMaps, pair: tuple[int, int], rules: MergeRules) -> float:
+@dataclass(frozen=True)
+class _Region:
+    """What is asked of a region again for each of its neighbours.
+
+    Attributes:
+        area: px.
+        solidity: share of its convex hull that it fills.
+        kinds: (7,) mean kind probabilities.
+    """
+
+    area: int
+    solidity: float
+    kinds: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_], kind: FloatImage) -> _Region:
+        """Of the pixels of a mask (h, w); ``kind`` is (7, h, w)."""
+        return cls(int(mask.sum()), _solidity(mask), kind[:, mask].mean(axis=1).astype(np.float64))
+
+
+def _evidence(
+    regions: IntImage,
+    boundary: FloatImage,
+    pair: tuple[int, int],
+    known: dict[int, _Region],
+    rules: MergeRules,
+) -> float:
     """Log-odds-like score that the two regions of a picture are one tooth."""
     a, b = regions == pair[0], regions == pair[1]
-    strength = _ridge(maps.boundary, _grown(a) & _grown(b))
-    union = a | b
-    areas = a.sum(), b.sum()
-    before = (areas[0] * _solidity(a) + areas[1] * _solidity(b)) / sum(areas)
-    closed = cv2.morphologyEx(union.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3))) > 0
+    one, two = known[pair[0]], known[pair[1]]
+    strength = _ridge(boundary, _grown(a) & _grown(b))
+    areas = one.area, two.area
+    before = (areas[0] * one.solidity + areas[1] * two.solidity) / sum(areas)
+    closed = cv2.morphologyEx((a | b).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3))) > 0
     rounder = _solidity(closed) - before
     sliver = 1.0 if min(areas) < 0.12 * max(areas) else 0.0
     return (
         rules.strength * (rules.border - strength)
         + rules.convexity * rounder
-        + rules.kind * _agreement(_kinds(maps.kind, a), _kinds(maps.kind, b))
+        + rules.kind * _agreement(one.kinds, two.kinds)
         + rules.sliver * sliver
         + rules.bias
     )
@@ -134,6 +155,7 @@ def merge_regions(regions: IntImage, maps: PixelMaps, rules: MergeRules | None =
     rules = rules or MergeRules()
     out = regions.copy()
     boxes, cache = boxes_of(out), dict[tuple[int, int], float]()
+    known = {i: _Region.of(out[box] == i, maps.cropped(box).kind) for i, box in boxes.items()}
     while True:
         pairs, _ = _borders(out)
         if not len(pairs):
@@ -143,7 +165,7 @@ def merge_regions(regions: IntImage, maps: PixelMaps, rules: MergeRules | None =
         for pair in found:
             if pair not in cache:
                 box = joined(*(boxes[i] for i in pair))
-                cache[pair] = _evidence(out[box], maps.cropped(box), pair, rules)
+                cache[pair] = _evidence(out[box], maps.boundary[box], pair, known, rules)
         largest = _size_limit(out, rules)
         areas = np.bincount(out.ravel())
         open_pairs = [p for p in found if areas[p[0]] + areas[p[1]] < largest]
@@ -152,7 +174,8 @@ def merge_regions(regions: IntImage, maps: PixelMaps, rules: MergeRules | None =
             return out
         taken = out[boxes[best[1]]]
         taken[taken == best[1]] = best[0]
-        boxes[best[0]] = joined(boxes[best[0]], boxes[best[1]])
+        box = boxes[best[0]] = joined(boxes[best[0]], boxes[best[1]])
+        known[best[0]] = _Region.of(out[box] == best[0], maps.cropped(box).kind)
         cache = {p: v for p, v in cache.items() if best[0] not in p and best[1] not in p}
 
 
