@@ -22,6 +22,8 @@ PLAIN_SIZE = 448
 _STRIDE = 32
 #: Photos whose first look is remembered: those of one patient.
 _REMEMBERED = len(View)
+#: The same at each of four sizes.
+_REMEMBERED_SIZES = 4 * _REMEMBERED
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,35 @@ class Glance:
 GLANCES = (Glance(576, lit=False, mirrored=True), Glance(736, lit=True, mirrored=False))
 
 
+class _Picture:
+    """A picture told from others by which array it is: comparing pixels costs as much as scaling them."""
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self.pixels = pixels
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Picture) and self.pixels is other.pixels
+
+    def __hash__(self) -> int:
+        return id(self.pixels)
+
+
 def scaled(pixels: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
-    """The picture with its longer side at ``long_side`` px."""
-    width, height = scaled_size(pixels, long_side)
+    """The picture with its longer side at ``long_side`` px, read-only.
+
+    Recognition, quality, network and drawing ask for the same sizes, so those of a patient's photos are
+    remembered: ``pixels`` must not be changed afterwards.
+    """
+    return _scaled(_Picture(pixels), long_side)
+
+
+@lru_cache(maxsize=_REMEMBERED_SIZES)
+def _scaled(picture: _Picture, long_side: int) -> NDArray[np.uint8]:
+    pixels = picture.pixels
     method = cv2.INTER_AREA if long_side < max(pixels.shape[:2]) else cv2.INTER_LINEAR
-    return cv2.resize(pixels, (width, height), interpolation=method).astype(np.uint8)
+    out = cv2.resize(pixels, scaled_size(pixels, long_side), interpolation=method).astype(np.uint8)
+    out.flags.writeable = False
+    return out
 
 
 def scaled_size(pixels: NDArray[np.uint8], long_side: int) -> tuple[int, int]:

@@ -311,8 +311,10 @@ def _describe(look: Look, view: View | None, pixels: NDArray[np.uint8]) -> Photo
     if confidence < _SURE:
         hint = "" if likeliest is view else f"; by itself it looks like {likeliest.title}"
         problems.append(f"taken as {view.title}, but this is not certain{hint}.")
-    way = -1 if rotation else 1
-    quality = measure_quality(np.ascontiguousarray(pixels[::way, ::way]), look.tooth[::way, ::way], view)
+    standing, tooth = pixels, look.tooth
+    if rotation:
+        standing, tooth = np.ascontiguousarray(pixels[::-1, ::-1]), tooth[::-1, ::-1]
+    quality = measure_quality(standing, tooth, view)
     return PhotoRecognition(
         view,
         confidence,

@@ -41,9 +41,12 @@ from teethscape.parametric.rotation import FloatArray
 TWIN_CORRELATION = 0.7
 #: Mean squared whitened residual at which an instance counts half (Geman-McClure); it saturates beyond.
 _HALF = 2.0
-_ENOUGH = 0.2
+#: A fit ends with a step that gains less than the first, or promises less than the second, nats.
+_ENOUGH, _PROMISING = 0.5, 1.0
 #: Steps that follow one lower the energy by less than this many times what it did.
 _FOLLOWS = 10.0
+#: Damping at first, and where more of a step is not worth it.
+_DAMPING, _LEAST_DAMPING = 1e-2, 1e-4
 _TRIES = 4
 _BITE = np.arange(PER_BITE)
 
@@ -265,12 +268,12 @@ def fit_outlines(start: Guess, rows: Mapping[View, ViewRows], effort: Effort) ->
     order = tuple(start.views)
     joined = Rows.joined(list(start.views.values()), [rows[view] for view in order])
     problem = _Problem(_prior(start.layout, order, rows), joined, order, effort.loose)
-    damping, here = 1e-2, _tried(start, problem)
+    damping, here = _DAMPING, _tried(start, problem)
     for _ in range(effort.rounds):
         found = _descend(here, problem, damping)
         if found is None:
             break
-        gain, here, damping = here.energy - found[0].energy, found[0], max(found[1] / 5, 1e-4)
+        gain, here, damping = here.energy - found[0].energy, *found
         if gain < max(_ENOUGH, (here.energy - effort.hopeless) / _FOLLOWS):
             break
     misfit = {
@@ -281,11 +284,24 @@ def fit_outlines(start: Guess, rows: Mapping[View, ViewRows], effort: Effort) ->
 
 
 def _descend(here: _Tried, problem: _Problem, damping: float) -> tuple[_Tried, float] | None:
-    """A step that lowers the energy, and the damping that it took."""
+    """A step that lowers the energy, and the damping to go on with; None where none promises enough."""
     normal = _normal(here, problem)
     for _ in range(_TRIES):
-        tried = _tried(_moved(here.guess, problem, normal.solve(damping)), problem)
+        step = normal.solve(damping)
+        promise = 0.5 * normal.gradient.dot(step)
+        if promise < _PROMISING:
+            return None
+        tried = _tried(_moved(here.guess, problem, step), problem)
         if tried.energy < here.energy:
-            return tried, damping
+            return tried, max(damping * _caution((here.energy - tried.energy) / promise), _LEAST_DAMPING)
         damping *= 10
     return None
+
+
+def _caution(kept: float) -> float:
+    """Factor on the damping after a step that kept a share of what it promised.
+
+    As the gain ratio of Nielsen (Damping Parameter in Marquardt's Method, 1999), but faster both ways: where
+    outlines reach from one corner of a crown to the next, promises are broken step after step.
+    """
+    return float(np.clip(10 ** (1.2 - 2 * kept), 0.2, 10.0))

@@ -27,6 +27,7 @@ from teethscape.parametric.rotation import FloatArray
 DIRECTIONS = 24
 _ANGLES = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
 UNIT = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+_UNIT_SINGLE = UNIT.astype(np.float32)
 #: Noise of an outline in mm: common to an instance, smooth along it, of each direction.
 _COMMON_SD, _SMOOTH_SD, _OWN_SD = 0.10, 0.15, 0.15
 #: Labels of one view are all drawn too large or too small by this much, mm.
@@ -128,8 +129,12 @@ def farthest(camera: Camera, points: FloatArray) -> tuple[FloatArray, NDArray[np
 
 
 def outermost(pixels: FloatArray) -> NDArray[np.intp]:
-    """(n, 24) number of the farthest of each crown's points (2, n, P) in every direction."""
-    along = (UNIT @ pixels.reshape(2, -1)).reshape(DIRECTIONS, *pixels.shape[1:])
+    """(n, 24) number of the farthest of each crown's points (2, n, P) in every direction.
+
+    In single precision: of two points as far to a thousandth of a pixel either will do.
+    """
+    flat = pixels.reshape(2, -1).astype(np.float32)
+    along = (_UNIT_SINGLE @ flat).reshape(DIRECTIONS, *pixels.shape[1:])
     return np.argmax(along, axis=2).T
 
 
