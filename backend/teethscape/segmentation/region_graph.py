@@ -94,12 +94,17 @@ class _Region:
 
     area: int
     solidity: float
-    kinds: NDArray[np.float64]
+    kinds: FloatImage
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_], kind: FloatImage) -> _Region:
-        """Of the pixels of a mask (h, w); ``kind`` is (7, h, w)."""
-        return cls(int(mask.sum()), _solidity(mask), kind[:, mask].mean(axis=1).astype(np.float64))
+    def of(cls, mask: NDArray[np.bool_], kinds: FloatImage) -> _Region:
+        """Of the pixels of a mask (h, w)."""
+        return cls(int(mask.sum()), _solidity(mask), kinds)
+
+    def kinds_with(self, other: _Region) -> FloatImage:
+        """(7,) mean kind probabilities of both."""
+        both = (self.area * self.kinds + other.area * other.kinds) / (self.area + other.area)
+        return both.astype(np.float32)
 
 
 def _evidence(
@@ -127,7 +132,7 @@ def _evidence(
     )
 
 
-def _agreement(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
+def _agreement(one: FloatImage, two: FloatImage) -> float:
     """From -1 (surely of different kinds) over 0 (unknown) to 1 (surely of one kind)."""
     knowledge = float(np.sqrt((one.max() - 1 / 7) * (two.max() - 1 / 7)))
     overlap = float(np.minimum(one, two).sum())
@@ -155,7 +160,8 @@ def merge_regions(regions: IntImage, maps: PixelMaps, rules: MergeRules | None =
     rules = rules or MergeRules()
     out = regions.copy()
     boxes, cache = boxes_of(out), dict[tuple[int, int], float]()
-    known = {i: _Region.of(out[box] == i, maps.cropped(box).kind) for i, box in boxes.items()}
+    kinds = maps.kinds_of(out)
+    known = {i: _Region.of(out[box] == i, kinds[i]) for i, box in boxes.items()}
     while True:
         pairs, _ = _borders(out)
         if not len(pairs):
@@ -175,7 +181,7 @@ def merge_regions(regions: IntImage, maps: PixelMaps, rules: MergeRules | None =
         taken = out[boxes[best[1]]]
         taken[taken == best[1]] = best[0]
         box = boxes[best[0]] = joined(boxes[best[0]], boxes[best[1]])
-        known[best[0]] = _Region.of(out[box] == best[0], maps.cropped(box).kind)
+        known[best[0]] = _Region.of(out[box] == best[0], known[best[0]].kinds_with(known[best[1]]))
         cache = {p: v for p, v in cache.items() if best[0] not in p and best[1] not in p}
 
 

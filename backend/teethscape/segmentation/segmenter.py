@@ -33,7 +33,7 @@ class Segmentation:
         confidence: 0-1 per id.
         kind_of: probability of each place in the quadrant (7,), central incisor to second molar, per id.
         maps: what the network saw, at the working size.
-        gum: (h, w) photo pixels, true on gums and palate; None from a network that was not taught gums.
+        gum: (h, w) photo pixels, true on gums and palate.
     """
 
     view: View
@@ -42,7 +42,7 @@ class Segmentation:
     confidence: dict[int, float]
     kind_of: dict[int, NDArray[np.float32]]
     maps: ToothMaps
-    gum: NDArray[np.bool_] | None = None
+    gum: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,11 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Tooth:
-    """One instance with its surroundings cut out of the maps."""
+    """One instance with its surroundings cut out of the maps (``PixelMaps``)."""
 
     mask: NDArray[np.bool_]
-    maps: PixelMaps
+    upper: FloatImage
+    boundary: FloatImage
     chance: FloatImage
 
 
@@ -66,13 +67,13 @@ def _teeth(labels: NDArray[np.int32], maps: PixelMaps, chance: FloatImage) -> di
     """Every instance by its id."""
     found = {}
     for i, box in boxes_of(labels).items():
-        found[i] = _Tooth(labels[box] == i, maps.cropped(box), chance[box])
+        found[i] = _Tooth(labels[box] == i, maps.upper[box], maps.boundary[box], chance[box])
     return found
 
 
 def _jaw(tooth: _Tooth, view: View) -> Jaw:
     """Jaw of an instance; an occlusal photo is about its own jaw unless the network is very sure."""
-    chance = float(tooth.maps.upper[tooth.mask].mean())
+    chance = float(tooth.upper[tooth.mask].mean())
     if view.is_occlusal:
         own = view.jaws[0]
         against = 1 - chance if own is Jaw.UPPER else chance
@@ -84,7 +85,7 @@ def _jaw(tooth: _Tooth, view: View) -> Jaw:
 def _confidence(tooth: _Tooth) -> float:
     """How sure: mean tooth probability inside times how well the outline is seen as a border."""
     rim = cv2.morphologyEx(tooth.mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    outline = float(cv2.dilate(tooth.maps.boundary, np.ones((5, 5), np.uint8))[rim].mean())
+    outline = float(cv2.dilate(tooth.boundary, np.ones((5, 5), np.uint8))[rim].mean())
     return float(np.clip(float(tooth.chance[tooth.mask].mean()) * np.sqrt(max(outline, 0.0)), 0.0, 1.0))
 
 
@@ -141,7 +142,7 @@ class Segmenter:
             instances,
             {i: _jaw(tooth, view) for i, tooth in teeth.items()},
             {i: _confidence(tooth) for i, tooth in teeth.items()},
-            {i: tooth.maps.kind[:, tooth.mask].mean(axis=1) for i, tooth in teeth.items()},
+            maps.kinds_of(small),
             ToothMaps.of(maps, chance),
-            _gum(maps.gum, chance, instances.shape) if self.runtime.knows_gum else None,
+            _gum(maps.gum, chance, instances.shape),
         )

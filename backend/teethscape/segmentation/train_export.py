@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from teethscape.segmentation.train_network import KINDS, SegmentationNetwork
+from teethscape.segmentation.train_network import SegmentationNetwork
 
 
 class _Answer(nn.Module):
@@ -18,12 +18,10 @@ class _Answer(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixel probabilities (n, 12, h, w), views (n, 6) and "upside down" (n, 1)."""
-        pixels, views, turned = self.network(image)
-        kinds, gum = pixels[:, 4 : 4 + KINDS], pixels[:, 4 + KINDS :]
-        maps = torch.cat([torch.sigmoid(pixels[:, :4]), _shares(kinds), torch.sigmoid(gum)], dim=1)
-        return maps, torch.softmax(views, dim=1), torch.sigmoid(turned)
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pixels (n, 5, h, w), kinds (n, 7, h / 2, w / 2), views (n, 6) and "upside down" (n, 1)."""
+        pixels, kinds, views, turned = self.network(image)
+        return torch.sigmoid(pixels), _shares(kinds), torch.softmax(views, dim=1), torch.sigmoid(turned)
 
 
 def _shares(logits: Tensor) -> Tensor:
@@ -55,7 +53,7 @@ def _halve_weights(path: Path) -> None:
 
 
 def export_network(network: SegmentationNetwork, path: Path) -> None:
-    """Write ``path``: input ``image`` (1, 3, h, w), outputs ``maps``, ``views``, ``turned``."""
+    """Write ``path``: input ``image`` (1, 3, h, w), outputs ``maps``, ``kinds``, ``views``, ``turned``."""
     part = path.with_suffix(".part.onnx")
     example = torch.zeros(1, 3, 288, 384)
     torch.onnx.export(
@@ -63,8 +61,12 @@ def export_network(network: SegmentationNetwork, path: Path) -> None:
         (example,),
         str(part),
         input_names=["image"],
-        output_names=["maps", "views", "turned"],
-        dynamic_axes={"image": {2: "height", 3: "width"}, "maps": {2: "height", 3: "width"}},
+        output_names=["maps", "kinds", "views", "turned"],
+        dynamic_axes={
+            "image": {2: "height", 3: "width"},
+            "maps": {2: "height", 3: "width"},
+            "kinds": {2: "half_height", 3: "half_width"},
+        },
         opset_version=17,
         dynamo=False,
     )

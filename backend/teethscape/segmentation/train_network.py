@@ -11,9 +11,10 @@ from torch import Tensor, nn
 WIDTHS = (16, 32, 64, 128, 160)
 #: Residual blocks per level; the coarse levels are cheap and see the whole arch.
 DEPTHS = (1, 1, 2, 2, 1)
-#: Pixel outputs: tooth, boundary, energy, upper jaw, tooth kinds 1-7 (FDI number modulo 10), gum.
+#: Pixel outputs: tooth, boundary, energy, upper jaw, gum; and at half the size tooth kinds 1-7 (FDI number
+#: modulo 10), which are asked for whole teeth.
+PIXEL_CHANNELS = 5
 KINDS = 7
-PIXEL_CHANNELS = 4 + KINDS + 1
 #: Picture outputs: the five views and "not teeth".
 VIEW_CLASSES = 6
 
@@ -40,8 +41,8 @@ class Residual(nn.Module):
 class SegmentationNetwork(nn.Module):
     """U-Net with additive skips, a pixel-shuffle head and a head for the whole picture.
 
-    Input (n, 3, h, w), RGB in [0, 1], h and w multiples of 32.  Output: logits (n, 12, h, w) of the pixel
-    channels, (n, 6) view classes and (n, 1) "upside down".
+    Input (n, 3, h, w), RGB in [0, 1], h and w multiples of 32.  Output: logits (n, 5, h, w) of the pixel
+    channels, (n, 7, h / 2, w / 2) of the tooth kinds, (n, 6) of view classes and (n, 1) of "upside down".
     """
 
     def __init__(self) -> None:
@@ -54,14 +55,16 @@ class SegmentationNetwork(nn.Module):
         self.down = nn.ModuleList(_conv(a, b, stride=2) for a, b in pairs)
         self.lateral = nn.ModuleList(_conv(b, a, kernel=1) for a, b in pairs)
         self.merge = nn.ModuleList(Residual(a) for a, _ in pairs)
-        self.head = nn.Sequential(_conv(WIDTHS[0], 32), nn.ReLU(), nn.Conv2d(32, 4 * PIXEL_CHANNELS, 1))
+        self.head = nn.Sequential(_conv(WIDTHS[0], 32), nn.ReLU())
+        self.pixels = nn.Conv2d(32, 4 * PIXEL_CHANNELS, 1)
+        self.kinds = nn.Conv2d(32, KINDS, 1)
         self.shuffle = nn.PixelShuffle(2)
         self.picture = nn.Sequential(
             nn.Linear(2 * WIDTHS[-1], 96), nn.ReLU(), nn.Linear(96, VIEW_CLASSES + 1)
         )
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of pixels, views and "upside down" for a batch of pictures."""
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits of pixels, kinds, views and "upside down" for a batch of pictures."""
         x = torch.relu(self.stem(image * 2.0 - 1.0))
         skips = []
         for level, block in enumerate(self.blocks):
@@ -73,7 +76,9 @@ class SegmentationNetwork(nn.Module):
         for level in reversed(range(len(self.down))):
             up = nn.functional.interpolate(self.lateral[level](x), scale_factor=2.0, mode="nearest")
             x = self.merge[level](skips[level] + up)
-        return self.shuffle(self.head(x)), picture[:, :VIEW_CLASSES], picture[:, VIEW_CLASSES:]
+        seen = self.head(x)
+        views, turned = picture[:, :VIEW_CLASSES], picture[:, VIEW_CLASSES:]
+        return self.shuffle(self.pixels(seen)), self.kinds(seen), views, turned
 
 
 def _halves(x: Tensor) -> Tensor:

@@ -21,6 +21,8 @@ from teethscape.segmentation.train_network import SegmentationNetwork
 
 Weights = tuple[NDArray, NDArray]
 _ROOT = "network"
+#: The last layers are the convolutions without a norm.
+_NO_NORM = ("pixels", "kinds")
 _ADVICE = "Give an ONNX file that `teethscape train segmenter` wrote."
 
 
@@ -48,8 +50,7 @@ def read_export(path: Path) -> Export:
     weights = _layers(path)
     modules = dict(SegmentationNetwork().named_modules())
     folded = {name: f"{name}.0" for name, module in modules.items() if _is_pair(module)}
-    # The last layer of all pixels is the one convolution without a norm.
-    plain = [name for name, module in modules.items() if isinstance(module, nn.Linear) or name == "head.2"]
+    plain = [name for name, module in modules.items() if isinstance(module, nn.Linear) or name in _NO_NORM]
     missing = sorted({*folded.values(), *plain} - set(weights))
     if missing:
         words = f"{path.name} is no network of this kind: {missing[0]} is missing."

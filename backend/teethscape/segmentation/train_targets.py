@@ -109,9 +109,9 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1.0)
 
 
-def loss(outputs: tuple[Tensor, Tensor, Tensor], batch: TargetBatch) -> Tensor:
+def loss(outputs: tuple[Tensor, Tensor, Tensor, Tensor], batch: TargetBatch) -> Tensor:
     """Sum of all losses of a batch; outputs are logits as the network gives them."""
-    pixels, views, turned = (o.float() for o in outputs)
+    pixels, kinds, views, turned = (o.float() for o in outputs)
     tooth, border, peak, upper, weight, gum = batch.maps.float().unbind(1)
     bce = nn.functional.binary_cross_entropy_with_logits
     total = _mean(bce(pixels[:, 0], tooth, reduction="none"), weight)
@@ -124,8 +124,7 @@ def loss(outputs: tuple[Tensor, Tensor, Tensor], batch: TargetBatch) -> Tensor:
     total = total + 2.0 * _mean((torch.sigmoid(pixels[:, 2]) - peak).abs(), (weight > 0) * inside)
     total = total + 0.5 * _mean(bce(pixels[:, 3], upper, reduction="none"), tooth)
     known = (weight > 0) * (gum >= 0)
-    total = total + 0.5 * _mean(bce(pixels[:, 4 + KINDS], gum.clamp(min=0), reduction="none"), known)
-    kinds = pixels[:, 4 : 4 + KINDS, 1::2, 1::2]
+    total = total + 0.5 * _mean(bce(pixels[:, 4], gum.clamp(min=0), reduction="none"), known)
     total = total + 0.7 * _kind_loss(kinds, batch.kind[:, 1::2, 1::2].long())
     return total + 0.3 * _picture_loss(views, turned[:, 0], batch)
 

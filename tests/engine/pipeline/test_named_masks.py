@@ -41,7 +41,7 @@ def photo(view: View) -> Photo:
 def seen(view: View, labels: np.ndarray) -> Segmentation:
     grey = np.full(SHAPE, 9, np.uint8)
     jaws = {int(i): Jaw.LOWER if i > 2 else Jaw.UPPER for i in np.unique(labels) if i}
-    return Segmentation(view, labels, jaws, {}, {}, ToothMaps(grey, grey, grey))
+    return Segmentation(view, labels, jaws, {}, {}, ToothMaps(grey, grey, grey), grey > 0)
 
 
 def read(folder, *views: View):

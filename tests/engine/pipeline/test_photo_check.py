@@ -45,7 +45,7 @@ def test_of_two_photos_of_one_side_each_is_told_by_itself(monkeypatch):
 
 
 def _checked(monkeypatch, given, seen):
-    runtime = SimpleNamespace(path=Path("segmenter.onnx"), knows_gum=True)
+    runtime = SimpleNamespace(path=Path("segmenter.onnx"))
     monkeypatch.setattr(photo_check, "recognise", lambda *_args: seen)
     monkeypatch.setattr(photo_check, "segmenter", lambda: SimpleNamespace(runtime=runtime))
     return photo_check.checked(given, NoProgress())

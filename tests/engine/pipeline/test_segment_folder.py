@@ -50,8 +50,8 @@ def test_a_mirrored_photo_is_refused_and_its_teeth_are_given_without_numbers(tmp
     instances = np.zeros((8, 8), np.int32)
     instances[:4], instances[4:6], instances[6:] = 1, 2, 300  # the last one fits into no byte
     jaws, sure = {1: Jaw.UPPER, 2: Jaw.LOWER, 300: Jaw.LOWER}, {1: 0.9, 2: 0.5, 300: 0.1}
-    seen_teeth = SimpleNamespace(instances=instances, jaw_of=jaws, confidence=sure, gum=None)
-    runtime = SimpleNamespace(path=Path("segmenter.onnx"), knows_gum=False)
+    seen_teeth = SimpleNamespace(instances=instances, jaw_of=jaws, confidence=sure, gum=instances == 9)
+    runtime = SimpleNamespace(path=Path("segmenter.onnx"))
     for name, fake in {
         "read_photo_folder": lambda *_args: photos,
         "_found": lambda *_args: found,

@@ -28,7 +28,7 @@ from teethscape.segmentation.recognition import PhotoRecognition
 from teethscape.segmentation.redraw import ToothMaps
 from teethscape.segmentation.segmenter import Segmentation
 
-RUNTIME = SimpleNamespace(knows_gum=False, path=Path("segmenter.onnx"))
+RUNTIME = SimpleNamespace(path=Path("segmenter.onnx"))
 
 
 def _photo(view: View, **changes) -> Photo:
@@ -60,14 +60,6 @@ def test_a_wrong_subject_has_no_view():
     segmentation_record({View.ANTERIOR: entry}, RUNTIME)
 
 
-def test_that_gums_are_absent_is_said_once_masks_are_there():
-    record = segmentation_record({View.ANTERIOR: _entry(View.ANTERIOR, mask="0.png", teeth=[])}, RUNTIME)
-    assert "not taught gums" in record["problems"][0]
-    taught = SimpleNamespace(knows_gum=True, path=Path("other.onnx"))
-    entry = _entry(View.ANTERIOR, mask="0.png", teeth=[], gum="gum/0.png")
-    assert segmentation_record({View.ANTERIOR: entry}, taught)["problems"] == []
-
-
 def test_a_refusal_is_part_of_the_record():
     refused = RefusedError("numbering_uncertain", "Which teeth?", "Give masks.")
     record = segmentation_record({View.ANTERIOR: _entry(View.ANTERIOR)}, RUNTIME, (), refused)
@@ -90,7 +82,7 @@ def test_a_tooth_has_jaw_confidence_and_place():
     instances[10:20, 10:20], instances[10:20, 20:30], instances[30:40, 10:20] = 1, 2, 3
     seen = Segmentation(
         View.ANTERIOR, instances, {1: Jaw.UPPER, 2: Jaw.UPPER, 3: Jaw.LOWER}, {1: 0.9, 2: 0.5, 3: 0.8},
-        {}, ToothMaps(*np.zeros((3, 60, 80), np.uint8)),
+        {}, ToothMaps(*np.zeros((3, 60, 80), np.uint8)), instances > 9,
     )  # fmt: skip
     given = upright.repeat(2, 0).repeat(2, 1)
     one, two = tooth_records(given, upright, seen)
@@ -130,7 +122,6 @@ def test_gums_are_written_on_the_photo_as_it_was_given(tmp_path):
     gum = np.zeros((60, 80), bool)
     gum[:20] = True
     one = SegmentedPhoto(View.ANTERIOR, _photo(View.ANTERIOR), np.zeros((60, 80), np.uint8))
-    assert write_gum(tmp_path, one, None) is None
     assert write_gum(tmp_path, one, gum) == "gum/0.png"
     with Image.open(tmp_path / "gum" / "0.png") as image:
         written = np.asarray(image)

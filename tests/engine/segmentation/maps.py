@@ -35,6 +35,6 @@ def perfect_maps(labels: NDArray[np.int32]) -> PixelMaps:
         border / max(border.max(), 1e-6),
         energy,
         (labels % 2).astype(np.float32),
-        kind,
         np.zeros_like(tooth),
+        kind[:, 1::2, 1::2],
     )

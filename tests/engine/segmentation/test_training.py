@@ -14,7 +14,7 @@ from teethscape.dental.views import View  # noqa: E402
 from teethscape.segmentation.network import SegmentationRuntime  # noqa: E402
 from teethscape.segmentation.train_augment import CROP, Placement, augment, crop_photo  # noqa: E402
 from teethscape.segmentation.train_export import export_network  # noqa: E402
-from teethscape.segmentation.train_network import PIXEL_CHANNELS, SegmentationNetwork  # noqa: E402
+from teethscape.segmentation.train_network import KINDS, PIXEL_CHANNELS, SegmentationNetwork  # noqa: E402
 from teethscape.segmentation.train_photos import (  # noqa: E402
     GUM_SEEN,
     GUM_UNKNOWN,
@@ -88,8 +88,8 @@ def test_gums_count_only_where_they_are_known(photo):
     assert (target.gum[100, 150], target.gum[150, 130], target.gum[300, 50]) == (1, 0, -1)
     batch = TargetBatch.stack([target])
     logits = [torch.zeros(1, PIXEL_CHANNELS, 360, 480) for _ in range(2)]
-    logits[1][0, 11, 240:] = 9.0
-    rest = torch.zeros(1, 6), torch.zeros(1, 1)
+    logits[1][0, 4, 240:] = 9.0
+    rest = torch.zeros(1, KINDS, 180, 240), torch.zeros(1, 6), torch.zeros(1, 1)
     assert float(loss((logits[0], *rest), batch)) == float(loss((logits[1], *rest), batch))
 
 
@@ -107,13 +107,13 @@ def test_the_loss_prefers_the_truth(photo):
     maps = batch.maps[0]
     good = torch.zeros(1, PIXEL_CHANNELS, 360, 480)
     good[0, :4] = torch.logit(maps[:4].float().clamp(0.01, 0.99))
-    for k in range(7):
-        good[0, 4 + k] = 8.0 * torch.from_numpy((target.kind == k).astype(np.float32))
-    good[0, 11] = torch.logit(maps[5].float().clamp(0.01, 0.99))
+    kinds = np.stack([target.kind[1::2, 1::2] == k for k in range(KINDS)])
+    sure = 8.0 * torch.from_numpy(kinds.astype(np.float32))[None]
+    good[0, 4] = torch.logit(maps[5].float().clamp(0.01, 0.99))
     views = torch.zeros(1, 6)
     views[0, int(View.LEFT_BUCCAL)] = 8.0
-    truth = loss((good, views, torch.full((1, 1), -8.0)), batch)
-    wrong = loss((-good, -views, torch.full((1, 1), 8.0)), batch)
+    truth = loss((good, sure, views, torch.full((1, 1), -8.0)), batch)
+    wrong = loss((-good, -sure, -views, torch.full((1, 1), 8.0)), batch)
     assert float(truth) < 0.3
     assert float(wrong) > 10 * float(truth)
 
@@ -177,10 +177,10 @@ def test_onnx_answers_like_the_network(tmp_path):
     maps, guess = SegmentationRuntime(tmp_path / "net.onnx").run(pixels)
     with torch.no_grad():
         image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-        logits, views, turned = network(image)
+        logits, kinds, views, turned = network(image)
     assert np.allclose(maps.tooth, torch.sigmoid(logits[0, 0]).numpy(), atol=5e-3)
-    assert np.allclose(maps.kind, torch.softmax(logits[0, 4:11], 0).numpy(), atol=5e-3)
-    assert np.allclose(maps.gum, torch.sigmoid(logits[0, 11]).numpy(), atol=5e-3)
+    assert np.allclose(maps.kind, torch.softmax(kinds[0], 0).numpy(), atol=5e-3)
+    assert np.allclose(maps.gum, torch.sigmoid(logits[0, 4]).numpy(), atol=5e-3)
     assert guess.turned == pytest.approx(float(torch.sigmoid(turned)), abs=5e-3)
     assert guess.none == pytest.approx(float(torch.softmax(views, 1)[0, 5]), abs=5e-3)
 
