@@ -185,7 +185,7 @@ def _from_instances(
         progress.check_cancelled()
         progress.stage(Stage.NUMBER, share)
 
-    hints = inputs.jaw_hint or {}
+    hints, kinds = inputs.jaw_hint or {}, inputs.kind_hint or {}
     views = {
         view: NumberingView(
             labels,
@@ -194,6 +194,7 @@ def _from_instances(
             labels.shape[0],
             focal_px(inputs.photos[view]),
             inputs.named.get(view, {}),
+            kinds.get(view, {}),
         )
         for view, labels in inputs.labels.items()
     }

@@ -53,7 +53,9 @@ def test_one_jaw_needs_no_photo_of_the_other():
 def test_a_tooth_behind_the_second_molar_is_told():
     small = NumberingView(np.zeros((8, 8), np.int32), None, 8, 8)
     ids = np.arange(1, 17, dtype=np.int32)
-    found = Instances(ids, np.zeros((16, 2)), np.full(16, 50.0), np.zeros((16, 2, 2)), np.ones(16, bool))
+    found = Instances(
+        ids, np.zeros((16, 2)), np.full(16, 50.0), np.zeros((16, 2, 2)), np.ones(16, bool), np.zeros((16, 7))
+    )
     view = View.MAXILLARY_OCCLUSAL
     photos = PhotoSet({view: small}, {}, {view: found}, {}, {}, {}, Layouts(load_prior()))
     names = {int(i): fdi for i, fdi in zip(ids[1:15], UPPER_ARCH, strict=True)}

@@ -7,6 +7,7 @@ import pytest
 
 from teethscape.dental.fdi import UPPER_ARCH, Jaw
 from teethscape.dental.views import View
+from teethscape.parametric.numbering import search
 from teethscape.parametric.numbering.arch_view import ArchView
 from teethscape.parametric.numbering.bite_read import votes_for, without_lone
 from teethscape.parametric.numbering.bite_search import moved_sides
@@ -121,19 +122,17 @@ def test_a_rival_pays_for_whole_labels_that_it_cannot_name(monkeypatch):
     assert Search._unexplained(seen, now, None) == 0.0
 
 
-def test_a_view_that_stays_unclear_and_a_torn_arch_have_no_lead_and_no_single_rival():
-    guess = guess_of({View.ANTERIOR: (11, 0, 0, 23), View.LEFT_BUCCAL: (21,), View.RIGHT_BUCCAL: (11,)})
-    seen = photos({1: 100.0, 2: 90.0, 3: 80.0, 4: 95.0})
-    alone = SimpleNamespace(area=np.ones(1))
-    seen.found |= {View.LEFT_BUCCAL: alone, View.RIGHT_BUCCAL: alone}
-    seen.names = lambda _view: np.array([-1])
+def test_an_unclear_view_a_contradicted_one_and_a_torn_arch_have_no_lead_and_no_single_rival(monkeypatch):
+    monkeypatch.setattr(search, "unclear_views", lambda *_asked: (View.ANTERIOR,))
+    monkeypatch.setattr(search, "contradicted_views", lambda *_asked: (View.RIGHT_BUCCAL,))
     upper, lower = View.MAXILLARY_OCCLUSAL, View.MANDIBULAR_OCCLUSAL
-    margin = {View.ANTERIOR: 40.0, View.LEFT_BUCCAL: 9.0, upper: 30.0, lower: 20.0}
+    margin = {**dict.fromkeys(View, 20.0), View.LEFT_BUCCAL: 9.0}
     rival = {view: frozenset({4}) for view in margin}
     arches = {
         jaw: SimpleNamespace(view=v, is_torn=v is upper) for jaw, v in zip(Jaw, (upper, lower), strict=True)
     }
-    search = SimpleNamespace(photos=seen, margin=margin, rival=rival, arches=arches)
-    found = Search._found(search, SimpleNamespace(guess=guess))
-    assert found.margin == {**margin, View.ANTERIOR: 0.0, upper: 0.0}
-    assert found.rival == {**rival, View.ANTERIOR: frozenset(), upper: frozenset()}
+    looked = SimpleNamespace(photos=None, margin=margin, rival=rival, arches=arches)
+    found = Search._found(looked, SimpleNamespace(guess=None))
+    doubtful = View.ANTERIOR, View.RIGHT_BUCCAL, upper
+    assert found.margin == {**margin, **dict.fromkeys(doubtful, 0.0)}
+    assert found.rival == {**rival, **dict.fromkeys(doubtful, frozenset())}

@@ -8,14 +8,26 @@ import pytest
 
 from teethscape.dataset.patient_case import make_patient
 from teethscape.dental.views import BITE_VIEWS, View
+from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.numbering.bite_search import shifted
+from teethscape.parametric.numbering.fit import Guess
+from teethscape.parametric.numbering.hulls import FORMS
+from teethscape.parametric.numbering.joint import NumberedView
+from teethscape.parametric.numbering.kinds import KINDS, kind_costs
+from teethscape.parametric.numbering.layout import Layouts
+from teethscape.parametric.numbering.measure import Instances
 from teethscape.parametric.numbering.number import number_teeth
 from teethscape.parametric.numbering.rivals import renumbered, settle
 from teethscape.parametric.numbering.search import Search
-from teethscape.parametric.numbering.unclear import clearest_first, unclear_views, whole_named
+from teethscape.parametric.numbering.unclear import (
+    clearest_first,
+    contradicted_views,
+    unclear_views,
+    whole_named,
+)
 from teethscape.parametric.prior import load_prior
 
-from .scenes import searched, views_of
+from .scenes import looking, searched, views_of
 
 PRIOR = load_prior()
 
@@ -47,12 +59,36 @@ def test_the_clearest_view_comes_first_and_slivers_do_not_count():
     assert whole_named(photos, guess) == 3
 
 
-def seen(views: dict[View, tuple[list[float], list[int]]]) -> tuple[SimpleNamespace, SimpleNamespace]:
+def seen(views: dict[View, tuple[list[float], list[int]]]) -> tuple[SimpleNamespace, Guess]:
     """Areas and teeth of the labels of some bite views, one right label in the others."""
     views = {view: views.get(view, ([100.0], [0])) for view in BITE_VIEWS}
-    found = {view: SimpleNamespace(area=np.array(area)) for view, (area, _) in views.items()}
-    named = {view: SimpleNamespace(tooth=np.array(tooth)) for view, (_, tooth) in views.items()}
-    return SimpleNamespace(found=found, names=lambda _view: np.array([-1])), SimpleNamespace(views=named)
+    named = {}
+    for view, (area, tooth) in views.items():
+        n = len(area)
+        moments = np.zeros((n, 2)), np.array(area), np.zeros((n, 2, 2)), np.ones(n, bool)
+        found = Instances(np.arange(1, n + 1, dtype=np.int32), *moments, np.zeros((n, KINDS)))
+        named[view] = NumberedView(
+            found, np.array(tooth), looking(view, Arch(PRIOR, ArchState.mean(28))), (7.0, 0.1)
+        )
+    layout = Layouts(PRIOR).get(frozenset())
+    guess = Guess(layout, ArchState.mean(28, FORMS), named)
+    found = {view: own.found for view, own in named.items()}
+    return SimpleNamespace(found=found, names=lambda _view: np.array([-1])), guess
+
+
+def test_rows_whose_kinds_speak_for_the_next_place_are_told():
+    teeth = [PRIOR.fdi.index(fdi) for fdi in (12, 11, 21, 22, 23, 24)]
+    photos, guess = seen({View.LEFT_BUCCAL: ([100.0] * len(teeth), teeth)})
+    assert contradicted_views(photos, guess) == ()  # nothing is known of kinds
+    row = guess.views[View.LEFT_BUCCAL]
+    for fdi, told in (((12, 11, 21, 22, 23, 24), ()), ((13, 12, 11, 21, 22, 23), (View.LEFT_BUCCAL,))):
+        sure = {i: np.eye(KINDS)[number % 10 - 1] for i, number in enumerate(fdi, 1)}
+        known = replace(row.found, kind_cost=kind_costs(row.found.ids, sure))
+        other = replace(guess, views={**guess.views, View.LEFT_BUCCAL: replace(row, found=known)})
+        assert contradicted_views(photos, other) == told
+    assert unclear_views(photos, other) == (View.LEFT_BUCCAL,)
+    photos.names = lambda _view: np.array([-1, 3])
+    assert contradicted_views(photos, other) == ()  # the user has named a tooth there
 
 
 @pytest.mark.slow

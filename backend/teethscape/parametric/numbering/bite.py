@@ -14,6 +14,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.evidence import Cameras, judge
 from teethscape.parametric.numbering.joint import Belief
+from teethscape.parametric.numbering.kinds import named_kinds
 from teethscape.parametric.numbering.layout import Layout, jaw_rows
 from teethscape.parametric.numbering.measure import Instances, split_rows
 from teethscape.parametric.numbering.names import imposed
@@ -90,11 +91,12 @@ def start_cameras(task: BiteView, belief: Belief) -> list[tuple[float, Camera]]:
     expected = stack_expected([(covs, teeth, one) for teeth, one in zip(pairs, seen, strict=True)])
     measured = measured_of(found)
     judged = judge(Cameras.of(cameras), expected, measured, task.frame[2:], rounds=4)
-    order = np.argsort(judged.cost)[:_STARTS_KEPT]
+    fdi = layout.prior.fdi
+    cost = judged.cost + np.array([named_kinds(found.kind_cost, teeth, fdi).sum() for teeth in pairs])
     return [
-        (float(judged.cost[k]), judged.cameras.one(int(k), cameras[int(k)]))
-        for k in order
-        if np.isfinite(judged.cost[k])
+        (float(cost[k]), judged.cameras.one(int(k), cameras[int(k)]))
+        for k in np.argsort(cost)[:_STARTS_KEPT]
+        if np.isfinite(cost[k])
     ]
 
 
@@ -176,4 +178,5 @@ def _match_cost(found: Instances, camera: Camera, belief: Belief, drawn: NDArray
     log_det = np.linalg.slogdet(plane)[1] + 2 * np.log(size_sd) + 4 * np.log(shape_sd)
     factor = measured.sd_factor[:, None]
     cost = 0.5 * (chi / factor**2 + log_det + 10 * np.log(factor))
-    return cost + np.where(size < _HIDDEN_LOG_SIZE, _HIDDEN_COST, 0.0)
+    kind = np.array(belief.layout.prior.fdi)[teeth] % 10 - 1
+    return cost + found.kind_cost[:, kind] + np.where(size < _HIDDEN_LOG_SIZE, _HIDDEN_COST, 0.0)

@@ -14,6 +14,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.bite import LEFT_OUT_COST, BiteView, assign, start_cameras
 from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
+from teethscape.parametric.numbering.kinds import named_kinds
 from teethscape.parametric.numbering.layout import Layout, jaw_rows
 
 _OPTIONS = 6
@@ -98,7 +99,8 @@ def settle(task: BiteView, camera: Camera, tooth: NDArray[np.intp] | None, belie
             return best
         fit = fit_joint({view: NumberedView(found, tooth, camera, task.frame[2:])}, belief, rounds=3)
         camera = fit.views[view].camera
-        cost = fit.cost + numbering_cost(tooth, belief.layout)
+        kinds = named_kinds(found.kind_cost, tooth, belief.layout.prior.fdi)
+        cost = fit.cost + numbering_cost(tooth, belief.layout) + float(kinds.sum())
         if best is None or cost < best.cost:
             best = Beam({view: fit.views[view]}, fit.belief, cost)
         again = task.imposed(assign(view, found, camera, fit.belief))

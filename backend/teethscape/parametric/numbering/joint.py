@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.arch import ArchState
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.crowns import Placed, lower_teeth, placed_at
+from teethscape.parametric.numbering.kinds import named_kinds
 from teethscape.parametric.numbering.layout import Layout
 from teethscape.parametric.numbering.measure import Instances
 from teethscape.parametric.numbering.seen import measured_of, view_of
@@ -49,6 +50,10 @@ class NumberedView:
     def used(self) -> NDArray[np.intp]:
         """Rows of the instances that are numbered."""
         return np.flatnonzero(self.tooth >= 0)
+
+    def kinds(self, fdi: Sequence[int]) -> FloatArray:
+        """(n,) nats that the instances' names cost by their kinds; ``fdi`` in the order of the prior."""
+        return named_kinds(self.found.kind_cost, self.tooth, fdi)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.masks import at_size
+from teethscape.parametric.numbering.kinds import NOTHING_KNOWN, kind_costs
 from teethscape.parametric.rotation import FloatArray
 
 #: Instances smaller than this share of the median area are no teeth.
@@ -29,6 +30,7 @@ class NumberingView:
         height: height of the photo in px; that of ``instances``.
         focal_px: focal length from EXIF in px, or None.
         named: FDI number of each id that the user has named.
+        kinds: chance of each place in the quadrant (7,) of ids, central incisor to second molar.
     """
 
     instances: NDArray[np.int32]
@@ -37,6 +39,7 @@ class NumberingView:
     height: int
     focal_px: float | None = None
     named: Mapping[int, int] = field(default_factory=dict)
+    kinds: Mapping[int, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Instances:
         area: (n,) px^2.
         spread: (n, 2, 2) second moments about the centroid, px^2.
         whole: (n,) false where the picture's border cuts the instance.
+        kind_cost: (n, 7) nats that each place in the quadrant costs, 0 where nothing is known (``kinds.py``).
     """
 
     ids: NDArray[np.int32]
@@ -56,6 +60,7 @@ class Instances:
     area: FloatArray
     spread: FloatArray
     whole: NDArray[np.bool_]
+    kind_cost: FloatArray
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -63,7 +68,12 @@ class Instances:
     def only(self, rows: NDArray) -> Instances:
         """The instances chosen by a mask or an index."""
         return Instances(
-            self.ids[rows], self.centre[rows], self.area[rows], self.spread[rows], self.whole[rows]
+            self.ids[rows],
+            self.centre[rows],
+            self.area[rows],
+            self.spread[rows],
+            self.whole[rows],
+            self.kind_cost[rows],
         )
 
 
@@ -77,8 +87,8 @@ def shrunk(labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], float]:
     return at_size(labels, size), size[0] / width
 
 
-def measure(labels: NDArray[np.int32]) -> Instances:
-    """Moments of every instance; slivers are left out."""
+def measure(labels: NDArray[np.int32], kinds: Mapping[int, Sequence[float]] = NOTHING_KNOWN) -> Instances:
+    """Moments of every instance of labels (h, w), and what ``kinds`` says of it; slivers are left out."""
     height, width = labels.shape
     y, x = np.nonzero(labels)
     values, inverse, count = np.unique(labels[y, x], return_inverse=True, return_counts=True)
@@ -93,7 +103,8 @@ def measure(labels: NDArray[np.int32]) -> Instances:
     spread[:, 0, 1] = spread[:, 1, 0] = np.bincount(inverse, dx * dy, n) / area
     cut = np.zeros(n, bool)
     cut[inverse[(x < 2) | (y < 2) | (x >= width - 2) | (y >= height - 2)]] = True
-    found = Instances(values.astype(np.int32), np.stack([mx, my], axis=1), area, spread, ~cut)
+    costs = kind_costs(values, kinds)
+    found = Instances(values.astype(np.int32), np.stack([mx, my], axis=1), area, spread, ~cut, costs)
     return found.only(area >= SLIVER_SHARE * np.median(area)) if n else found
 
 

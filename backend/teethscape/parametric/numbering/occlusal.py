@@ -14,6 +14,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.crowns import crowns_of
 from teethscape.parametric.numbering.evidence import Cameras, judge
+from teethscape.parametric.numbering.kinds import named_kinds
 from teethscape.parametric.numbering.layout import Layout, Layouts, jaw_rows
 from teethscape.parametric.numbering.measure import Instances
 from teethscape.parametric.numbering.names import NOTHING_TOLD, Told
@@ -288,9 +289,13 @@ class OcclusalJudge:
         expected = stack_expected([(t.layout.covs, t.teeth, s) for t, s in zip(trials, seen, strict=True)])
         cameras = Cameras.of([t.sight for t in trials])
         judged = judge(cameras, expected, measured_of(found), self.focal, rounds)
+        fdi = self.layouts.prior.fdi
+        cost = [
+            float(weighed + t.hypothesis.cost + named_kinds(found.kind_cost, t.teeth, fdi).sum())
+            for weighed, t in zip(judged.cost, trials, strict=True)
+        ]
         fitted = [
-            replace(t, camera=judged.cameras.one(k, t.sight), cost=float(judged.cost[k] + t.hypothesis.cost))
-            for k, t in enumerate(trials)
+            replace(t, camera=judged.cameras.one(k, t.sight), cost=cost[k]) for k, t in enumerate(trials)
         ]
         return sorted(fitted, key=lambda t: t.cost)
 

@@ -105,7 +105,7 @@ def measure_set(
     named: dict[View, NDArray[np.intp]] = {}
     for view, given in views.items():
         small, factor = measuring.shrunk(given.instances)
-        seen = measuring.measure(small)
+        seen = measuring.measure(small, given.kinds)
         if view.is_occlusal and len(seen):
             seen = seen.only(measuring.along_arch(seen.centre, view is View.MAXILLARY_OCCLUSAL))
         seen = seen.only(_numberable(seen, given.named, prior, view))

@@ -152,6 +152,7 @@ class Proposer:
         numbered = found.guess.views[view]
         cost = found.energy + _LEFT_OUT_COST * (len(numbered.tooth) - len(numbered.used))
         cost += DISBELIEVED_COST * (offered - len(rows[view]))
+        cost += float(numbered.kinds(self.start.layout.prior.fdi).sum())
         return Proposal(Settled(found, rows, _LAST), numbered, cost)
 
     def _rows(self, guess: Guess, view: View, covered: bool = True) -> dict[View, ViewRows]:

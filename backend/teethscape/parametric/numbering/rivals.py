@@ -203,8 +203,18 @@ def weigh_rival(best: Settled, guess: Guess) -> Rival:
     found = fit_outlines(
         fit_outlines(guess, rows, replace(_NEAR, loose=_NEAR.loose * best.effort.loose)).guess, rows, effort
     )
-    behind = found.cost - (best.weighed.cost - dropped)
+    behind = found.cost - (best.weighed.cost - dropped) + _unlike_kinds(found.guess, best.guess)
     return Rival(found.guess, behind, behind - _excess(found, best.guess) + _excess(best.weighed, guess))
+
+
+def _unlike_kinds(guess: Guess, other: Guess) -> float:
+    """What the kinds of the labels that both name cost more under a numbering than under another, nats."""
+    fdi, total = guess.layout.prior.fdi, 0.0
+    for view, one in guess.views.items():
+        two = other.views[view]
+        both = (one.tooth >= 0) & (two.tooth >= 0)
+        total += float((one.kinds(fdi) - two.kinds(fdi))[both].sum())
+    return total
 
 
 def _excess(weighed: Weighed, other: Guess) -> float:

@@ -34,7 +34,12 @@ from teethscape.parametric.numbering.rivals import (
     weigh_rival,
 )
 from teethscape.parametric.numbering.ticks import Ticks
-from teethscape.parametric.numbering.unclear import clearest_first, unclear_views, whole_named
+from teethscape.parametric.numbering.unclear import (
+    clearest_first,
+    contradicted_views,
+    unclear_views,
+    whole_named,
+)
 
 #: Proposals that are weighed again as rivals of a bite view's numbers.
 _MOST_PROPOSED = 3
@@ -111,9 +116,10 @@ class Search:
         return self._found(settled)
 
     def _found(self, settled: Settled) -> Found:
-        """The numbering with its margins; none where a bite view is still unclear, or an arch torn."""
+        """The numbering with its margins; none where a view is unclear or contradicted, or an arch torn."""
         torn = (seen.view for seen in self.arches.values() if seen.is_torn)
-        unclear = (*unclear_views(self.photos, settled.guess), *torn)
+        asked = self.photos, settled.guess
+        unclear = (*unclear_views(*asked), *contradicted_views(*asked), *torn)
         margin = {**self.margin, **dict.fromkeys(unclear, 0.0)}
         return Found(settled, margin, {**self.rival, **dict.fromkeys(unclear, frozenset[int]())})
 
