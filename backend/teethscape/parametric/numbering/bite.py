@@ -14,7 +14,7 @@ from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.evidence import Cameras, judge
 from teethscape.parametric.numbering.joint import Belief
-from teethscape.parametric.numbering.kinds import named_kinds
+from teethscape.parametric.numbering.kinds import groups_of, named_kinds
 from teethscape.parametric.numbering.layout import Layout, jaw_rows
 from teethscape.parametric.numbering.measure import Instances, split_rows
 from teethscape.parametric.numbering.names import imposed
@@ -178,5 +178,5 @@ def _match_cost(found: Instances, camera: Camera, belief: Belief, drawn: NDArray
     log_det = np.linalg.slogdet(plane)[1] + 2 * np.log(size_sd) + 4 * np.log(shape_sd)
     factor = measured.sd_factor[:, None]
     cost = 0.5 * (chi / factor**2 + log_det + 10 * np.log(factor))
-    kind = np.array(belief.layout.prior.fdi)[teeth] % 10 - 1
+    kind = groups_of(belief.layout.prior.fdi)[teeth]
     return cost + found.kind_cost[:, kind] + np.where(size < _HIDDEN_LOG_SIZE, _HIDDEN_COST, 0.0)

@@ -15,22 +15,37 @@ NOTHING_KNOWN: Mapping[int, Sequence[float]] = {}
 #: Chance that the network is mistaken however sure it is, and how much a label counts: neighbours and photos
 #: of one patient err together.
 _MISTAKEN, _COUNTS = 0.1, 0.8
-#: Columns of the premolars.  The network tells them apart by which one follows the canine: not where a gap
-#: has closed, which is where it is asked.
-_PREMOLARS = [3, 4]
+#: Kinds that are told apart, as columns of the places that count for them.  The network knows premolars, and
+#: lower incisors, by which comes next to the canine: not where a gap has closed, which is where it is asked.
+_GROUPS = ([0], [1], [2], [3, 4], [5], [6], [0, 1])
+GROUPS = len(_GROUPS)
+_LOWER_INCISORS = GROUPS - 1
+
+
+def groups_of(fdi: Sequence[int]) -> NDArray[np.intp]:
+    """Column of :func:`kind_costs` of each FDI number."""
+    of_place = [next(k for k, group in enumerate(_GROUPS) if place in group) for place in range(KINDS)]
+    lower_incisor = [number >= 30 and number % 10 <= 2 for number in fdi]
+    return np.array(
+        [
+            _LOWER_INCISORS if lower else of_place[number % 10 - 1]
+            for number, lower in zip(fdi, lower_incisor, strict=True)
+        ],
+        np.intp,
+    )
 
 
 def kind_costs(ids: NDArray[np.integer], chances: Mapping[int, Sequence[float]]) -> FloatArray:
-    """(n, 7) nats that calling each instance each kind costs against knowing nothing.
+    """(n, 7) nats that calling each instance each kind that is told apart costs against knowing nothing.
 
     Args:
         ids: (n,) label values.
-        chances: probability of each kind (7,), by id; ids that it lacks cost nothing.
+        chances: probability of each place in the quadrant (7,), by id; ids that it lacks cost nothing.
     """
     even = np.full(KINDS, 1 / KINDS)
     said = np.array([chances.get(int(i), even) for i in ids], float).reshape(len(ids), KINDS)
-    said[:, _PREMOLARS] = said[:, _PREMOLARS].mean(axis=1, keepdims=True)
-    return -_COUNTS * np.log(KINDS * ((1 - _MISTAKEN) * said + _MISTAKEN / KINDS))
+    grouped = np.stack([said[:, group].mean(axis=1) for group in _GROUPS], axis=1)
+    return -_COUNTS * np.log(KINDS * ((1 - _MISTAKEN) * grouped + _MISTAKEN / KINDS))
 
 
 def named_kinds(kind_cost: FloatArray, tooth: NDArray[np.intp], fdi: Sequence[int]) -> FloatArray:
@@ -41,5 +56,5 @@ def named_kinds(kind_cost: FloatArray, tooth: NDArray[np.intp], fdi: Sequence[in
         tooth: (n,) index into ``fdi`` of each instance, -1 without a name.
         fdi: FDI numbers in the order of the prior.
     """
-    kind = np.array([number % 10 - 1 for number in fdi], np.intp)[tooth]
-    return np.where(tooth >= 0, kind_cost[np.arange(len(tooth)), kind], 0.0)
+    named = kind_cost[np.arange(len(tooth)), groups_of(fdi)[tooth]]
+    return np.where(tooth >= 0, named, 0.0)

@@ -52,7 +52,7 @@ class Instances:
         area: (n,) px^2.
         spread: (n, 2, 2) second moments about the centroid, px^2.
         whole: (n,) false where the picture's border cuts the instance.
-        kind_cost: (n, 7) nats that each place in the quadrant costs, 0 where nothing is known (``kinds.py``).
+        kind_cost: (n, 7) nats that each kind of tooth costs, 0 where nothing is known (``kinds.py``).
     """
 
     ids: NDArray[np.int32]
