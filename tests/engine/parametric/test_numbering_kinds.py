@@ -32,19 +32,19 @@ def test_a_sure_kind_gains_and_another_one_costs_but_not_without_end():
     (costs,) = kind_costs(np.array([5]), {5: np.eye(KINDS)[2]})
     assert costs[2] < -1
     assert (np.delete(costs, 2) > 1).all()
-    assert groups_of([13])[0] == 2
+    assert groups_of((13,))[0] == 2
     assert (costs < 3).all()
 
 
 def test_premolars_are_not_told_apart():
     (costs,) = kind_costs(np.array([5]), {5: np.eye(KINDS)[3]})
-    one, other, canine = groups_of([14, 45, 33])
+    one, other, canine = groups_of((14, 45, 33))
     assert costs[one] == costs[other] < 0 < costs[canine]
 
 
 def test_lower_incisors_are_not_told_apart_but_upper_ones_are():
     (costs,) = kind_costs(np.array([5]), {5: np.eye(KINDS)[0]})
-    central, lateral, lower, other = groups_of([11, 22, 31, 42])
+    central, lateral, lower, other = groups_of((11, 22, 31, 42))
     assert costs[central] < costs[lower] == costs[other] < 0 < costs[lateral]
 
 
@@ -59,7 +59,7 @@ def test_instances_keep_their_kinds_when_some_are_chosen():
     labels = np.zeros((40, 60), np.int32)
     labels[5:20, 5:20], labels[5:20, 30:45] = 4, 9
     found = measure(labels, {9: np.eye(KINDS)[6]})
-    assert found.only(np.array([1])).kind_cost[0].argmin() == groups_of([37])[0]
+    assert found.only(np.array([1])).kind_cost[0].argmin() == groups_of((37,))[0]
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -51,7 +51,7 @@ class NumberedView:
         """Rows of the instances that are numbered."""
         return np.flatnonzero(self.tooth >= 0)
 
-    def kinds(self, fdi: Sequence[int]) -> FloatArray:
+    def kinds(self, fdi: tuple[int, ...]) -> FloatArray:
         """(n,) nats that the instances' names cost by their kinds; ``fdi`` in the order of the prior."""
         return named_kinds(self.found.kind_cost, self.tooth, fdi)
 

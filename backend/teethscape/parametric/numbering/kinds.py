@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +19,16 @@ _MISTAKEN, _COUNTS = 0.1, 0.8
 #: Kinds that are told apart, as columns of the places that count for them.  The network knows premolars, and
 #: lower incisors, by which comes next to the canine: not where a gap has closed, which is where it is asked.
 _GROUPS = ([0], [1], [2], [3, 4], [5], [6], [0, 1])
-GROUPS = len(_GROUPS)
-_LOWER_INCISORS = GROUPS - 1
+_LOWER_INCISORS = len(_GROUPS) - 1
 
 
-def groups_of(fdi: Sequence[int]) -> NDArray[np.intp]:
+@lru_cache(maxsize=4)
+def groups_of(fdi: tuple[int, ...]) -> NDArray[np.intp]:
     """Column of :func:`kind_costs` of each FDI number."""
     of_place = [next(k for k, group in enumerate(_GROUPS) if place in group) for place in range(KINDS)]
-    lower_incisor = [number >= 30 and number % 10 <= 2 for number in fdi]
-    return np.array(
-        [
-            _LOWER_INCISORS if lower else of_place[number % 10 - 1]
-            for number, lower in zip(fdi, lower_incisor, strict=True)
-        ],
-        np.intp,
-    )
+    lower = [number >= 30 and number % 10 <= 2 for number in fdi]
+    found = [_LOWER_INCISORS if low else of_place[n % 10 - 1] for n, low in zip(fdi, lower, strict=True)]
+    return np.array(found, np.intp)
 
 
 def kind_costs(ids: NDArray[np.integer], chances: Mapping[int, Sequence[float]]) -> FloatArray:
@@ -48,7 +44,7 @@ def kind_costs(ids: NDArray[np.integer], chances: Mapping[int, Sequence[float]])
     return -_COUNTS * np.log(KINDS * ((1 - _MISTAKEN) * grouped + _MISTAKEN / KINDS))
 
 
-def named_kinds(kind_cost: FloatArray, tooth: NDArray[np.intp], fdi: Sequence[int]) -> FloatArray:
+def named_kinds(kind_cost: FloatArray, tooth: NDArray[np.intp], fdi: tuple[int, ...]) -> FloatArray:
     """(n,) nats that the names of instances cost by their kinds; 0 without a name.
 
     Args:
