@@ -90,7 +90,7 @@ def test_scraps_behind_a_second_molar_cost_something():
 def test_which_of_two_like_teeth_is_left_is_not_told_by_a_small_lead(before, after, trusted):
     view = arch_view((16, before, 26))
     assert ArchView.trust(view, candidate((16, after, 26))) == trusted
-    assert ArchView.trust(view, candidate((17, after, 26))) == (0.5 if before == after else 1.0)
+    assert ArchView.trust(view, candidate((17, after, 26))) == (0.3 if before == after else 1.0)
 
 
 def guess_of(numbers: dict[View, tuple[int, ...]]) -> SimpleNamespace:
