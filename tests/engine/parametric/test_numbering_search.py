@@ -37,8 +37,9 @@ def arch_view(numbers: tuple[int, ...], behind: int = 0) -> SimpleNamespace:
     )
 
 
-def candidate(numbers: tuple[int, ...]) -> SimpleNamespace:
-    return SimpleNamespace(tooth=np.array([PRIOR.fdi.index(n) for n in numbers]), prior_cost=1.0)
+def candidate(numbers: tuple[int, ...], closed: tuple[int, ...] = ()) -> SimpleNamespace:
+    tooth = np.array([PRIOR.fdi.index(n) for n in numbers])
+    return SimpleNamespace(tooth=tooth, prior_cost=1.0, layout=SimpleNamespace(closed=frozenset(closed)))
 
 
 def test_a_lone_tooth_behind_an_open_gap_keeps_no_number():
@@ -90,6 +91,8 @@ def test_scraps_behind_a_second_molar_cost_something():
 def test_which_of_two_like_teeth_is_left_is_not_told_by_a_small_lead(before, after, trusted):
     view = arch_view((16, before, 26))
     assert ArchView.trust(view, candidate((16, after, 26))) == trusted
+    assert ArchView.trust(view, candidate((17, after, 26))) == 1.0
+    view.choice = candidate((16, before, 26), closed=(25,))
     assert ArchView.trust(view, candidate((17, after, 26))) == (0.3 if before == after else 1.0)
 
 
