@@ -93,7 +93,7 @@ def test_which_of_two_like_teeth_is_left_is_not_told_by_a_small_lead(before, aft
     assert ArchView.trust(view, candidate((16, after, 26))) == trusted
     assert ArchView.trust(view, candidate((17, after, 26))) == 1.0
     view.choice = candidate((16, before, 26), closed=(25,))
-    assert ArchView.trust(view, candidate((17, after, 26))) == (0.3 if before == after else 1.0)
+    assert ArchView.trust(view, candidate((17, after, 26))) == (0.25 if before == after else 1.0)
 
 
 def guess_of(numbers: dict[View, tuple[int, ...]]) -> SimpleNamespace:
