@@ -14,7 +14,6 @@ from teethscape.dental.views import View
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.numbering.bite import LEFT_OUT_COST, BiteView, assign, start_cameras
 from teethscape.parametric.numbering.joint import Belief, NumberedView, fit_joint
-from teethscape.parametric.numbering.kinds import named_kinds
 from teethscape.parametric.numbering.layout import Layout, jaw_rows
 
 _OPTIONS = 6
@@ -97,10 +96,11 @@ def settle(task: BiteView, camera: Camera, tooth: NDArray[np.intp] | None, belie
     for _ in range(3):
         if (tooth >= 0).sum() < 4:
             return best
-        fit = fit_joint({view: NumberedView(found, tooth, camera, task.frame[2:])}, belief, rounds=3)
+        numbered = NumberedView(found, tooth, camera, task.frame[2:])
+        fit = fit_joint({view: numbered}, belief, rounds=3)
         camera = fit.views[view].camera
-        kinds = named_kinds(found.kind_cost, tooth, belief.layout.prior.fdi)
-        cost = fit.cost + numbering_cost(tooth, belief.layout) + float(kinds.sum())
+        kinds = float(numbered.kinds(belief.layout.prior.fdi).sum())
+        cost = fit.cost + numbering_cost(tooth, belief.layout) + kinds
         if best is None or cost < best.cost:
             best = Beam({view: fit.views[view]}, fit.belief, cost)
         again = task.imposed(assign(view, found, camera, fit.belief))

@@ -55,6 +55,11 @@ class NumberedView:
         """(n,) nats that the instances' names cost by their kinds; ``fdi`` in the order of the prior."""
         return named_kinds(self.found.kind_cost, self.tooth, fdi)
 
+    def unlike_kinds(self, other: NumberedView, fdi: tuple[int, ...]) -> float:
+        """What the kinds of the labels that both name cost more by these names than by the other's, nats."""
+        both = (self.tooth >= 0) & (other.tooth >= 0)
+        return float((self.kinds(fdi) - other.kinds(fdi))[both].sum())
+
 
 @dataclass(frozen=True)
 class Belief:

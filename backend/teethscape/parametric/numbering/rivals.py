@@ -208,13 +208,9 @@ def weigh_rival(best: Settled, guess: Guess) -> Rival:
 
 
 def _unlike_kinds(guess: Guess, other: Guess) -> float:
-    """What the kinds of the labels that both name cost more under a numbering than under another, nats."""
-    fdi, total = guess.layout.prior.fdi, 0.0
-    for view, one in guess.views.items():
-        two = other.views[view]
-        both = (one.tooth >= 0) & (two.tooth >= 0)
-        total += float((one.kinds(fdi) - two.kinds(fdi))[both].sum())
-    return total
+    """What the kinds of all labels that both name cost more under a numbering than under another, nats."""
+    fdi = guess.layout.prior.fdi
+    return sum(one.unlike_kinds(other.views[view], fdi) for view, one in guess.views.items())
 
 
 def _excess(weighed: Weighed, other: Guess) -> float:

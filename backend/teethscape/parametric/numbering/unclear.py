@@ -41,16 +41,13 @@ def unclear_views(photos: PhotoSet, guess: Guess) -> tuple[View, ...]:
 def contradicted_views(photos: PhotoSet, guess: Guess) -> tuple[View, ...]:
     """The views whose labels' kinds speak for their rows moved along the arch, not for their numbers."""
     layout = populated(guess)
-    fdi, out = layout.prior.fdi, []
-    for view, now in guess.views.items():
-        if (photos.names(view) >= 0).any():
-            continue
-        for other in moved_along(now, layout):
-            both = (now.tooth >= 0) & (other.tooth >= 0)
-            if float((now.kinds(fdi) - other.kinds(fdi))[both].sum()) > _CONTRADICTED:
-                out.append(view)
-                break
-    return tuple(out)
+    fdi = layout.prior.fdi
+    return tuple(
+        view
+        for view, now in guess.views.items()
+        if not (photos.names(view) >= 0).any()
+        and any(now.unlike_kinds(other, fdi) > _CONTRADICTED for other in moved_along(now, layout))
+    )
 
 
 def clearest_first(photos: PhotoSet, guess: Guess) -> list[View]:
