@@ -48,7 +48,7 @@ def drawn_by_numbering(
         size = sight[view].size
         rough = expected_teeth(arch, numbered.present, view, cameras[view].resized(*size))
         own = _largest_pieces(ids, numbered.numbering[view], size)
-        drawn[view] = sight[view].redrawn(np.where(own > 0, own, rough).astype(np.int32))
+        drawn[view] = sight[view].redrawn(np.where(own > 0, own, rough).astype(np.int32), rough=True)
     return replace(numbered, labels=drawn)
 
 

@@ -65,8 +65,8 @@ class Sight(Protocol):
         """The same at another size."""
         ...
 
-    def redrawn(self, expected: NDArray[np.int32]) -> NDArray[np.int32]:
-        """(h, w) labels of the photo, drawn with the help of the (h, w) labels of a model."""
+    def redrawn(self, expected: NDArray[np.int32], rough: bool = False) -> NDArray[np.int32]:
+        """(h, w) labels of the photo, drawn with the help of a model (h, w), fitted or rough."""
         ...
 
     def likelihood(self, expected: NDArray[np.int32]) -> float:

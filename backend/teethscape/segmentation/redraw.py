@@ -28,12 +28,14 @@ from teethscape.segmentation.soft_border import hue_of, with_soft_border
 ByteImage = NDArray[np.uint8]
 IntImage = NDArray[np.int32]
 
-#: A seed is where a model tooth is thicker than this share of its thickest place.
-_CORE = 0.4
+#: A seed is where a model tooth is thicker than this share of its thickest place.  Of rough teeth, which lie
+#: beside the photo's, only the very middle is: on eight rendered patients 0.6 to 0.9 draw better, all alike.
+_CORE, _ROUGH_CORE = 0.4, 0.7
 #: Share of a model tooth that must lie on tooth pixels, else cheek or glove hides it.
 _SHOWN = 0.3
-#: How far a tooth may reach beyond the model's, as a share of the longer side.
-_REACH = 0.04
+#: How far a tooth may reach beyond the model's, as a share of the longer side, and the share of a tooth that
+#: is not cut off for lying beyond: a part so small is no other tooth, and the photo has no border there.
+_REACH, _SPARED = 0.04, 0.15
 #: Least area of a model tooth to look for, in units of the smallest instance.
 _SLIVER = 0.5
 #: Chance of a border from which a photo's border counts, and of a tooth beside it.
@@ -117,14 +119,15 @@ class ToothMaps:
         """
         return cv2.dilate(_chance(self.boundary), np.ones((_DRAWN, _DRAWN), np.uint8)).astype(np.float32)
 
-    def redrawn(self, expected: IntImage) -> IntImage:
+    def redrawn(self, expected: IntImage, rough: bool = False) -> IntImage:
         """Teeth of the photo, numbered as the model's.
 
         Args:
             expected: (h, w) numbers of the model's teeth at this size, 0 none.
+            rough: the model was not fitted to the photo's outlines yet.
         """
         mask = clean_mask(_chance(self.tooth), InstanceRules())
-        seeds = self._seeds(mask, expected)
+        seeds = self._seeds(mask, expected, _ROUGH_CORE if rough else _CORE)
         if not seeds.any():
             return np.zeros_like(expected)
         grown = flood(_chance(self.boundary), _chance(self.energy), mask, seeds)
@@ -132,8 +135,7 @@ class ToothMaps:
         model = boxes_of(expected)
         for number, own in boxes_of(grown).items():
             box = joined(own, model[number])
-            beyond = _away_from(expected[box] == number)
-            part = largest_part((grown[box] == number) & (beyond < _REACH * max(mask.shape)))
+            part = _within_reach(grown[box] == number, expected[box] == number, _REACH * max(mask.shape))
             if part.sum() >= self._smallest:
                 out[box][part] = number
         return without_holes(out)
@@ -187,7 +189,7 @@ class ToothMaps:
     def _smallest(self) -> float:
         return (InstanceRules().smallest * max(self.tooth.shape)) ** 2
 
-    def _seeds(self, mask: NDArray[np.bool_], expected: IntImage) -> IntImage:
+    def _seeds(self, mask: NDArray[np.bool_], expected: IntImage, core: float) -> IntImage:
         """(h, w) middles of the model's teeth that the photo shows."""
         seeds = np.zeros_like(expected)
         for number, box in boxes_of(expected).items():
@@ -195,7 +197,7 @@ class ToothMaps:
             if region.sum() < _SLIVER * self._smallest or mask[box][region].mean() < _SHOWN:
                 continue
             inner = cv2.distanceTransform(np.pad(region.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-            seeds[box][(inner > _CORE * inner.max()) & mask[box]] = number
+            seeds[box][(inner > core * inner.max()) & mask[box]] = number
         return seeds
 
 
@@ -240,6 +242,12 @@ def _others_cut_off(teeth: NDArray[np.bool_], expected: IntImage) -> NDArray[np.
     others = np.isin(np.arange(int(groups.max()) + 1), np.r_[own[0], own[-1], own[:, 0], own[:, -1]])
     others[own[expected > 0]] = others[0] = False
     return others[groups]
+
+
+def _within_reach(grown: NDArray[np.bool_], model: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
+    """Largest part (h, w) of a tooth within so many px of the model's; the whole where that is nearly all."""
+    near = grown & (_away_from(model) < reach)
+    return largest_part(near if near.sum() < (1 - _SPARED) * grown.sum() else grown)
 
 
 def _away_from(mask: NDArray[np.bool_]) -> FloatImage:

@@ -65,6 +65,21 @@ def test_tooth_pixels_far_from_the_model_stay_without_a_number(truth, maps):
     assert drawn[145, 100 + 60 * 4 - 5] == 0
 
 
+def test_a_tooth_is_not_cut_where_the_model_is_much_too_small(truth, maps):
+    columns = np.flatnonzero((truth == 4).any(axis=0))
+    narrower = FDI[truth].astype(np.int32)
+    narrower[:, columns[-1] - round(0.65 * len(columns)) :] = 0
+    drawn = maps.redrawn(narrower)
+    assert (drawn[truth == 4] > 0).mean() > 0.97
+
+
+def test_rough_teeth_far_beside_the_photos_take_less_of_their_neighbours(truth, maps):
+    beside = shifted(truth, 22)
+    fitted, rough = maps.redrawn(beside), maps.redrawn(beside, rough=True)
+    scores = [np.mean([overlap(d == FDI[k], truth == k) for k in range(1, 5)]) for d in (fitted, rough)]
+    assert scores[1] > scores[0]
+
+
 def test_likelihood_and_explained_borders_fall_when_the_model_goes_astray(truth, maps):
     exact, off, far = (shifted(truth, k) for k in (0, 6, 30))
     assert maps.likelihood(exact) > maps.likelihood(off) > maps.likelihood(far)
