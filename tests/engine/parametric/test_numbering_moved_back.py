@@ -68,7 +68,7 @@ def test_bite_photos_that_all_begin_a_tooth_too_early_are_moved_back():
         for view, seen in right.views.items()
     }
     wrong = settle(renumbered(right, right.layout, teeth), search.photos.outline)
-    assert search._unlabelled(wrong.guess) == {INDEX[41]}
+    assert search.arches.unlabelled(wrong.guess) == {INDEX[41]}
     again = search._moved_back(wrong, INDEX[41]).guess
     for view in right.views:
         np.testing.assert_array_equal(again.views[view].tooth, right.views[view].tooth)

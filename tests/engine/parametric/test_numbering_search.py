@@ -7,14 +7,16 @@ import pytest
 
 from teethscape.dental.fdi import UPPER_ARCH, Jaw
 from teethscape.dental.views import View
-from teethscape.parametric.numbering import search
+from teethscape.parametric.numbering import search, search_arches
 from teethscape.parametric.numbering.arch_view import ArchView
 from teethscape.parametric.numbering.bite_read import votes_for, without_lone
 from teethscape.parametric.numbering.bite_search import moved_sides
 from teethscape.parametric.numbering.joint import NumberedView
 from teethscape.parametric.numbering.layout import Layouts, jaw_rows
+from teethscape.parametric.numbering.margins import Margins
 from teethscape.parametric.numbering.rivals import _excess
 from teethscape.parametric.numbering.search import Search
+from teethscape.parametric.numbering.search_arches import ArchSearch, unexplained_cost
 from teethscape.parametric.prior import load_prior
 
 PRIOR = load_prior()
@@ -99,7 +101,9 @@ def test_which_of_two_like_teeth_is_left_is_not_told_by_a_small_lead(before, aft
 def guess_of(numbers: dict[View, tuple[int, ...]]) -> SimpleNamespace:
     """A numbering of some views; 0 is no number."""
     views = {
-        view: SimpleNamespace(tooth=np.array([PRIOR.fdi.index(n) if n else -1 for n in row]))
+        view: SimpleNamespace(
+            tooth=np.array([PRIOR.fdi.index(n) if n else -1 for n in row]), is_occlusal=view.is_occlusal
+        )
         for view, row in numbers.items()
     }
     return SimpleNamespace(views=views, layout=SimpleNamespace(prior=PRIOR))
@@ -117,25 +121,48 @@ def test_a_badly_drawn_label_hardly_tells_two_molars_apart():
 def test_a_rival_pays_for_whole_labels_that_it_cannot_name(monkeypatch):
     now = guess_of({View.ANTERIOR: (11, 21, 22, 23)})
     read = {View.ANTERIOR: np.array([0, 1, -1, -1])}
-    monkeypatch.setattr("teethscape.parametric.numbering.search.read_bites", lambda _photos, _rival: read)
+    monkeypatch.setattr(search_arches, "read_bites", lambda _photos, _rival: read)
     areas = photos({1: 100.0, 2: 90.0, 3: 60.0, 4: 5.0})
-    seen = SimpleNamespace(photos=areas, tasks={View.ANTERIOR: None})
-    assert Search._unexplained(seen, now, None) == 6.0  # the last one is a sliver
+    assert unexplained_cost(areas, now, None) == 6.0  # the last one is a sliver
     read[View.ANTERIOR] = np.array([0, 1, 2, -1])
-    assert Search._unexplained(seen, now, None) == 0.0
+    assert unexplained_cost(areas, now, None) == 0.0
 
 
 def test_an_unclear_view_a_contradicted_one_and_a_torn_arch_have_no_lead_and_no_single_rival(monkeypatch):
     monkeypatch.setattr(search, "unclear_views", lambda *_asked: (View.ANTERIOR,))
     monkeypatch.setattr(search, "contradicted_views", lambda *_asked: (View.RIGHT_BUCCAL,))
-    upper, lower = View.MAXILLARY_OCCLUSAL, View.MANDIBULAR_OCCLUSAL
+    torn = View.MAXILLARY_OCCLUSAL
     margin = {**dict.fromkeys(View, 20.0), View.LEFT_BUCCAL: 9.0}
     rival = {view: frozenset({4}) for view in margin}
+    looked = SimpleNamespace(
+        photos=None, margins=Margins(dict(margin), dict(rival)), arches=SimpleNamespace(torn=(torn,))
+    )
+    found = Search._found(looked, SimpleNamespace(guess=None))
+    doubtful = View.ANTERIOR, View.RIGHT_BUCCAL, torn
+    assert found.margin == {**margin, **dict.fromkeys(doubtful, 0.0)}
+    assert found.rival == {**rival, **dict.fromkeys(doubtful, frozenset())}
+
+
+def test_torn_arches_are_told_by_their_views():
+    upper, lower = View.MAXILLARY_OCCLUSAL, View.MANDIBULAR_OCCLUSAL
     arches = {
         jaw: SimpleNamespace(view=v, is_torn=v is upper) for jaw, v in zip(Jaw, (upper, lower), strict=True)
     }
-    looked = SimpleNamespace(photos=None, margin=margin, rival=rival, arches=arches)
-    found = Search._found(looked, SimpleNamespace(guess=None))
-    doubtful = View.ANTERIOR, View.RIGHT_BUCCAL, upper
-    assert found.margin == {**margin, **dict.fromkeys(doubtful, 0.0)}
-    assert found.rival == {**rival, **dict.fromkeys(doubtful, frozenset())}
+    assert ArchSearch(None, arches, Margins(), None, None).torn == (upper,)
+
+
+def test_a_rival_that_renames_more_than_a_scrap_lowers_the_leads_where_it_does():
+    now = guess_of({View.ANTERIOR: (11, 21, 22), View.LEFT_BUCCAL: (23, 24, 25)})
+    other = guess_of({View.ANTERIOR: (11, 21, 22), View.LEFT_BUCCAL: (24, 25, 25)})
+    margins = Margins(dict.fromkeys(now.views, 9.0), dict.fromkeys(now.views, frozenset()))
+    kept = margins.copy()
+    margins.doubt(now, SimpleNamespace(guess=other, behind=-4.0))
+    assert margins.nats == {View.ANTERIOR: 9.0, View.LEFT_BUCCAL: 4.0}
+    assert margins.rival[View.LEFT_BUCCAL] == {PRIOR.fdi.index(24), PRIOR.fdi.index(25)}
+    margins.doubt(now, SimpleNamespace(guess=other, behind=6.0))
+    assert margins.nats[View.LEFT_BUCCAL] == 4.0
+    margins.restore(kept)
+    assert margins == kept
+    one = guess_of({View.ANTERIOR: (11, 21, 23), View.LEFT_BUCCAL: (23, 24, 25)})
+    margins.doubt(now, SimpleNamespace(guess=one, behind=1.0))
+    assert margins == kept
