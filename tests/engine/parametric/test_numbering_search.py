@@ -128,9 +128,8 @@ def test_a_rival_pays_for_whole_labels_that_it_cannot_name(monkeypatch):
     assert unexplained_cost(areas, now, None) == 0.0
 
 
-def test_an_unclear_view_a_contradicted_one_and_a_torn_arch_have_no_lead_and_no_single_rival(monkeypatch):
-    monkeypatch.setattr(search, "unclear_views", lambda *_asked: (View.ANTERIOR,))
-    monkeypatch.setattr(search, "contradicted_views", lambda *_asked: (View.RIGHT_BUCCAL,))
+def test_a_doubtful_view_and_a_torn_arch_have_no_lead_and_no_single_rival(monkeypatch):
+    monkeypatch.setattr(search, "doubtful_views", lambda *_asked: (View.ANTERIOR, View.RIGHT_BUCCAL))
     torn = View.MAXILLARY_OCCLUSAL
     margin = {**dict.fromkeys(View, 20.0), View.LEFT_BUCCAL: 9.0}
     rival = {view: frozenset({4}) for view in margin}

@@ -29,7 +29,7 @@ from teethscape.parametric.numbering.search_bites import BiteSearch
 from teethscape.parametric.numbering.ticks import Ticks
 from teethscape.parametric.numbering.unclear import (
     clearest_first,
-    contradicted_views,
+    doubtful_views,
     unclear_views,
     whole_named,
 )
@@ -107,9 +107,8 @@ class Search:
 
     def _found(self, settled: Settled) -> Found:
         """The numbering with its margins; none where a view is unclear or contradicted, or an arch torn."""
-        asked = self.photos, settled.guess
-        unclear = (*unclear_views(*asked), *contradicted_views(*asked), *self.arches.torn)
-        margins = self.margins.without_lead(unclear)
+        doubtful = (*doubtful_views(self.photos, settled.guess), *self.arches.torn)
+        margins = self.margins.without_lead(doubtful)
         return Found(settled, margins.nats, margins.rival)
 
     def _begun(self, start: Guess, avoided: Collection[int] = ()) -> Settled:

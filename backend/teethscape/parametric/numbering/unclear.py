@@ -26,16 +26,20 @@ _UNNUMBERED = 0.25
 _CONTRADICTED = 3.0
 
 
-def unclear_views(photos: PhotoSet, guess: Guess) -> tuple[View, ...]:
-    """The bite views of which too many whole labels have no number, or kinds say another one.
+def doubtful_views(photos: PhotoSet, guess: Guess) -> tuple[View, ...]:
+    """The views whose kinds say other numbers, and the bite views of which too many whole labels have none.
 
     Photos in which the user has named teeth are left out.
     """
-    free = [view for view in BITE_VIEWS if not (photos.names(view) >= 0).any()]
     contradicted = contradicted_views(photos, guess)
-    return tuple(
-        view for view in free if view in contradicted or _unnumbered(photos, guess, view) > _UNNUMBERED
-    )
+    crowded = {view for view in BITE_VIEWS if _unnumbered(photos, guess, view) > _UNNUMBERED}
+    free = [view for view in guess.views if not (photos.names(view) >= 0).any()]
+    return tuple(view for view in free if view in contradicted or view in crowded)
+
+
+def unclear_views(photos: PhotoSet, guess: Guess) -> tuple[View, ...]:
+    """The bite views among :func:`doubtful_views`."""
+    return tuple(view for view in doubtful_views(photos, guess) if not view.is_occlusal)
 
 
 def contradicted_views(photos: PhotoSet, guess: Guess) -> tuple[View, ...]:
