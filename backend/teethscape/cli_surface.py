@@ -11,7 +11,14 @@ from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import UsageError
-from teethscape.surface.request import Background, DiskKernel, DistanceKind, GridName, SurfaceRequest
+from teethscape.surface.request import (
+    Background,
+    DiskKernel,
+    DistanceKind,
+    GridName,
+    SplatPlace,
+    SurfaceRequest,
+)
 
 Result = dict[str, Any] | None
 
@@ -43,6 +50,10 @@ def add_surface(commands: Any) -> None:
     parser.add_argument(
         "--disk", choices=[k.value for k in DiskKernel], help="reach of GS-Pull's disks (the preset's)"
     )
+    parser.add_argument(
+        *("--splat",), choices=[p.value for p in SplatPlace], default="placed",
+        help="draw GS-Pull's Gaussians where they are, or where the distance pulls them",
+    )  # fmt: skip
     parser.add_argument("--device", choices=[d.value for d in Device], default="auto")
     parser.add_argument("--hash-grid", choices=[g.value for g in GridName], default="auto", help="of NeuS")
     parser.add_argument(
@@ -91,6 +102,7 @@ def surface(options: argparse.Namespace) -> Result:
         hash_grid=GridName(options.hash_grid),
         background=Background(options.background),
         disk=None if options.disk is None else DiskKernel(options.disk),
+        splat=SplatPlace(options.splat),
         seed=options.seed,
         distance=DistanceKind(options.distance),
     )

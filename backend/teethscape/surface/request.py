@@ -50,6 +50,19 @@ class DiskKernel(str, Enum):
     __str__ = str.__str__
 
 
+class SplatPlace(str, Enum):
+    """Where GS-Pull draws its Gaussians once the distance pulls them.
+
+    ``PLACED``: where they are, as the release does. ``PULLED``: where the distance pulls them, as the paper
+    says, so that pictures move the distance too.
+    """
+
+    PLACED = "placed"
+    PULLED = "pulled"
+
+    __str__ = str.__str__
+
+
 class DistanceKind(str, Enum):
     """What a method learns. Only ``signed`` is made: it alone bounds a body."""
 
@@ -81,6 +94,7 @@ class SurfaceRequest:
         hash_grid: implementation of the hash grid.
         background: colour behind the object in GS-Pull's training.
         disk: reach of the disks that GS-Pull pulls onto; None: the preset's.
+        splat: where GS-Pull draws its Gaussians.
         seed: of every random choice.
         distance: signed; unsigned ones are refused.
     """
@@ -101,6 +115,7 @@ class SurfaceRequest:
     hash_grid: GridName = GridName.AUTO
     background: Background = Background.BLACK
     disk: DiskKernel | None = None
+    splat: SplatPlace = SplatPlace.PLACED
     seed: int = 0
     distance: DistanceKind = DistanceKind.SIGNED
 
@@ -133,6 +148,7 @@ class SurfaceRequest:
                 hash_grid=GridName(values.get("hash_grid", "auto")),
                 background=Background(values.get("background", "black")),
                 disk=given("disk", DiskKernel),
+                splat=SplatPlace(values.get("splat", "placed")),
                 seed=int(values.get("seed", 0)),
                 distance=DistanceKind(values.get("distance", "signed")),
             )

@@ -15,6 +15,7 @@ from teethscape.surface.gspull import splat  # noqa: E402
 from teethscape.surface.gspull.gaussians import DensityRules, Gaussians, densify, prune  # noqa: E402
 from teethscape.surface.gspull.losses import chamfer  # noqa: E402
 from teethscape.surface.gspull.splat import Shot, draw, draw_fast, gsplat_fault, rasteriser  # noqa: E402
+from teethscape.surface.gspull.splats import Moved  # noqa: E402
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer  # noqa: E402
 
 from .scene import arch_mesh, views_of  # noqa: E402
@@ -151,6 +152,24 @@ def test_shapes_cost_in_their_stages_alone(number, thin, opaque):
     assert bool((_changed("scales", number, thin=1e4, entropy=0.0).amin(dim=1) < 0).any()) == thin
     grown = _changed("opacity", number, opaque=1e4, entropy=1e4)
     assert bool((grown > 0).any()) == opaque
+
+
+@pytest.mark.parametrize(("number", "tints"), [(999, 0), (1000, 3), (2000, 8), (9000, 8)])
+def test_colours_may_change_with_the_direction_by_a_degree_more_every_thousand_steps(number, tints):
+    trainer = _trainer(harmonics=2, dense=(99999, 0, 1))
+    trainer.cloud.tints = torch.nn.Parameter(torch.zeros(60, 8, 3))
+    trainer.renew()
+    trainer.step_number = number
+    trainer.step()
+    moved = trainer.cloud.tints.detach().abs().amax(dim=(0, 2)) > 0
+    assert moved.tolist() == [True] * tints + [False] * (8 - tints)
+
+
+def test_gaussians_may_be_drawn_elsewhere_than_they_are():
+    cloud, shift = _one(), torch.tensor([0.2, 0.0, 0.0])
+    drawn = draw(Moved(cloud, cloud.centres + shift), cloud.colours, _shot(), torch.zeros(3))
+    cloud.centres.data += shift
+    torch.testing.assert_close(drawn.values, draw(cloud, cloud.colours, _shot(), torch.zeros(3)).values)
 
 
 def test_what_is_too_wide_in_a_picture_goes():

@@ -21,12 +21,12 @@ from teethscape.surface import session as session_module  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
 from teethscape.surface.gspull import method  # noqa: E402
 from teethscape.surface.gspull.gaussians import Gaussians  # noqa: E402
-from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss  # noqa: E402
+from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss, pulled_centres  # noqa: E402
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling  # noqa: E402
 from teethscape.surface.gspull.queries import drawn_queries  # noqa: E402
 from teethscape.surface.gspull.sdf import PullNetwork  # noqa: E402
 from teethscape.surface.make import Job, _start  # noqa: E402
-from teethscape.surface.request import DiskKernel, SurfaceRequest  # noqa: E402
+from teethscape.surface.request import DiskKernel, SplatPlace, SurfaceRequest  # noqa: E402
 from teethscape.surface.session import Session  # noqa: E402
 
 from .scene import SCALE, arch_mesh, views_of  # noqa: E402
@@ -145,9 +145,42 @@ def test_the_distance_pulls_gaussians_and_turns_them_but_is_left_as_it_is():
         assert float(network(points + 0.02 * step).abs().mean()) < float(network(points).abs().mean())
 
 
-def _job(folder, progress, preset=Preset.SMALL):
+def test_pictures_of_pulled_gaussians_move_centres_and_distance():
+    torch.manual_seed(0)
+    network, link = PullNetwork(16), Link(torch.tensor([1.0, 0.0, 0.0]), 2.0)
+    centres = torch.tensor(_sphere() * 1.2 + (1.0, 0, 0), dtype=torch.float32, requires_grad=True)
+    moved = pulled_centres(network, link, centres)
+    with torch.no_grad():
+        assert float(network(link.cube(moved)).abs().mean()) < 0.6 * float(
+            network(link.cube(centres)).abs().mean()
+        )
+    moved.square().sum().backward()
+    assert float(centres.grad.norm()) > 0
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_slopes_that_are_left_in_the_network_join_the_next_step():
+    ends = []
+    for push in (0.0, 1.0):
+        torch.manual_seed(0)
+        rng, network = np.random.default_rng(0), PullNetwork(16)
+        data = drawn_queries(_sphere(), rng, budget=2000)
+
+        def each(step, network=network, push=push):
+            (push * network(torch.zeros(1, 3)).sum()).backward()
+            return True
+
+        rules = PullRules(steps=20, batch=64, warm_up=1)
+        learn_by_pulling(network, data, rules, each, PullState.fresh(network, rng))
+        ends.append(float(network(torch.zeros(1, 3)).detach()))
+    assert ends[1] < ends[0]
+
+
+def _job(folder, progress, preset=Preset.SMALL, splat=SplatPlace.PLACED):
     views = views_of(*arch_mesh(), size=32)
-    request = SurfaceRequest(Path("v"), folder / "m.ply", SurfaceMethod.GSPULL, preset, device=Device.CPU)
+    request = SurfaceRequest(
+        Path("v"), folder / "m.ply", SurfaceMethod.GSPULL, preset, device=Device.CPU, splat=splat
+    )
     session = Session(progress, request.output, None, FRAME)
     return Job(request, views, FRAME, _start(views, FRAME), session, "key")
 
@@ -182,3 +215,24 @@ def test_published_settings_draw_pull_and_redraw_queries(tmp_path, monkeypatch):
     assert [part[:3] for part in parts] == [(0, 10, False), (10, 20, False), (20, 30, False), (30, 40, False)]
     assert len({part[3] for part in parts}) == 4  # pictures moved the Gaussians in between
     assert (found.field.values < 0).any()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_pictures_move_the_distance_where_pulled_gaussians_are_drawn(tmp_path, monkeypatch):
+    fields = {}
+    for splat in SplatPlace:
+        drawn = []
+        draw = method.GaussianTrainer.look
+
+        def look(trainer, target, place=None, draw=draw, drawn=drawn):
+            drawn.append(place is not None)
+            return draw(trainer, target, place)
+
+        monkeypatch.setattr(method.GaussianTrainer, "look", look)
+        folder = tmp_path / splat.value
+        folder.mkdir()
+        fields[splat] = method.gspull(_job(folder, NoProgress(), Preset.UPSTREAM, splat)).field.values
+        monkeypatch.setattr(method.GaussianTrainer, "look", draw)
+        # A picture every tenth of forty steps, pulled ones from the tenth on.
+        assert drawn[-4:] == [False, *[splat is SplatPlace.PULLED] * 3]
+    assert not np.array_equal(fields[SplatPlace.PLACED], fields[SplatPlace.PULLED])

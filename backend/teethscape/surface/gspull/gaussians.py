@@ -13,23 +13,25 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor, nn
 
+from teethscape.surface.gspull import harmonics
 from teethscape.surface.gspull.losses import rotation_of, thin_axis
 
 _SH0 = 0.28209479177387814
 _START_OPACITY = 0.5
 _SPLIT_SHRINK, _SPLIT_PARTS = 1.6, 2
-NAMES = ("centres", "log_scales", "quaternions", "logits", "shades")
+NAMES = ("centres", "log_scales", "quaternions", "logits", "shades", "tints")
 
 
 class Gaussians(nn.Module):
-    """n Gaussians; colours are spherical harmonics of degree 0 (lights are baked into few views).
+    """n Gaussians; colours are spherical harmonics: ``shades`` the same everywhere, ``tints`` what changes.
 
     Args:
         points: (n, 3) world.
         colours: (n, 3) 0..1.
+        degree: greatest of the harmonics; 0: colours do not change with the direction.
     """
 
-    def __init__(self, points: NDArray[np.floating], colours: NDArray[np.floating]) -> None:
+    def __init__(self, points: NDArray[np.floating], colours: NDArray[np.floating], degree: int = 0) -> None:
         super().__init__()
         count = len(points)
         near = np.ones((1, 1)) if count == 1 else KDTree(points).query(points, k=min(4, count))[0][:, 1:]
@@ -40,6 +42,7 @@ class Gaussians(nn.Module):
         logit = float(np.log(_START_OPACITY / (1 - _START_OPACITY)))
         self.logits = nn.Parameter(torch.full((count,), logit))
         self.shades = nn.Parameter(torch.tensor((colours - 0.5) / _SH0, dtype=torch.float32))
+        self.tints = nn.Parameter(torch.zeros(count, harmonics.count(degree) - 1, 3))
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -61,8 +64,17 @@ class Gaussians(nn.Module):
 
     @property
     def colours(self) -> Tensor:
-        """(n, 3) RGB, clipped at 0."""
+        """(n, 3) RGB that is the same from everywhere, clipped at 0."""
         return (self.shades * _SH0 + 0.5).clamp_min(0.0)
+
+    def seen_from(self, place: Tensor, degree: int) -> Tensor:
+        """(n, 3) RGB seen from a place (3,), by harmonics up to a degree, clipped at 0."""
+        known = min(harmonics.count(degree) - 1, self.tints.shape[1])
+        if not known:
+            return self.colours
+        values = harmonics.basis(self.centres - place, degree)[:, 1 : known + 1]
+        tints = torch.einsum("nk,nkc->nc", values, self.tints[:, :known])
+        return (self.shades * _SH0 + 0.5 + tints).clamp_min(0.0)
 
     @property
     def normals(self) -> Tensor:

@@ -79,6 +79,21 @@ class TieRules:
     turned_from: int | None
 
 
+def pulled_centres(network: nn.Module, link: Link, centres: Tensor) -> Tensor:
+    """Where the distance pulls Gaussians, differentiable to both, as the paper draws them.
+
+    Args:
+        network: the distance.
+        link: between the frames.
+        centres: (n, 3) world.
+
+    Returns:
+        (n, 3) world.
+    """
+    moved, _, _ = pulled(network, link.cube(centres))
+    return link.world(moved)
+
+
 def cloud_loss(network: nn.Module, tie: Tie) -> Tensor:
     """What moves Gaussians: the distance pulls their centres and turns their thin axes along its slope.
 

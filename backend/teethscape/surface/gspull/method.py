@@ -20,7 +20,7 @@ from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.begin import Beginning, beginning
 from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians
-from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss
+from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss, pulled_centres
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling
 from teethscape.surface.gspull.queries import QuerySet, drawn_queries, usable
 from teethscape.surface.gspull.seen import Seen, clear_views, seen_normals
@@ -30,7 +30,7 @@ from teethscape.surface.hull import hull_distance
 from teethscape.surface.make import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
-from teethscape.surface.request import Background, DiskKernel
+from teethscape.surface.request import Background, DiskKernel, SplatPlace
 from teethscape.surface.start import footprint
 
 _FILE = Path(__file__).parent / "presets.json"
@@ -103,9 +103,9 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     shape["density"] = DensityRules(**shape.get("density", {}))
     rules = GaussianRules(**shape, background=_BACKGROUNDS[job.request.background])
     # No checkpoint of other settings is continued.
-    job = replace(job, key=f"{job.key} {settings} {job.request.disk}")
+    job = replace(job, key=f"{job.key} {settings} {job.request.disk} {job.request.splat}")
     begun = beginning(job, settings)
-    cloud = Gaussians(begun.points, begun.colours).to(device)
+    cloud = Gaussians(begun.points, begun.colours, rules.harmonics).to(device)
     trainer = GaussianTrainer(cloud, job.views, rules, rasteriser(device, len(cloud), job.session.warn))
     begun = replace(begun, link=begun.link.to(device), network=begun.network.to(device))
     return _Run(job, settings, trainer, begun, device)
@@ -172,8 +172,10 @@ def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, st
     def each(step: int) -> bool:
         session.check_cancelled()
         if step >= int(settings["pictures"]) and step % int(settings["render_every"]) == 0:
-            tied = step >= ties.tied_from
-            run.trainer.step((lambda: cloud_loss(run.network, tie)) if tied else None)
+            if step < ties.tied_from:
+                run.trainer.step()
+            else:
+                run.trainer.step(lambda: cloud_loss(run.network, tie), _place(run))
         if step % 10 == 0:
             done = step / int(settings["pull_steps"])
             session.tell(0.5 + 0.5 * done, f"pulling, round {number} of {len(settings['rebuild'])}")
@@ -187,6 +189,13 @@ def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, st
         warm_up=int(settings["warm_up"]), tied=lambda batch, step: field_loss(batch, tie, ties, step),
     )  # fmt: skip
     learn_by_pulling(run.network, data, rules, each, state)
+
+
+def _place(run: _Run) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """Where Gaussians are drawn, None for where they are."""
+    if run.job.request.splat is SplatPlace.PLACED:
+        return None
+    return partial(pulled_centres, run.network, run.link)
 
 
 def _tie_rules(run: _Run) -> TieRules:

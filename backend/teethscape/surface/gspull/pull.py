@@ -101,7 +101,8 @@ def learn_by_pulling(
         network: changed in place; its device decides.
         data: queries and cloud, normalised.
         rules: how.
-        each: called with the number of every step once it is done; False stops.
+        each: called with the number of every step once it is done; False stops. Slopes that it leaves in the
+            network join those of the next step.
         state: changed in place.
     """
     device = next(network.parameters()).device
@@ -119,9 +120,9 @@ def learn_by_pulling(
         loss = loss + _extra(network, points, outward, rules, rng)
         if rules.tied is not None:
             loss = loss + rules.tied(Pulled(target[chosen], moved, normal), step)
-        optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        optimiser.zero_grad()
         state.step = step + 1
         if not each(step):
             return

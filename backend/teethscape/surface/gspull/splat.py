@@ -14,6 +14,7 @@ from torch import Tensor
 
 from teethscape.errors import MissingComponentError
 from teethscape.surface.gspull.gaussians import Gaussians
+from teethscape.surface.gspull.splats import Splats
 
 #: Added to the projected covariance, px^2; opacity below which a splat is not drawn; largest opacity.
 _DILATION, _LEAST, _MOST = 0.3, 1 / 255, 0.99
@@ -61,10 +62,10 @@ class Picture:
 
 
 #: Gaussians, their values (n, c), a camera, a background (c,): a picture.
-Rasteriser = Callable[[Gaussians, Tensor, Shot, Tensor], Picture]
+Rasteriser = Callable[[Splats, Tensor, Shot, Tensor], Picture]
 
 
-def draw(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Picture:
+def draw(cloud: Splats, values: Tensor, shot: Shot, background: Tensor) -> Picture:
     """Draw all Gaussians at all pixels: exact and differentiable, for some thousands of them."""
     local = cloud.centres @ shot.pose[:, :3].T + shot.pose[:, 3]
     depth = local[:, 2].clamp_min(_NEAR)
@@ -107,7 +108,7 @@ def _determinant(cov: Tensor) -> Tensor:
     return (cov[:, 0] * cov[:, 2] - cov[:, 1] ** 2).clamp_min(1e-12)
 
 
-def _covariance(cloud: Gaussians, local: Tensor, depth: Tensor, shot: Shot) -> Tensor:
+def _covariance(cloud: Splats, local: Tensor, depth: Tensor, shot: Shot) -> Tensor:
     """(n, 3) entries xx, xy, yy of each projected covariance, px^2."""
     fx, fy = shot.k[0, 0], shot.k[1, 1]
     zero = torch.zeros_like(depth)
@@ -177,7 +178,7 @@ def gsplat_fault(device: torch.device) -> str | None:
     return None
 
 
-def draw_fast(cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor) -> Picture:
+def draw_fast(cloud: Splats, values: Tensor, shot: Shot, background: Tensor) -> Picture:
     """Draw Gaussians by gsplat, on a graphics processor alone."""
     import gsplat  # pyright: ignore[reportMissingImports] - never required
 

@@ -17,12 +17,15 @@ from teethscape.surface.gspull import losses
 from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians, densify, prune, prune_outside
 from teethscape.surface.gspull.schedule import position_rate
 from teethscape.surface.gspull.splat import Picture, Rasteriser, Shot, draw
+from teethscape.surface.gspull.splats import Moved
 from teethscape.surface.hull import hull_distance
 from teethscape.surface.views import FLIP, Views
 
 #: Cosine between a normal and the way to the camera below which it is not believed.
 _GRAZING = 0.1
-_RATES = {"log_scales": 5e-3, "quaternions": 1e-3, "logits": 0.05, "shades": 2.5e-3}
+_RATES = {"log_scales": 5e-3, "quaternions": 1e-3, "logits": 0.05, "shades": 2.5e-3, "tints": 1.25e-4}
+#: Steps after which colours may change by one more degree with the direction.
+_DEGREE_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class GaussianRules:
         silhouette: weight of the mask.
         normal: weight of the normals.
         shrink: pictures are shrunk by this factor.
+        harmonics: greatest degree by which colours change with the direction; begun with none.
         position: rate of the centres, in published ones; less where they begin on a surface that is known.
         background: colour behind the object, or None for a random one each step.
         density: thresholds.
@@ -57,6 +61,7 @@ class GaussianRules:
     silhouette: float = 0.1
     normal: float = 0.1
     shrink: int = 1
+    harmonics: int = 0
     position: float = 1.0
     background: tuple[float, float, float] | None = (0.0, 0.0, 0.0)
     density: DensityRules = field(default_factory=DensityRules)
@@ -114,6 +119,11 @@ def _frontal(directions: NDArray[np.floating], normals: NDArray[np.floating]) ->
     return np.where(facing > _GRAZING, np.exp(facing), 0.0)
 
 
+def _centre(shot: Shot) -> Tensor:
+    """(3,) where a camera stands, world."""
+    return -shot.pose[:, :3].T @ shot.pose[:, 3]
+
+
 class GaussianTrainer:
     """A cloud, its optimiser and what it should look like.
 
@@ -149,10 +159,19 @@ class GaussianTrainer:
         self._counts = torch.zeros_like(self._slopes)
         self._radii = torch.zeros_like(self._slopes)
 
-    def step(self, more: Callable[[], Tensor] | None = None) -> float:
-        """One optimiser step on a random view; ``more`` adds a loss."""
+    def step(
+        self,
+        more: Callable[[], Tensor] | None = None,
+        place: Callable[[Tensor], Tensor] | None = None,
+    ) -> float:
+        """One optimiser step on a random view.
+
+        Args:
+            more: adds a loss.
+            place: (n, 3) centres to where they are drawn; what it depends on gets its slope, and no step.
+        """
         target = self.targets[int(torch.randint(len(self.targets), (1,)))]
-        picture, loss = self.look(target)
+        picture, loss = self.look(target, place)
         loss = loss + self._shape_losses(picture.radii > 0)
         if more is not None:
             loss = loss + more()
@@ -167,15 +186,17 @@ class GaussianTrainer:
         self._change_density()
         return float(loss.detach())
 
-    def look(self, target: Target) -> tuple[Picture, Tensor]:
-        """A picture of colours and normals, and how far it is from a view."""
+    def look(self, target: Target, place: Callable[[Tensor], Tensor] | None = None) -> tuple[Picture, Tensor]:
+        """A picture of colours and normals, and how far it is from a view; ``place`` as in :meth:`step`."""
         rules, cloud = self.rules, self.cloud
         back = torch.rand(3) if rules.background is None else torch.tensor(rules.background)
         back = back.to(self.device)
         normals = self._facing_normals(target.shot)
-        values = torch.cat([cloud.colours, normals], dim=1)
+        degree = min(self.step_number // _DEGREE_STEPS, rules.harmonics)
+        values = torch.cat([cloud.seen_from(_centre(target.shot), degree), normals], dim=1)
         nothing = torch.cat([back, torch.zeros(3, device=self.device)])
-        picture = self.draw(cloud, values, target.shot, nothing)
+        drawn = cloud if place is None else Moved(cloud, place(cloud.centres))
+        picture = self.draw(drawn, values, target.shot, nothing)
         wanted = target.colour * target.mask[..., None] + back * (1 - target.mask[..., None])
         both = [image.permute(2, 0, 1)[None] for image in (picture.values[..., :3], wanted)]
         loss = losses.photo_loss(both[0], both[1])
@@ -192,8 +213,7 @@ class GaussianTrainer:
     def _facing_normals(self, shot: Shot) -> Tensor:
         """(n, 3) thin axes turned to the camera, world."""
         normals = self.cloud.normals
-        centre = -shot.pose[:, :3].T @ shot.pose[:, 3]
-        away = centre - self.cloud.centres.detach()
+        away = _centre(shot) - self.cloud.centres.detach()
         return normals * torch.sign((normals * away).sum(dim=1, keepdim=True)).detach()
 
     def _shape_losses(self, visible: Tensor) -> Tensor:
