@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from teethscape.dental.fdi import jaw_of
 from teethscape.dental.masks import at_size
 from teethscape.dental.views import View
+from teethscape.segmentation.network import mean_kinds
 from teethscape.segmentation.redraw import ToothMaps
 from teethscape.segmentation.segmenter import Segmentation, Segmenter
 
@@ -93,7 +94,8 @@ def merged(found: Segmentation, identity: int) -> Segmentation:
     boundary = np.where(contact, 0, found.maps.boundary).astype(np.uint8)
     energy = np.where(contact, 200, found.maps.energy).astype(np.uint8)
     instances = np.where(found.instances == identity, other, found.instances)
-    return replace(found, instances=instances, maps=replace(found.maps, boundary=boundary, energy=energy))
+    maps, kinds = replace(found.maps, boundary=boundary, energy=energy), mean_kinds(found.kind, instances)
+    return replace(found, instances=instances, maps=maps, kind_of=kinds)
 
 
 def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

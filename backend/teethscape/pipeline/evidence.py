@@ -20,7 +20,7 @@ from teethscape.pipeline.mask_views import true_order
 from teethscape.pipeline.named_masks import is_whole, with_named
 from teethscape.pipeline.segment_stage import Labels
 from teethscape.pipeline.view_order import moved, recognised_or_given, segmenter
-from teethscape.progress import Progress, Stage
+from teethscape.progress import Progress
 from teethscape.segmentation.double_teeth import parted_by_length
 from teethscape.segmentation.mask_sight import mask_sight
 from teethscape.segmentation.redraw import ToothMaps
@@ -64,37 +64,39 @@ def labels_from_masks(
     return {view: arranged[view] for view in sorted(arranged)}, parted_teeth(labels)
 
 
-def find_labels(photos: Mapping[View, Photo], given: Labels | None, progress: Progress) -> Labels:
-    """Segment the photos.
+def find_labels(segmented: Mapping[View, Segmentation], given: Labels | None) -> Labels:
+    """Labels of what the network found.
 
     Args:
-        photos: in their true views, upright.
-        given: the user's jaw masks, which have the last word on teeth and jaws; or masks of some
-            photos with some numbers, which have it on these.
-        progress: told when the network starts.
+        segmented: per view.
+        given: the user's jaw masks, which have the last word on teeth and jaws; masks of some photos with
+            some numbers, which have it on these; or masks of all teeth without numbers.
     """
-    segmented = run_network(photos, progress)
+    if given is not None and given.kind is MaskValues.INSTANCES:
+        return with_kinds(given, segmented)
     if given is None or given.kind is not MaskValues.NAMED:
         return labels_of(segmented, given)
     rest = {view: one for view, one in segmented.items() if view not in given.images}
-    return with_named(labels_of(rest, None), segmented, given)
+    return with_kinds(with_named(labels_of(rest, None), segmented, given), segmented)
 
 
-def run_network(photos: Mapping[View, Photo], progress: Progress) -> dict[View, Segmentation]:
+def run_network(photos: Mapping[View, Photo]) -> dict[View, Segmentation]:
     """What the network finds in photos that are in their true views, upright."""
-    progress.stage(Stage.SEGMENT, 0.05, "running the network")
-    return _segmented(photos)
-
-
-def _segmented(photos: Mapping[View, Photo]) -> dict[View, Segmentation]:
     return segmenter().segment_all({view: photo.pixels for view, photo in photos.items()})
 
 
-def shown_besides(photos: Mapping[View, Photo], labels: Labels, progress: Progress) -> dict[View, ToothMaps]:
-    """What the photos show besides the user's masks, by the network."""
-    progress.check_cancelled()
-    found = _segmented(photos)
+def shown_besides(found: Mapping[View, Segmentation], labels: Labels) -> dict[View, ToothMaps]:
+    """What the photos show besides the user's masks, by what the network found."""
     return {view: mask_sight(image, found[view]) for view, image in labels.images.items()}
+
+
+def with_kinds(labels: Labels, found: Mapping[View, Segmentation]) -> Labels:
+    """Labels with the places in the quadrant that the network reads inside them."""
+    kinds = {
+        view: {i: tuple(map(float, chances)) for i, chances in found[view].kinds_of(image).items()}
+        for view, image in labels.images.items()
+    }
+    return replace(labels, kind_of=kinds)
 
 
 def labels_of(found: Mapping[View, Segmentation], jaws: Labels | None) -> Labels:
@@ -105,17 +107,15 @@ def labels_of(found: Mapping[View, Segmentation], jaws: Labels | None) -> Labels
         cut = {view: cut_by_jaws(images[view], mask) for view, mask in jaws.images.items()}
         images = {view: image for view, (image, _) in cut.items()}
         jaw_of = {view: names for view, (_, names) in cut.items()}
-    kinds = {view: {i: tuple(map(float, k)) for i, k in one.kind_of.items()} for view, one in found.items()}
     labels = Labels(
         images=images,
         kind=MaskValues.INSTANCES,
         jaw_of=jaw_of,
-        kind_of=None if jaws is not None else kinds,
         maps=None if jaws is not None else {view: one.maps for view, one in found.items()},
         source="network" if jaws is None else "network within the user's jaw masks",
         notices=() if jaws is None else jaws.notices,
     )
-    return parted_teeth(labels)
+    return with_kinds(parted_teeth(labels), found)
 
 
 def parted_teeth(labels: Labels) -> Labels:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from teethscape.dental.views import View
 from teethscape.errors import CancelledError, ResourceError, TeethscapeError
 from teethscape.libraries import card_full
 from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
-from teethscape.pipeline.evidence import find_labels, shown_besides
+from teethscape.pipeline.evidence import find_labels, run_network, shown_besides
 from teethscape.pipeline.fit_checkpoint import fit_path, load_fit, save_fit
 from teethscape.pipeline.mesh_stage import coloured, renumbered, write_exports, write_fdi_masks, write_meshes
 from teethscape.pipeline.named_masks import with_names
@@ -34,6 +34,9 @@ from teethscape.pipeline.view_notices import painting_notices, surface_notices
 from teethscape.pipeline.view_order import has_network, order_photos
 from teethscape.progress import Progress, Stage
 from teethscape.segmentation.redraw import ToothMaps
+
+if TYPE_CHECKING:
+    from teethscape.segmentation.segmenter import Segmentation
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class Job:
         self.case, self.request, self.progress = case, request, progress
         self.record = CaseRecord(case, request)
         self.runner = StageRunner(case, progress, self.record.running)
+        self._segmented: Mapping[View, Segmentation] | None = None
 
     def run(self, photos: Mapping[View, Photo], masks: tuple[dict[View, Photo], Labels] | None) -> FitResult:
         """All stages in order."""
@@ -86,9 +90,11 @@ class Job:
         """Label images: the user's, or the network's."""
 
         def make() -> tuple[Labels, list[Path]]:
-            labels = given
-            if labels is None or labels.kind in (MaskValues.JAWS, MaskValues.NAMED):
-                labels = find_labels(photos, labels, self.progress)
+            if given is None or _needs_network(given):
+                self.progress.stage(Stage.SEGMENT, 0.05, "running the network")
+                labels = find_labels(self._found(photos), given)
+            else:
+                labels = given
             return labels, save_labels(self.case, labels)
 
         inputs = {
@@ -145,7 +151,14 @@ class Job:
         """
         if labels.source != "user" or self.request.jaws is not Jaws.BOTH or not has_network():
             return None
-        return lambda: shown_besides(photos, labels, self.progress)
+        return lambda: shown_besides(self._found(photos), labels)
+
+    def _found(self, photos: Mapping[View, Photo]) -> Mapping[View, Segmentation]:
+        """What the network finds in the photos, looked for once."""
+        if self._segmented is None:
+            self.progress.check_cancelled()
+            self._segmented = run_network(photos)
+        return self._segmented
 
     def _views(self, photos: Mapping[View, Photo], labels: Labels, result: FitResult) -> FitResult:
         """Views painted and made surfaces of, in place of the fitted crowns."""
@@ -244,6 +257,13 @@ def _final_masks(
         return {v: renumbered(mask, result.numbering.get(v, {})) for v, mask in labels.images.items()}
     drawn = at_photos(labels.maps, result.drawn, photos)
     return {v: with_names(image.astype(np.uint8), labels, v) for v, image in drawn.items()}
+
+
+def _needs_network(given: Labels) -> bool:
+    """Whether masks leave numbers or teeth open; where no network is there, outlines alone tell numbers."""
+    if given.kind is MaskValues.INSTANCES:
+        return has_network()
+    return given.kind is not MaskValues.FDI
 
 
 def _nothing() -> None:

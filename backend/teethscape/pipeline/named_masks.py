@@ -38,18 +38,16 @@ def with_named(found: Labels, segmented: Mapping[View, Segmentation], given: Lab
     """
     images, maps = dict(found.images), dict(found.maps or {})
     jaws = {view: dict(own) for view, own in (found.jaw_of or {}).items()}
-    kinds = {view: dict(own) for view, own in (found.kind_of or {}).items()}
     named: dict[View, dict[int, int]] = {}
     for view, image in given.images.items():
         seen = segmented[view]
         images[view], maps[view] = image, mask_sight(image, seen)
-        jaws[view], kinds[view] = _known_of(image, seen), {}
+        jaws[view] = _known_of(image, seen)
         named[view] = {i: i for i in ids_of(image) if i < FIRST_UNNAMED}
     return replace(
         found,
         images={view: images[view] for view in segmented},
         jaw_of=jaws,
-        kind_of=kinds,
         maps=maps,
         named=named,
         source=_SOURCE,

@@ -104,7 +104,8 @@ def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any
     remove_former(output)
     progress.stage(Stage.PHOTOS, 1.0)
     found = _found(request, given, progress)
-    segmented = run_network(found.photos, progress)
+    progress.stage(Stage.SEGMENT, 0.05, "running the network")
+    segmented = run_network(found.photos)
     progress.stage(Stage.SEGMENT, 1.0)
     try:
         numbered = _numbered(found.photos, labels_of(segmented, None), request.asked, progress)

@@ -64,12 +64,7 @@ class PixelMaps:
 
     def kinds_of(self, labels: NDArray[np.int32]) -> dict[int, FloatImage]:
         """Mean kind probabilities (7,) of every id but 0 in labels (h, w); even where too few pixels tell."""
-        height, width = self.kind.shape[1:]
-        small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST).ravel()
-        count = np.bincount(small, minlength=int(labels.max()) + 1)
-        total = np.array([np.bincount(small, one.ravel(), len(count)) for one in self.kind])
-        mean = np.where(count > 0, total / np.maximum(count, 1), 1 / KINDS).astype(np.float32)
-        return {i: mean[:, i] for i in ids_of(labels)}
+        return mean_kinds(self.kind, labels)
 
     def flipped(self) -> PixelMaps:
         """Left and right swapped."""
@@ -98,6 +93,21 @@ def _mean_at(looks: Sequence[Sequence[FloatImage]], size: tuple[int, int]) -> Fl
             mean += cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
     total /= len(looks)
     return total
+
+
+def mean_kinds(kind: FloatImage, labels: NDArray[np.int32]) -> dict[int, FloatImage]:
+    """Mean kind probabilities (7,) of every id but 0 in labels; even where too few pixels tell.
+
+    Args:
+        kind: (7, h', w') of a picture.
+        labels: (h, w) of the same picture at any size.
+    """
+    height, width = kind.shape[1:]
+    small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST).ravel()
+    count = np.bincount(small, minlength=int(labels.max()) + 1)
+    total = np.array([np.bincount(small, one.ravel(), len(count)) for one in kind])
+    mean = np.where(count > 0, total / np.maximum(count, 1), 1 / KINDS).astype(np.float32)
+    return {i: mean[:, i] for i in ids_of(labels)}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.views import View
 from teethscape.segmentation.instances import cut_instances
-from teethscape.segmentation.network import FloatImage, PixelMaps, SegmentationRuntime, scaled
+from teethscape.segmentation.network import FloatImage, PixelMaps, SegmentationRuntime, mean_kinds, scaled
 from teethscape.segmentation.patient_colour import Cells, PatientColour, colour_cells, learn_colours, refine
 from teethscape.segmentation.redraw import ToothMaps, at_photo_size
 from teethscape.segmentation.region_graph import boxes_of
@@ -32,6 +32,7 @@ class Segmentation:
         jaw_of: jaw of each id.
         confidence: 0-1 per id.
         kind_of: probability of each place in the quadrant (7,), central incisor to second molar, per id.
+        kind: (7, h', w') the same all over the photo, meaningful inside teeth, at a smaller size.
         maps: what the network saw, at the working size.
         gum: (h, w) photo pixels, true on gums and palate.
     """
@@ -41,8 +42,13 @@ class Segmentation:
     jaw_of: dict[int, Jaw]
     confidence: dict[int, float]
     kind_of: dict[int, NDArray[np.float32]]
+    kind: FloatImage
     maps: ToothMaps
     gum: NDArray[np.bool_]
+
+    def kinds_of(self, labels: NDArray[np.int32]) -> dict[int, NDArray[np.float32]]:
+        """Probability of each place in the quadrant (7,) of other labels (h, w) of the photo."""
+        return self.kind_of if labels is self.instances else mean_kinds(self.kind, labels)
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,7 @@ class Segmenter:
             {i: _jaw(tooth, view) for i, tooth in teeth.items()},
             {i: _confidence(tooth) for i, tooth in teeth.items()},
             maps.kinds_of(small),
+            maps.kind,
             ToothMaps.of(maps, chance),
             _gum(maps.gum, chance, instances.shape),
         )

@@ -14,11 +14,11 @@ from teethscape.dental.photos import Photo
 from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.errors import BadInputError, RefusedError
-from teethscape.pipeline import evidence
 from teethscape.pipeline.evidence import find_labels, labels_from_masks
 from teethscape.pipeline.named_masks import with_names
 from teethscape.pipeline.segment_stage import Labels, load_labels, save_labels
 from teethscape.progress import NoProgress
+from teethscape.segmentation.network import mean_kinds
 from teethscape.segmentation.redraw import ToothMaps
 from teethscape.segmentation.segmenter import Segmentation
 
@@ -41,12 +41,23 @@ def photo(view: View) -> Photo:
 def seen(view: View, labels: np.ndarray) -> Segmentation:
     grey = np.full(SHAPE, 9, np.uint8)
     jaws = {int(i): Jaw.LOWER if i > 2 else Jaw.UPPER for i in np.unique(labels) if i}
-    return Segmentation(view, labels, jaws, {}, {}, ToothMaps(grey, grey, grey), grey > 0)
+    kind = (labels % 7 == np.arange(7)[:, None, None]).astype(np.float32)  # a place for every id
+    places = mean_kinds(kind, labels)
+    return Segmentation(view, labels, jaws, {}, places, kind, ToothMaps(grey, grey, grey), grey > 0)
 
 
 def read(folder, *views: View):
     request = ReconstructRequest(folder, folder, masks=folder, mask_values=MaskValues.NAMED, trust_views=True)
     return labels_from_masks(request, {view: photo(view) for view in views}, NoProgress())[1]
+
+
+def test_masks_without_numbers_hear_the_places_that_the_network_reads_in_them():
+    given = Labels({View.ANTERIOR: teeth(4, 9, 2)}, MaskValues.INSTANCES, notices=("before",))
+    labels = find_labels({View.ANTERIOR: seen(View.ANTERIOR, teeth(1, 2, 3))}, given)
+    assert labels.images is given.images
+    assert (labels.maps, labels.source, labels.notices) == (None, "user", ("before",))
+    assert labels.kind_of is not None
+    assert {i: int(np.argmax(k)) for i, k in labels.kind_of[View.ANTERIOR].items()} == {4: 1, 9: 2, 2: 3}
 
 
 def write(folder, view: View, labels: np.ndarray) -> None:
@@ -59,12 +70,14 @@ def test_numbers_hold_and_the_network_tells_the_rest(tmp_path, monkeypatch):
     assert (given.kind, set(given.images)) == (MaskValues.NAMED, {View.ANTERIOR})
     shown = {View.ANTERIOR: teeth(1, 2, 3), View.LEFT_BUCCAL: teeth(1, 3)}
     found = {view: seen(view, labels) for view, labels in shown.items()}
-    monkeypatch.setattr(evidence, "run_network", lambda *_: found)
-    labels = find_labels({}, given, NoProgress())
+    labels = find_labels(found, given)
     assert list(labels.images) == [View.ANTERIOR, View.LEFT_BUCCAL]
     assert labels.named == {View.ANTERIOR: {11: 11}}
     assert labels.jaw_of is not None
     assert labels.jaw_of[View.ANTERIOR] == {11: Jaw.UPPER, 104: Jaw.UPPER, 105: Jaw.LOWER}
+    assert labels.kind_of is not None  # of the user's teeth as well
+    places = {view: {i: int(np.argmax(k)) for i, k in own.items()} for view, own in labels.kind_of.items()}
+    assert places == {View.ANTERIOR: {11: 1, 104: 2, 105: 3}, View.LEFT_BUCCAL: {1: 1, 3: 3}}
     assert labels.maps is not None
     assert labels.maps[View.ANTERIOR].tooth.max() == 255  # where the user's masks are
     assert labels.maps[View.LEFT_BUCCAL].tooth.max() == 9

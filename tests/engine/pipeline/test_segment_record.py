@@ -82,7 +82,7 @@ def test_a_tooth_has_jaw_confidence_and_place():
     instances[10:20, 10:20], instances[10:20, 20:30], instances[30:40, 10:20] = 1, 2, 3
     seen = Segmentation(
         View.ANTERIOR, instances, {1: Jaw.UPPER, 2: Jaw.UPPER, 3: Jaw.LOWER}, {1: 0.9, 2: 0.5, 3: 0.8},
-        {}, ToothMaps(*np.zeros((3, 60, 80), np.uint8)), instances > 9,
+        {}, np.zeros((7, 30, 40), np.float32), ToothMaps(*np.zeros((3, 60, 80), np.uint8)), instances > 9,
     )  # fmt: skip
     given = upright.repeat(2, 0).repeat(2, 1)
     one, two = tooth_records(given, upright, seen)

@@ -22,7 +22,9 @@ def truth():
 def seen(truth):
     """What a network without faults finds."""
     maps = perfect_maps(truth)
-    return Segmentation(View.ANTERIOR, truth, {}, {}, {}, ToothMaps.of(maps, maps.tooth), maps.gum > 0.5)
+    return Segmentation(
+        View.ANTERIOR, truth, {}, {}, {}, maps.kind, ToothMaps.of(maps, maps.tooth), maps.gum > 0.5
+    )
 
 
 def test_whole_masks_are_seen_as_they_were_drawn(truth, seen):
