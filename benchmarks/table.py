@@ -191,7 +191,11 @@ def _surfaces(s: Summary) -> str:
 
 
 ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
-    ("case_a_masks", "case-a, hand-made masks as shuffled ids, a network that never saw it beside them", _case_a),
+    (
+        "case_a_masks",
+        "case-a, hand-made masks as shuffled ids, a network that never saw it beside them",
+        _case_a,
+    ),
     ("case_a_masks_damaged", "the same with a tenth of the masks missed or merged", _damaged),
     ("case_a_masks_damaged_from_14", "six more draws, for one of which a rule was added", _damaged),
     ("case_a_numbers_damaged", "the same in masks with FDI numbers", _damaged),

@@ -11,6 +11,7 @@ from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, Jaws
 from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
+from teethscape.pipeline import job
 from teethscape.pipeline.evidence import parted_teeth
 from teethscape.pipeline.job import Job
 from teethscape.pipeline.segment_stage import Labels
@@ -58,5 +59,15 @@ def test_fdi_numbers_and_bite_photos_stay_as_they_are():
 )
 def test_only_the_users_teeth_of_both_jaws_may_be_compared_with_the_photos(tmp_path, change, jaws, looks):
     labels = replace(Labels({View.ANTERIOR: row_of_teeth()}, MaskValues.INSTANCES), **change)
-    job = Job(CaseFolder(tmp_path), ReconstructRequest(Path("photos"), tmp_path, jaws=jaws), NoProgress())
-    assert (job._look({}, labels) is not None) == looks
+    run = Job(CaseFolder(tmp_path), ReconstructRequest(Path("photos"), tmp_path, jaws=jaws), NoProgress())
+    assert (run._look({}, labels) is not None) == looks
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_masks_with_numbers_never_need_the_network_and_those_without_do_where_it_is(monkeypatch, there):
+    monkeypatch.setattr(job, "has_network", lambda: there)
+    needed = {
+        kind: job._needs_network(Labels({View.ANTERIOR: row_of_teeth()}, kind))
+        for kind in (MaskValues.FDI, MaskValues.INSTANCES, MaskValues.JAWS, MaskValues.NAMED)
+    }
+    assert list(needed.values()) == [False, there, True, True]
