@@ -61,6 +61,7 @@ class Job:
         photos = self._recognise(photos, masks)
         labels = self._segment(photos, None if masks is None else masks[1])
         result = self._fit(photos, labels)
+        self._segmented = None  # of large photos some hundred megabytes
         if self.request.engine is Engine.TEETHDREAMER:
             result = self._views(photos, labels, result)
         self.record.add_fit(result, labels.source)
