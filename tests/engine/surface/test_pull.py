@@ -83,7 +83,7 @@ def tiny(monkeypatch, tmp_path):
         "batch": 64,
         "rebuild": [0, 30],
     }
-    values["small"] |= {"rebuild": [0, 30], "pictures": 30, "tied": 30, "turned": 30, "warm_up": 2}
+    values["small"] |= {"rebuild": [0, 30], "render_every": 10, "pictures": 30, "tied": 30, "turned": 30, "warm_up": 2}
     values["small"]["gaussians"] |= {"steps": 2}
     values["upstream"] |= {"points": 150, "width": 16, "pull_steps": 40, "query_budget": 2000, "batch": 64}
     values["upstream"] |= {"rebuild": [0, 10, 20, 30], "tied": 10, "turned": 20, "warm_up": 2}
@@ -236,3 +236,9 @@ def test_pictures_move_the_distance_where_pulled_gaussians_are_drawn(tmp_path, m
         # A picture every tenth of forty steps, pulled ones from the tenth on.
         assert drawn[-4:] == [False, *[splat is SplatPlace.PULLED] * 3]
     assert not np.array_equal(fields[SplatPlace.PLACED], fields[SplatPlace.PULLED])
+
+
+@pytest.mark.usefixtures("tiny")
+def test_pulled_gaussians_of_a_started_distance_stay_where_they_can_be_drawn(tmp_path):
+    job = _job(tmp_path, NoProgress(), splat=SplatPlace.PULLED)
+    assert np.isfinite(method.gspull(job).field.values).all()

@@ -55,3 +55,11 @@ def test_a_fresh_network_adds_nothing_and_learns():
     again = StartedNetwork(_lookup(_ball()), PullNetwork(16))
     again.load_state_dict(network.state_dict())
     assert torch.equal(again(points), network(points))
+
+
+def test_slopes_have_slopes_inside_and_outside_the_grid():
+    points = torch.tensor([[0.1, 0.02, -0.13], [0.9, 0.0, 0.0], [0.7, 0.8, 0.9]], requires_grad=True)
+    _, slope = distance_and_slope(_lookup(_ball()), points)
+    torch.nn.functional.normalize(slope, dim=1)[:, 0].sum().backward()
+    assert torch.isfinite(points.grad).all()
+    assert float(points.grad.norm()) > 0

@@ -39,7 +39,11 @@ class FieldLookup(nn.Module):
         last = torch.tensor(self.shape, device=points.device) - 1
         place = (points - self.low) / self.pitch
         inside = torch.minimum(place.clamp(min=0), last)
-        beyond = (place - inside).norm(dim=1) * self.pitch
+        over = place - inside
+        is_over = (over != 0).any(dim=1)
+        # A length of nothing has no second slope, which the way to pulled places needs.
+        length = torch.where(is_over[:, None], over, 1.0).norm(dim=1)
+        beyond = torch.where(is_over, length, 0.0) * self.pitch
         node = torch.minimum(inside.detach().floor().long(), last - 1)
         part = inside - node
         total = torch.zeros_like(beyond)
