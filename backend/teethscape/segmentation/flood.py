@@ -32,7 +32,7 @@ def flood(boundary: FloatImage, energy: FloatImage, mask: NDArray[np.bool_], see
     labels, width = np.pad(seeds, 1), mask.shape[1] + 2
     water = _Water(labels.ravel(), width)
     relief = _BOUNDARY_SHARE * boundary + (1 - _BOUNDARY_SHARE) * (1 - energy)
-    level = np.searchsorted(_LEVELS, relief[mask])
+    level = np.searchsorted(_LEVELS, relief[mask]).astype(np.uint8)  # bytes are sorted fastest
     order = np.argsort(level, kind="stable")
     ends = np.searchsorted(level[order], np.arange(1, len(_LEVELS) + 1))
     for pixels in np.split(np.flatnonzero(np.pad(mask, 1))[order], ends):

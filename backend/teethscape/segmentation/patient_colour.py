@@ -34,8 +34,8 @@ class PatientColour:
 
 def colour_cells(pixels: NDArray[np.uint8]) -> Cells:
     """(h, w) flat Lab cell of every pixel of an RGB picture."""
-    lab = cv2.LUT(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB), _BIN).astype(np.intp)
-    return (lab[..., 0] * _BINS + lab[..., 1]) * _BINS + lab[..., 2]
+    first, second, third = cv2.split(cv2.LUT(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB), _BIN))
+    return ((first.astype(np.uint16) * _BINS + second) * _BINS + third).astype(np.intp)
 
 
 def _smooth(counts: NDArray[np.float64]) -> FloatImage:
