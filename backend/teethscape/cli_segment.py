@@ -71,8 +71,10 @@ def segment(options: argparse.Namespace) -> Result:
         raise UsageError(
             "usage", "SAM finds no teeth by itself: it needs --points.", "Give clicks, or --engine net."
         )
+    from teethscape.allocator import keep_freed_blocks
     from teethscape.pipeline.segment_folder import SegmentRequest, segment_folder
 
+    keep_freed_blocks()
     return segment_folder(
         SegmentRequest(
             options.photos,

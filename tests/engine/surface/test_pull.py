@@ -83,7 +83,14 @@ def tiny(monkeypatch, tmp_path):
         "batch": 64,
         "rebuild": [0, 30],
     }
-    values["small"] |= {"rebuild": [0, 30], "render_every": 10, "pictures": 30, "tied": 30, "turned": 30, "warm_up": 2}
+    values["small"] |= {
+        "rebuild": [0, 30],
+        "render_every": 10,
+        "pictures": 30,
+        "tied": 30,
+        "turned": 30,
+        "warm_up": 2,
+    }
     values["small"]["gaussians"] |= {"steps": 2}
     values["upstream"] |= {"points": 150, "width": 16, "pull_steps": 40, "query_budget": 2000, "batch": 64}
     values["upstream"] |= {"rebuild": [0, 10, 20, 30], "tied": 10, "turned": 20, "warm_up": 2}
