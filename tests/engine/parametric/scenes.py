@@ -71,7 +71,7 @@ class Eyes:
     def clarity(self):
         return np.ones_like(self.truth, np.float32)
 
-    def redrawn(self, expected):
+    def redrawn(self, expected, rough=False):
         self.asked += 1
         return np.where(expected > 0, self.truth, 0).astype(np.int32)
 
@@ -88,7 +88,7 @@ class Eyes:
 class Whole(Eyes):
     """Draws those pixels of the truth that are expected under their number."""
 
-    def redrawn(self, expected):
+    def redrawn(self, expected, rough=False):
         known = np.isin(self.truth, np.unique(expected[expected > 0]))
         return np.where(known & (expected > 0) & (expected == self.truth), self.truth, 0).astype(np.int32)
 
