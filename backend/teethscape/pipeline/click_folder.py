@@ -16,7 +16,7 @@ from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.errors import BadInputError
 from teethscape.parametric.numbering.number import Asked
-from teethscape.pipeline.evidence import labels_of, run_network
+from teethscape.pipeline.evidence import find_labels, run_network
 from teethscape.pipeline.mesh_stage import renumbered
 from teethscape.pipeline.named_masks import most_covered, rest_of
 from teethscape.pipeline.segment_folder import numbers_of
@@ -190,7 +190,7 @@ def _numbered(
     """Automatic teeth corrected by the clicks; all but named teeth are numbered together."""
     photos = {one.photo.view: one.photo for one in placed}
     progress.stage(Stage.SEGMENT, 0.05, "running the network")
-    labels = labels_of(run_network(photos), None)
+    labels = find_labels(run_network(photos), None)
     labels = corrected(labels, {one.photo.view: one.drawn for one in placed}, marks.keeps_automatic)
     asked = Asked(request.jaws, frozenset(request.absent_teeth), unmirrored=request.trust_views)
     numbering = numbers_of(photos, labels, asked, progress)

@@ -65,19 +65,29 @@ def labels_from_masks(
 
 
 def find_labels(segmented: Mapping[View, Segmentation], given: Labels | None) -> Labels:
-    """Labels of what the network found.
+    """Labels of what the network found, with the places in the quadrant that it reads inside them.
 
     Args:
         segmented: per view.
         given: the user's jaw masks, which have the last word on teeth and jaws; masks of some photos with
-            some numbers, which have it on these; or masks of all teeth without numbers.
+            some numbers, which have it on these; or masks of all teeth without numbers. None: there are none.
     """
-    if given is not None and given.kind is MaskValues.INSTANCES:
-        return with_kinds(given, segmented)
-    if given is None or given.kind is not MaskValues.NAMED:
-        return labels_of(segmented, given)
+    labels = _teeth(segmented, given)
+    kinds = {
+        view: {i: tuple(map(float, chances)) for i, chances in segmented[view].kinds_of(image).items()}
+        for view, image in labels.images.items()
+    }
+    return replace(labels, kind_of=kinds)
+
+
+def _teeth(segmented: Mapping[View, Segmentation], given: Labels | None) -> Labels:
+    """The user's teeth where there are any, the network's elsewhere."""
+    if given is None or given.kind is MaskValues.JAWS:
+        return _instances(segmented, given)
+    if given.kind is MaskValues.INSTANCES:
+        return given
     rest = {view: one for view, one in segmented.items() if view not in given.images}
-    return with_kinds(with_named(labels_of(rest, None), segmented, given), segmented)
+    return with_named(_instances(rest, None), segmented, given)
 
 
 def run_network(photos: Mapping[View, Photo]) -> dict[View, Segmentation]:
@@ -90,16 +100,7 @@ def shown_besides(found: Mapping[View, Segmentation], labels: Labels) -> dict[Vi
     return {view: mask_sight(image, found[view]) for view, image in labels.images.items()}
 
 
-def with_kinds(labels: Labels, found: Mapping[View, Segmentation]) -> Labels:
-    """Labels with the places in the quadrant that the network reads inside them."""
-    kinds = {
-        view: {i: tuple(map(float, chances)) for i, chances in found[view].kinds_of(image).items()}
-        for view, image in labels.images.items()
-    }
-    return replace(labels, kind_of=kinds)
-
-
-def labels_of(found: Mapping[View, Segmentation], jaws: Labels | None) -> Labels:
+def _instances(found: Mapping[View, Segmentation], jaws: Labels | None) -> Labels:
     """The network's instances as labels, within the user's jaw masks if there are any."""
     images = {view: one.instances for view, one in found.items()}
     jaw_of = {view: dict(one.jaw_of) for view, one in found.items()}
@@ -115,7 +116,7 @@ def labels_of(found: Mapping[View, Segmentation], jaws: Labels | None) -> Labels
         source="network" if jaws is None else "network within the user's jaw masks",
         notices=() if jaws is None else jaws.notices,
     )
-    return with_kinds(parted_teeth(labels), found)
+    return parted_teeth(labels)
 
 
 def parted_teeth(labels: Labels) -> Labels:

@@ -17,7 +17,7 @@ from teethscape.errors import RefusedError
 from teethscape.parametric.interface import FitInputs, PhotoGeometry
 from teethscape.parametric.numbering.mirror import MirroredError
 from teethscape.parametric.numbering.number import Asked
-from teethscape.pipeline.evidence import labels_of, run_network
+from teethscape.pipeline.evidence import find_labels, run_network
 from teethscape.pipeline.segment_output import (
     SegmentedPhoto,
     as_given,
@@ -108,7 +108,7 @@ def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any
     segmented = run_network(found.photos)
     progress.stage(Stage.SEGMENT, 1.0)
     try:
-        numbered = _numbered(found.photos, labels_of(segmented, None), request.asked, progress)
+        numbered = _numbered(found.photos, find_labels(segmented, None), request.asked, progress)
     except RefusedError as refused:
         _write_refused(output, found, segmented, refused)
         progress.warn("teeth_unnumbered", _UNNUMBERED.format(folder=output, first=FIRST_UNNAMED))

@@ -56,7 +56,7 @@ def test_a_mirrored_photo_is_refused_and_its_teeth_are_given_without_numbers(tmp
         "read_photo_folder": lambda *_args: photos,
         "_found": lambda *_args: found,
         "run_network": lambda *_args: dict.fromkeys(View, seen_teeth),
-        "labels_of": lambda *_args: None,
+        "find_labels": lambda *_args: None,
         "_numbered": mirrored,
         "segmenter": lambda: SimpleNamespace(runtime=runtime),
     }.items():

@@ -15,7 +15,6 @@ from teethscape.surface.gspull import splat  # noqa: E402
 from teethscape.surface.gspull.gaussians import DensityRules, Gaussians, densify, prune  # noqa: E402
 from teethscape.surface.gspull.losses import chamfer  # noqa: E402
 from teethscape.surface.gspull.splat import Shot, draw, draw_fast, gsplat_fault, rasteriser  # noqa: E402
-from teethscape.surface.gspull.splats import Moved  # noqa: E402
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer  # noqa: E402
 
 from .scene import arch_mesh, views_of  # noqa: E402
@@ -167,7 +166,7 @@ def test_colours_may_change_with_the_direction_by_a_degree_more_every_thousand_s
 
 def test_gaussians_may_be_drawn_elsewhere_than_they_are():
     cloud, shift = _one(), torch.tensor([0.2, 0.0, 0.0])
-    drawn = draw(Moved(cloud, cloud.centres + shift), cloud.colours, _shot(), torch.zeros(3))
+    drawn = draw(cloud, cloud.colours, _shot(), torch.zeros(3), cloud.centres + shift)
     cloud.centres.data += shift
     torch.testing.assert_close(drawn.values, draw(cloud, cloud.colours, _shot(), torch.zeros(3)).values)
 

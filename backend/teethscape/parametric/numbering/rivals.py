@@ -36,6 +36,8 @@ DISBELIEVED_COST = 0.5
 _CONTRADICTED, _NEAREST, _ABSURD = 60.0, 2, 150.0
 #: A label that misfits its tooth by more than this is drawn badly, whichever tooth it shows, nats.
 _DRAWN_BADLY = 15.0
+#: Most times in a row that better numbers are looked for.
+ROUNDS = 4
 _FIRST, _THEN, _LAST = Effort(3, loose=8.0), Effort(5, loose=2.0), Effort()
 _NEAR = Effort(3, loose=4.0)
 

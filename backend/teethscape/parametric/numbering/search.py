@@ -18,7 +18,7 @@ from teethscape.parametric.numbering.moved_back import moved_back
 from teethscape.parametric.numbering.photo_set import UNCERTAIN_ADVICE, PhotoSet
 from teethscape.parametric.numbering.proposals import Proposer, fitted_anew
 from teethscape.parametric.numbering.reopen import reopened
-from teethscape.parametric.numbering.rivals import Settled, duel, renumbered, settle, weigh_rival
+from teethscape.parametric.numbering.rivals import ROUNDS, Settled, duel, renumbered, settle, weigh_rival
 from teethscape.parametric.numbering.search_arches import (
     CLOSE,
     UNEXPLAINED_COST,
@@ -33,8 +33,6 @@ from teethscape.parametric.numbering.unclear import (
     unclear_views,
     whole_named,
 )
-
-_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Search:
         self.brief = bool(likeliest)
         self.bites.proposals = likeliest or {view: proposer.proposals(task) for view, task in tasks.items()}
         settled = self._begun(start)
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             settled = self.bites.sides(self.bites.at_rest(self.bites.each(settled)))
             settled, changed = self.arches.better(settled)
             if not changed:

@@ -17,7 +17,7 @@ from teethscape.parametric.numbering.margins import Margins
 from teethscape.parametric.numbering.occlusal import Candidate
 from teethscape.parametric.numbering.photo_set import PhotoSet
 from teethscape.parametric.numbering.proposals import fitted_anew
-from teethscape.parametric.numbering.rivals import Rival, Settled, duel, renumbered, weigh_rival
+from teethscape.parametric.numbering.rivals import ROUNDS, Rival, Settled, duel, renumbered, weigh_rival
 from teethscape.parametric.numbering.ticks import Ticks
 
 #: Rivals of an arch's numbers within so many nats are weighed both ways.
@@ -25,8 +25,6 @@ CLOSE, _MOST_DUELS = 15.0, 2
 #: Cost in nats of a bite view's label that the best numbering explains and a rival does not, and
 #: the least area of such a label against the median: a lower incisor's may be small, a sliver is not meant.
 UNEXPLAINED_COST, _UNEXPLAINED_AREA = 6.0, 0.15
-#: Times that an arch's numbers may be bettered in a row.
-_ROUNDS = 4
 
 
 class ArchSearch:
@@ -65,7 +63,7 @@ class ArchSearch:
         """The photos at rest under better numbers of the arches, and whether there were any."""
         changed = False
         for seen in self._arches.values():
-            for _ in range(_ROUNDS):
+            for _ in range(ROUNDS):
                 better = self._better_arch(settled, seen)
                 if better is None:
                     break

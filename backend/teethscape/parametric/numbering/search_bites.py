@@ -12,6 +12,7 @@ from teethscape.parametric.numbering.margins import Margins
 from teethscape.parametric.numbering.photo_set import PhotoSet
 from teethscape.parametric.numbering.proposals import Proposal, bite_task
 from teethscape.parametric.numbering.rivals import (
+    ROUNDS,
     Rival,
     Settled,
     aimed_rivals,
@@ -25,7 +26,6 @@ from teethscape.parametric.numbering.ticks import Ticks
 
 #: Proposals that are weighed again as rivals of a bite view's numbers.
 _MOST_PROPOSED = 3
-_ROUNDS = 4
 
 
 class BiteSearch:
@@ -48,7 +48,7 @@ class BiteSearch:
 
     def at_rest(self, settled: Settled) -> Settled:
         """Read the bite views' numbers again and fit, until they stay."""
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             teeth = read_bites(self._photos, settled.guess)
             if all((teeth[v] == settled.guess.views[v].tooth).all() for v in teeth):
                 break
@@ -57,7 +57,7 @@ class BiteSearch:
 
     def each(self, settled: Settled) -> Settled:
         """Weigh other numbers of each bite view until none is better."""
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             changed = False
             for view in self.tasks:
                 rivals = self._rivals(settled, view)

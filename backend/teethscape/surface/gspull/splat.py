@@ -14,7 +14,6 @@ from torch import Tensor
 
 from teethscape.errors import MissingComponentError
 from teethscape.surface.gspull.gaussians import Gaussians
-from teethscape.surface.gspull.splats import Splats
 
 #: Added to the projected covariance, px^2; opacity below which a splat is not drawn; largest opacity.
 _DILATION, _LEAST, _MOST = 0.3, 1 / 255, 0.99
@@ -61,13 +60,15 @@ class Picture:
     radii: Tensor
 
 
-#: Gaussians, their values (n, c), a camera, a background (c,): a picture.
-Rasteriser = Callable[[Splats, Tensor, Shot, Tensor], Picture]
+#: Gaussians, their values (n, c), a camera, a background (c,), centres (n, 3) elsewhere or None: a picture.
+Rasteriser = Callable[[Gaussians, Tensor, Shot, Tensor, Tensor | None], Picture]
 
 
-def draw(cloud: Splats, values: Tensor, shot: Shot, background: Tensor) -> Picture:
+def draw(
+    cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor, centres: Tensor | None = None
+) -> Picture:
     """Draw all Gaussians at all pixels: exact and differentiable, for some thousands of them."""
-    local = cloud.centres @ shot.pose[:, :3].T + shot.pose[:, 3]
+    local = (cloud.centres if centres is None else centres) @ shot.pose[:, :3].T + shot.pose[:, 3]
     depth = local[:, 2].clamp_min(_NEAR)
     focal = torch.stack([shot.k[0, 0], shot.k[1, 1]])
     means = local[:, :2] / depth[:, None] * focal + shot.k[:2, 2]
@@ -108,7 +109,7 @@ def _determinant(cov: Tensor) -> Tensor:
     return (cov[:, 0] * cov[:, 2] - cov[:, 1] ** 2).clamp_min(1e-12)
 
 
-def _covariance(cloud: Splats, local: Tensor, depth: Tensor, shot: Shot) -> Tensor:
+def _covariance(cloud: Gaussians, local: Tensor, depth: Tensor, shot: Shot) -> Tensor:
     """(n, 3) entries xx, xy, yy of each projected covariance, px^2."""
     fx, fy = shot.k[0, 0], shot.k[1, 1]
     zero = torch.zeros_like(depth)
@@ -178,15 +179,17 @@ def gsplat_fault(device: torch.device) -> str | None:
     return None
 
 
-def draw_fast(cloud: Splats, values: Tensor, shot: Shot, background: Tensor) -> Picture:
+def draw_fast(
+    cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor, centres: Tensor | None = None
+) -> Picture:
     """Draw Gaussians by gsplat, on a graphics processor alone."""
     import gsplat  # pyright: ignore[reportMissingImports] - never required
 
     pose = torch.eye(4, device=values.device)
     pose[:3] = shot.pose
     found, opacity, info = gsplat.rasterization(
-        cloud.centres, cloud.quaternions, cloud.scales, cloud.opacity, values, pose[None], shot.k[None],
-        shot.width, shot.height, near_plane=_NEAR, packed=False,
+        cloud.centres if centres is None else centres, cloud.quaternions, cloud.scales, cloud.opacity,
+        values, pose[None], shot.k[None], shot.width, shot.height, near_plane=_NEAR, packed=False,
     )  # fmt: skip
     means = info["means2d"]
     if means.requires_grad:

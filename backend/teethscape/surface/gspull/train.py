@@ -17,7 +17,6 @@ from teethscape.surface.gspull import losses
 from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians, densify, prune, prune_outside
 from teethscape.surface.gspull.schedule import position_rate
 from teethscape.surface.gspull.splat import Picture, Rasteriser, Shot, draw
-from teethscape.surface.gspull.splats import Moved
 from teethscape.surface.hull import hull_distance
 from teethscape.surface.views import FLIP, Views
 
@@ -195,8 +194,8 @@ class GaussianTrainer:
         degree = min(self.step_number // _DEGREE_STEPS, rules.harmonics)
         values = torch.cat([cloud.seen_from(_centre(target.shot), degree), normals], dim=1)
         nothing = torch.cat([back, torch.zeros(3, device=self.device)])
-        drawn = cloud if place is None else Moved(cloud, place(cloud.centres))
-        picture = self.draw(drawn, values, target.shot, nothing)
+        centres = None if place is None else place(cloud.centres)
+        picture = self.draw(cloud, values, target.shot, nothing, centres)
         wanted = target.colour * target.mask[..., None] + back * (1 - target.mask[..., None])
         both = [image.permute(2, 0, 1)[None] for image in (picture.values[..., :3], wanted)]
         loss = losses.photo_loss(both[0], both[1])
