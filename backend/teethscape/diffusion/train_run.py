@@ -260,14 +260,14 @@ class Training:
         if not main and not is_shared(self.model):
             return
         smoothed = {} if self.smoothed is None else self.smoothed.values
+        state = whole(self.network.state_dict())
         content = {
             "step": self.step,
-            "trained": {name: whole(p) for name, p in trained(self.network).items()},
+            "trained": {name: state[name] for name in trained(self.network)},
             "optimiser": whole_state(self.optimiser),
-            "smoothed": {name: whole(value) for name, value in smoothed.items()},
+            "smoothed": whole(smoothed),
             "scaler": {} if self.accelerator.scaler is None else self.accelerator.scaler.state_dict(),
         }
-        state = {name: whole(value) for name, value in self.network.state_dict().items()}
         if not main:
             return
         stream = BytesIO()

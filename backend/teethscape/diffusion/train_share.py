@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from math import prod
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+#: Values that one exchange brings, where a single tensor is not larger: 256 MB in single precision.
+_EXCHANGED = 1 << 26
+Key = TypeVar("Key")
 
 
 def share_out(step: nn.Module, device: torch.device) -> None:
@@ -47,10 +52,60 @@ def is_shared(step: nn.Module) -> bool:
     return hasattr(step, "unshard")
 
 
-def whole(value: Tensor) -> Tensor:
-    """A tensor with all its parts, on the CPU; all processes must ask for a parted one."""
-    value = value.detach()
-    return (value.full_tensor() if hasattr(value, "full_tensor") else value).cpu()  # type: ignore[operator]
+def whole(values: Mapping[Key, Tensor]) -> dict[Key, Tensor]:
+    """Tensors with all their parts, on the CPU; all processes must ask for the same ones.
+
+    Parted ones are gathered many at a time: a network has thousands, and exchanging one after the
+    other takes most of the time of a save.
+
+    Args:
+        values: any shapes; parted ones along their first axis (as `share_out` parts them).
+    """
+    found: dict[Key, Tensor] = {}
+    bucket: dict[Key, Tensor] = {}
+    for name, value in values.items():
+        if not _is_parted(value):
+            found[name] = value.detach().cpu()
+            continue
+        if not _fits(bucket, value):
+            found |= _gathered(bucket)
+            bucket = {}
+        bucket[name] = value.detach()
+    found |= _gathered(bucket)
+    return {name: found[name] for name in values}
+
+
+def _is_parted(value: Tensor) -> bool:
+    """Asked by what it can do: some builds of PyTorch have no such tensors."""
+    return hasattr(value, "full_tensor")
+
+
+def _fits(bucket: Mapping[Key, Tensor], value: Tensor) -> bool:
+    """Whether one exchange can bring another tensor, too."""
+    same = all(other.dtype == value.dtype for other in bucket.values())
+    return same and sum(other.numel() for other in bucket.values()) + value.numel() <= _EXCHANGED
+
+
+def _gathered(bucket: Mapping[Key, Tensor]) -> dict[Key, Tensor]:
+    """The whole tensors of a bucket, by one exchange; all have one type."""
+    if not bucket:
+        return {}
+    count = torch.distributed.get_world_size()
+    shapes = {name: (-(-value.shape[0] // count), *value.shape[1:]) for name, value in bucket.items()}
+    own = torch.cat([_padded(value, shapes[name][0]).flatten() for name, value in bucket.items()])
+    parts = [torch.empty_like(own) for _ in range(count)]
+    torch.distributed.all_gather(parts, own)
+    split = [part.cpu().split([prod(shape) for shape in shapes.values()]) for part in parts]
+    return {
+        name: torch.cat([piece.view(shapes[name]) for piece in pieces])[: len(bucket[name])].clone()
+        for name, *pieces in zip(bucket, *split, strict=True)
+    }
+
+
+def _padded(value: Tensor, rows: int) -> Tensor:
+    """This process's part, with as many rows as the first one's: the last ones hold fewer, or none."""
+    part: Tensor = value.to_local()  # type: ignore[operator]
+    return torch.cat([part, part.new_zeros(rows - len(part), *part.shape[1:])])
 
 
 def parted(value: Tensor, like: Tensor) -> Tensor:
@@ -67,11 +122,11 @@ def parted(value: Tensor, like: Tensor) -> Tensor:
 def whole_state(optimiser: torch.optim.Optimizer) -> dict[str, Any]:
     """The state of an optimiser, as if one process had all of it."""
     content = optimiser.state_dict()
-    states = {
-        number: {name: whole(v) if isinstance(v, Tensor) else v for name, v in state.items()}
-        for number, state in content["state"].items()
-    }
-    return {**content, "state": states}
+    states = content["state"]
+    tensors = {(n, name): v for n, s in states.items() for name, v in s.items() if isinstance(v, Tensor)}
+    found = whole(tensors)
+    wholes = {n: {name: found.get((n, name), v) for name, v in s.items()} for n, s in states.items()}
+    return {**content, "state": wholes}
 
 
 def take_state(optimiser: torch.optim.Optimizer, content: Mapping[str, Any]) -> None:

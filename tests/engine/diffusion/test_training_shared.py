@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -90,7 +91,8 @@ def test_a_parted_training_goes_on_where_a_whole_one_was_saved(data, tmp_path, a
     training = _training(replace(places, strategy=Strategy.FSDP), TINY_RUN)
     assert is_shared(training.model)
     assert training.step == 1
-    assert all(torch.equal(whole(training.smoothed.values[name]), value) for name, value in before.items())
+    smoothed = whole(training.smoothed.values)
+    assert all(torch.equal(smoothed[name], value) for name, value in before.items())
     with whole_weights(training.model):
         found = trained(training.network)
         assert all(torch.equal(found[name], value) for name, value in trained(former.network).items())
@@ -121,6 +123,14 @@ def test_what_parts_cannot_do_is_refused(data, tmp_path, capsys):
         _check_strategy(places, Settings(precision="fp16"), 2)
     _check_strategy(places, Settings(precision="bf16"), 2)
     _check_strategy(replace(places, strategy=Strategy.DDP), Settings(precision="fp16"), 1)
+
+
+@pytest.mark.slow
+def test_parts_of_several_processes_are_joined():
+    script = str(Path(__file__).with_name("join_parts.py"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "3", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.slow
