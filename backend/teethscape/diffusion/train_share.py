@@ -61,17 +61,9 @@ def whole(values: Mapping[Key, Tensor]) -> dict[Key, Tensor]:
     Args:
         values: any shapes; parted ones along their first axis (as `share_out` parts them).
     """
-    found: dict[Key, Tensor] = {}
-    bucket: dict[Key, Tensor] = {}
-    for name, value in values.items():
-        if not _is_parted(value):
-            found[name] = value.detach().cpu()
-            continue
-        if not _fits(bucket, value):
-            found |= _gathered(bucket)
-            bucket = {}
-        bucket[name] = value.detach()
-    found |= _gathered(bucket)
+    found = {name: value.detach().cpu() for name, value in values.items() if not _is_parted(value)}
+    for bucket in _buckets({name: value.detach() for name, value in values.items() if name not in found}):
+        found |= _gathered(bucket)
     return {name: found[name] for name in values}
 
 
@@ -80,16 +72,22 @@ def _is_parted(value: Tensor) -> bool:
     return hasattr(value, "full_tensor")
 
 
-def _fits(bucket: Mapping[Key, Tensor], value: Tensor) -> bool:
-    """Whether one exchange can bring another tensor, too."""
-    same = all(other.dtype == value.dtype for other in bucket.values())
-    return same and sum(other.numel() for other in bucket.values()) + value.numel() <= _EXCHANGED
+def _buckets(values: Mapping[Key, Tensor]) -> Iterator[dict[Key, Tensor]]:
+    """Tensors of one type that one exchange brings together."""
+    bucket: dict[Key, Tensor] = {}
+    size, dtype = 0, None
+    for name, value in values.items():
+        if bucket and (value.dtype != dtype or size + value.numel() > _EXCHANGED):
+            yield bucket
+            bucket, size = {}, 0
+        bucket[name], dtype = value, value.dtype
+        size += value.numel()
+    if bucket:
+        yield bucket
 
 
 def _gathered(bucket: Mapping[Key, Tensor]) -> dict[Key, Tensor]:
     """The whole tensors of a bucket, by one exchange; all have one type."""
-    if not bucket:
-        return {}
     count = torch.distributed.get_world_size()
     shapes = {name: (-(-value.shape[0] // count), *value.shape[1:]) for name, value in bucket.items()}
     own = torch.cat([_padded(value, shapes[name][0]).flatten() for name, value in bucket.items()])
