@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.masks import at_size
+from teethscape.dental.masks import at_size, ids_of
 from teethscape.parametric.numbering.kinds import NOTHING_KNOWN, kind_costs
 from teethscape.parametric.rotation import FloatArray
 
@@ -91,10 +91,12 @@ def measure(labels: NDArray[np.int32], kinds: Mapping[int, Sequence[float]] = NO
     """Moments of every instance of labels (h, w), and what ``kinds`` says of it; slivers are left out."""
     height, width = labels.shape
     y, x = np.nonzero(labels)
-    values, inverse, count = np.unique(labels[y, x], return_inverse=True, return_counts=True)
-    inverse = inverse.ravel()
+    values = np.array(ids_of(labels), np.int32)
     n = len(values)
-    area = count.astype(float)
+    rank = np.zeros(int(values.max(initial=0)) + 1, np.intp)
+    rank[values] = np.arange(n)
+    inverse = rank[labels[y, x]]
+    area = np.bincount(inverse, minlength=n).astype(float)
     mx, my = (np.bincount(inverse, c, n) / area for c in (x, y))
     dx, dy = x - mx[inverse], y - my[inverse]
     spread = np.empty((n, 2, 2))
@@ -104,7 +106,7 @@ def measure(labels: NDArray[np.int32], kinds: Mapping[int, Sequence[float]] = NO
     cut = np.zeros(n, bool)
     cut[inverse[(x < 2) | (y < 2) | (x >= width - 2) | (y >= height - 2)]] = True
     costs = kind_costs(values, kinds)
-    found = Instances(values.astype(np.int32), np.stack([mx, my], axis=1), area, spread, ~cut, costs)
+    found = Instances(values, np.stack([mx, my], axis=1), area, spread, ~cut, costs)
     return found.only(area >= SLIVER_SHARE * np.median(area)) if n else found
 
 
