@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,20 @@ def _same(one, two, tolerance):
     states = one["optimiser"]["state"], two["optimiser"]["state"]
     moments = [torch.cat([s[k]["exp_avg"].flatten() for k in sorted(s)]) for s in states]
     assert float((moments[0] - moments[1]).norm() / moments[0].norm()) < tolerance
+
+
+def _run_in_processes(count, command):
+    """Run a module or script in processes that work together; of one that crashes the failure tells where."""
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
+    done = subprocess.run(
+        [*line, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+        env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-10_000:]
 
 
 def _ignore(*_):
@@ -128,9 +143,7 @@ def test_what_parts_cannot_do_is_refused(data, tmp_path, capsys):
 @pytest.mark.slow
 def test_parts_of_several_processes_are_joined():
     script = str(Path(__file__).with_name("join_parts.py"))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "3", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
-    assert done.returncode == 0, done.stderr[-3000:]
+    _run_in_processes(3, [script])
 
 
 @pytest.mark.slow
@@ -141,13 +154,11 @@ def test_two_processes_learn_the_same_as_copies_and_as_parts(data, tmp_path):
         output = tmp_path / name
         if start:
             shutil.copytree(tmp_path / start, output)
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-        command += ["-m", "teethscape", "train", "teethdreamer", "--data", str(data), "--tiny"]
+        command = ["-m", "teethscape", "train", "teethdreamer", "--data", str(data), "--tiny"]
         command += ["--device", "cpu", "--output", str(output), "--strategy", strategy, "--steps", str(steps)]
         command += ["--batch", "4", "--accumulate", "2", "--rate", "1e-3", "--ema", "0.5", "--train-unet"]
         command += ["--clip-gradients", "0.1", "--checkpointing", "--validate-every", "0"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
-        assert done.returncode == 0, done.stderr[-3000:]
+        _run_in_processes(2, command)
         return _saved(output)
 
     parts = run("parts", "fsdp", 1)
