@@ -33,7 +33,11 @@ def add_segment(commands: Any) -> None:
         help="who draws masks from clicks (net or sam); toothseg: X-rays",
     )
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="toothseg: the network that you trained (ONNX or .pth)"
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="toothseg: the network that you trained (ONNX or .pth); sam: an installed model, such as "
+        "sam-vit-h, or its file (the smallest installed)",
     )
     parser.add_argument("--points", type=Path, metavar="FILE", help="clicks and boxes (docs/clicks.md)")
     parser.add_argument(
@@ -57,8 +61,8 @@ def segment(options: argparse.Namespace) -> Result:
     progress = ConsoleProgress()
     if options.engine == "toothseg":
         return _xray(options, progress)
-    if options.weights is not None:
-        raise UsageError("usage", "--weights is for --engine toothseg.", "Leave it out.")
+    if options.weights is not None and options.engine != "sam":
+        raise UsageError("usage", "--weights is for --engine toothseg and sam.", "Leave it out.")
     if options.photos.is_file():
         return _strip(options, progress)
     if options.foreground:
@@ -92,6 +96,7 @@ def _check(options: argparse.Namespace, progress: Any) -> Result:
     from teethscape.dental.request import ReconstructRequest
     from teethscape.pipeline.photo_check import check_photos
 
+    _refuse(options, ("points", "pictures", "trust_views", "absent"), "--check")
     request = ReconstructRequest(options.photos, options.output, jaws=Jaws(options.jaw))
     record = check_photos(request, progress, options.output)
     for photo in record["photos"].values():
@@ -105,11 +110,20 @@ def _check(options: argparse.Namespace, progress: Any) -> Result:
 def _xray(options: argparse.Namespace, progress: Any) -> Result:
     from teethscape.segmentation.toothseg.xray import XrayRequest, segment_xray
 
+    unfit = ("check", "points", "pictures", "foreground", "trust_views", "absent")
+    _refuse(options, unfit, "--engine toothseg")
     if options.weights is None:
         raise UsageError(
             "usage", "--engine toothseg needs --weights.", "See: teethscape train segmenter --help"
         )
     return segment_xray(XrayRequest(options.photos, options.weights, options.output), progress)
+
+
+def _refuse(options: argparse.Namespace, unfit: tuple[str, ...], beside: str) -> None:
+    """Refuse options that would do nothing beside another one."""
+    given = [f"--{name.replace('_', '-')}" for name in unfit if getattr(options, name)]
+    if given:
+        raise UsageError("usage", f"{', '.join(given)} cannot be given with {beside}.", "Leave it out.")
 
 
 def _pictures(options: argparse.Namespace) -> Any:
@@ -125,7 +139,7 @@ def _clicks(options: argparse.Namespace, progress: Any) -> Result:
     return click_folder(
         ClickRequest(
             options.photos, options.output, options.points, ClickEngineName(options.engine),
-            Jaws(options.jaw), _pictures(options), options.trust_views, absent_of(options),
+            Jaws(options.jaw), _pictures(options), options.trust_views, absent_of(options), options.weights,
         ),
         progress,
     )  # fmt: skip
@@ -136,6 +150,8 @@ def _strip(options: argparse.Namespace, progress: Any) -> Result:
     from teethscape.pipeline.montage import foreground_by_clicks, foreground_by_method
     from teethscape.segmentation.clicks.interface import ClickEngineName
 
+    if options.weights is not None:
+        raise UsageError("usage", "--weights is for five photos, or an X-ray.", "Give their folder.")
     if options.check or options.pictures or options.trust_views or options.absent:
         raise UsageError(
             "usage",

@@ -14,7 +14,7 @@ from teethscape.dental.fdi import Jaw, Jaws, jaw_of
 from teethscape.dental.photos import Photo, read_photo_folder, turn
 from teethscape.dental.request import MaskValues, ReconstructRequest
 from teethscape.dental.views import View
-from teethscape.errors import BadInputError
+from teethscape.errors import BadInputError, RefusedError
 from teethscape.parametric.numbering.number import Asked
 from teethscape.pipeline.evidence import find_labels, run_network
 from teethscape.pipeline.mesh_stage import renumbered
@@ -24,6 +24,8 @@ from teethscape.pipeline.segment_output import (
     SegmentedPhoto,
     remove_former,
     require_output,
+    tell_unnumbered,
+    without_numbers,
     write_masks,
     write_teethdreamer,
 )
@@ -52,6 +54,7 @@ class ClickRequest:
         pictures: also write TeethDreamer's masked pictures, with this background.
         trust_views: believe the photos' names, whatever the pictures show.
         absent_teeth: FDI numbers that the user says are missing.
+        weights: SAM: an installed model's name or a file; None: the smallest that is installed.
     """
 
     photos: Path
@@ -62,6 +65,7 @@ class ClickRequest:
     pictures: Background | None = None
     trust_views: bool = False
     absent_teeth: tuple[int, ...] = ()
+    weights: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,8 @@ def click_folder(request: ClickRequest, progress: Progress) -> dict[str, Any]:
         UsageError: the masks would replace photos.
         BadInputError: photos or clicks cannot be used.
         MissingComponentError: the engine is not installed.
-        RefusedError: teeth without a number cannot be numbered with confidence.
+        RefusedError: teeth without a number cannot be numbered with confidence; the masks are written all the
+            same, with values from ``FIRST_UNNAMED`` on where the user gave no number.
     """
     given = read_photo_folder(request.photos, request.jaws)
     require_output(request.output, given.values())
@@ -97,7 +102,7 @@ def click_folder(request: ClickRequest, progress: Progress) -> dict[str, Any]:
         )
     for number, teeth in marks.photos.items():
         require_inside(request.points, number, given[View(number)].original_size, teeth)
-    engine = make_engine(request.engine, published=request.pictures is not None)
+    engine = make_engine(request.engine, request.pictures is not None, request.weights)
     drawn = _draw(engine, given, marks, progress)
     placed = _placed(given, _ordered(request, given, marks, progress), drawn)
     found = _numbered(placed, request, marks, progress) if marks.wants_numbers else _plain(placed)
@@ -193,15 +198,23 @@ def _numbered(
     labels = find_labels(run_network(photos), None)
     labels = corrected(labels, {one.photo.view: one.drawn for one in placed}, marks.keeps_automatic)
     asked = Asked(request.jaws, frozenset(request.absent_teeth), unmirrored=request.trust_views)
-    numbering = numbers_of(photos, labels, asked, progress)
+    try:
+        numbering = numbers_of(photos, labels, asked, progress)
+    except RefusedError:
+        masks = {view: without_numbers(image) for view, image in labels.images.items()}
+        remove_former(request.output)
+        write_masks(request.output, _with_masks(placed, masks))
+        tell_unnumbered(request.output, progress)
+        raise
+    return _with_masks(
+        placed, {view: renumbered(image, numbering.get(view, {})) for view, image in labels.images.items()}
+    )
+
+
+def _with_masks(placed: Sequence[_Placed], masks: Mapping[View, NDArray[np.uint8]]) -> list[SegmentedPhoto]:
+    """Every photo with its mask, in which the user's numbers win."""
     return [
-        SegmentedPhoto(
-            one.slot,
-            one.photo,
-            with_named_teeth(
-                renumbered(labels.images[one.photo.view], numbering.get(one.photo.view, {})), one.drawn
-            ),
-        )
+        SegmentedPhoto(one.slot, one.photo, with_named_teeth(masks[one.photo.view], one.drawn))
         for one in placed
     ]
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teethscape.dental.fdi import Jaws
-from teethscape.dental.masks import FIRST_UNNAMED
 from teethscape.dental.photos import Photo, read_photo_folder
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
@@ -23,6 +22,8 @@ from teethscape.pipeline.segment_output import (
     as_given,
     remove_former,
     require_output,
+    tell_unnumbered,
+    without_numbers,
     write_gum,
     write_masks,
     write_teethdreamer,
@@ -45,13 +46,6 @@ if TYPE_CHECKING:
     from teethscape.parametric.result import Numbered
     from teethscape.segmentation.recognition import PhotoRecognition
     from teethscape.segmentation.segmenter import Segmentation
-
-_UNNUMBERED = (
-    "The masks in {folder} show the teeth that were found, without numbers (values from {first} on): give "
-    "some of them their FDI numbers and pass the folder with --masks and --mask-values named."
-)
-#: Ids that fit into a byte beside FDI numbers.
-_MOST_UNNAMED = 256 - FIRST_UNNAMED
 
 
 @dataclass(frozen=True)
@@ -111,7 +105,7 @@ def segment_folder(request: SegmentRequest, progress: Progress) -> dict[str, Any
         numbered = _numbered(found.photos, find_labels(segmented, None), request.asked, progress)
     except RefusedError as refused:
         _write_refused(output, found, segmented, refused)
-        progress.warn("teeth_unnumbered", _UNNUMBERED.format(folder=output, first=FIRST_UNNAMED))
+        tell_unnumbered(output, progress)
         raise
     teeth = _teeth(found, segmented, numbered)
     tested = {view: FlipVerdict.of(mirrored) for view, mirrored in numbered.mirrored.items()}
@@ -185,13 +179,10 @@ def _write_refused(
 
 def _unnamed(found: _Found, segmented: Mapping[View, Segmentation]) -> list[SegmentedPhoto]:
     """Every photo with its teeth as the network cut them, without numbers."""
-    out = []
-    for view, photo in found.photos.items():
-        ids = segmented[view].instances
-        fit = (ids > 0) & (ids <= _MOST_UNNAMED)
-        mask = np.where(fit, ids - 1 + FIRST_UNNAMED, 0).astype(np.uint8)
-        out.append(SegmentedPhoto(found.slot(photo), photo, mask))
-    return out
+    return [
+        SegmentedPhoto(found.slot(photo), photo, without_numbers(segmented[view].instances))
+        for view, photo in found.photos.items()
+    ]
 
 
 def _written(

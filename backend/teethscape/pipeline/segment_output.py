@@ -14,14 +14,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from teethscape.dental.files import require_folder, storage_errors, write_with
-from teethscape.dental.masks import ids_of
+from teethscape.dental.masks import FIRST_UNNAMED, ids_of, unnamed
 from teethscape.dental.photos import Photo, full_pixels, turn
 from teethscape.dental.views import View
 from teethscape.errors import UsageError
 from teethscape.pipeline.segment_record import RECORD
+from teethscape.progress import Progress
 from teethscape.segmentation.clicks.pictures import Background, whole_jaws, write_view
 
 _Label = TypeVar("_Label", np.uint8, np.uint16)
+
+
+_UNNUMBERED = (
+    "The masks in {folder} show the teeth that were found, without numbers (values from {first} on): give "
+    "some of them their FDI numbers and pass the folder with --masks and --mask-values named."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +58,17 @@ def require_output(output: Path, photos: Iterable[Photo]) -> None:
             "same_folder", f"The masks would be written among the photos in {output}.", "Give another folder."
         )
     require_folder(output)
+
+
+def without_numbers(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Instances (h, w) as values from ``FIRST_UNNAMED`` on; those that no byte has room for are left out."""
+    values = unnamed(labels)
+    return np.where(values < 256, values, 0).astype(np.uint8)
+
+
+def tell_unnumbered(output: Path, progress: Progress) -> None:
+    """Say what masks without numbers are good for."""
+    progress.warn("teeth_unnumbered", _UNNUMBERED.format(folder=output, first=FIRST_UNNAMED))
 
 
 def remove_former(output: Path) -> None:

@@ -20,14 +20,14 @@ from teethscape.dataset.synthetic_photo import draw_photo
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
-from teethscape.errors import BadInputError, ExitCode
+from teethscape.errors import BadInputError, ExitCode, MissingComponentError
 from teethscape.parametric.prior import load_prior
 from teethscape.pipeline.click_folder import Drawn, corrected, with_named_teeth
 from teethscape.pipeline.segment_stage import Labels
 from teethscape.segmentation import rembg_network
 from teethscape.segmentation.clicks.pictures import Background, masked_square, write_pictures
 from teethscape.segmentation.clicks.points_file import read_points
-from teethscape.segmentation.clicks.sam_engine import SamEngine
+from teethscape.segmentation.clicks.sam_engine import SamEngine, weights_of
 from teethscape.weights.store import FOLDER_VARIABLE
 
 
@@ -112,6 +112,46 @@ def test_clicks_correct_the_automatic_teeth(tmp_path, capsys):
     assert columns.max() <= 674
     assert rows.max() <= 480
     assert len(answer["photos"]) == 5
+
+
+@pytest.mark.slow
+def test_teeth_that_cannot_be_numbered_are_written_without_numbers(tmp_path, capsys):
+    sample = Path(cli.__file__).resolve().parents[2] / "examples" / "sample" / "photos"
+    teeth = [_tooth("auto", points=[{"x": 406, "y": 391}]), _tooth(21, box=[489, 284, 672, 477])]
+    points = _points(tmp_path / "p.json", [{"photo": 0, "teeth": teeth}], keep="nothing")
+    output = tmp_path / "masks"
+    arguments = ["segment", str(sample), "--output", str(output), "--points", str(points)]
+    assert cli.main(arguments) == ExitCode.REFUSED
+    assert "without numbers (values from 100 on)" in capsys.readouterr().err
+    mask = np.asarray(Image.open(output / "0.png"))
+    assert mask[391, 406] == 100
+    assert set(np.unique(mask)) == {0, 21, 100}  # the user's number is kept
+    assert not np.asarray(Image.open(output / "3.png")).any()
+
+
+def test_sam_weights_are_a_model_or_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    with pytest.raises(MissingComponentError, match="sam-vit-h"):
+        weights_of(Path("sam-vit-h"))
+    with pytest.raises(BadInputError, match="neither a file nor one of"):
+        weights_of(tmp_path / "sam.pth")
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(b"")
+    assert weights_of(own) == own
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (["--check", "--points", "p.json"], "--points cannot be given with --check"),
+        (["--check", "--pictures", "white", "--absent", "11"], "--pictures, --absent cannot be given"),
+        (["--engine", "toothseg", "--check"], "--check cannot be given with --engine toothseg"),
+        (["--weights", "w.onnx"], "--weights is for --engine toothseg and sam"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(tmp_path, capsys, more, reason):
+    assert cli.main(["segment", str(tmp_path), "--output", str(tmp_path / "o"), *more]) == ExitCode.USAGE
+    assert reason in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

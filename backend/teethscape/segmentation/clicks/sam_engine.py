@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from teethscape.errors import BadInputError
 from teethscape.segmentation.clicks.interface import ClickMask, Clicks
 from teethscape.segmentation.clicks.sam_common import asked, no_sam, sam_missing
 from teethscape.segmentation.clicks.sam_names import renamed, sizes
@@ -61,6 +62,26 @@ class SamEngine:
         with torch.inference_mode():
             embedding = self.model.get_image_embeddings(values.to(self.model.dtype))
         return SamPhoto(self, frame, embedding)
+
+
+def weights_of(given: Path | None) -> Path:
+    """The weights that the user names.
+
+    Args:
+        given: the name of an installed model, or a file; None: the smallest that is installed.
+
+    Raises:
+        MissingComponentError: the model is not installed, or none is.
+        BadInputError: there is no such file.
+    """
+    if given is None:
+        return smallest_installed()
+    if str(given) in MODELS:
+        return required_weights(str(given))
+    if not given.is_file():
+        words = f"{given} is neither a file nor one of {', '.join(MODELS)}."
+        raise BadInputError("file_missing", words, "Check the path, or see: teethscape weights list")
+    return given
 
 
 def smallest_installed() -> Path:
