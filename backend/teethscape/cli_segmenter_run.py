@@ -19,6 +19,12 @@ from teethscape.segmentation.toothseg.index import Item, MaskKind, labelled, wri
 from teethscape.segmentation.toothseg.layouts import default_size, find_items, with_kind
 from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec
 from teethscape.segmentation.toothseg.splits import Part, Split, SplitRule, split
+from teethscape.segmentation.toothseg.targets import (
+    files_of,
+    networks_of,
+    require_free,
+    require_free_predictions,
+)
 
 Result = dict[str, Any]
 #: The networks halve a picture four times; of a single pixel no batch of one has statistics.
@@ -59,10 +65,10 @@ def _items(options: argparse.Namespace) -> tuple[Item, ...]:
     return with_kind(find_items(options.images_dir, options.masks_dir), MaskKind(kind) if kind else None)
 
 
-def _split(options: argparse.Namespace) -> Split:
+def _split(options: argparse.Namespace, items: tuple[Item, ...]) -> Split:
     subset = getattr(options, "train_subset_size", 0)
     rule = SplitRule(options.split_json, options.val_ratio, options.test_ratio, options.seed, subset)
-    return split(labelled(_items(options)), rule)
+    return split(labelled(items), rule)
 
 
 def _size(options: argparse.Namespace, known: tuple[int, int] | None) -> tuple[int, int]:
@@ -220,7 +226,7 @@ def _fine_tuning(options: argparse.Namespace) -> Any:
     from teethscape.segmentation.toothseg.finetune import FineTuning
 
     settings = FineTuning(
-        split=_split(options),
+        split=_split(options, _items(options)),
         folder=options.save_dir,
         optimising=_optimising(options, 1e-5, 1e-5),
         lambda_dice=options.lambda_dice,
@@ -261,17 +267,30 @@ def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> 
     return Model(name, network, Evaluation(items, card, options.lambda_dice))
 
 
-def _part(options: argparse.Namespace) -> tuple[Item, ...]:
+def _part(options: argparse.Namespace, items: tuple[Item, ...]) -> tuple[Item, ...]:
     if options.split == "all":
-        return labelled(_items(options))
-    return _split(options).part(Part(options.split))
+        return labelled(items)
+    return _split(options, items).part(Part(options.split))
+
+
+def _read(options: argparse.Namespace, items: tuple[Item, ...]) -> list[Path]:
+    """Every file that a data set is made of."""
+    lists = (options.images_dir, getattr(options, "split_json", None))
+    return [*files_of(items), *(path for path in lists if path is not None)]
 
 
 def _evaluate(options: argparse.Namespace) -> Result:
     from teethscape.dental.files import write_json
     from teethscape.segmentation.toothseg.evaluate import evaluate_network, write_rows
 
-    model = _model(options, options.checkpoint, _part(options))
+    known = _items(options)
+    items = _part(options, known)
+    if options.output is not None:
+        results = [options.output / name for name in ("scores.csv", "summary.json")]
+        require_free(results, [*_read(options, known), *networks_of([options.checkpoint])])
+    if options.predictions is not None:
+        require_free_predictions(options.predictions, items, known)
+    model = _model(options, options.checkpoint, items)
     evaluated = evaluate_network(model.network, model.evaluation, options.predictions)
     summary = {
         "checkpoint": str(options.checkpoint),
@@ -295,7 +314,9 @@ def _evaluate(options: argparse.Namespace) -> Result:
 def _visualize(options: argparse.Namespace) -> Result:
     from teethscape.segmentation.toothseg.report import write_report
 
-    items = _part(options)
+    known = _items(options)
+    require_free([options.output], [*_read(options, known), *networks_of(options.checkpoint)])
+    items = _part(options, known)
     models = [_model(options, path, items) for path in options.checkpoint]
     if len({model.name for model in models}) < len(models):
         raise UsageError("usage", "A checkpoint is named twice.", "Give each once.")
@@ -305,6 +326,7 @@ def _visualize(options: argparse.Namespace) -> Result:
 
 
 def _export(options: argparse.Namespace) -> Result:
+    require_free([options.output], networks_of([options.checkpoint]))
     try:
         from teethscape.segmentation.toothseg.export import export_onnx
 
@@ -317,6 +339,7 @@ def _export(options: argparse.Namespace) -> Result:
 
 def _index(options: argparse.Namespace) -> Result:
     items = _items(options)
+    require_free([options.output], _read(options, items))
     write_index(options.output, items)
     masks = sum(item.mask is not None for item in items)
     print(f"{len(items)} pictures, {masks} with masks: {options.output}", file=sys.stderr)

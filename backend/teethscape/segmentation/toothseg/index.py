@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from teethscape.dental.files import write_bytes
 from teethscape.errors import BadInputError
@@ -123,7 +123,8 @@ def read_index(path: Path) -> tuple[Item, ...]:
     """Read our index, or the one of STS-2D-Tooth, whose paths are relative to it.
 
     Raises:
-        BadInputError: the file is missing, has other columns, or names files that do not exist.
+        BadInputError: the file is missing, has other columns, names files that do not exist, or holds
+            a value without a meaning.
     """
     columns, rows = _rows(path)
     if set(_STS_COLUMNS) <= columns:
@@ -137,12 +138,27 @@ def read_index(path: Path) -> tuple[Item, ...]:
             "Write one with: teethscape train segmenter index",
         )
     for item in items:
+        _require_inner(item.pair_id, path)
         for file in (item.image, item.mask, item.gum):
             if file is not None and not file.is_file():
                 raise BadInputError(
                     "file_missing", f"{path} names {file}, which does not exist.", "Correct it."
                 )
     return checked(items)
+
+
+def _require_inner(name: str, path: Path) -> None:
+    """Refuse names that lead out of the folder in which results are called after them.
+
+    Windows' reading of a name knows every separator and drive, so one index holds everywhere.
+    """
+    parts = PureWindowsPath(name)
+    if parts.anchor or ".." in parts.parts:
+        raise BadInputError(
+            "index_value",
+            f"The pair_id '{name}' in {path} leads out of its folder.",
+            "Write names without '..', a leading '/' or a drive.",
+        )
 
 
 def _rows(path: Path) -> tuple[set[str], list[dict[str, str]]]:
