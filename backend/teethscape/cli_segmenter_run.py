@@ -6,19 +6,19 @@ import argparse
 import math
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from teethscape.cli_progress import PlainProgress
+from teethscape.cli_progress import ConsoleProgress, PlainProgress
 from teethscape.dental.files import storage_errors
 from teethscape.errors import BadInputError, MissingComponentError, UsageError
 from teethscape.libraries import require_torch
 from teethscape.segmentation.toothseg.index import Item, MaskKind, labelled, write_index
 from teethscape.segmentation.toothseg.layouts import default_size, find_items, with_kind
 from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec
-from teethscape.segmentation.toothseg.splits import Part, Split, SplitRule, split
+from teethscape.segmentation.toothseg.splits import Part, Split, SplitRule, other_parts, split
 from teethscape.segmentation.toothseg.targets import (
     files_of,
     networks_of,
@@ -132,6 +132,12 @@ def _resumed(options: argparse.Namespace, latest: Path) -> Path | None:
     return latest if options.resume and latest.is_file() else None
 
 
+def _said_steps(options: argparse.Namespace) -> dict[str, float]:
+    """Rate and weight decay where the user says them; a resumed training keeps those it has."""
+    said = {"lr": options.lr, "weight_decay": options.weight_decay}
+    return {name: value for name, value in said.items() if value is not None}
+
+
 def _adopted(source: Path | None, latest: Path, remembers: dict[str, Any]) -> bool:
     """Whether there is something to go on from; a checkpoint that fits becomes the latest one."""
     from teethscape.segmentation.toothseg.resume import resumable
@@ -179,7 +185,8 @@ def _pretraining(options: argparse.Namespace) -> Any:
     settings = replace(
         settings, network=_network(options, known.network, None), size=_size(options, known.size)
     )
-    return replace(settings, resume=_adopted(source, settings.latest, settings.describe()))
+    remembers = {**settings.describe(), **_said_steps(options)}
+    return replace(settings, resume=_adopted(source, settings.latest, remembers))
 
 
 def _perturbations(text: str, method: Any) -> tuple[Any, ...]:
@@ -240,7 +247,8 @@ def _fine_tuning(options: argparse.Namespace) -> Any:
     classes = class_sets()[options.classes or (known.classes if goes_on else "teeth")]
     network = _network(options, known.network, len(classes.planes))
     settings = replace(settings, classes=classes, network=network, size=_size(options, known.size))
-    return replace(settings, resume=_adopted(source, settings.last, settings.card.to_json()))
+    remembers = {**settings.card.to_json(), **_said_steps(options)}
+    return replace(settings, resume=_adopted(source, settings.last, remembers))
 
 
 def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> Any:
@@ -267,10 +275,24 @@ def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> 
     return Model(name, network, Evaluation(items, card, options.lambda_dice))
 
 
-def _part(options: argparse.Namespace, items: tuple[Item, ...]) -> tuple[Item, ...]:
+def _part(options: argparse.Namespace, items: tuple[Item, ...]) -> tuple[tuple[Item, ...], dict[str, str]]:
+    """The pictures to score, and their digest when they choose or test."""
     if options.split == "all":
-        return labelled(items)
-    return _split(options, items).part(Part(options.split))
+        return labelled(items), {}
+    part, parts = Part(options.split), _split(options, items)
+    return parts.part(part), {} if part is Part.TRAIN else {part.value: parts.digests[part.value]}
+
+
+def _notices(digest: dict[str, str], models: Sequence[Any]) -> list[str]:
+    """Warnings that networks may have been trained on what scores them; shown, too."""
+    notices = [
+        f"{model.name} was trained with another split: pictures of '{part}' may have been trained on."
+        for model in models
+        for part in other_parts(model.evaluation.card.split, digest)
+    ]
+    for notice in notices:
+        ConsoleProgress().warn("split_other", notice)
+    return notices
 
 
 def _read(options: argparse.Namespace, items: tuple[Item, ...]) -> list[Path]:
@@ -284,7 +306,7 @@ def _evaluate(options: argparse.Namespace) -> Result:
     from teethscape.segmentation.toothseg.evaluate import evaluate_network, write_rows
 
     known = _items(options)
-    items = _part(options, known)
+    items, digest = _part(options, known)
     if options.output is not None:
         results = [options.output / name for name in ("scores.csv", "summary.json")]
         require_free(results, [*_read(options, known), *networks_of([options.checkpoint])])
@@ -295,6 +317,7 @@ def _evaluate(options: argparse.Namespace) -> Result:
     summary = {
         "checkpoint": str(options.checkpoint),
         "split": options.split,
+        "notices": _notices(digest, [model]),
         **evaluated.summary(options.seed),
     }
     for title, rows in (("best", evaluated.best(options.top_k)), ("worst", evaluated.worst(options.top_k))):
@@ -316,13 +339,14 @@ def _visualize(options: argparse.Namespace) -> Result:
 
     known = _items(options)
     require_free([options.output], [*_read(options, known), *networks_of(options.checkpoint)])
-    items = _part(options, known)
+    items, digest = _part(options, known)
     models = [_model(options, path, items) for path in options.checkpoint]
     if len({model.name for model in models}) < len(models):
         raise UsageError("usage", "A checkpoint is named twice.", "Give each once.")
+    notices = _notices(digest, models)
     summaries = write_report(options.output, models, options.top_k, options.seed)
     print(f"Report: {options.output}", file=sys.stderr)
-    return {"report": str(options.output), "models": summaries}
+    return {"report": str(options.output), "notices": notices, "models": summaries}
 
 
 def _export(options: argparse.Namespace) -> Result:

@@ -39,7 +39,7 @@ class FineTuning:
         lambda_dice: weight of the Dice loss.
         patience: epochs without a better Dice of the validation pictures before it stops.
         init_from: checkpoint whose fitting tensors are the start, its last layer left out.
-        resume: go on from ``last.pth`` where it is.
+        resume: go on from ``last.pth`` where it is, with its rate and weight decay, on the same split.
         log_dir: folder of the journal.
     """
 
@@ -68,7 +68,7 @@ class FineTuning:
     @property
     def card(self) -> Card:
         """What is written beside the weights."""
-        return Card(self.network, self.size, self.classes.name)
+        return Card(self.network, self.size, self.classes.name, self.split.digests)
 
 
 def fine_tune(settings: FineTuning, report: Report) -> dict[str, Any]:
