@@ -16,6 +16,7 @@ from teethscape.segmentation.toothseg.checkpoints import Card, read_checkpoint, 
 from teethscape.segmentation.toothseg.classes import Classes, class_sets
 from teethscape.segmentation.toothseg.data import LabelledData, Labelling
 from teethscape.segmentation.toothseg.evaluate import Evaluation, evaluate_network
+from teethscape.segmentation.toothseg.headers import require_pairs
 from teethscape.segmentation.toothseg.losses import segmentation_loss
 from teethscape.segmentation.toothseg.networks import UNet2D, build
 from teethscape.segmentation.toothseg.pictures import Size, require_shown
@@ -78,6 +79,7 @@ def fine_tune(settings: FineTuning, report: Report) -> dict[str, Any]:
         BadInputError: pictures, masks or checkpoints cannot be used.
     """
     train, val = settings.split.part(Part.TRAIN), settings.split.part(Part.VAL)
+    require_pairs((*train, *val, *settings.split.test), settings.classes)
     for items in (train, val):
         require_shown(items, settings.classes)
     resume = settings.last if settings.resume else None
