@@ -6,19 +6,25 @@ import argparse
 import math
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from teethscape.cli_progress import PlainProgress
+from teethscape.cli_progress import ConsoleProgress, PlainProgress
 from teethscape.dental.files import storage_errors
 from teethscape.errors import BadInputError, MissingComponentError, UsageError
 from teethscape.libraries import require_torch
 from teethscape.segmentation.toothseg.index import Item, MaskKind, labelled, write_index
 from teethscape.segmentation.toothseg.layouts import default_size, find_items, with_kind
 from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec
-from teethscape.segmentation.toothseg.splits import Part, Split, SplitRule, split
+from teethscape.segmentation.toothseg.splits import Part, Split, SplitRule, other_parts, split
+from teethscape.segmentation.toothseg.targets import (
+    files_of,
+    networks_of,
+    require_free,
+    require_free_predictions,
+)
 
 Result = dict[str, Any]
 #: The networks halve a picture four times; of a single pixel no batch of one has statistics.
@@ -59,10 +65,10 @@ def _items(options: argparse.Namespace) -> tuple[Item, ...]:
     return with_kind(find_items(options.images_dir, options.masks_dir), MaskKind(kind) if kind else None)
 
 
-def _split(options: argparse.Namespace) -> Split:
+def _split(options: argparse.Namespace, items: tuple[Item, ...]) -> Split:
     subset = getattr(options, "train_subset_size", 0)
     rule = SplitRule(options.split_json, options.val_ratio, options.test_ratio, options.seed, subset)
-    return split(labelled(_items(options)), rule)
+    return split(labelled(items), rule)
 
 
 def _size(options: argparse.Namespace, known: tuple[int, int] | None) -> tuple[int, int]:
@@ -126,6 +132,12 @@ def _resumed(options: argparse.Namespace, latest: Path) -> Path | None:
     return latest if options.resume and latest.is_file() else None
 
 
+def _said_steps(options: argparse.Namespace) -> dict[str, float]:
+    """Rate and weight decay where the user says them; a resumed training keeps those it has."""
+    said = {"lr": options.lr, "weight_decay": options.weight_decay}
+    return {name: value for name, value in said.items() if value is not None}
+
+
 def _adopted(source: Path | None, latest: Path, remembers: dict[str, Any]) -> bool:
     """Whether there is something to go on from; a checkpoint that fits becomes the latest one."""
     from teethscape.segmentation.toothseg.resume import resumable
@@ -173,7 +185,8 @@ def _pretraining(options: argparse.Namespace) -> Any:
     settings = replace(
         settings, network=_network(options, known.network, None), size=_size(options, known.size)
     )
-    return replace(settings, resume=_adopted(source, settings.latest, settings.describe()))
+    remembers = {**settings.describe(), **_said_steps(options)}
+    return replace(settings, resume=_adopted(source, settings.latest, remembers))
 
 
 def _perturbations(text: str, method: Any) -> tuple[Any, ...]:
@@ -220,7 +233,7 @@ def _fine_tuning(options: argparse.Namespace) -> Any:
     from teethscape.segmentation.toothseg.finetune import FineTuning
 
     settings = FineTuning(
-        split=_split(options),
+        split=_split(options, _items(options)),
         folder=options.save_dir,
         optimising=_optimising(options, 1e-5, 1e-5),
         lambda_dice=options.lambda_dice,
@@ -234,7 +247,8 @@ def _fine_tuning(options: argparse.Namespace) -> Any:
     classes = class_sets()[options.classes or (known.classes if goes_on else "teeth")]
     network = _network(options, known.network, len(classes.planes))
     settings = replace(settings, classes=classes, network=network, size=_size(options, known.size))
-    return replace(settings, resume=_adopted(source, settings.last, settings.card.to_json()))
+    remembers = {**settings.card.to_json(), **_said_steps(options)}
+    return replace(settings, resume=_adopted(source, settings.last, remembers))
 
 
 def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> Any:
@@ -261,21 +275,49 @@ def _model(options: argparse.Namespace, path: Path, items: tuple[Item, ...]) -> 
     return Model(name, network, Evaluation(items, card, options.lambda_dice))
 
 
-def _part(options: argparse.Namespace) -> tuple[Item, ...]:
+def _part(options: argparse.Namespace, items: tuple[Item, ...]) -> tuple[tuple[Item, ...], dict[str, str]]:
+    """The pictures to score, and their digest when they choose or test."""
     if options.split == "all":
-        return labelled(_items(options))
-    return _split(options).part(Part(options.split))
+        return labelled(items), {}
+    part, parts = Part(options.split), _split(options, items)
+    return parts.part(part), {} if part is Part.TRAIN else {part.value: parts.digests[part.value]}
+
+
+def _notices(digest: dict[str, str], models: Sequence[Any]) -> list[str]:
+    """Warnings that networks may have been trained on what scores them; shown, too."""
+    notices = [
+        f"{model.name} was trained with another split: pictures of '{part}' may have been trained on."
+        for model in models
+        for part in other_parts(model.evaluation.card.split, digest)
+    ]
+    for notice in notices:
+        ConsoleProgress().warn("split_other", notice)
+    return notices
+
+
+def _read(options: argparse.Namespace, items: tuple[Item, ...]) -> list[Path]:
+    """Every file that a data set is made of."""
+    lists = (options.images_dir, getattr(options, "split_json", None))
+    return [*files_of(items), *(path for path in lists if path is not None)]
 
 
 def _evaluate(options: argparse.Namespace) -> Result:
     from teethscape.dental.files import write_json
     from teethscape.segmentation.toothseg.evaluate import evaluate_network, write_rows
 
-    model = _model(options, options.checkpoint, _part(options))
+    known = _items(options)
+    items, digest = _part(options, known)
+    if options.output is not None:
+        results = [options.output / name for name in ("scores.csv", "summary.json")]
+        require_free(results, [*_read(options, known), *networks_of([options.checkpoint])])
+    if options.predictions is not None:
+        require_free_predictions(options.predictions, items, known)
+    model = _model(options, options.checkpoint, items)
     evaluated = evaluate_network(model.network, model.evaluation, options.predictions)
     summary = {
         "checkpoint": str(options.checkpoint),
         "split": options.split,
+        "notices": _notices(digest, [model]),
         **evaluated.summary(options.seed),
     }
     for title, rows in (("best", evaluated.best(options.top_k)), ("worst", evaluated.worst(options.top_k))):
@@ -295,16 +337,20 @@ def _evaluate(options: argparse.Namespace) -> Result:
 def _visualize(options: argparse.Namespace) -> Result:
     from teethscape.segmentation.toothseg.report import write_report
 
-    items = _part(options)
+    known = _items(options)
+    require_free([options.output], [*_read(options, known), *networks_of(options.checkpoint)])
+    items, digest = _part(options, known)
     models = [_model(options, path, items) for path in options.checkpoint]
     if len({model.name for model in models}) < len(models):
         raise UsageError("usage", "A checkpoint is named twice.", "Give each once.")
+    notices = _notices(digest, models)
     summaries = write_report(options.output, models, options.top_k, options.seed)
     print(f"Report: {options.output}", file=sys.stderr)
-    return {"report": str(options.output), "models": summaries}
+    return {"report": str(options.output), "notices": notices, "models": summaries}
 
 
 def _export(options: argparse.Namespace) -> Result:
+    require_free([options.output], networks_of([options.checkpoint]))
     try:
         from teethscape.segmentation.toothseg.export import export_onnx
 
@@ -317,6 +363,7 @@ def _export(options: argparse.Namespace) -> Result:
 
 def _index(options: argparse.Namespace) -> Result:
     items = _items(options)
+    require_free([options.output], _read(options, items))
     write_index(options.output, items)
     masks = sum(item.mask is not None for item in items)
     print(f"{len(items)} pictures, {masks} with masks: {options.output}", file=sys.stderr)

@@ -7,7 +7,7 @@ import json
 import pickle
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -204,21 +204,25 @@ class Card:
         network: which network it is.
         size: height and width at which it was trained, px.
         classes: name of its set of classes.
+        split: digests of the pictures that trained, chose and tested it, by part; empty when unknown.
     """
 
     network: NetworkSpec
     size: tuple[int, int]
     classes: str = "teeth"
+    split: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"network": self.network.to_json(), "size": list(self.size), "classes": self.classes}
+        known = {"network": self.network.to_json(), "size": list(self.size), "classes": self.classes}
+        return {**known, "split": dict(self.split)} if self.split else known
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Card:
         """The inverse of `to_json`."""
         height, width = values["size"]
-        return cls(NetworkSpec.from_json(values["network"]), (height, width), values["classes"])
+        network, split = NetworkSpec.from_json(values["network"]), dict(values.get("split") or {})
+        return cls(network, (height, width), values["classes"], split)
 
     def write(self, weights: Path) -> None:
         """Write it beside the weights."""

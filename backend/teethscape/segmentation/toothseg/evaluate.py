@@ -25,6 +25,7 @@ from teethscape.segmentation.toothseg.data import LabelledData, Labelling
 from teethscape.segmentation.toothseg.index import Item
 from teethscape.segmentation.toothseg.losses import probabilities, segmentation_loss
 from teethscape.segmentation.toothseg.scores import Scores, bootstrap, mean, mean_scores, score
+from teethscape.segmentation.toothseg.targets import predicted, require_free_predictions
 
 #: Scores of the summary, and columns of the CSV.
 NAMES = ("loss", "dice", "iou", "precision", "recall", "hd95", "boundary_iou")
@@ -192,13 +193,19 @@ def evaluate_network(
         network: as the card says.
         evaluation: pictures and classes.
         predictions: folder for the label images, one per picture.
+
+    Raises:
+        BadInputError: pictures or masks cannot be used.
+        UsageError: a label image would replace a picture or a mask.
     """
+    if predictions is not None:
+        require_free_predictions(predictions, evaluation.items, evaluation.items)
     rows = []
     for outcome in outcomes(network, evaluation):
         rows.append(score_outcome(outcome, evaluation.card))
         if predictions is not None:
             _, data = cv2.imencode(".png", outcome.predicted)
-            write_bytes(predictions / f"{outcome.item.pair_id}.png", data.tobytes())
+            write_bytes(predicted(predictions, outcome.item), data.tobytes())
     return Evaluated(tuple(rows), evaluation.card)
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from teethscape.dental.files import storage_errors, write_bytes
 from teethscape.errors import BadInputError, UsageError
-from teethscape.segmentation.toothseg.layouts import PICTURE_SUFFIXES, is_mask_path
+from teethscape.segmentation.toothseg.layouts import PICTURE_SUFFIXES
+from teethscape.segmentation.toothseg.mask_names import is_mask_path
 from teethscape.segmentation.toothseg.pictures import decode_picture, stretched
 
 
@@ -48,7 +49,7 @@ def filter_folder(
 ) -> dict[str, int]:
     """Filter every picture below ``source`` into the same place below ``target``.
 
-    Masks (by the names of their folders) and split or index files (JSON, CSV) are copied unchanged.
+    Masks (by their names or their folders') and split or index files (JSON, CSV) are copied unchanged.
 
     Returns:
         How many pictures were filtered and how many files copied.

@@ -16,6 +16,7 @@ from teethscape.segmentation.toothseg.checkpoints import Card, read_checkpoint, 
 from teethscape.segmentation.toothseg.classes import Classes, class_sets
 from teethscape.segmentation.toothseg.data import LabelledData, Labelling
 from teethscape.segmentation.toothseg.evaluate import Evaluation, evaluate_network
+from teethscape.segmentation.toothseg.headers import require_pairs
 from teethscape.segmentation.toothseg.losses import segmentation_loss
 from teethscape.segmentation.toothseg.networks import UNet2D, build
 from teethscape.segmentation.toothseg.pictures import Size, require_shown
@@ -39,7 +40,7 @@ class FineTuning:
         lambda_dice: weight of the Dice loss.
         patience: epochs without a better Dice of the validation pictures before it stops.
         init_from: checkpoint whose fitting tensors are the start, its last layer left out.
-        resume: go on from ``last.pth`` where it is.
+        resume: go on from ``last.pth`` where it is, with its rate and weight decay, on the same split.
         log_dir: folder of the journal.
     """
 
@@ -68,7 +69,7 @@ class FineTuning:
     @property
     def card(self) -> Card:
         """What is written beside the weights."""
-        return Card(self.network, self.size, self.classes.name)
+        return Card(self.network, self.size, self.classes.name, self.split.digests)
 
 
 def fine_tune(settings: FineTuning, report: Report) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def fine_tune(settings: FineTuning, report: Report) -> dict[str, Any]:
         BadInputError: pictures, masks or checkpoints cannot be used.
     """
     train, val = settings.split.part(Part.TRAIN), settings.split.part(Part.VAL)
+    require_pairs((*train, *val, *settings.split.test), settings.classes)
     for items in (train, val):
         require_shown(items, settings.classes)
     resume = settings.last if settings.resume else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
@@ -10,19 +9,9 @@ from pathlib import Path
 
 from teethscape.errors import BadInputError
 from teethscape.segmentation.toothseg.index import Item, MaskKind, checked, read_index
+from teethscape.segmentation.toothseg.mask_names import is_mask_name, is_mask_path
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-#: Folders whose names begin or end with one of these words hold masks, never pictures.
-_MASK_WORDS = frozenset({
-    "mask", "masks", "label", "labels", "labelmap", "labelmaps", "annotation", "annotations",
-    "gt", "gts", "truth", "truths", "groundtruth", "groundtruths",
-})  # fmt: skip
-#: So do these, unless a folder in them is called after pictures: sets like to be named by their purpose.
-_PURPOSE_WORDS = frozenset({"seg", "segs", "segm", "segmentation", "segmentations", "segmented"})
-_PICTURE_WORDS = frozenset({
-    "image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "frames", "ray", "rays",
-})  # fmt: skip
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 #: Where a case's labels may lie, best first, and what their values mean.
 _CASE_LABELS = (
     ("labels/fdi", MaskKind.FDI),
@@ -46,21 +35,6 @@ class Layout(str, Enum):
     def size(self) -> tuple[int, int]:
         """Height and width that suit its pictures: panoramic X-rays are twice as wide as high."""
         return (256, 512) if self is Layout.STS else (224, 320)
-
-
-def is_mask_path(path: Path) -> bool:
-    """True below a folder that holds masks, such as ``thyroid-mask``, ``labelsTr`` or ``segmentation``."""
-    ends = [_ends(part) for part in path.parts[:-1]]
-    if any(some & _MASK_WORDS for some in ends):
-        return True
-    telling = [some for some in ends if some & (_PURPOSE_WORDS | _PICTURE_WORDS)]
-    return bool(telling and telling[-1] & _PURPOSE_WORDS)
-
-
-def _ends(name: str) -> set[str]:
-    """The first and the last word of a folder's name, in small letters; of ``no-labels`` none."""
-    words = [word.lower() for word in _WORD.findall(name)]
-    return set() if {"no", "without"} & set(words) else {*words[:1], *words[-1:]}
 
 
 def layout_of(images: Path) -> Layout:
@@ -133,6 +107,8 @@ def _sts_items(folder: Path) -> Iterator[Item]:
         for status in ("labeled", "unlabeled"):
             source = group / status / "images"
             for path in _pictures(source) if source.is_dir() else []:
+                if is_mask_name(path):
+                    continue
                 mask = masks.get(path.stem) if status == "labeled" else None
                 yield Item(f"{group.name}/{status}/{path.stem}", path, mask, age_group=group.name)
 
@@ -156,7 +132,8 @@ def _case_items(folder: Path) -> Iterator[Item]:
         masks = _by_stem(labels) if labels else {}
         gums = _by_stem(case / "labels" / "gums")
         for path in _pictures(case / "photos"):
-            yield Item(f"{name}/{path.stem}", path, masks.get(path.stem), kind, gums.get(path.stem), name)
+            if not is_mask_name(path):
+                yield Item(f"{name}/{path.stem}", path, masks.get(path.stem), kind, gums.get(path.stem), name)
 
 
 def _folder_items(images: Path, masks: Path | None) -> Iterator[Item]:
@@ -204,8 +181,8 @@ def _refuse_masks_alone(images: Path) -> None:
     if pictures:
         raise BadInputError(
             "mask_as_image",
-            f"By the names of their folders all {len(pictures)} pictures in {images} are masks.",
-            "Give the folder of the pictures, rename it, or list the pictures in an index.",
+            f"By their names, or those of their folders, all {len(pictures)} pictures in {images} are masks.",
+            "Give the folder of the pictures, or rename it or them.",
         )
 
 

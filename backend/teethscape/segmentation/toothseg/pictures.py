@@ -23,6 +23,8 @@ _MASK_LEVELS = 3
 _LABEL_LEVELS, _LABEL_EQUAL = 64, 0.7
 #: And one with so many pixels so near to black or white: JPEG blurs a mask's borders.
 _NEAR_LEVELS, _NEAR_SHARE = 16, 0.95
+#: Relative difference up to which two aspect ratios count as the same.
+_SAME_ASPECT = 0.02
 
 
 def decode_picture(path: Path, flags: int) -> NDArray:
@@ -107,12 +109,20 @@ def read_truth(item: Item, classes: Classes) -> NDArray[np.uint8]:
     """Label image (h, w) of an item at its mask's own size.
 
     Raises:
-        BadInputError: a mask is missing, damaged or does not know the classes.
+        BadInputError: a mask is missing, damaged or does not know the classes, or gums differ in size.
     """
     if item.mask is None:
         raise BadInputError("mask_missing", f"{item.pair_id} has no mask.", "Add one.")
+    mask = read_label_image(item.mask)
     gum = read_label_image(item.gum) if item.gum is not None and "gum" in classes.planes else None
-    return truth_labels(item, read_label_image(item.mask), gum, classes)
+    if gum is not None and gum.shape != mask.shape:
+        raise BadInputError(
+            "mask_size",
+            f"{item.gum} is {gum.shape[1]} x {gum.shape[0]} pixels, "
+            f"its mask {mask.shape[1]} x {mask.shape[0]}.",
+            "Save the gums at the mask's size.",
+        )
+    return truth_labels(item, mask, gum, classes)
 
 
 def require_shown(items: Sequence[Item], classes: Classes) -> None:
@@ -129,6 +139,26 @@ def require_shown(items: Sequence[Item], classes: Classes) -> None:
         )
 
 
+def same_shape(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two images (h, w, ...) have one aspect ratio, within 2 %."""
+    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= _SAME_ASPECT
+
+
+def require_same_shape(item: Item, picture: Sequence[int], mask: Sequence[int]) -> None:
+    """Refuse a mask whose shape (h, w) is not that of its picture (h, w, ...).
+
+    Raises:
+        BadInputError: so it is.
+    """
+    if not same_shape(picture, mask):
+        raise BadInputError(
+            "mask_size",
+            f"The mask of {item.pair_id} is {mask[1]} x {mask[0]} pixels, "
+            f"its picture {picture[1]} x {picture[0]}.",
+            "Save the mask at the picture's size.",
+        )
+
+
 def labelled_picture(item: Item, size: Size, channels: int, classes: Classes) -> tuple[NDArray, NDArray]:
     """Picture (h, w, channels) and label image (h, w), both uint8 at the network's size.
 
@@ -136,14 +166,7 @@ def labelled_picture(item: Item, size: Size, channels: int, classes: Classes) ->
         BadInputError: a file cannot be used, or picture and mask differ in shape.
     """
     picture, labels = read_picture(item.image, channels), read_truth(item, classes)
-    ratio = (picture.shape[0] * labels.shape[1]) / (picture.shape[1] * labels.shape[0])
-    if abs(ratio - 1) > 0.02:
-        raise BadInputError(
-            "mask_size",
-            f"The mask of {item.pair_id} is {labels.shape[1]} x {labels.shape[0]} pixels, "
-            f"its picture {picture.shape[1]} x {picture.shape[0]}.",
-            "Save the mask at the picture's size.",
-        )
+    require_same_shape(item, picture.shape, labels.shape)
     small = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
     return resized(picture, size), np.asarray(small, np.uint8)
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from teethscape.segmentation.toothseg.checkpoints import Card, save
 from teethscape.segmentation.toothseg.data import Reconstruction, ReconstructionData
+from teethscape.segmentation.toothseg.headers import require_pictures
 from teethscape.segmentation.toothseg.index import Item, checked
 from teethscape.segmentation.toothseg.losses import masked_l1
 from teethscape.segmentation.toothseg.masking import BlockMasking, Perturbation
@@ -96,6 +97,7 @@ def pretrain(settings: Pretraining, report: Report) -> dict[str, Any]:
         BadInputError: pictures or checkpoints cannot be used; a mask is among the pictures.
     """
     items = checked(settings.items)
+    require_pictures(items)
     resume = settings.latest if settings.resume else None
     start = Start(resume, settings.init_from, keep_head=True, remembers=settings.describe())
     run = begin(settings.network, settings.optimising, start)

@@ -11,9 +11,10 @@ from teethscape.errors import BadInputError
 from teethscape.segmentation.toothseg.checkpoints import args_of, read_checkpoint, shapes_of, weights_of
 from teethscape.segmentation.toothseg.pictures import Size
 from teethscape.segmentation.toothseg.spec import NetworkSpec, recognise
+from teethscape.segmentation.toothseg.splits import other_parts
 
 #: What must be the same when a training goes on.
-_FIXED = ("method", "network", "size", "classes")
+_FIXED = ("method", "network", "size", "classes", "split", "lr", "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def resumable(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         path: the checkpoint.
-        settings: what the training will remember: method, network, size, classes.
+        settings: what the training will remember, and what the user asks for: method, network, size,
+            classes, split, lr, weight_decay; what stands in one of both alone is not compared.
 
     Raises:
         BadInputError: it cannot be read, holds weights alone, or comes from another training.
@@ -68,7 +70,7 @@ def resumable(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
                 "Start from its weights with --init-from, or give last.pth or the METHOD_latest.pth.",
             )
     spec = recognise(shapes_of(weights_of(content)))
-    known = {**args_of(content), "network": spec.to_json()}
+    known = {**args_of(content), **_steps(content["optimizer_state_dict"]), "network": spec.to_json()}
     differences = list(_differences(known, settings))
     if differences:
         raise BadInputError(
@@ -79,13 +81,35 @@ def resumable(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
+def _steps(optimiser: Mapping[str, Any]) -> dict[str, float]:
+    """The rate and weight decay that a state of Adam brings along; of a damaged one nothing."""
+    groups = optimiser.get("param_groups")
+    first = groups[0] if isinstance(groups, list) and groups else None
+    if not isinstance(first, Mapping):
+        return {}
+    return {name: first[name] for name in ("lr", "weight_decay") if name in first}
+
+
 def _differences(known: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
     for name in _FIXED:
         if name not in known or name not in settings or known[name] == settings[name]:
             continue
-        if name != "network":
-            yield f"{name} {known[name]}, not {settings[name]}"
-            continue
-        for part, value in settings[name].items():
-            if known[name][part] != value:
-                yield f"{part} {known[name][part]}, not {value}"
+        if name == "split":
+            yield from _other_pictures(known[name], settings[name])
+        elif name != "network":
+            yield f"{name.replace('_', ' ')} {known[name]}, not {settings[name]}"
+        else:
+            yield from _other_network(known[name], settings[name])
+
+
+def _other_network(known: Mapping[str, Any], network: Mapping[str, Any]) -> Iterator[str]:
+    for part, value in network.items():
+        if known[part] != value:
+            yield f"{part} {known[part]}, not {value}"
+
+
+def _other_pictures(known: Any, split: Mapping[str, str]) -> Iterator[str]:
+    """Parts of another split; going on with it would train on pictures that choose or test."""
+    parts = other_parts(known, split) if isinstance(known, Mapping) else ()
+    if parts:
+        yield f"other pictures for {', '.join(parts)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,21 @@ class Split:
                 "Give more pictures or other ratios.",
             )
         return items
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What tells each part from those of other splits: a digest of its pictures' sorted names."""
+        return {part.value: _digest(getattr(self, part.value)) for part in Part}
+
+
+def _digest(items: Sequence[Item]) -> str:
+    names = json.dumps(sorted(item.pair_id for item in items))
+    return hashlib.sha256(names.encode("utf-8")).hexdigest()[:32]
+
+
+def other_parts(known: Mapping[str, str], digests: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the parts that a remembered split fills with other pictures; unknown parts are none."""
+    return tuple(name for name in digests if name in known and known[name] != digests[name])
 
 
 @dataclass(frozen=True)
