@@ -113,8 +113,10 @@ def import_path(path: Path, wanted: str | None, progress: Progress) -> list[Inst
         progress: told of every step.
 
     Raises:
-        BadInputError: no known model is there, or a file is damaged.
+        BadInputError: the path does not exist, no known model is there, or a file is damaged.
     """
+    if not path.exists():
+        raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
     if path.is_dir():
         files = sorted(f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
         found = [(file, name) for file in files if (name := _model_in(file)) and wanted in (None, name)]

@@ -158,6 +158,24 @@ def test_wrong_files_are_not_imported(small, capsys, tmp_path):
     assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "weights_unknown")
 
 
+@pytest.mark.parametrize("options", [(), ("--model", "sam-vit-b")])
+def test_a_path_that_does_not_exist_is_told(small, capsys, tmp_path, options):
+    code, answer, _ = _run(capsys, "import", tmp_path / "nope.pth", *options)
+    assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "file_missing")
+    assert "nope.pth does not exist" in answer["error"]["message"]
+    code, answer, _ = _run(capsys, "import", tmp_path / ("x" * 300), *options)
+    assert code == ExitCode.BAD_INPUT
+    assert answer["error"]["code"] in ("path_too_long", "file_missing")  # Windows knows no such file
+
+
+def test_a_folder_of_models_that_cannot_be_made_is_told(small, capsys, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "models", tmp_path / ("x" * 300)):
+        monkeypatch.setenv(store.FOLDER_VARIABLE, str(folder))
+        code, answer, _ = _run(capsys, "import", tmp_path / "small.pth", "--model", "sam-vit-b")
+        assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "output_not_writable")
+
+
 def test_without_space_nothing_is_loaded(small, capsys, monkeypatch):
     usage = module.shutil.disk_usage("/")._replace(free=10)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)
