@@ -20,9 +20,15 @@ from teethscape.segmentation.toothseg.checkpoints import (  # noqa: E402
     transfer,
     weights_of,
 )
-from teethscape.segmentation.toothseg.expected import expected_shapes  # noqa: E402
+from teethscape.segmentation.toothseg.expected import expected_shapes, shape_differences  # noqa: E402
 from teethscape.segmentation.toothseg.networks import build  # noqa: E402
-from teethscape.segmentation.toothseg.spec import Gates, ModelType, NetworkSpec, recognise  # noqa: E402
+from teethscape.segmentation.toothseg.spec import (  # noqa: E402
+    PLAIN_NAMES,
+    Gates,
+    ModelType,
+    NetworkSpec,
+    recognise,
+)
 from teethscape.weights.convert_known import convert_any  # noqa: E402
 
 SPECS = [
@@ -110,6 +116,48 @@ def test_foreign_and_incomplete_networks_are_refused():
     del state["up2.conv.double_conv.0.weight"]
     with pytest.raises(BadInputError, match=r"not a whole.*: up2\.conv\.double_conv\.0\.weight is missing"):
         network_from(state)
+
+
+@pytest.mark.parametrize("spec", [SPECS[1], SPECS[3], SPECS[4]], ids=str)
+def test_a_network_without_any_one_of_its_tensors_is_recognised_and_told(spec):
+    shapes = expected_shapes(spec)
+    for name in shapes:
+        assert shape_differences({n: s for n, s in shapes.items() if n != name}) == (f"{name} is missing",)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_every_network_has_the_names_of_the_plain_one(spec):
+    assert expected_shapes(spec).keys() >= PLAIN_NAMES
+    assert expected_shapes(NetworkSpec()).keys() == PLAIN_NAMES
+
+
+def test_half_of_a_network_is_recognised_and_less_is_not():
+    shapes = expected_shapes(SPECS[0])
+    half = dict(list(shapes.items())[: len(shapes) // 2])
+    assert recognise(half).base == 4
+    assert len(shape_differences(half)) == len(shapes) - len(half)
+    with pytest.raises(BadInputError, match="ToothSeg"):
+        recognise(dict(list(half.items())[1:]))
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 3, 3), (), (16, 0, 3, 3)])
+def test_a_first_tensor_of_another_shape_does_not_hide_the_network(shape):
+    shapes = expected_shapes(SPECS[5]) | {"inc.double_conv.0.weight": shape}
+    (told,) = shape_differences(shapes)
+    assert told.startswith("inc.double_conv.0.weight is ")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["inc.double_conv.0.weight", "outc.conv.weight", "down4.maxpool_conv.1.double_conv.0.weight"],
+)
+def test_an_incomplete_network_is_not_converted(tmp_path, name):
+    state = dict(build(SPECS[5]).state_dict())
+    del state[name]
+    torch.save({"model_state_dict": state}, tmp_path / "c.pth")
+    with pytest.raises(BadInputError, match=f"looks like a ToothSeg network, but {name} is missing"):
+        convert_any(tmp_path / "c.pth", None, None, NoProgress())
+    assert not (tmp_path / "c.safetensors").exists()
 
 
 def test_published_pretrainings_are_told_by_their_command_line(tmp_path):
