@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from teethscape.errors import BadInputError  # noqa: E402
-from teethscape.segmentation.toothseg.checkpoints import Card  # noqa: E402
+from teethscape.segmentation.toothseg.card import Card  # noqa: E402
 from teethscape.segmentation.toothseg.evaluate import (  # noqa: E402
     Evaluation,
     evaluate_network,
