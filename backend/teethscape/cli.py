@@ -19,7 +19,14 @@ from typing import Any, NoReturn
 
 from teethscape import __version__
 from teethscape.cli_commands import COMMANDS, add_commands
-from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError, UsageError
+from teethscape.errors import (
+    BadInputError,
+    CancelledError,
+    ExitCode,
+    ResourceError,
+    TeethscapeError,
+    UsageError,
+)
 from teethscape.libraries import card_full
 
 log = logging.getLogger(__name__)
@@ -97,11 +104,22 @@ def _as_ours(error: BaseException) -> TeethscapeError:
         return full
     if isinstance(error, BrokenPipeError):
         raise error
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return ResourceError("disk_full", "The disk is full.", "Free some space, then run it again.")
+    if isinstance(error, OSError) and (known := _of_the_system(error)) is not None:
+        return known
     if not isinstance(error, Exception):
         raise error
     return _internal(error)
+
+
+def _of_the_system(error: OSError) -> TeethscapeError | None:
+    """What is the user's to mend, wherever it happens."""
+    if error.errno == errno.ENOSPC:
+        return ResourceError("disk_full", "The disk is full.", "Free some space, then run it again.")
+    if error.errno == errno.ENAMETOOLONG:
+        return BadInputError(
+            "path_too_long", f"{error.filename} is no path ({error.strerror}).", "Check the path."
+        )
+    return None
 
 
 def _internal(error: Exception) -> TeethscapeError:

@@ -19,8 +19,12 @@ TEMPORARY_SUFFIX = ".part"
 #: A case takes about 40 MB; below this much free space no job is started.
 NEEDED_BYTES = 150_000_000
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if hasattr(errno, "EDQUOT") else {errno.ENOSPC, errno.EFBIG}
-#: Not allowed, or a file lies where a folder should be, or a folder where a file should be.
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
+#: Not allowed, or a file lies where a folder should be, or the other way round, or the name is too long.
+_DENIED = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,
+}  # fmt: skip
+#: A place that cannot be made: none below /proc, none with such a name. Elsewhere these are mistakes of ours.
+_IMPOSSIBLE = {errno.ENOENT, errno.EINVAL}
 
 
 @contextmanager
@@ -93,13 +97,21 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise disk_full(path) from error
-        if error.errno in _DENIED:
+        if error.errno in _DENIED or (error.errno in _IMPOSSIBLE and _is_about(error, path)):
             raise BadInputError(
                 "output_not_writable",
                 f"{path} cannot be written ({error.strerror}).",
                 "Choose an output folder that you may write to.",
             ) from error
         raise
+
+
+def _is_about(error: OSError, path: Path) -> bool:
+    """Whether an error is about a place, its parents, or a temporary file beside it."""
+    if not isinstance(error.filename, str):
+        return False
+    named = Path(error.filename)
+    return named == path or named in path.parents or named.parent == path.parent
 
 
 def disk_full(path: Path) -> ResourceError:
@@ -115,9 +127,10 @@ def require_folder(folder: Path) -> None:
     """Refuse a place where no folder can be made, because a file is in its way.
 
     Raises:
-        BadInputError: it is a file, or lies below one.
+        BadInputError: it is a file, lies below one, or has a name that is too long.
     """
-    base = nearest_existing(folder)
+    with storage_errors(folder):
+        base = nearest_existing(folder)
     if not base.is_dir():
         raise BadInputError("output_not_folder", f"{base} is a file.", "Choose another output folder.")
 

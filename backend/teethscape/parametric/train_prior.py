@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.fdi import TEETH, is_left, mirrored, right_twin
+from teethscape.dental.files import storage_errors
 from teethscape.parametric.prior import LAYOUT
 from teethscape.parametric.train_prior_bite import Settling
 from teethscape.parametric.train_prior_frames import TypeFrame, type_frames
@@ -64,7 +65,8 @@ def train_prior(source: Path, output: Path, progress: ProgressCall | None = None
         tell(count / len(TYPES), f"Pooling tooth {tooth} with {mirrored(tooth)}")
         shapes[tooth] = pooled_type(model, tooth, frames[tooth], template)
     placement = place(model, frames, shapes, template)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    with storage_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
     write_arrays(
         output,
         {

@@ -47,17 +47,19 @@ class SegmentedPhoto:
 
 
 def require_output(output: Path, photos: Iterable[Photo]) -> None:
-    """Refuse a folder in which masks would replace photos, or that is none.
+    """Make the folder; refuse one in which masks would replace photos, or that cannot be made.
 
     Raises:
         UsageError: the photos lie in it.
-        BadInputError: it is a file.
+        BadInputError: it is a file, or may not be made.
     """
     if any(photo.source.resolve().parent == output.resolve() for photo in photos):
         raise UsageError(
             "same_folder", f"The masks would be written among the photos in {output}.", "Give another folder."
         )
     require_folder(output)
+    with storage_errors(output):  # before the work, not after it
+        output.mkdir(parents=True, exist_ok=True)
 
 
 def without_numbers(labels: NDArray[np.int32]) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from teethscape.dataset.photo_bank import fill_bank, in_bank
+from teethscape.dental.files import storage_errors
 from teethscape.parametric.prior import load_prior
 from teethscape.segmentation.train_export import export_network
 from teethscape.segmentation.train_network import SegmentationNetwork
@@ -162,7 +163,8 @@ def train_segmenter(training: SegmenterTraining) -> Path:
     """
     if training.start_from is not None:
         read_export(training.start_from)  # a wrong file is told before hours of drawing
-    training.output.parent.mkdir(parents=True, exist_ok=True)
+    with storage_errors(training.output):
+        training.output.parent.mkdir(parents=True, exist_ok=True)
     draw_bank(training, max(training.workers, training.processes))
     if torch.device(training.device).type == "cpu":
         in_processes(training.processes, partial(_train, training))

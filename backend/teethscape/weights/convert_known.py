@@ -9,6 +9,7 @@ from typing import Any
 
 from teethscape.errors import BadInputError, UsageError
 from teethscape.progress import Progress, ToolStage
+from teethscape.segmentation.toothseg.card import Card, note_of, settings_in
 from teethscape.segmentation.toothseg.expected import summed_up
 from teethscape.weights.convert import Storing, convert
 from teethscape.weights.inspect_file import toothseg_network
@@ -90,6 +91,7 @@ def convert_any(source: Path, target: Path | None, half: bool | None, progress: 
     storing = _storing(table, half)
     notes = {"source": source.name, "source_sha256": file_sha256(source)}
     notes |= {"teethscape_model": table.model} if table else {}
+    notes |= _remembered(source, contents) if network else {}
     convert(
         source, target, notes, storing, lambda share: progress.stage(ToolStage.CONVERT, share, source.name)
     )
@@ -114,6 +116,15 @@ def _whole_toothseg(name: str, contents: Contents) -> str | None:
             "Look into it with: teethscape weights inspect FILE",
         )
     return network.model.value if network else None
+
+
+def _remembered(source: Path, contents: Contents) -> dict[str, str]:
+    """What a ToothSeg checkpoint, or the card beside it, tells of its training; as metadata.
+
+    Raises:
+        BadInputError: the card is damaged.
+    """
+    return note_of(contents.settings or settings_in(contents.notes), Card.beside(source))
 
 
 def _storing(table: Table | None, half: bool | None) -> Storing:

@@ -34,6 +34,8 @@ from teethscape.weights.tensors import FileKind, TensorInfo
 
 #: The download and its conversion lie on the disk at the same time.
 _COPIES = 2.1
+#: What a downloaded file may be that is worth no more than to be downloaded again.
+_DAMAGED = ("weights_checksum", "weights_damaged", "weights_differ")
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,34 @@ def install(model: KnownModel, accepted: bool, progress: Progress) -> Installed:
         )
     with _alone(model):
         source = models_folder() / model.id / model.file
-        _require_space(model, source)
-        wanted = Wanted(model.addresses, model.sha256, source)
-        if not source.is_file():
-            progress.stage(ToolStage.DOWNLOAD, 0.0, model.file)
-            download(wanted, lambda done, total: _tell_download(progress, model, done, total))
-        record = _adopt(model, source, progress)
+        record = _adopt_former(model, source, progress)
+        if record is None:
+            _fetch(model, source, progress)
+            record = _adopt(model, source, progress)
         source.unlink()
         return record
+
+
+def _adopt_former(model: KnownModel, source: Path, progress: Progress) -> Installed | None:
+    """Adopt what an interrupted installation had downloaded; a damaged file is deleted."""
+    if not source.is_file():
+        return None
+    _require_space(model, source)
+    try:
+        return _adopt(model, source, progress)
+    except BadInputError as error:
+        if error.code not in _DAMAGED:
+            raise
+        with storage_errors(source):
+            source.unlink()
+        return None
+
+
+def _fetch(model: KnownModel, source: Path, progress: Progress) -> None:
+    _require_space(model, source)
+    progress.stage(ToolStage.DOWNLOAD, 0.0, model.file)
+    wanted = Wanted(model.addresses, model.sha256, source)
+    download(wanted, lambda done, total: _tell_download(progress, model, done, total))
 
 
 def whole(model: KnownModel, progress: Progress) -> Installed | None:
@@ -113,8 +135,10 @@ def import_path(path: Path, wanted: str | None, progress: Progress) -> list[Inst
         progress: told of every step.
 
     Raises:
-        BadInputError: no known model is there, or a file is damaged.
+        BadInputError: the path does not exist, no known model is there, or a file is damaged.
     """
+    if not path.exists():
+        raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
     if path.is_dir():
         files = sorted(f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
         found = [(file, name) for file in files if (name := _model_in(file)) and wanted in (None, name)]

@@ -41,6 +41,14 @@ def notes_of(value: Any) -> dict[str, Any]:
     return dict(list(found.items())[:40])
 
 
+def settings_of(value: Any) -> dict[str, Any]:
+    """What a training program kept of its settings: a dictionary or a namespace under ``args``."""
+    args = _members(value).get("args")
+    if not isinstance(args, (Mapping, Placeholder)):
+        return {}
+    return {name: setting for name, setting in _members(args).items() if isinstance(name, str)}
+
+
 def _root(value: Any) -> Any:
     members = _members(value)
     if any(isinstance(member, PickledTensor) for member in members.values()):

@@ -66,6 +66,7 @@ class Contents:
         others: number of tensors beside them, such as an optimiser's.
         foreign: names of Python objects in a pickle that are neither tensors nor plain values.
         notes: plain values beside the weights, such as ``epoch``.
+        settings: what a checkpoint remembers of its training, under ``args``.
     """
 
     kind: FileKind
@@ -73,6 +74,7 @@ class Contents:
     others: int = 0
     foreign: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class WeightsFile(ABC):

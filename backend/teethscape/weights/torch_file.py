@@ -22,7 +22,7 @@ from teethscape.weights.pickle_reader import (
     read_pickle,
     read_pickle_bytes,
 )
-from teethscape.weights.pickle_tree import all_tensors, notes_of, weights_of
+from teethscape.weights.pickle_tree import all_tensors, notes_of, settings_of, weights_of
 from teethscape.weights.tensors import ITEM_BYTES, Contents, FileKind, TensorInfo, WeightsFile
 
 #: First object of the older form.
@@ -37,7 +37,7 @@ class TorchFile(WeightsFile):
         self.path = path
         self._tensors, others = weights_of(value)
         infos = tuple(TensorInfo(name, t.shape, t.dtype) for name, t in self._tensors.items())
-        self.contents = Contents(kind, infos, others, foreign, notes_of(value))
+        self.contents = Contents(kind, infos, others, foreign, notes_of(value), settings_of(value))
 
     def _open(self, storage: Storage) -> IO[bytes]:
         """A stream whose first byte is the storage's first."""

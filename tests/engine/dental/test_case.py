@@ -188,6 +188,27 @@ def test_a_file_in_the_place_of_a_folder_is_explained(tmp_path):
         assert caught.value.code == "output_not_writable"
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a place where no folder can be made")
+@pytest.mark.parametrize("path", [Path("/proc/x/a"), Path("/proc/x/y/a"), Path("/proc/a")], ids=str)
+def test_a_place_where_no_folder_can_be_made_is_explained(path):
+    with pytest.raises(BadInputError, match=r"/proc/.* cannot be written \(No such file") as caught:
+        write_bytes(path, b"x")
+    assert caught.value.code == "output_not_writable"
+
+
+def test_a_name_that_is_too_long_is_explained(tmp_path):
+    with pytest.raises(BadInputError, match="cannot be written") as caught:
+        write_bytes(tmp_path / ("x" * 300) / "a", b"x")
+    assert caught.value.code == "output_not_writable"
+    with pytest.raises(BadInputError, match="cannot be written"):
+        files.require_folder(tmp_path / ("x" * 300))
+
+
+def test_a_file_that_is_missing_elsewhere_is_no_fault_of_the_output(tmp_path):
+    with pytest.raises(FileNotFoundError), files.storage_errors(tmp_path / "out"):
+        (tmp_path / "in" / "a.png").read_bytes()
+
+
 def test_a_name_that_is_no_text_can_be_recorded(tmp_path):
     write_json(tmp_path / "a.json", {"name": os.fsdecode(b"Z\xe4hne.jpg")})
     assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"name": "Z?hne.jpg"}

@@ -85,6 +85,9 @@ def test_masks_never_replace_photos(tmp_path):
         require_output(tmp_path / "a_file", [photo])
     assert refused.value.code == "output_not_folder"
     require_output(tmp_path / "masks", [photo])
+    with pytest.raises(BadInputError) as refused:  # told before the work
+        require_output(tmp_path / ("x" * 300), [photo])
+    assert refused.value.code == "output_not_writable"
 
 
 def test_a_former_result_is_removed_and_nothing_else(tmp_path):

@@ -127,6 +127,37 @@ def test_install_repairs_what_was_damaged(small, capsys, damage, listed):
     assert len(small.asked) == 2
 
 
+@pytest.mark.parametrize("content", [b"", b"damaged", None])
+def test_a_download_that_was_damaged_before_it_was_converted_is_downloaded_again(
+    small, capsys, tmp_path, content
+):
+    given = tmp_path / "small.pth"
+    left = store.weights_path("sam-vit-b").with_name(given.name)
+    left.parent.mkdir(parents=True)
+    left.write_bytes(given.read_bytes() + b"x" if content is None else content)
+    code, answer, _ = _run(capsys, "install", "sam-vit-b", "--accept-licence")
+    assert (code, answer["checked"]) == (0, "checksum")
+    assert len(small.asked) == 1
+    assert not left.exists()
+    assert given.is_file()
+
+
+def test_a_download_that_was_whole_is_not_repeated(small, capsys, tmp_path):
+    left = store.weights_path("sam-vit-b").with_name("small.pth")
+    left.parent.mkdir(parents=True)
+    left.write_bytes((tmp_path / "small.pth").read_bytes())
+    assert _run(capsys, "install", "sam-vit-b", "--accept-licence")[0] == 0
+    assert small.asked == []
+
+
+def test_a_damaged_file_that_was_given_stays(small, capsys, tmp_path):
+    given = tmp_path / "usb.pth"
+    given.write_bytes((tmp_path / "small.pth").read_bytes() + b"x")
+    code, answer, _ = _run(capsys, "import", given, "--model", "sam-vit-b")
+    assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "weights_checksum")
+    assert given.is_file()
+
+
 def test_a_model_without_address_says_how_to_import_it(small, capsys):
     code, answer, _ = _run(capsys, "install", "teethdreamer")
     assert code == ExitCode.MISSING_COMPONENT
@@ -156,6 +187,24 @@ def test_wrong_files_are_not_imported(small, capsys, tmp_path):
     assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "weights_checksum")
     code, answer, _ = _run(capsys, "import", _write(tmp_path / "x.bin", INFOS[:1]))
     assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "weights_unknown")
+
+
+@pytest.mark.parametrize("options", [(), ("--model", "sam-vit-b")])
+def test_a_path_that_does_not_exist_is_told(small, capsys, tmp_path, options):
+    code, answer, _ = _run(capsys, "import", tmp_path / "nope.pth", *options)
+    assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "file_missing")
+    assert "nope.pth does not exist" in answer["error"]["message"]
+    code, answer, _ = _run(capsys, "import", tmp_path / ("x" * 300), *options)
+    assert code == ExitCode.BAD_INPUT
+    assert answer["error"]["code"] in ("path_too_long", "file_missing")  # Windows knows no such file
+
+
+def test_a_folder_of_models_that_cannot_be_made_is_told(small, capsys, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "models", tmp_path / ("x" * 300)):
+        monkeypatch.setenv(store.FOLDER_VARIABLE, str(folder))
+        code, answer, _ = _run(capsys, "import", tmp_path / "small.pth", "--model", "sam-vit-b")
+        assert (code, answer["error"]["code"]) == (ExitCode.BAD_INPUT, "output_not_writable")
 
 
 def test_without_space_nothing_is_loaded(small, capsys, monkeypatch):

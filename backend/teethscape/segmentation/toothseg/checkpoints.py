@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import pickle
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from teethscape.dental.files import write_json, write_with
+from teethscape.dental.files import write_with
 from teethscape.errors import BadInputError, MissingComponentError
+from teethscape.segmentation.toothseg.card import PRETRAINED, Card, damaged_card, settings_in
 from teethscape.segmentation.toothseg.classes import Classes, class_sets
 from teethscape.segmentation.toothseg.expected import shape_differences, summed_up
 from teethscape.segmentation.toothseg.networks import UNet2D, build
@@ -38,7 +38,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
     if path.suffix == ".safetensors":
-        return dict(_safetensors(path))
+        return _safetensors(path)
     try:
         # Published checkpoints keep their command line; a namespace is data, not code.
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -66,9 +66,10 @@ def _named_in(error: Exception) -> str:
     return f" ({found[1]})" if found else ""
 
 
-def _safetensors(path: Path) -> State:
+def _safetensors(path: Path) -> dict[str, Any]:
+    """The tensors, and what the checkpoint remembered that was converted."""
     try:
-        from safetensors import SafetensorError
+        from safetensors import SafetensorError, safe_open
         from safetensors.torch import load_file
     except ImportError as error:
         raise MissingComponentError(
@@ -76,7 +77,9 @@ def _safetensors(path: Path) -> State:
             "Run in the engine's environment: python -m pip install safetensors",
         ) from error  # fmt: skip
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as opened:
+            settings = settings_in(opened.metadata() or {})
+        return {**load_file(path), **({"args": settings} if settings else {})}
     except (SafetensorError, OSError) as error:
         raise BadInputError(
             "checkpoint_damaged", f"{path.name} is no readable checkpoint ({error}).", "Copy it again."
@@ -196,39 +199,6 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
     write_with(path, lambda stream: torch.save(dict(content), stream))
 
 
-@dataclass(frozen=True)
-class Card:
-    """What one must know to use a trained network; written beside it as JSON.
-
-    Attributes:
-        network: which network it is.
-        size: height and width at which it was trained, px.
-        classes: name of its set of classes.
-        split: digests of the pictures that trained, chose and tested it, by part; empty when unknown.
-    """
-
-    network: NetworkSpec
-    size: tuple[int, int]
-    classes: str = "teeth"
-    split: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        known = {"network": self.network.to_json(), "size": list(self.size), "classes": self.classes}
-        return {**known, "split": dict(self.split)} if self.split else known
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Card:
-        """The inverse of `to_json`."""
-        height, width = values["size"]
-        network, split = NetworkSpec.from_json(values["network"]), dict(values.get("split") or {})
-        return cls(network, (height, width), values["classes"], split)
-
-    def write(self, weights: Path) -> None:
-        """Write it beside the weights."""
-        write_json(weights.with_suffix(".json"), self.to_json())
-
-
 def load_trained(path: Path) -> tuple[UNet2D, Card]:
     """A trained network with its card: the one beside it, else what the checkpoint itself remembers.
 
@@ -239,7 +209,7 @@ def load_trained(path: Path) -> tuple[UNet2D, Card]:
     """
     content = read_checkpoint(path)
     remembered = args_of(content)
-    if "mask_ratio" in remembered:  # as ours and the published pre-trainings remember it
+    if PRETRAINED in remembered:
         raise BadInputError(
             "checkpoint_unknown",
             f"{path.name} was only pre-trained: it paints pictures and finds no teeth.",
@@ -268,16 +238,11 @@ def _card_of(path: Path, spec: NetworkSpec, remembered: Mapping[str, Any]) -> tu
     Raises:
         BadInputError: it is damaged, or names classes that nobody knows.
     """
-    beside = path.with_suffix(".json")
+    card = Card.beside(path)
     try:
-        if beside.is_file():
-            card = Card.from_json(json.loads(beside.read_text("utf-8")))
-        elif remembered.get("classes") in class_sets():
+        if card is None and remembered.get("classes") in class_sets():
             card = Card.from_json(remembered)
-        else:
-            card = Card(spec, (224, 320), _PLANES.get(spec.outputs, "teeth"))
-        return card, class_sets()[card.classes]
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInputError(
-            "card_damaged", f"{beside} is damaged ({error}).", "Delete it or train again."
-        ) from error
+        raise damaged_card(path, error) from error
+    card = card or Card(spec, (224, 320), _PLANES.get(spec.outputs, "teeth"))
+    return card, class_sets()[card.classes]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from teethscape.dental.files import write_bytes
-from teethscape.segmentation.toothseg.checkpoints import Card
+from teethscape.segmentation.toothseg.card import Card
 from teethscape.segmentation.toothseg.classes import class_sets
 from teethscape.segmentation.toothseg.data import LabelledData, Labelling
 from teethscape.segmentation.toothseg.index import Item

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from teethscape.dental.files import write_bytes
+from teethscape.dental.files import storage_errors, write_bytes
 from teethscape.segmentation.toothseg.checkpoints import load_trained
 from teethscape.segmentation.toothseg.losses import probabilities
 from teethscape.segmentation.toothseg.predict import ONNX_CARD
@@ -33,13 +33,15 @@ def export_onnx(checkpoint: Path, output: Path) -> Path:
     The card (network, size, classes) travels in the file's metadata.
 
     Raises:
-        BadInputError: the checkpoint is no ToothSeg network.
+        BadInputError: the checkpoint is no ToothSeg network, or the place cannot be written.
     """
     import onnx
 
     network, card = load_trained(checkpoint)
-    output.parent.mkdir(parents=True, exist_ok=True)
     part = output.with_name(f".{output.name}.part")
+    with storage_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
     example = torch.zeros(1, network.spec.inputs, *card.size)
     with warnings.catch_warnings():
         # The exporter remarks that sizes and planes become constants, which is what is wanted.

@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from teethscape.segmentation.toothseg.checkpoints import Card, read_checkpoint, save, weights_of
+from teethscape.segmentation.toothseg.card import Card
+from teethscape.segmentation.toothseg.checkpoints import read_checkpoint, save, weights_of
 from teethscape.segmentation.toothseg.classes import Classes, class_sets
 from teethscape.segmentation.toothseg.data import LabelledData, Labelling
 from teethscape.segmentation.toothseg.evaluate import Evaluation, evaluate_network

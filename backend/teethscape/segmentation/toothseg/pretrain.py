@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from teethscape.segmentation.toothseg.checkpoints import Card, save
+from teethscape.segmentation.toothseg.card import Card
+from teethscape.segmentation.toothseg.checkpoints import save
 from teethscape.segmentation.toothseg.data import Reconstruction, ReconstructionData
 from teethscape.segmentation.toothseg.headers import require_pictures
 from teethscape.segmentation.toothseg.index import Item, checked

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from teethscape.errors import BadInputError  # noqa: E402
-from teethscape.segmentation.toothseg.checkpoints import Card  # noqa: E402
+from teethscape.segmentation.toothseg.card import Card  # noqa: E402
 from teethscape.segmentation.toothseg.evaluate import (  # noqa: E402
     Evaluation,
     evaluate_network,
@@ -159,6 +159,8 @@ def test_the_export_answers_like_the_checkpoint(tmp_path, spec):
     weights = tmp_path / "best_model.pth"
     torch.save(_network(spec).state_dict(), weights)
     Card(spec, (47, 65), "teeth" if spec.outputs == 1 else "mouth").write(weights)
+    with pytest.raises(BadInputError, match="cannot be written"):
+        export_onnx(weights, tmp_path / ("x" * 300) / "net.onnx")
     export_onnx(weights, tmp_path / "net.onnx")
     picture = next((cases(tmp_path / "set", 1, 1)).rglob("photos/0.png"))
     one, other = (load_predictor(path).chances(picture) for path in (weights, tmp_path / "net.onnx"))

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from teethscape import cli, protocol  # noqa: E402
-from teethscape.segmentation.toothseg.checkpoints import Card  # noqa: E402
+from teethscape.segmentation.toothseg.card import Card  # noqa: E402
 from teethscape.segmentation.toothseg.export import export_onnx  # noqa: E402
 from teethscape.segmentation.toothseg.networks import build  # noqa: E402
 from teethscape.segmentation.toothseg.spec import NetworkSpec  # noqa: E402
