@@ -173,6 +173,16 @@ def test_every_cut_of_a_checkpoint_is_refused(tmp_path, state):
                 _arrays(tmp_path / "cut.pth")
 
 
+@pytest.mark.parametrize("length", [128, 128 + 256])
+def test_a_header_length_that_looks_like_a_pickle_is_none(tmp_path, length):
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode().ljust(length)
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + header + bytes(8))
+    assert path.read_bytes()[:1] == b"\x80"
+    with open_weights(path) as weights:
+        assert [tensor.name for tensor in weights.contents.tensors] == ["w"]
+
+
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(BadInputError, match="does not exist"):
         open_weights(tmp_path / "none.pth")
