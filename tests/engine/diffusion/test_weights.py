@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from teethscape.diffusion.condition import photos_matter
-from teethscape.diffusion.config import OFFICIAL, NetworkConfig
+from teethscape.diffusion.config import OFFICIAL, TINY, NetworkConfig
 from teethscape.diffusion.names import UNUSED, place_of
 from teethscape.diffusion.networks import TeethDreamer, load
 from teethscape.diffusion.start import adapted, clip_tensors, fresh, from_zero123
@@ -67,9 +67,30 @@ def test_weights_that_are_not_there(monkeypatch, tmp_path):
 
 
 def test_sizes_survive_the_notes():
-    assert NetworkConfig.from_json(json.loads(json.dumps(FIXTURE.to_json()))) == FIXTURE
-    with pytest.raises(BadInputError):
-        NetworkConfig.from_json({"unknown": 3})
+    for config in (FIXTURE, TINY, OFFICIAL):
+        assert NetworkConfig.from_json(json.loads(json.dumps(config.to_json())), "a.safetensors") == config
+
+
+@pytest.mark.parametrize(
+    ("note", "words"),
+    [
+        ("{nope", "no JSON"), ("[" * 100_000, "no JSON"), ("[1]", "no list"), ("null", "no list"),
+        ('{"unknown": 3}', "'unknown' is not known"), ('{"image_size": "x"}', "whole number"),
+        ('{"image_size": true}', "whole number"), ('{"image_size": 64.0}', "whole number"),
+        ('{"image_size": 4000000}', "at most 1024"), ('{"image_size": 100}', "multiple of 64"),
+        ('{"heads": 0}', "above 0"), ('{"heads": 7}', "7 heads"), ('{"clip_heads": 5}', "5 clip_heads"),
+        ('{"near": NaN}', "near must be"), ('{"near": 3}', "less than far"),
+        ('{"far": Infinity}', "far must be"), ('{"unet_channels": [8, 8]}', "must be 4 numbers"),
+        ('{"unet_channels": 8}', "must be 4 numbers"), ('{"vae_channels": [8, 8, 8, -8]}', "above 0"),
+        ('{"vae_channels": [32, 33, 64, 64]}', "suit each other"),
+    ],
+)  # fmt: skip
+def test_a_tampered_note_is_refused_in_words(tmp_path, note, words):
+    save_file({"w": torch.ones(1)}, tmp_path / "a.safetensors", {CONFIG_NOTE: note})
+    with pytest.raises(BadInputError, match=words) as refused:
+        read_network(tmp_path / "a.safetensors")
+    assert refused.value.code == "weights_differ"
+    assert "a.safetensors" in refused.value.message
 
 
 @pytest.fixture
