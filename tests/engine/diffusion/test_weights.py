@@ -133,15 +133,17 @@ def test_zero123_starts_a_training_with_its_channels_fitted(tiny, zero123_state,
 
 
 def test_clip_is_known_under_both_names(tiny):
-    openai = clip_tensors(_clip_state(tiny))
-    transformers = clip_tensors(dict(tiny.clip.state_dict()) | {"text_model.x": torch.ones(1)})
+    openai = clip_tensors(_clip_state(tiny), "a.pt")
+    transformers = clip_tensors(dict(tiny.clip.state_dict()) | {"text_model.x": torch.ones(1)}, "a.pt")
     assert set(openai) == set(transformers) == {f"clip.{n}" for n in tiny.clip.state_dict()}
     assert all(torch.equal(openai[n], transformers[n]) for n in openai)
     assert {t for n in clip().shapes for t in place_of(f"clip_image_encoder.model.{n}").targets} >= set(
         openai
     )
-    with pytest.raises(BadInputError, match="no CLIP"):
-        clip_tensors({"w": torch.ones(1)})
+    with pytest.raises(BadInputError, match=r"a\.pt holds no CLIP"):
+        clip_tensors({"w": torch.ones(1)}, "a.pt")
+    with pytest.raises(BadInputError, match=r"visual\.odd, which fits nowhere"):
+        clip_tensors({"visual.odd": torch.ones(1)}, "a.pt")
 
 
 def test_half_an_image_encoder_is_no_start(tiny, zero123_state, tmp_path):
@@ -159,6 +161,29 @@ def test_a_foreign_start_is_refused(tiny, zero123_state, tmp_path):
     save_file({n: t.contiguous() for n, t in _clip_state(tiny).items()}, tmp_path / "c.safetensors")
     with pytest.raises(BadInputError, match="fit nowhere"):
         from_zero123(FIXTURE, tmp_path / "z.safetensors", tmp_path / "c.safetensors")
+
+
+_FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({_FIRST: None}, "is not zero123-xl: .*0.0.weight is missing"),
+        ({_FIRST: torch.ones(2)}, "0.0.weight has another shape"),
+        ({"cc_projection.weight": None}, "cc_projection.weight is missing"),
+        ({"cc_projection.weight": torch.ones(768, 900)}, "cc_projection.weight has another shape"),
+        ({"model.diffusion_model.odd": torch.ones(2)}, "odd, which fits nowhere"),
+        ({"model.diffusion_model.out.2.bias": None}, "no whole zero123-xl: 1 tensors"),
+    ],
+)
+def test_other_files_than_zero123_are_refused_at_small_sizes(tiny, zero123_state, tmp_path, change, words):
+    state = {name: tensor for name, tensor in (zero123_state | change).items() if tensor is not None}
+    save_file(state, tmp_path / "z.safetensors")
+    save_file({n: t.contiguous() for n, t in _clip_state(tiny).items()}, tmp_path / "c.safetensors")
+    with pytest.raises(BadInputError, match=words) as refused:
+        from_zero123(FIXTURE, tmp_path / "z.safetensors", tmp_path / "c.safetensors")
+    assert refused.value.code == "weights_differ"
 
 
 def test_without_a_start_tokens_pass_through(tiny):
