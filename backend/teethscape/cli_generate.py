@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from teethscape.cli_views import add_painting, painting_of
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.request import Device
+from teethscape.diffusion.config import LARGEST_SEED
+from teethscape.errors import UsageError
 from teethscape.libraries import require_full
 
 Result = dict[str, Any] | None
@@ -57,6 +60,7 @@ def generate(options: argparse.Namespace) -> Result:
 
     wishes = painting_of(options)
     check_steps(wishes.steps)
+    _check_numbers(options)
     recipe = Recipe(wishes.steps, options.seed, options.guidance, wishes.background.lays_on_white)
     request = GenerateRequest(
         options.source,
@@ -79,6 +83,19 @@ def generate(options: argparse.Namespace) -> Result:
             print(line, file=sys.stderr)
     require_agreement(done)
     return {"views": [_listed(jaw) for jaw in done]}
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    """Refuse numbers that no noise or strength can have.
+
+    Raises:
+        UsageError: the seed is out of range, or the guidance is no number.
+    """
+    hint = "See: teethscape generate --help"
+    if not 0 <= options.seed <= LARGEST_SEED:
+        raise UsageError("usage", f"--seed must be 0 to {LARGEST_SEED}, not {options.seed}.", hint)
+    if not isfinite(options.guidance):
+        raise UsageError("usage", f"--guidance must be a number, not {options.guidance}.", hint)
 
 
 def _listed(jaw: Any) -> dict[str, Any]:

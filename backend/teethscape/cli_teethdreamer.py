@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from teethscape.cli_progress import PlainProgress
+from teethscape.diffusion.config import LARGEST_SEED
 from teethscape.diffusion.train_settings import Places, Settings, Strategy
 from teethscape.errors import BadInputError, UsageError
 from teethscape.libraries import require_full
@@ -91,12 +93,8 @@ def _places(options: argparse.Namespace) -> Places:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    for name in ("steps", "batch", "accumulate", "save_every"):
-        if getattr(options, name) < 1:
-            flag = name.replace("_", "-")
-            raise UsageError(
-                "usage", f"--{flag} must be 1 or more.", "See: teethscape train teethdreamer --help"
-            )
+    _check_counts(options)
+    _check_numbers(options)
     return Settings(
         options.steps, options.batch, options.accumulate, options.rate,
         "no" if options.precision == "fp32" else options.precision,
@@ -104,3 +102,28 @@ def _settings(options: argparse.Namespace) -> Settings:
         options.train_unet,
         1.0 if options.background == "white" else 0.0, options.seed, options.tiny,
     )  # fmt: skip
+
+
+def _check_counts(options: argparse.Namespace) -> None:
+    from teethscape.diffusion.schedule import MOST_STEPS
+
+    for name in ("steps", "batch", "accumulate", "save_every"):
+        _require(getattr(options, name) >= 1, name, "1 or more")
+    for name in ("workers", "validate_every"):
+        _require(getattr(options, name) >= 0, name, "0 or more")
+    _require(0 <= options.seed <= LARGEST_SEED, "seed", f"0 to {LARGEST_SEED}")
+    if options.validate_every:
+        _require(2 <= options.validate_steps <= MOST_STEPS, "validate_steps", f"2 to {MOST_STEPS}")
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    _require(isfinite(options.rate) and options.rate > 0, "rate", "a number above 0")
+    _require(0 <= options.ema < 1, "ema", "0 or more and below 1")
+    clip = options.clip_gradients
+    _require(isfinite(clip) and clip >= 0, "clip_gradients", "0 or a number above it")
+
+
+def _require(fits: bool, name: str, words: str) -> None:
+    if not fits:
+        hint = "See: teethscape train teethdreamer --help"
+        raise UsageError("usage", f"--{name.replace('_', '-')} must be {words}.", hint)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, cast
 
 from teethscape.errors import BadInputError
 
@@ -17,6 +18,10 @@ PHOTOS = 4
 VIEW_WIDTH = 6
 #: Pixels of a picture per pixel of its latent.
 LATENT_STRIDE = 8
+#: Largest seed of the noise.
+LARGEST_SEED = 2**63 - 1
+#: The UNet halves a latent three times.
+_IMAGE_STEP = 8 * LATENT_STRIDE
 
 
 @dataclass(frozen=True)
@@ -69,19 +74,72 @@ class NetworkConfig:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> NetworkConfig:
+    def from_json(cls, values: object, name: str) -> NetworkConfig:
         """The inverse of `to_json`.
 
+        Args:
+            values: sizes by name, as they were read; those that are absent are the published ones.
+            name: of the file, for the message.
+
         Raises:
-            BadInputError: the values are of another kind.
+            BadInputError: a size is not known, of another kind, too large, or does not suit the others.
         """
-        try:
-            plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-            return cls(**plain)
-        except TypeError as error:
-            raise BadInputError(
-                "weights_differ", f"The sizes of the networks are unknown ({error}).", "Update Teethscape."
-            ) from error
+        if not isinstance(values, dict):
+            raise _unusable(name, "they are no list of names and values")
+        known = {field.name: field.default for field in fields(cls)}
+        plain: dict[str, Any] = {}
+        for size, value in cast("dict[str, object]", values).items():
+            if size not in known:
+                raise _unusable(name, f"{size[:40]!r} is not known")
+            plain[size] = _checked(name, size, value, known[size])
+        config = cls(**plain)
+        _require_suiting(name, config)
+        return config
+
+
+#: Largest values that a file's sizes may have; others have no need of more than `_MOST`.
+_LARGEST: Mapping[str, int] = {
+    "image_size": 1024, "views": 64, "grid": 128, "half_extent": 100, "depth_samples": 512, "near": 100,
+    "far": 100, "heads": 64, "clip_layers": 100, "clip_heads": 64,
+}  # fmt: skip
+_MOST = 4096
+
+
+def _unusable(name: str, words: str) -> BadInputError:
+    return BadInputError(
+        "weights_differ",
+        f"The sizes of the networks in {name} cannot be used: {words}.",
+        "Train or convert the file again, or update Teethscape.",
+    )
+
+
+def _checked(name: str, size: str, value: object, default: object) -> object:
+    """A size of the default's kind; lists become tuples."""
+    if isinstance(default, tuple):
+        wanted = cast("tuple[object, ...]", default)
+        found = cast("list[object]", value) if isinstance(value, list) else []
+        if len(found) != len(wanted):
+            raise _unusable(name, f"{size} must be {len(wanted)} numbers")
+        return tuple(_checked(name, size, part, like) for part, like in zip(found, wanted, strict=True))
+    largest = _LARGEST.get(size, _MOST)
+    kinds = (int, float) if isinstance(default, float) else (int,)
+    # not isinstance, which takes true for a number
+    if type(value) not in kinds or not 0 < cast("float", value) <= largest:
+        kind = "a number" if isinstance(default, float) else "a whole number"
+        raise _unusable(name, f"{size} must be {kind} above 0 and at most {largest}, not {str(value)[:40]}")
+    return value
+
+
+def _require_suiting(name: str, config: NetworkConfig) -> None:
+    """Refuse sizes that are possible alone but not together."""
+    if config.image_size % _IMAGE_STEP:
+        raise _unusable(name, f"image_size must be a multiple of {_IMAGE_STEP}, not {config.image_size}")
+    if config.near >= config.far:
+        raise _unusable(name, "near must be less than far")
+    if any(channels % config.heads for channels in config.unet_channels):
+        raise _unusable(name, f"unet_channels cannot be shared by {config.heads} heads")
+    if config.clip_width % config.clip_heads:
+        raise _unusable(name, f"clip_width cannot be shared by {config.clip_heads} clip_heads")
 
 
 #: The published sizes.

@@ -52,11 +52,12 @@ def train(places: Places, settings: Settings, report: Report) -> dict[str, Any]:
 
     Raises:
         BadInputError: data, weights or an older training cannot be used.
-        UsageError: the batch cannot be shared out.
+        UsageError: the batch cannot be shared out, or the device has no such precision.
     """
     splits = read_splits(places.data)
     _check_resume(places, settings)
     device = choose_device(places.device)
+    _check_precision(settings, device)
     accelerator = Accelerator(
         cpu=device.type == "cpu", mixed_precision=settings.precision,
         gradient_accumulation_steps=settings.accumulate,
@@ -78,6 +79,12 @@ def _check_strategy(places: Places, settings: Settings, processes: int) -> None:
     if settings.precision == "fp16":
         words = "--strategy fsdp has no scaling of gradients for fp16."
         raise UsageError("usage", words, "Give --precision bf16.")
+
+
+def _check_precision(settings: Settings, device: torch.device) -> None:
+    if settings.precision == "fp16" and device.type == "cpu":  # which would calculate in fp32 without a word
+        words = "A CPU cannot train in fp16."
+        raise UsageError("usage", words, "Give --precision bf16, or fp32, or train on a graphics card.")
 
 
 def starts_of(places: Places) -> dict[str, str]:
@@ -103,6 +110,9 @@ def _check_resume(places: Places, settings: Settings) -> None:
         raise BadInputError(
             "training_other", f"{path} is damaged ({error}).", "Give another --output."
         ) from error
+    if not isinstance(other, dict):
+        words = f"{path} is damaged (it holds no settings)."
+        raise BadInputError("training_other", words, "Give another --output.")
     wrong = settings.fits(other)
     if _STARTS in other and other[_STARTS] != starts_of(places):
         wrong.append("start (--fine-tune, --zero123, --clip)")
@@ -212,7 +222,8 @@ class Training:
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * warm_up(self.step)
         seed = (settings.seed * 1_000_003 + self.step) * 4099 + part % settings.accumulate
-        generator = torch.Generator().manual_seed(seed * 257 + accelerator.process_index)
+        seed = (seed * 257 + accelerator.process_index) % 2**64  # torch takes no larger one
+        generator = torch.Generator().manual_seed(seed)
         batch = batch_of(samples, self.network.config.image_size).to(accelerator.device)
         with accelerator.accumulate(self.model):
             with accelerator.autocast():

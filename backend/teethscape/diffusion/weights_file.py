@@ -58,16 +58,26 @@ def read_network(path: Path) -> TeethDreamer:
     """
     with open_weights(path) as weights:
         contents = weights.contents
-    config = _config_of(dict(contents.notes))
+    config = _config_of(path, dict(contents.notes))
     if config == OFFICIAL:
         require_table(path.name, contents, teethdreamer())
-    network = TeethDreamer.empty(config)
+    try:
+        network = TeethDreamer.empty(config)
+    except (ValueError, RuntimeError) as error:  # such as channels that make no whole groups
+        raise _differs(path, f"its sizes do not suit each other ({error})") from error
     fill(network, path, read_state(path, UNUSED))
     return network
 
 
-def _config_of(notes: Mapping[str, str]) -> NetworkConfig:
-    return NetworkConfig.from_json(json.loads(notes[CONFIG_NOTE])) if CONFIG_NOTE in notes else OFFICIAL
+def _config_of(path: Path, notes: Mapping[str, str]) -> NetworkConfig:
+    """The sizes in a file's note; the published ones without a note."""
+    if CONFIG_NOTE not in notes:
+        return OFFICIAL
+    try:
+        values = json.loads(notes[CONFIG_NOTE])
+    except (ValueError, RecursionError) as error:
+        raise _differs(path, f"its note {CONFIG_NOTE} is no JSON ({error})") from error
+    return NetworkConfig.from_json(values, path.name)
 
 
 def read_state(path: Path, without: frozenset[str] = frozenset()) -> dict[str, Tensor]:

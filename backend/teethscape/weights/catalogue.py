@@ -86,3 +86,8 @@ def known_model(name: str) -> KnownModel:
     if name not in known_models():
         raise UsageError("usage", f"'{name}' is no known model.", f"Choose from {', '.join(known_models())}.")
     return known_models()[name]
+
+
+def model_of_file(file: str) -> KnownModel | None:
+    """The model that was published under a file's name, or None."""
+    return next((m for m in known_models().values() if m.file.casefold() == file.casefold()), None)

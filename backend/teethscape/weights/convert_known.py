@@ -11,13 +11,14 @@ from teethscape.errors import BadInputError, UsageError
 from teethscape.progress import Progress, ToolStage
 from teethscape.segmentation.toothseg.card import Card, note_of, settings_in
 from teethscape.segmentation.toothseg.expected import summed_up
+from teethscape.weights.catalogue import model_of_file
 from teethscape.weights.convert import Storing, convert
 from teethscape.weights.inspect_file import toothseg_network
-from teethscape.weights.layout import recognise
+from teethscape.weights.layout import differences, layouts, recognise
 from teethscape.weights.open_file import open_weights
 from teethscape.weights.store import file_sha256
-from teethscape.weights.tensor_table import Table, require_table, table_of
-from teethscape.weights.tensors import Contents
+from teethscape.weights.tensor_table import Table, require_no_code, require_table, table_of
+from teethscape.weights.tensors import Contents, FileKind
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def convert_any(source: Path, target: Path | None, half: bool | None, progress: 
         progress: told of the steps.
 
     Raises:
-        BadInputError: the file is damaged, carries code, or is a known network with other tensors.
+        BadInputError: the file is damaged, carries code, or is a known network, by its name or
+            its tensors, with other tensors.
         UsageError: source and target are the same file.
     """
     target = source.with_suffix(".safetensors") if target is None else target
@@ -84,9 +86,13 @@ def convert_any(source: Path, target: Path | None, half: bool | None, progress: 
         raise UsageError("usage", f"{source.name} is safetensors already.", "Give --output another name.")
     with open_weights(source) as weights:
         contents = weights.contents
-    table = table_of(contents.tensors)
+    if contents.kind is not FileKind.NPZ:  # its pickled objects are not read, so their names are not known
+        require_no_code(source.name, contents)
+    table = table_of(contents.tensors, source.name)
     if table is not None:
         require_table(source.name, contents, table)
+    else:
+        _require_named(source.name, contents)
     network = _whole_toothseg(source.name, contents)
     storing = _storing(table, half)
     notes = {"source": source.name, "source_sha256": file_sha256(source)}
@@ -100,6 +106,22 @@ def convert_any(source: Path, target: Path | None, half: bool | None, progress: 
     beside = contents.others + len(contents.tensors) - len(kept)
     checked = len(kept) if table or network else 0
     return Converted(target, len(kept), model, checked, beside, contents.foreign, network)
+
+
+def _require_named(name: str, contents: Contents) -> None:
+    """Refuse a file under a published name that is not what was published.
+
+    Raises:
+        BadInputError: tensors are missing, or have other names or shapes.
+    """
+    model = model_of_file(name)
+    wrong = differences(contents.tensors, layouts()[model.id]) if model is not None else []
+    if model is not None and wrong:
+        raise BadInputError(
+            "weights_differ",
+            f"{name} is not {model.title}: {'; '.join(wrong[:3])}.",
+            "Download it again, or give the file another name if it is another network.",
+        )
 
 
 def _whole_toothseg(name: str, contents: Contents) -> str | None:

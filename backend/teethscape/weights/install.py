@@ -14,7 +14,7 @@ from teethscape.dental.files import nearest_existing, storage_errors
 from teethscape.dental.lock import exclusive
 from teethscape.errors import BadInputError, MissingComponentError, ResourceError, UsageError
 from teethscape.progress import Progress, ToolStage
-from teethscape.weights.catalogue import KnownModel, known_model, known_models
+from teethscape.weights.catalogue import KnownModel, known_model, known_models, model_of_file
 from teethscape.weights.convert import Storing, convert
 from teethscape.weights.download import Wanted, download
 from teethscape.weights.layout import differences, layouts, recognise
@@ -187,7 +187,8 @@ def _model_in(path: Path) -> str | None:
             found = recognise(tensors) or (table.model if table else None)
     except BadInputError:
         found = None
-    return found or next((m.id for m in known_models().values() if m.file == path.name), None)
+    named = model_of_file(path.name)
+    return found or (named.id if named else None)
 
 
 def _adopt(model: KnownModel, source: Path, progress: Progress) -> Installed:

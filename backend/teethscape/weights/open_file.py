@@ -35,7 +35,9 @@ def _open(path: Path) -> WeightsFile:
         if not zipfile.is_zipfile(path):  # an archive's directory stands at its end
             raise damaged(path, "it ends too early")
         return _archive(path)
-    if start[:1] == b"\x80":
+    # Safetensors begin with the header's length: one of 32 looks like a pickle, but its upper half is 0.
+    sized = not any(start[4:8])
+    if start[:1] == b"\x80" and not (sized and start[8:9] == b"{"):
         return TorchLegacy(path)
     if len(start) > 8 and start[8:9] == b"{":
         return SafetensorsFile(path)

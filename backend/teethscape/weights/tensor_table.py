@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from teethscape.errors import BadInputError
+from teethscape.weights.catalogue import model_of_file
 from teethscape.weights.tensors import Contents, TensorInfo
 
 _DATA = Path(__file__).parent / "data" / "teethdreamer_tensors.json"
@@ -24,6 +25,8 @@ SCHEDULE = frozenset({
     "betas", "alphas", "alphas_cumprod", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod",
     "posterior_variance", "posterior_log_variance_clipped",
 })  # fmt: skip
+_FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+_PROJECTION = "cc_projection.weight"
 _CLIP = "clip_image_encoder.model."
 #: What TeethDreamer keeps of CLIP's text part; nothing reads it.
 TEXT = frozenset(
@@ -105,8 +108,8 @@ def zero123() -> Table:
         if name.startswith(("model.diffusion_model.", "first_stage_model.", "cc_projection."))
         and "_conditions." not in name
     }
-    kept["model.diffusion_model.input_blocks.0.0.weight"] = (320, 8, 3, 3)
-    kept["cc_projection.weight"] = (768, 772)
+    kept[_FIRST] = (320, 8, 3, 3)
+    kept[_PROJECTION] = (768, 772)
     return Table("zero123-xl", kept, alone=False)
 
 
@@ -119,12 +122,29 @@ def clip() -> Table:
     return Table("clip-vit-l-14", kept, alone=False)
 
 
-def table_of(tensors: Iterable[TensorInfo]) -> Table | None:
-    """The table of the network that a file holds or was meant to hold; None for other files."""
-    names = {tensor.name for tensor in tensors}
+def table_of(tensors: Iterable[TensorInfo], file: str = "") -> Table | None:
+    """The table of the network that a file holds or was meant to hold; None for other files.
+
+    Args:
+        tensors: of the file.
+        file: its name; that of a published file tells what the file was meant to hold.
+    """
+    shapes = {tensor.name: tensor.shape for tensor in tensors}
     tables = sorted((teethdreamer(), zero123(), clip()), key=lambda table: -len(table.shapes))
-    best = max(tables, key=lambda table: table.likeness(names))
-    return best if best.likeness(names) >= _LIKELY else None
+    model = model_of_file(file)
+    named = [table for table in tables if model is not None and table.model == model.id]
+    if named:
+        return named[0]
+    best = max(tables, key=lambda table: table.likeness(set(shapes)))
+    if best.likeness(set(shapes)) < _LIKELY:
+        return None
+    return teethdreamer() if best is zero123() and _is_fine_tuned(shapes) else best
+
+
+def _is_fine_tuned(shapes: Mapping[str, Shape]) -> bool:
+    """Whether a network has what TeethDreamer alone has; a damaged one may have lost the most of it."""
+    grown = any(shapes.get(name) == teethdreamer().shapes.get(name, ()) for name in (_FIRST, _PROJECTION))
+    return grown or any(("depth" in n or "volume" in n) and n in teethdreamer().shapes for n in shapes)
 
 
 def compare(tensors: Iterable[TensorInfo], table: Table) -> Differences:
@@ -155,19 +175,32 @@ def require_table(name: str, contents: Contents, table: Table) -> None:
     Raises:
         BadInputError: it differs, or opening it with PyTorch would call foreign functions.
     """
-    harmful = [full for full in contents.foreign if full not in harmless_names()]
-    if harmful:
-        raise BadInputError(
-            "weights_code",
-            f"{name} would call {_shown(tuple(harmful))[1:-1]} if PyTorch opened it; nothing of it was run.",
-            "It is not the published file. Do not open it with other programs; download it again.",
-        )
+    require_no_code(name, contents)
     words = compare(contents.tensors, table).words()
     if words:
         raise BadInputError(
             "weights_differ",
             f"{name} is not {table.model} as published: {'; '.join(words)}.",
             "Download it again, or look into it with: teethscape weights inspect FILE --tensors",
+        )
+
+
+def require_no_code(name: str, contents: Contents) -> None:
+    """Refuse a file that carries code.
+
+    Args:
+        name: of the file, for the message.
+        contents: what it holds.
+
+    Raises:
+        BadInputError: opening it with PyTorch would call foreign functions.
+    """
+    harmful = tuple(full for full in contents.foreign if full not in harmless_names())
+    if harmful:
+        raise BadInputError(
+            "weights_code",
+            f"{name} would call {_shown(harmful)[1:-1]} if PyTorch opened it; nothing of it was run.",
+            "Do not open it with other programs. Download it again, or ask for its state_dict alone.",
         )
 
 

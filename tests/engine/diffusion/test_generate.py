@@ -253,6 +253,16 @@ def test_the_command_names_what_is_wrong(pictures, tmp_path, capsys):
     assert "is no folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--seed", "9" * 20), ("--seed", "-1"), ("--guidance", "nan"), ("--guidance", "inf")],
+)
+def test_impossible_numbers_are_wrong_calls(pictures, tmp_path, capsys, option, value):
+    call = ["generate", str(pictures), "--output", str(tmp_path / "o"), f"{option}={value}"]
+    assert cli.main(call) == ExitCode.USAGE
+    assert f"{option} must be" in capsys.readouterr().err
+
+
 def test_white_puts_white_behind_black_pictures(pictures):
     jaw = read_source(pictures, Jaws.UPPER, Backdrop.WHITE, NoProgress())[0]
     assert {picture.mode for picture in jaw.pictures} == {"RGBA"}

@@ -87,6 +87,13 @@ def test_another_start_is_no_resumption(tmp_path):
         _check_resume(replace(places, start=tmp_path / "none"), Settings())
 
 
+def test_settings_that_are_none_are_no_resumption(tmp_path):
+    (tmp_path / "settings.json").write_text("[1]")
+    with pytest.raises(BadInputError, match=r"settings.json is damaged") as refused:
+        _check_resume(Places(tmp_path, tmp_path), Settings())
+    assert refused.value.code == "training_other"
+
+
 @pytest.mark.parametrize("content", [b"", b"no pickle", b"PK\x03\x04 cut"])
 def test_a_damaged_file_to_resume_from_is_named(data, tmp_path, capsys, content):
     (tmp_path / "out").mkdir()
@@ -197,3 +204,36 @@ def test_wrong_calls_are_told(data, tmp_path, capsys):
     assert _train(data, tmp_path / "o", "--batch", "3", "--accumulate", "2") == ExitCode.USAGE
     assert _train(tmp_path, tmp_path / "o") == ExitCode.BAD_INPUT
     assert "mv-splits.pkl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--rate", "nan"), ("--rate", "inf"), ("--rate", "-1"), ("--rate", "0"), ("--ema", "2"),
+        ("--ema", "1"), ("--ema", "nan"), ("--ema", "-0.1"), ("--clip-gradients", "-1"),
+        ("--clip-gradients", "nan"), ("--seed", "-1"), ("--seed", str(2**63)), ("--workers", "-1"),
+        ("--validate-every", "-1"), ("--save-every", "0"),
+    ],
+)  # fmt: skip
+def test_impossible_numbers_are_wrong_calls(data, tmp_path, capsys, option, value):
+    assert _train(data, tmp_path / "o", f"{option}={value}") == ExitCode.USAGE
+    assert f"{option} must be" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("steps", ["0", "1", "1000"])
+def test_steps_of_validation_matter_where_there_is_one(data, tmp_path, capsys, steps):
+    more = ["--validate-every", "5", "--validate-steps", steps]
+    assert _train(data, tmp_path / "o", *more) == ExitCode.USAGE
+    assert "--validate-steps must be 2 to 999" in capsys.readouterr().err
+    assert _train(data, tmp_path / "o", "--validate-steps", steps, "--batch", "0") == ExitCode.USAGE
+    assert "--batch must be" in capsys.readouterr().err
+
+
+def test_a_cpu_does_not_train_in_half_precision(data, tmp_path, capsys):
+    assert _train(data, tmp_path / "o", "--precision", "fp16") == ExitCode.USAGE
+    assert "--precision bf16" in capsys.readouterr().err
+
+
+def test_the_largest_seed_trains(data, tmp_path):
+    assert _train(data, tmp_path / "o", "--steps", "1", "--batch", "1", "--seed", str(2**63 - 1)) == 0

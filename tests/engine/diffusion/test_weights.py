@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from teethscape.diffusion.condition import photos_matter
-from teethscape.diffusion.config import OFFICIAL, NetworkConfig
+from teethscape.diffusion.config import OFFICIAL, TINY, NetworkConfig
 from teethscape.diffusion.names import UNUSED, place_of
 from teethscape.diffusion.networks import TeethDreamer, load
 from teethscape.diffusion.start import adapted, clip_tensors, fresh, from_zero123
@@ -67,9 +67,30 @@ def test_weights_that_are_not_there(monkeypatch, tmp_path):
 
 
 def test_sizes_survive_the_notes():
-    assert NetworkConfig.from_json(json.loads(json.dumps(FIXTURE.to_json()))) == FIXTURE
-    with pytest.raises(BadInputError):
-        NetworkConfig.from_json({"unknown": 3})
+    for config in (FIXTURE, TINY, OFFICIAL):
+        assert NetworkConfig.from_json(json.loads(json.dumps(config.to_json())), "a.safetensors") == config
+
+
+@pytest.mark.parametrize(
+    ("note", "words"),
+    [
+        ("{nope", "no JSON"), ("[" * 100_000, "no JSON"), ("[1]", "no list"), ("null", "no list"),
+        ('{"unknown": 3}', "'unknown' is not known"), ('{"image_size": "x"}', "whole number"),
+        ('{"image_size": true}', "whole number"), ('{"image_size": 64.0}', "whole number"),
+        ('{"image_size": 4000000}', "at most 1024"), ('{"image_size": 100}', "multiple of 64"),
+        ('{"heads": 0}', "above 0"), ('{"heads": 7}', "7 heads"), ('{"clip_heads": 5}', "5 clip_heads"),
+        ('{"near": NaN}', "near must be"), ('{"near": 3}', "less than far"),
+        ('{"far": Infinity}', "far must be"), ('{"unet_channels": [8, 8]}', "must be 4 numbers"),
+        ('{"unet_channels": 8}', "must be 4 numbers"), ('{"vae_channels": [8, 8, 8, -8]}', "above 0"),
+        ('{"vae_channels": [32, 33, 64, 64]}', "suit each other"),
+    ],
+)  # fmt: skip
+def test_a_tampered_note_is_refused_in_words(tmp_path, note, words):
+    save_file({"w": torch.ones(1)}, tmp_path / "a.safetensors", {CONFIG_NOTE: note})
+    with pytest.raises(BadInputError, match=words) as refused:
+        read_network(tmp_path / "a.safetensors")
+    assert refused.value.code == "weights_differ"
+    assert "a.safetensors" in refused.value.message
 
 
 @pytest.fixture
@@ -112,15 +133,17 @@ def test_zero123_starts_a_training_with_its_channels_fitted(tiny, zero123_state,
 
 
 def test_clip_is_known_under_both_names(tiny):
-    openai = clip_tensors(_clip_state(tiny))
-    transformers = clip_tensors(dict(tiny.clip.state_dict()) | {"text_model.x": torch.ones(1)})
+    openai = clip_tensors(_clip_state(tiny), "a.pt")
+    transformers = clip_tensors(dict(tiny.clip.state_dict()) | {"text_model.x": torch.ones(1)}, "a.pt")
     assert set(openai) == set(transformers) == {f"clip.{n}" for n in tiny.clip.state_dict()}
     assert all(torch.equal(openai[n], transformers[n]) for n in openai)
     assert {t for n in clip().shapes for t in place_of(f"clip_image_encoder.model.{n}").targets} >= set(
         openai
     )
-    with pytest.raises(BadInputError, match="no CLIP"):
-        clip_tensors({"w": torch.ones(1)})
+    with pytest.raises(BadInputError, match=r"a\.pt holds no CLIP"):
+        clip_tensors({"w": torch.ones(1)}, "a.pt")
+    with pytest.raises(BadInputError, match=r"visual\.odd, which fits nowhere"):
+        clip_tensors({"visual.odd": torch.ones(1)}, "a.pt")
 
 
 def test_half_an_image_encoder_is_no_start(tiny, zero123_state, tmp_path):
@@ -138,6 +161,29 @@ def test_a_foreign_start_is_refused(tiny, zero123_state, tmp_path):
     save_file({n: t.contiguous() for n, t in _clip_state(tiny).items()}, tmp_path / "c.safetensors")
     with pytest.raises(BadInputError, match="fit nowhere"):
         from_zero123(FIXTURE, tmp_path / "z.safetensors", tmp_path / "c.safetensors")
+
+
+_FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({_FIRST: None}, "is not zero123-xl: .*0.0.weight is missing"),
+        ({_FIRST: torch.ones(2)}, "0.0.weight has another shape"),
+        ({"cc_projection.weight": None}, "cc_projection.weight is missing"),
+        ({"cc_projection.weight": torch.ones(768, 900)}, "cc_projection.weight has another shape"),
+        ({"model.diffusion_model.odd": torch.ones(2)}, "odd, which fits nowhere"),
+        ({"model.diffusion_model.out.2.bias": None}, "no whole zero123-xl: 1 tensors"),
+    ],
+)
+def test_other_files_than_zero123_are_refused_at_small_sizes(tiny, zero123_state, tmp_path, change, words):
+    state = {name: tensor for name, tensor in (zero123_state | change).items() if tensor is not None}
+    save_file(state, tmp_path / "z.safetensors")
+    save_file({n: t.contiguous() for n, t in _clip_state(tiny).items()}, tmp_path / "c.safetensors")
+    with pytest.raises(BadInputError, match=words) as refused:
+        from_zero123(FIXTURE, tmp_path / "z.safetensors", tmp_path / "c.safetensors")
+    assert refused.value.code == "weights_differ"
 
 
 def test_without_a_start_tokens_pass_through(tiny):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pickle
@@ -14,6 +15,7 @@ import pytest
 
 from teethscape import cli
 from teethscape.errors import BadInputError, ExitCode
+from teethscape.weights.catalogue import known_models
 from teethscape.weights.convert import Storing, convert
 from teethscape.weights.inspect_file import inspect_file
 from teethscape.weights.layout import differences, groups_of, layouts, recognise
@@ -114,10 +116,33 @@ def test_code_in_a_checkpoint_is_named_and_never_run(tmp_path, capsys, zipped):
     out, err = capsys.readouterr()
     assert json.loads(out)["foreign_objects"] == [f"{os.mkdir.__module__}.mkdir"]
     assert "nothing was run" in err
-    target = tmp_path / "a.safetensors"
-    assert cli.main(["weights", "convert", str(tmp_path / "a.ckpt"), "--output", str(target)]) == 0
+    assert cli.main(["weights", "convert", str(tmp_path / "a.ckpt"), "--json"]) == ExitCode.BAD_INPUT
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "weights_code"
+    assert "mkdir" in error["message"]
     assert not trap.exists()
-    assert list(_arrays(target)) == ["w"]
+    assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_what_is_no_tensor_and_no_code_is_left_out(tmp_path, capsys):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    content = {"state_dict": {"w": torch.ones(2)}, "options": argparse.Namespace(rate=1)}
+    torch.save(content, tmp_path / "a.ckpt")
+    assert cli.main(["weights", "convert", str(tmp_path / "a.ckpt"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == ["argparse.Namespace"]
+    assert list(_arrays(tmp_path / "a.safetensors")) == ["w"]
+
+
+@pytest.mark.parametrize("name", [model.file for model in known_models().values()])
+def test_another_network_under_a_published_name_is_refused(tmp_path, capsys, name):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    torch.save({"w": torch.ones(2)}, tmp_path / name)
+    assert cli.main(["weights", "convert", str(tmp_path / name), "--json"]) == ExitCode.BAD_INPUT
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "weights_differ"
+    assert f"{name} is not" in error["message"]
+    assert "missing" in error["message"]
+    assert not (tmp_path / name).with_suffix(".safetensors").exists()
 
 
 def test_a_pickle_cannot_alter_the_reader(tmp_path):
@@ -171,6 +196,16 @@ def test_every_cut_of_a_checkpoint_is_refused(tmp_path, state):
             (tmp_path / "cut.pth").write_bytes(whole[: int(share * len(whole))])
             with pytest.raises(BadInputError):
                 _arrays(tmp_path / "cut.pth")
+
+
+@pytest.mark.parametrize("length", [128, 128 + 256])
+def test_a_header_length_that_looks_like_a_pickle_is_none(tmp_path, length):
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode().ljust(length)
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + header + bytes(8))
+    assert path.read_bytes()[:1] == b"\x80"
+    with open_weights(path) as weights:
+        assert [tensor.name for tensor in weights.contents.tensors] == ["w"]
 
 
 def test_a_missing_file_is_told(tmp_path):

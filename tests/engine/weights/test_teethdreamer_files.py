@@ -57,6 +57,25 @@ def test_the_tables_tell_the_networks_apart():
     assert table_of(_infos({"w": (3,)})) is None
 
 
+@pytest.mark.parametrize("kept", ["cc_projection.weight", "input_blocks.0.0.weight", "spatial_volume"])
+def test_a_damaged_teethdreamer_is_not_taken_for_what_it_began_with(kept):
+    """Its own tensors are lost but for one kind; the message names them."""
+    zero = zero123().shapes
+    shapes = zero | {n: s for n, s in teethdreamer().shapes.items() if kept in n}
+    infos = tuple(_infos(shapes))
+    with pytest.raises(BadInputError, match=r"not teethdreamer as published: .*time_embed.*missing"):
+        require_table("a.ckpt", Contents(FileKind.TORCH_ZIP, infos), table_of(infos))
+    assert table_of(_infos(zero)) is zero123()
+    assert table_of(_infos(zero), "TeethDreamer.ckpt") is teethdreamer()
+
+
+def test_a_teethdreamer_without_depth_and_volumes_lacks_these():
+    shapes = {n: s for n, s in teethdreamer().shapes.items() if "depth" not in n and "volume" not in n}
+    infos = tuple(_infos(shapes))
+    with pytest.raises(BadInputError, match=r"not teethdreamer as published: 438 tensors .*volume.*missing"):
+        require_table("a.ckpt", Contents(FileKind.TORCH_ZIP, infos), table_of(infos))
+
+
 def test_what_differs_is_named():
     shapes = dict(teethdreamer().shapes)
     del shapes["time_embed.0.weight"]
