@@ -18,7 +18,7 @@ from teethscape.weights.layout import differences, layouts, recognise
 from teethscape.weights.open_file import open_weights
 from teethscape.weights.store import file_sha256
 from teethscape.weights.tensor_table import Table, require_no_code, require_table, table_of
-from teethscape.weights.tensors import Contents, FileKind
+from teethscape.weights.tensors import Contents
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ def convert_any(source: Path, target: Path | None, half: bool | None, progress: 
         raise UsageError("usage", f"{source.name} is safetensors already.", "Give --output another name.")
     with open_weights(source) as weights:
         contents = weights.contents
-    if contents.kind is not FileKind.NPZ:  # its pickled objects are not read, so their names are not known
-        require_no_code(source.name, contents)
+    require_no_code(source.name, contents.called)
     table = table_of(contents.tensors, source.name)
     if table is not None:
         require_table(source.name, contents, table)

@@ -127,6 +127,29 @@ class Placeholder:
             self.state.update(state)
 
 
+class _Called(type):
+    """Tells when a pickle calls a stand-in, instead of only making an object of its class."""
+
+    called: Callable[[], None]
+
+    def __call__(cls, *values: Any, **named: Any) -> Any:
+        cls.called()
+        return super().__call__(*values, **named)
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Names in a pickle that are neither tensors nor plain values.
+
+    Attributes:
+        named: all of them.
+        called: those that opening the file with PyTorch would call, instead of only making objects of them.
+    """
+
+    named: tuple[str, ...] = ()
+    called: tuple[str, ...] = ()
+
+
 class PickleReader(pickle._Unpickler):
     """Unpickles values, tensors and placeholders.
 
@@ -134,12 +157,12 @@ class PickleReader(pickle._Unpickler):
     as a damaged or hostile pickle asks for.
 
     Attributes:
-        foreign: names in the pickle that are neither tensors nor plain values.
+        foreign: names in the pickle that are neither tensors nor plain values, and whether they are called.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream, encoding="utf-8")
-        self.foreign: dict[str, None] = {}
+        self.foreign: dict[str, bool] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         """Our own stand-in for a name; nothing is imported."""
@@ -150,9 +173,14 @@ class PickleReader(pickle._Unpickler):
             if known is not None:
                 return known
         full = f"{'builtins' if module == '__builtin__' else module}.{name}"
-        if full not in _HARMLESS and not module.startswith("__torch__"):
-            self.foreign[full] = None
-        return Placeholder
+        if full in _HARMLESS or module.startswith("__torch__"):
+            return Placeholder
+        self.foreign.setdefault(full, False)
+
+        def called() -> None:
+            self.foreign[full] = True
+
+        return _Called("Placeholder", (Placeholder,), {"called": staticmethod(called)})
 
     def persistent_load(self, pid: Any) -> Any:
         """A storage: ("storage", class, key, place, number of elements[, view])."""
@@ -224,7 +252,7 @@ _REBUILDERS: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def read_pickle(stream: BinaryIO) -> tuple[Any, tuple[str, ...]]:
+def read_pickle(stream: BinaryIO) -> tuple[Any, Foreign]:
     """The object of one pickle, and the foreign names in it.
 
     Raises:
@@ -237,9 +265,9 @@ def read_pickle(stream: BinaryIO) -> tuple[Any, tuple[str, ...]]:
         raise pickle.UnpicklingError(f"{type(error).__name__}: {error}") from error
     except (RecursionError, OverflowError, NotImplementedError, ImportError) as error:
         raise pickle.UnpicklingError(type(error).__name__) from error
-    return value, tuple(reader.foreign)
+    return value, Foreign(tuple(reader.foreign), tuple(n for n, called in reader.foreign.items() if called))
 
 
-def read_pickle_bytes(data: bytes) -> tuple[Any, tuple[str, ...]]:
+def read_pickle_bytes(data: bytes) -> tuple[Any, Foreign]:
     """The same for bytes."""
     return read_pickle(io.BytesIO(data))

@@ -175,7 +175,7 @@ def require_table(name: str, contents: Contents, table: Table) -> None:
     Raises:
         BadInputError: it differs, or opening it with PyTorch would call foreign functions.
     """
-    require_no_code(name, contents)
+    require_no_code(name, contents.foreign)
     words = compare(contents.tensors, table).words()
     if words:
         raise BadInputError(
@@ -185,17 +185,17 @@ def require_table(name: str, contents: Contents, table: Table) -> None:
         )
 
 
-def require_no_code(name: str, contents: Contents) -> None:
+def require_no_code(name: str, names: Iterable[str]) -> None:
     """Refuse a file that carries code.
 
     Args:
         name: of the file, for the message.
-        contents: what it holds.
+        names: full names in its pickle that count.
 
     Raises:
         BadInputError: opening it with PyTorch would call foreign functions.
     """
-    harmful = tuple(full for full in contents.foreign if full not in harmless_names())
+    harmful = tuple(full for full in names if full not in harmless_names())
     if harmful:
         raise BadInputError(
             "weights_code",

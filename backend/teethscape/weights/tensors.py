@@ -67,6 +67,7 @@ class Contents:
         foreign: names of Python objects in a pickle that are neither tensors nor plain values.
         notes: plain values beside the weights, such as ``epoch``.
         settings: what a checkpoint remembers of its training, under ``args``.
+        called: those of the foreign names that opening the file with PyTorch would call.
     """
 
     kind: FileKind
@@ -75,6 +76,7 @@ class Contents:
     foreign: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    called: tuple[str, ...] = ()
 
 
 class WeightsFile(ABC):

@@ -17,6 +17,7 @@ from typing import IO, Any
 from teethscape.weights.damage import damaged, reading
 from teethscape.weights.pickle_reader import (
     LARGEST_PICKLE,
+    Foreign,
     PickledTensor,
     Storage,
     read_pickle,
@@ -33,11 +34,13 @@ _CHUNK = 8 << 20
 class TorchFile(WeightsFile):
     """What the forms share: tensors that are views into storages."""
 
-    def __init__(self, path: Path, kind: FileKind, value: Any, foreign: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, kind: FileKind, value: Any, foreign: Foreign) -> None:
         self.path = path
         self._tensors, others = weights_of(value)
         infos = tuple(TensorInfo(name, t.shape, t.dtype) for name, t in self._tensors.items())
-        self.contents = Contents(kind, infos, others, foreign, notes_of(value), settings_of(value))
+        self.contents = Contents(
+            kind, infos, others, foreign.named, notes_of(value), settings_of(value), foreign.called
+        )
 
     def _open(self, storage: Storage) -> IO[bytes]:
         """A stream whose first byte is the storage's first."""

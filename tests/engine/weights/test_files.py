@@ -85,7 +85,7 @@ def test_conversion_gives_what_the_official_library_reads(tmp_path, state):
     assert halved["number"].dtype is torch.int64
 
 
-def test_torchscript_and_whole_modules_keep_their_names(tmp_path):
+def test_torchscript_and_whole_modules_keep_their_names(tmp_path, capsys):
     torch = pytest.importorskip("torch", reason="needs PyTorch")
     net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2)).eval()
     torch.jit.save(torch.jit.trace(net, torch.zeros(1, 3)), tmp_path / "s.pt")
@@ -94,6 +94,12 @@ def test_torchscript_and_whole_modules_keep_their_names(tmp_path):
         assert set(_arrays(tmp_path / name)) == set(net.state_dict())
     assert inspect_file(tmp_path / "s.pt")["foreign_objects"] == []
     assert "torch.nn.modules.container.Sequential" in inspect_file(tmp_path / "m.pt")["foreign_objects"]
+    capsys.readouterr()
+    assert (
+        cli.main(["weights", "convert", str(tmp_path / "m.pt"), "--json"]) == 0
+    )  # its objects are made, not called
+    assert "torch.nn.modules.container.Sequential" in json.loads(capsys.readouterr().out)["left_out"]
+    assert set(_arrays(tmp_path / "m.safetensors")) == set(net.state_dict())
 
 
 class _Harm:
