@@ -10,6 +10,12 @@ import torch
 
 from teethscape.surface.session import Session
 
+#: What torch raises for a file that is no checkpoint of ours.
+_FOREIGN = (
+    OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError,
+    pickle.UnpicklingError,
+)  # fmt: skip
+
 
 def save_state(
     session: Session, key: str, state: Callable[[], dict[str, Any]], at_once: bool = False
@@ -26,10 +32,22 @@ def load_state(session: Session, key: str, device: torch.device) -> dict[str, An
         content = torch.load(session.checkpoint, map_location=device, weights_only=True)
     except FileNotFoundError:
         return None
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+    except _FOREIGN:
         content = None
-    if not isinstance(content, dict) or content.get("key") != key:
+    spent_s, state = _parts(content, key)
+    if spent_s is None or state is None:
         session.warn_unused()
         return None
-    session.continue_after(float(content["spent_s"]))
-    return content["state"]
+    session.continue_after(spent_s)
+    return state
+
+
+def _parts(content: object, key: str) -> tuple[float | None, dict[str, Any] | None]:
+    """Seconds and state of a checkpoint's content; None for what is missing or of another key."""
+    if not isinstance(content, dict) or content.get("key") != key:
+        return None, None
+    spent_s, state = content.get("spent_s"), content.get("state")
+    return (
+        float(spent_s) if isinstance(spent_s, int | float) else None,
+        state if isinstance(state, dict) else None,
+    )
