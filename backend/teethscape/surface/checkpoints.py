@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 
+from teethscape.errors import CancelledError, TeethscapeError
 from teethscape.surface.session import Session
 
 #: What torch raises for a file that is no checkpoint of ours.
@@ -24,6 +26,22 @@ def save_state(
     session.save(
         lambda stream: torch.save({"key": key, "spent_s": session.spent_s, "state": state()}, stream), at_once
     )
+
+
+@contextmanager
+def saved_when_stopped(save: Callable[[], None]) -> Iterator[None]:
+    """Call ``save`` where the user stops the block: runs of less than a minute could not be continued else.
+
+    Args:
+        save: writes a checkpoint; Ctrl C may have come in the middle of a step, so what it writes may be of
+            one that is half done.
+    """
+    try:
+        yield
+    except (CancelledError, KeyboardInterrupt):
+        with suppress(TeethscapeError):  # a full disk: the user has stopped all the same
+            save()
+        raise
 
 
 def load_state(session: Session, key: str, device: torch.device) -> dict[str, Any] | None:

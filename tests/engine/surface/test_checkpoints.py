@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from teethscape.dental.units import ScaleRecord, ScaleSource
+from teethscape.errors import CancelledError, ResourceError
 from teethscape.mesh.solid import FileNote
 from teethscape.progress import NoProgress
 from teethscape.surface.frame import Frame
@@ -70,3 +71,27 @@ def test_a_checkpoint_of_torch_that_lacks_a_part_is_told_and_not_used(tmp_path, 
     assert listener.codes == ["checkpoint_unused"]
     torch.save(whole, session.checkpoint)
     assert load_state(session, "key", torch.device("cpu")) == {}
+
+
+@pytest.mark.parametrize("stop", [CancelledError, KeyboardInterrupt])
+def test_who_stops_is_saved_and_stops(stop):
+    pytest.importorskip("torch", reason="needs PyTorch")
+    from teethscape.surface.checkpoints import saved_when_stopped
+
+    def full():
+        saved.append(True)
+        raise ResourceError("disk_full", "The disk is full.", "Free some space.")
+
+    saved = []
+    for save in (lambda: saved.append(True), full):
+        with pytest.raises(stop), saved_when_stopped(save):
+            raise stop
+    assert saved == [True, True]
+
+
+def test_a_mistake_is_not_saved():
+    pytest.importorskip("torch", reason="needs PyTorch")
+    from teethscape.surface.checkpoints import saved_when_stopped
+
+    with pytest.raises(ZeroDivisionError), saved_when_stopped(lambda: pytest.fail("it was saved")):
+        raise ZeroDivisionError

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from teethscape.surface.checkpoints import load_state, save_state
+from teethscape.surface.checkpoints import load_state, save_state, saved_when_stopped
 from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.begin import Beginning, beginning
@@ -115,12 +115,13 @@ def _stage_one(run: _Run) -> None:
     """Gaussians that look like the views; of a cloud that has grown, faint ones are dropped at the end."""
     trainer, session = run.trainer, run.job.session
     steps = trainer.rules.steps
-    while trainer.step_number < steps and session.budget_share < 0.5:
-        session.check_cancelled()
-        loss = trainer.step()
-        if trainer.step_number % 10 == 0:
-            session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
-        _save(run, 0)
+    with saved_when_stopped(lambda: _save_whole(run, 0)):
+        while trainer.step_number < steps and session.budget_share < 0.5:
+            session.check_cancelled()
+            loss = trainer.step()
+            if trainer.step_number % 10 == 0:
+                session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
+            _save(run, 0)
     # Only a cloud that has grown has Gaussians that nothing but their opacity vouches for.
     opaque, grown = trainer.cloud.opacity > _OPACITY, trainer.rules.dense[0] < steps
     if grown and int(opaque.sum()) >= len(opaque) // 4:
@@ -167,7 +168,7 @@ def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, st
     number, begin, last = part
     first, steps = (begin, last) if settings["restarts"] else (0, int(settings["pull_steps"]))
     data, tie = _round_data(run, centres, number)
-    ties = _tie_rules(run)
+    ties, pull = _tie_rules(run), partial(_pull_content, state, centres)
 
     def each(step: int) -> bool:
         session.check_cancelled()
@@ -180,7 +181,7 @@ def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, st
             done = step / int(settings["pull_steps"])
             session.tell(0.5 + 0.5 * done, f"pulling, round {number} of {len(settings['rebuild'])}")
         session.show(lambda: _extracted(run, 4.0))
-        _save(run, number, pull=lambda: _pull_content(state, centres))
+        _save(run, number, pull=pull)
         return not session.is_over
 
     rules = PullRules(
@@ -188,7 +189,9 @@ def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, st
         by_pairs=bool(settings["by_pairs"]), eikonal=float(settings["eikonal"]), sign=float(settings["sign"]),
         warm_up=int(settings["warm_up"]), tied=lambda batch, step: field_loss(batch, tie, ties, step),
     )  # fmt: skip
-    learn_by_pulling(run.network, data, rules, each, state)
+    # In the middle of a round's first step its optimiser may be half made; the last round was saved.
+    with saved_when_stopped(lambda: _save_whole(run, number, pull) if state.step > begin else None):
+        learn_by_pulling(run.network, data, rules, each, state)
 
 
 def _place(run: _Run) -> Callable[[torch.Tensor], torch.Tensor] | None:
@@ -297,6 +300,12 @@ def _save(
         }
 
     save_state(run.job.session, run.job.key, state, at_once)
+
+
+def _save_whole(run: _Run, number: int, pull: Callable[[], dict[str, Any]] | None = None) -> None:
+    """Write a checkpoint at once, unless the user stopped just while Gaussians came or went."""
+    if len({len(getattr(run.trainer.cloud, name)) for name in NAMES}) == 1:
+        _save(run, number, at_once=True, pull=pull)
 
 
 def _restore(run: _Run, state: dict[str, Any]) -> None:
