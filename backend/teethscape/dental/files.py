@@ -135,6 +135,26 @@ def require_folder(folder: Path) -> None:
         raise BadInputError("output_not_folder", f"{base} is a file.", "Choose another output folder.")
 
 
+def require_file(path: Path) -> None:
+    """Refuse a file to be read that is not there.
+
+    Raises:
+        BadInputError: it does not exist, or is a folder.
+    """
+    if not path.is_file():
+        raise BadInputError("file_missing", f"{path} does not exist or is no file.", "Check the path.")
+
+
+def refuse_folder(path: Path) -> None:
+    """Refuse a file to be written that is a folder already, before any work.
+
+    Raises:
+        BadInputError: it is one.
+    """
+    if path.is_dir():
+        raise BadInputError("output_not_writable", f"{path} is a folder.", "Give the file another name.")
+
+
 def require_space(folder: Path, needed: int = NEEDED_BYTES) -> None:
     """Refuse to start where a case would not fit.
 

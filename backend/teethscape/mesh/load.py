@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from teethscape.dental.fdi import is_permanent
+from teethscape.dental.files import require_file
 from teethscape.errors import BadInputError
 from teethscape.mesh.solid import Solid
 
@@ -40,9 +41,14 @@ def load_teeth(place: Path) -> dict[int, Solid]:
 
 
 def load_mesh(path: Path) -> Solid:
-    """Any mesh file as one surface with shared vertices."""
+    """Any mesh file as one surface with shared vertices.
+
+    Raises:
+        BadInputError: it is missing or damaged, or holds no triangles.
+    """
     import trimesh
 
+    require_file(path)
     try:
         mesh = trimesh.load(path, force="mesh")
     except (ValueError, OSError, KeyError, IndexError, TypeError, NotImplementedError) as error:

@@ -5,20 +5,24 @@ Source: ``gspull-spec.md``, section 8; Jensen et al. 2014, "Large scale multi-vi
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from teethscape.dental.files import require_file
 from teethscape.errors import BadInputError
 from teethscape.mesh.load import load_mesh
 from teethscape.mesh.solid import Solid
 from teethscape.surface.read.cloud import read_cloud
-from teethscape.surface.read.dtu import read_cameras
+from teethscape.surface.read.dtu import CAMERAS, read_cameras
 from teethscape.surface.read.folder import read_rgba
 from teethscape.surface.views import Array
 
@@ -29,6 +33,9 @@ _DILATION = 24
 #: Endings of files that may hold points alone.
 _CLOUDS = frozenset({".ply", ".xyz"})
 _THRESHOLDS_MM = (1.0, 2.0)
+#: What reading a damaged MATLAB file raises, besides scipy's own error.
+_DAMAGES = (OSError, EOFError, KeyError, ValueError, TypeError, IndexError, struct.error, zlib.error)
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,24 +63,72 @@ def read_observed(folder: Path, scan: int) -> Observed:
     """The evaluation data of a scan: ``ObsMask/``, ``Points/stl/``.
 
     Raises:
-        BadInputError: a file is missing or damaged.
+        BadInputError: a file is missing or damaged; the message names it.
     """
-    from scipy.io import loadmat
-
-    try:
-        mask = loadmat(folder / "ObsMask" / f"ObsMask{scan}_10.mat")
-        plane = loadmat(folder / "ObsMask" / f"Plane{scan}.mat")["P"]
-        box, voxel = np.asarray(mask["BB"], np.float64), float(np.asarray(mask["Res"]).ravel()[0])
-        observed = np.asarray(mask["ObsMask"]) > 0
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise BadInputError(
-            "dtu_incomplete",
-            f"{folder} lacks the masks of scan {scan} ({error}).",
-            "Give DTU's evaluation data.",
-        ) from error
+    masks = folder / "ObsMask"
+    mask, box, voxel = _from_matlab(masks / f"ObsMask{scan}_10.mat", _voxels)
+    plane = _from_matlab(masks / f"Plane{scan}.mat", _plane)
     path = folder / "Points" / "stl" / f"stl{scan:03d}_total.ply"
+    _require_part(path)
     points = read_cloud(path, "dtu_incomplete", "Give DTU's evaluation data.").points
-    return Observed(points, observed, box[0], box[1], voxel, np.asarray(plane, np.float64).ravel())
+    return Observed(points, mask, box[0], box[1], voxel, plane)
+
+
+def _from_matlab(path: Path, read: Callable[[Mapping[str, Any]], _Read]) -> _Read:
+    """What ``read`` finds among the arrays of a MATLAB file."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    _require_part(path)
+    try:
+        return read(loadmat(path))
+    except NotImplementedError as error:  # MATLAB 7.3, which is another format
+        raise _damaged(path, error, "Save it in MATLAB's version 7, or copy it again.") from error
+    except (MatReadError, *_DAMAGES) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(
+    path: Path, error: Exception, advice: str = "Copy DTU's evaluation data again."
+) -> BadInputError:
+    return BadInputError("dtu_incomplete", f"{path} cannot be read ({error}).", advice)
+
+
+def _require_part(path: Path) -> None:
+    """Refuse a file of the evaluation data, or of the scan, that is not there."""
+    if not path.is_file():
+        raise BadInputError("dtu_incomplete", f"{path} does not exist.", "Give the folder that holds it.")
+
+
+def _voxels(content: Mapping[str, Any]) -> tuple[NDArray[np.bool_], Array, float]:
+    """(x, y, z) voxels that were observed, (2, 3) corners and side of one, mm.
+
+    Raises:
+        KeyError: one of them is missing.
+        ValueError: one of them is none.
+    """
+    mask, box = np.asarray(content["ObsMask"]), np.asarray(content["BB"], np.float64)
+    voxel = np.asarray(content["Res"], np.float64).ravel()
+    if mask.ndim != 3:
+        raise ValueError(f"ObsMask has {mask.ndim} axes, not 3")
+    if box.shape != (2, 3) or not np.isfinite(box).all():
+        raise ValueError("BB is not two corners")
+    if voxel.shape != (1,) or not 0 < voxel[0] < np.inf:
+        raise ValueError("Res is no size")
+    return mask > 0, box, float(voxel[0])
+
+
+def _plane(content: Mapping[str, Any]) -> Array:
+    """(4,) ground plane.
+
+    Raises:
+        KeyError: it is missing.
+        ValueError: it is none.
+    """
+    plane = np.asarray(content["P"], np.float64).ravel()
+    if plane.shape != (4,) or not np.isfinite(plane).all():
+        raise ValueError("P is not the four numbers of a plane")
+    return plane
 
 
 def culled(mesh: Solid, scan_folder: Path) -> Solid:
@@ -84,7 +139,13 @@ def culled(mesh: Solid, scan_folder: Path) -> Solid:
     Args:
         mesh: in the world of the unit sphere.
         scan_folder: ``cameras.npz`` and ``mask/``.
+
+    Raises:
+        BadInputError: the folder, a file or a mask of it is missing or damaged.
     """
+    if not scan_folder.is_dir():
+        raise BadInputError("folder_missing", f"The folder {scan_folder} does not exist.", "Check the path.")
+    _require_part(scan_folder / CAMERAS)
     intrinsics, poses, scale = read_cameras(scan_folder)
     masks = sorted((scan_folder / "mask").glob("*.png"))
     if len(masks) != len(poses):
@@ -184,6 +245,7 @@ def _mean(distances: Array) -> float:
 
 def _mesh_or_points(path: Path) -> Solid:
     """A mesh, or a file of points as a mesh without faces."""
+    require_file(path)
     if path.suffix.lower() in _CLOUDS:
         cloud = read_cloud(path, "mesh_damaged", "Export it again.")
         if cloud.is_bare:
@@ -203,7 +265,7 @@ def evaluate_dtu(prediction: Path, reference: Path, scan: int, scan_folder: Path
     Raises:
         BadInputError: a file is missing or damaged, or the mesh lies elsewhere.
     """
-    mesh = _mesh_or_points(prediction)
+    mesh, observed = _mesh_or_points(prediction), read_observed(reference, scan)
     is_cloud = not len(mesh.faces)
     mesh = culled(mesh, scan_folder) if scan_folder is not None else mesh
     if not len(mesh.vertices if is_cloud else mesh.faces):
@@ -213,4 +275,4 @@ def evaluate_dtu(prediction: Path, reference: Path, scan: int, scan_folder: Path
     rng = np.random.default_rng(0)
     points = np.asarray(mesh.vertices, np.float64)
     samples = thinned(points, SPACING_MM, rng) if is_cloud else even_samples(mesh, SPACING_MM, rng)
-    return {"protocol": "dtu", "scan": scan, **dtu_scores(samples, read_observed(reference, scan))}
+    return {"protocol": "dtu", "scan": scan, **dtu_scores(samples, observed)}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.anchor.report import read_place, report_path
-from teethscape.dental.files import require_folder, require_space
+from teethscape.dental.files import refuse_folder, require_folder, require_space
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import BadInputError, RefusedError, UsageError
 from teethscape.libraries import require_torch
@@ -96,13 +96,15 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
 
     Raises:
         UsageError: the output's ending is no mesh format, or a number of the request is impossible.
-        BadInputError: the output lies below a file, the views cannot be read, or lack what the method needs.
+        BadInputError: the output is a folder or lies below a file, the views cannot be read, or lack what
+            the method needs.
         MissingComponentError: the method needs a library or a device that is missing.
         RefusedError: unsigned distances are asked for, the masks contradict each other, or the surface is
             empty or half.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
     check_suffix(request.output)
+    refuse_folder(request.output)
     _check_numbers(request)
     _refuse_unsigned(request)
     if request.method is not SurfaceMethod.GRID:

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 from teethscape.dental.request import Device  # noqa: E402
 from teethscape.dental.units import ScaleRecord, ScaleSource  # noqa: E402
 from teethscape.dental.wishes import Preset, SurfaceMethod  # noqa: E402
-from teethscape.errors import BadInputError  # noqa: E402
+from teethscape.errors import BadInputError, RefusedError  # noqa: E402
 from teethscape.mesh.solid import FileNote  # noqa: E402
 from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface import make  # noqa: E402
@@ -98,6 +98,16 @@ def test_opaque_photos_become_a_mesh(tmp_path):
     report = make_surface(_request(tmp_path), NoProgress(), FRAME)
     assert report["views_left_out"] == []
     assert report["triangles"] > 100
+
+
+@pytest.mark.usefixtures("tiny")
+def test_opaque_photos_without_time_are_refused_and_can_be_continued(tmp_path):
+    with pytest.raises(RefusedError) as refused:
+        make_surface(replace(_request(tmp_path), budget_s=0.0), NoProgress(), FRAME)
+    assert refused.value.code == "surface_half"
+    assert "--budget" in refused.value.advice
+    assert not (tmp_path / "m.ply").exists()
+    assert (tmp_path / "m.checkpoint").exists()
 
 
 @pytest.mark.usefixtures("tiny")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 
 from teethscape.dental.units import ScaleRecord, ScaleSource
+from teethscape.errors import CancelledError, ResourceError
 from teethscape.mesh.solid import FileNote
 from teethscape.progress import NoProgress
 from teethscape.surface.frame import Frame
@@ -40,8 +43,55 @@ def test_a_checkpoint_that_does_not_fit_is_told_and_not_used(tmp_path, kind):
         found = lambda: _continued(session, "key")  # noqa: E731
     assert found() is None
     assert listener.codes == ["checkpoint_unused"]
-    session.checkpoint.write_bytes(b"cut short")
-    assert found() is None
+    for content in (b"cut short", b"", _array()):
+        session.checkpoint.write_bytes(content)
+        assert found() is None
     session.checkpoint.unlink()
     assert found() is None  # there is none: nothing to tell
-    assert listener.codes == ["checkpoint_unused"] * 2
+    assert listener.codes == ["checkpoint_unused"] * 4
+
+
+def _array():
+    """A file of numpy's that holds one array."""
+    stream = BytesIO()
+    np.save(stream, np.zeros(3))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("lacks", ["spent_s", "state"])
+def test_a_checkpoint_of_torch_that_lacks_a_part_is_told_and_not_used(tmp_path, lacks):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    from teethscape.surface.checkpoints import load_state
+
+    listener = Listener()
+    session = Session(listener, tmp_path / "mesh.ply", None, FRAME)
+    whole = {"key": "key", "spent_s": 1.0, "state": {}}
+    torch.save({name: part for name, part in whole.items() if name != lacks}, session.checkpoint)
+    assert load_state(session, "key", torch.device("cpu")) is None
+    assert listener.codes == ["checkpoint_unused"]
+    torch.save(whole, session.checkpoint)
+    assert load_state(session, "key", torch.device("cpu")) == {}
+
+
+@pytest.mark.parametrize("stop", [CancelledError, KeyboardInterrupt])
+def test_who_stops_is_saved_and_stops(stop):
+    pytest.importorskip("torch", reason="needs PyTorch")
+    from teethscape.surface.checkpoints import saved_when_stopped
+
+    def full():
+        saved.append(True)
+        raise ResourceError("disk_full", "The disk is full.", "Free some space.")
+
+    saved = []
+    for save in (lambda: saved.append(True), full):
+        with pytest.raises(stop), saved_when_stopped(save):
+            raise stop
+    assert saved == [True, True]
+
+
+def test_a_mistake_is_not_saved():
+    pytest.importorskip("torch", reason="needs PyTorch")
+    from teethscape.surface.checkpoints import saved_when_stopped
+
+    with pytest.raises(ZeroDivisionError), saved_when_stopped(lambda: pytest.fail("it was saved")):
+        raise ZeroDivisionError

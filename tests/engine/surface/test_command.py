@@ -198,6 +198,14 @@ def test_an_output_below_a_file_is_refused(strip, tmp_path, capsys):
     assert (code, answer["error"]["code"]) == (3, "output_not_folder")
 
 
+def test_an_output_that_is_a_folder_is_refused_before_any_work(strip, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(make, "read_views", lambda request: pytest.fail("the views were read"))
+    (tmp_path / "m.ply").mkdir()
+    code, answer = _run(capsys, strip, "--output", tmp_path / "m.ply")
+    assert (code, answer["error"]["code"]) == (3, "output_not_writable")
+    assert "m.ply is a folder" in answer["error"]["message"]
+
+
 def test_a_strip_of_colours_alone_is_told_how_to_be_read(strip, tmp_path, capsys):
     with Image.open(strip) as image:
         image.crop((0, 0, image.width // 2, image.height)).save(tmp_path / "lower.png")

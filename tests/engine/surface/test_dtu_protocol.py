@@ -11,8 +11,9 @@ from PIL import Image
 from scipy.io import savemat
 
 from teethscape.cli import main
+from teethscape.errors import BadInputError
 from teethscape.mesh.solid import Solid
-from teethscape.surface.dtu_protocol import _disk, culled, thinned
+from teethscape.surface.dtu_protocol import _disk, culled, read_observed, thinned
 
 SCAN = 24
 
@@ -76,6 +77,83 @@ def test_a_mesh_that_lies_elsewhere_has_no_score(reference, tmp_path, capsys):
     code, found = _evaluated(capsys, tmp_path / "mesh.ply", reference)
     assert code == 3
     assert found["error"]["code"] == "mesh_elsewhere"
+
+
+def _masks(**changes):
+    box = np.array([[-5.0, -5, -5], [15, 15, 15]])
+    return {"ObsMask": np.ones((21, 21, 21), np.uint8), "BB": box, "Res": 1.0, **changes}
+
+
+def _torn(path):
+    """A compressed file whose content was overwritten."""
+    noise = np.random.default_rng(0).integers(0, 2, (21, 21, 21)).astype(np.uint8)
+    savemat(path, _masks(ObsMask=noise), do_compression=True)
+    content = bytearray(path.read_bytes())
+    content[300:600] = b"\xff" * 300
+    path.write_bytes(bytes(content))
+
+
+_NEW_FORMAT = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM\x89HDF" + b"0" * 200
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(_NEW_FORMAT),
+        _torn,
+        lambda path: savemat(path, {"ObsMask": np.ones((2, 2, 2))}),
+        lambda path: savemat(path, _masks(BB=np.zeros((1, 3)))),
+        lambda path: savemat(path, _masks(BB=np.full((2, 3), np.nan))),
+        lambda path: savemat(path, _masks(ObsMask=np.ones((6, 6)))),
+        lambda path: savemat(path, _masks(Res=0.0)),
+        lambda path: savemat(path, _masks(Res=np.zeros((0, 0)))),
+    ],
+    ids=["empty", "7.3", "torn", "no BB", "one corner", "nan", "flat", "no size", "size missing"],
+)
+def test_damaged_masks_are_named(reference, damage):
+    path = reference / "ObsMask" / f"ObsMask{SCAN}_10.mat"
+    damage(path)
+    with pytest.raises(BadInputError) as refused:
+        read_observed(reference, SCAN)
+    assert refused.value.code == "dtu_incomplete"
+    assert str(path) in refused.value.message
+
+
+def test_a_plane_of_two_numbers_is_none(reference):
+    path = reference / "ObsMask" / f"Plane{SCAN}.mat"
+    savemat(path, {"P": np.array([1.0, 2])})
+    with pytest.raises(BadInputError, match=path.name) as refused:
+        read_observed(reference, SCAN)
+    assert refused.value.code == "dtu_incomplete"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"ObsMask/ObsMask{SCAN}_10.mat", f"ObsMask/Plane{SCAN}.mat", f"Points/stl/stl{SCAN:03d}_total.ply"],
+)
+def test_a_missing_file_is_named(reference, name):
+    (reference / name).unlink()
+    with pytest.raises(BadInputError) as refused:
+        read_observed(reference, SCAN)
+    assert refused.value.message == f"{reference / name} does not exist."
+
+
+def test_a_scan_folder_that_is_missing_or_empty_is_no_damage(reference, tmp_path, capsys):
+    trimesh.creation.box().export(tmp_path / "mesh.ply")
+    scan = tmp_path / "scan"
+    code, told = _evaluated(capsys, tmp_path / "mesh.ply", reference, "--scan-folder", str(scan))
+    assert (code, told["error"]["code"]) == (3, "folder_missing")
+    scan.mkdir()
+    code, told = _evaluated(capsys, tmp_path / "mesh.ply", reference, "--scan-folder", str(scan))
+    assert (code, told["error"]["code"]) == (3, "dtu_incomplete")
+    assert "cameras.npz does not exist" in told["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ["nope.ply", "nope.obj"])
+def test_a_mesh_that_does_not_exist_is_said_to_be_missing(reference, tmp_path, capsys, name):
+    code, told = _evaluated(capsys, tmp_path / name, reference)
+    assert (code, told["error"]["code"]) == (3, "file_missing")
 
 
 def test_masks_grow_by_a_true_disk():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,11 +11,15 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 from dataclasses import replace  # noqa: E402
 
+from teethscape.dental.request import Device  # noqa: E402
 from teethscape.dental.units import ScaleRecord, ScaleSource  # noqa: E402
-from teethscape.errors import MissingComponentError, ResourceError  # noqa: E402
+from teethscape.dental.wishes import SurfaceMethod  # noqa: E402
+from teethscape.errors import CancelledError, MissingComponentError, ResourceError  # noqa: E402
 from teethscape.mesh.solid import FileNote  # noqa: E402
 from teethscape.progress import NoProgress  # noqa: E402
+from teethscape.surface import session as session_module  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
+from teethscape.surface.make import Job  # noqa: E402
 from teethscape.surface.neus import method  # noqa: E402
 from teethscape.surface.neus.batches import RayBank  # noqa: E402
 from teethscape.surface.neus.encodings import FrequencyEncoding, TcnnGrid, hash_grid  # noqa: E402
@@ -24,7 +30,7 @@ from teethscape.surface.neus.occupancy import STARTED, Occupancy, resting_opacit
 from teethscape.surface.neus.presets import load_preset  # noqa: E402
 from teethscape.surface.neus.schedule import active_levels, weight_at  # noqa: E402
 from teethscape.surface.neus.train import Trainer  # noqa: E402
-from teethscape.surface.request import GridName  # noqa: E402
+from teethscape.surface.request import GridName, SurfaceRequest  # noqa: E402
 from teethscape.surface.session import Session  # noqa: E402
 
 from .scene import arch_mesh, views_of  # noqa: E402
@@ -215,9 +221,11 @@ class _Told(NoProgress):
         self.warnings.append((code, message))
 
 
+FRAME = Frame(60.0, np.zeros(3), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
+
+
 def _session(progress, folder):
-    frame = Frame(60.0, np.zeros(3), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
-    return Session(progress, folder / "mesh.ply", None, frame)
+    return Session(progress, folder / "mesh.ply", None, FRAME)
 
 
 def test_where_memory_is_short_a_step_has_fewer_rays_and_says_so(monkeypatch, tmp_path):
@@ -263,3 +271,40 @@ def test_the_published_start_is_a_sphere_of_the_published_radius(with_normals, r
     with torch.no_grad():
         assert float(sdf(0.8 * radius * points).mean()) < 0 < float(sdf(1.2 * radius * points).mean())
     assert trainer.occupancy.radius == 0.5  # the box stays
+
+
+class _Stop(NoProgress):
+    """Cancels before the step of that number."""
+
+    def __init__(self, number):
+        self.number, self.steps = number, []
+
+    def stage(self, stage, fraction, message=""):
+        if message.startswith("step "):
+            self.steps.append(int(message.split()[1].strip(",")))
+
+    def check_cancelled(self):
+        if self.steps and self.steps[-1] >= self.number:
+            raise CancelledError
+
+
+def test_a_training_that_is_cancelled_early_is_continued_where_it_was(monkeypatch, tmp_path):
+    few = {
+        "steps": 6, "samples_per_ray": 32, "first_rays": 32, "most_rays": 32, "occupancy": 16,
+        "smooth_points": 16, "levels": 3, "finest": 24, "log2_table": 12, "start": "sphere", "held_out": 0,
+    }  # fmt: skip
+    monkeypatch.setattr(method, "load_preset", lambda *_: replace(load_preset("small", True), **few))
+    monkeypatch.setattr(session_module, "_PULSE_S", 0.0)
+    monkeypatch.setattr(method, "extracted", lambda *_: None)
+
+    def run(progress):
+        request = SurfaceRequest(Path("v"), tmp_path / "mesh.ply", SurfaceMethod.NEUS, device=Device.CPU)
+        session = _session(progress, tmp_path)
+        method.neus(Job(request, views_of(*arch_mesh(), size=32), FRAME, lambda *_: None, session, "key"))
+
+    first, second = _Stop(4), _Stop(99)
+    with pytest.raises(CancelledError):
+        run(first)
+    run(second)
+    assert first.steps == [1, 2, 3, 4]
+    assert second.steps == [5, 6]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from teethscape.errors import CancelledError  # noqa: E402
 from teethscape.mesh.solid import FileNote  # noqa: E402
 from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface import session as session_module  # noqa: E402
+from teethscape.surface.checkpoints import load_state  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
 from teethscape.surface.gspull import method  # noqa: E402
 from teethscape.surface.gspull.gaussians import Gaussians  # noqa: E402
@@ -193,8 +195,11 @@ def _job(folder, progress, preset=Preset.SMALL, splat=SplatPlace.PLACED):
 
 
 @pytest.mark.usefixtures("tiny")
-@pytest.mark.parametrize(("words", "first"), [("round 1", (20, 21)), ("round 2", (50,))])
-def test_a_cancelled_round_is_continued_where_it_was(tmp_path, monkeypatch, words, first):
+@pytest.mark.parametrize("pause", [0.0, 60.0])
+@pytest.mark.parametrize(("words", "first"), [("round 1", (21, 22)), ("round 2", (51,))])
+def test_a_cancelled_round_is_continued_where_it_was(tmp_path, monkeypatch, pause, words, first):
+    """However many seconds lie between checkpoints: stopping saves."""
+    monkeypatch.setattr(session_module, "_CHECKPOINT_S", pause)
     with pytest.raises(CancelledError):
         method.gspull(_job(tmp_path, _CancelAt(words, 3)))
     began = []
@@ -207,6 +212,35 @@ def test_a_cancelled_round_is_continued_where_it_was(tmp_path, monkeypatch, word
     monkeypatch.setattr(method, "learn_by_pulling", learn)
     method.gspull(_job(tmp_path, NoProgress()))
     assert tuple(began) == first
+
+
+@pytest.mark.usefixtures("tiny")
+def test_gaussians_that_were_cancelled_are_continued_unless_they_just_came_or_went(tmp_path, monkeypatch):
+    monkeypatch.setattr(session_module, "_CHECKPOINT_S", 60.0)
+    step, begun = method.GaussianTrainer.step, []
+
+    def stopped(trainer, *arguments):
+        begun.append(trainer.step_number)
+        if len(begun) == 6:
+            trainer.cloud.logits = torch.nn.Parameter(trainer.cloud.logits[1:])
+        if len(begun) in (3, 6):
+            raise KeyboardInterrupt
+        return step(trainer, *arguments)
+
+    monkeypatch.setattr(method.GaussianTrainer, "step", stopped)
+    for _ in range(3):
+        with suppress(KeyboardInterrupt):
+            method._stage_one(_continued(_job(tmp_path, NoProgress(), Preset.UPSTREAM)))
+    assert begun[:9] == [0, 1, 2, 2, 3, 4, 2, 3, 4]
+
+
+def _continued(job):
+    """A run with what its checkpoint holds."""
+    run = method._prepared(job, torch.device("cpu"))
+    state = load_state(job.session, run.job.key, torch.device("cpu"))
+    if state is not None:
+        method._restore(run, state)
+    return run
 
 
 @pytest.mark.usefixtures("tiny")

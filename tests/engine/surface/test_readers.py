@@ -80,6 +80,8 @@ def test_blender_data_that_cannot_be_are_refused(tmp_path):
     assert "r_1.png" in _refusal(read_blender, tmp_path).message
     _blender(tmp_path, "r_0", matrix=np.eye(3))
     assert _refusal(read_blender, tmp_path).code == "views_damaged"
+    _blender(tmp_path, "r_0", matrix=np.zeros((4, 4)))
+    assert _refusal(read_blender, tmp_path).code == "views_damaged"
     _blender(tmp_path, "r_0", angle=0.0)
     assert _refusal(read_blender, tmp_path).code == "views_damaged"
 
@@ -236,6 +238,45 @@ def test_a_rendered_view_of_another_size_is_named(tmp_path):
     assert told.code == "views_damaged"
     assert "002.png" in told.message
     assert "8 x 8" in told.message
+
+
+_POSES, _K = [np.eye(3, 4).tolist()] * 2, [[40.0, 0, 6], [0, 40, 5], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"poses": [np.eye(4).tolist()] * 2}, "poses"),
+        ({"poses": np.reshape(_POSES, (2, 12)).tolist()}, "poses"),
+        ({"poses": [_POSES[0], np.full((3, 4), np.nan).tolist()]}, "poses"),
+        ({"poses": [_POSES[0], np.zeros((3, 4)).tolist()]}, "view 1"),
+        ({"K": np.ravel(_K).tolist()}, "K"),
+        ({"K": np.full((3, 3), np.nan).tolist()}, "K"),
+        ({"K": np.zeros((3, 3)).tolist()}, "focal"),
+        ({"jaw": []}, "jaw"),
+        ({"jaw": {}}, "jaw"),
+    ],
+    ids=["4 x 4", "flat", "nan", "zeros", "flat K", "nan K", "no focal length", "list", "object"],
+)
+def test_wrong_cameras_of_rendered_views_are_refused(tmp_path, wrong, words):
+    for k in range(2):
+        _picture(tmp_path / f"{k:03d}.png")
+    path, right = tmp_path / "meta.json", {"poses": _POSES, "K": _K, "jaw": None}
+    path.write_text(json.dumps(right))
+    assert len(read_view_folder(tmp_path)) == 2
+    path.write_text(json.dumps({**right, **wrong}))
+    told = _refusal(read_view_folder, tmp_path)
+    assert told.code == "views_damaged"
+    assert str(path) in told.message
+    assert words in told.message
+
+
+def test_an_empty_file_of_dtu_cameras_is_refused(tmp_path):
+    _dtu(tmp_path)
+    (tmp_path / "cameras.npz").write_bytes(b"")
+    told = _refusal(read_dtu, tmp_path)
+    assert told.code == "views_damaged"
+    assert "cameras.npz" in told.message
 
 
 def test_dtu_masks_of_another_number_or_size_are_refused(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,6 +45,11 @@ _GROWN = 2.0
 #: The last resolution is that of the pixels: a coarser grid rounds edges and lays what is round too deep. The
 #: first is not much coarser: what a grid cannot hold, as incisal edges, is gone before a finer one could.
 LEVELS = (Level(2.0, 6), Level(1.4, 4), Level(1.0, 7))
+#: What reading a file raises that is no checkpoint of ours: an empty one, a single array, a torn archive.
+_FOREIGN = (
+    OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,10 +203,11 @@ def _continued(session: Session, key: str) -> tuple[GridField, Array, int] | Non
                 session.warn_unused()
                 return None
             now = GridField(file["values"], file["low"], float(file["pitch"]))
-            session.continue_after(float(file["spent_s"]))
-            return now, file["trust"], int(file["level"])
+            found, spent_s = (now, file["trust"], int(file["level"])), float(file["spent_s"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except _FOREIGN:
         session.warn_unused()
         return None
+    session.continue_after(spent_s)
+    return found

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from teethscape.surface.checkpoints import load_state, save_state
+from teethscape.errors import RefusedError
+from teethscape.surface.checkpoints import load_state, save_state, saved_when_stopped
 from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.begin import Beginning, beginning
@@ -43,6 +44,11 @@ _NODES = 600
 _CHUNK = 1 << 16
 #: How far views may be apart on a normal that is believed (0.02: about 12 degrees from their mean).
 _SPREAD = 0.02
+#: Median distance of Gaussians from a surface that was not learnt, sides of the box: 0.1 before the first
+#: pull, 0.01 after twenty.
+_UNLEARNT = 0.05
+#: How many of them are looked at, about.
+_PROBES = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +85,7 @@ def gspull(job: Job) -> Found:
 
     Raises:
         MissingComponentError: torch is missing, or gsplat does not run and Gaussians are many.
+        RefusedError: of opaque photos, where the time did not suffice; the checkpoint stays.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
     device = torch_device(job.request.device)
@@ -91,6 +98,8 @@ def gspull(job: Job) -> Found:
         _stage_one(run)
         _save(run, 1, at_once=True)
     _stage_two(run, max(int(state.get("round", 1)), 1), state.get("pull"))
+    if not run.job.views.has_masks:  # with masks every view tells whether the surface is whole
+        _refuse_unlearnt(run)
     return Found(_extracted(run, float(run.settings["pitch"])), np.ones(len(job.views)))
 
 
@@ -115,12 +124,13 @@ def _stage_one(run: _Run) -> None:
     """Gaussians that look like the views; of a cloud that has grown, faint ones are dropped at the end."""
     trainer, session = run.trainer, run.job.session
     steps = trainer.rules.steps
-    while trainer.step_number < steps and session.budget_share < 0.5:
-        session.check_cancelled()
-        loss = trainer.step()
-        if trainer.step_number % 10 == 0:
-            session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
-        _save(run, 0)
+    with saved_when_stopped(lambda: _save_whole(run, 0)):
+        while trainer.step_number < steps and session.budget_share < 0.5:
+            session.check_cancelled()
+            loss = trainer.step()
+            if trainer.step_number % 10 == 0:
+                session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
+            _save(run, 0)
     # Only a cloud that has grown has Gaussians that nothing but their opacity vouches for.
     opaque, grown = trainer.cloud.opacity > _OPACITY, trainer.rules.dense[0] < steps
     if grown and int(opaque.sum()) >= len(opaque) // 4:
@@ -167,7 +177,7 @@ def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, st
     number, begin, last = part
     first, steps = (begin, last) if settings["restarts"] else (0, int(settings["pull_steps"]))
     data, tie = _round_data(run, centres, number)
-    ties = _tie_rules(run)
+    ties, pull = _tie_rules(run), partial(_pull_content, state, centres)
 
     def each(step: int) -> bool:
         session.check_cancelled()
@@ -180,7 +190,7 @@ def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, st
             done = step / int(settings["pull_steps"])
             session.tell(0.5 + 0.5 * done, f"pulling, round {number} of {len(settings['rebuild'])}")
         session.show(lambda: _extracted(run, 4.0))
-        _save(run, number, pull=lambda: _pull_content(state, centres))
+        _save(run, number, pull=pull)
         return not session.is_over
 
     rules = PullRules(
@@ -188,7 +198,9 @@ def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, st
         by_pairs=bool(settings["by_pairs"]), eikonal=float(settings["eikonal"]), sign=float(settings["sign"]),
         warm_up=int(settings["warm_up"]), tied=lambda batch, step: field_loss(batch, tie, ties, step),
     )  # fmt: skip
-    learn_by_pulling(run.network, data, rules, each, state)
+    # In the middle of a round's first step its optimiser may be half made; the last round was saved.
+    with saved_when_stopped(lambda: _save_whole(run, number, pull) if state.step > begin else None):
+        learn_by_pulling(run.network, data, rules, each, state)
 
 
 def _place(run: _Run) -> Callable[[torch.Tensor], torch.Tensor] | None:
@@ -215,9 +227,7 @@ def _round_data(run: _Run, centres: torch.Tensor, number: int) -> tuple[QuerySet
     world = centres.cpu().numpy().astype(np.float64)
     rows = np.arange(len(world))
     if not run.job.views.has_masks:  # nothing else keeps floaters from the queries
-        low, high = run.begun.corners
-        boxed = np.flatnonzero(((world >= low) & (world <= high)).all(axis=1))
-        rows = boxed if len(boxed) else rows
+        rows = _boxed(run, world)
     rows = rng.permutation(rows)[: usable(len(rows)) or len(rows)]
     world = world[rows]
     points = (world - run.link.centre.cpu().numpy()) / run.link.scale
@@ -227,6 +237,31 @@ def _round_data(run: _Run, centres: torch.Tensor, number: int) -> tuple[QuerySet
         data = data if seen is None else replace(data, normals=_trusted(seen))
     index, places = (torch.from_numpy(a).to(run.device) for a in (rows, data.points))
     return data, Tie(run.trainer.cloud, index, places, run.link)
+
+
+def _boxed(run: _Run, world: Array) -> NDArray[np.intp]:
+    """Which of (n, 3) points lie within the box; all, where none does."""
+    low, high = run.begun.corners
+    boxed = np.flatnonzero(((world >= low) & (world <= high)).all(axis=1))
+    return boxed if len(boxed) else np.arange(len(world))
+
+
+def _refuse_unlearnt(run: _Run) -> None:
+    """Refuse a distance that still is the sphere it began as, more or less: not zero at the Gaussians.
+
+    Raises:
+        RefusedError: most Gaussians lie far from the surface.
+    """
+    world = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64)
+    world = world[_boxed(run, world)]
+    some = world[:: max(len(world) // _PROBES, 1)]
+    off = float(np.median(np.abs(_distance(run)(some)))) / run.link.scale
+    if off > _UNLEARNT:
+        raise RefusedError(
+            "surface_half",
+            f"The time was too short: the surface is {100 * off:.0f} % of the box off what the photos show.",
+            "Repeat the command with a larger --budget; it goes on where it was.",
+        )
 
 
 def _trusted(seen: Seen) -> NDArray[np.float32]:
@@ -297,6 +332,12 @@ def _save(
         }
 
     save_state(run.job.session, run.job.key, state, at_once)
+
+
+def _save_whole(run: _Run, number: int, pull: Callable[[], dict[str, Any]] | None = None) -> None:
+    """Write a checkpoint at once, unless the user stopped just while Gaussians came or went."""
+    if len({len(getattr(run.trainer.cloud, name)) for name in NAMES}) == 1:
+        _save(run, number, at_once=True, pull=pull)
 
 
 def _restore(run: _Run, state: dict[str, Any]) -> None:

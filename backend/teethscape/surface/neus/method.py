@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from teethscape.errors import ResourceError
-from teethscape.surface.checkpoints import load_state, save_state
+from teethscape.surface.checkpoints import load_state, save_state, saved_when_stopped
 from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.make import Found, Job
@@ -90,7 +90,8 @@ def neus(job: Job) -> Found:
         trainer.load(state)
     elif preset.start == "hull":
         _begin(trainer, job, cube)
-    _train(trainer, watch, job, cube)
+    with saved_when_stopped(lambda: _save_begun(trainer, job)):
+        _train(trainer, watch, job, cube)
     model = trainer.model
 
     def colours(points: Array) -> NDArray[np.uint8]:
@@ -142,6 +143,12 @@ def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> Non
             if not patience:
                 break
     save_state(job.session, job.key, trainer.state, at_once=True)
+
+
+def _save_begun(trainer: Trainer, job: Job) -> None:
+    """Write a checkpoint at once, unless the optimiser may be in the middle of its first step."""
+    if trainer.step_number:
+        save_state(job.session, job.key, trainer.state, at_once=True)
 
 
 def _step(trainer: Trainer, session: Session) -> float:

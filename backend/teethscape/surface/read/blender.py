@@ -17,6 +17,8 @@ _FILE = "transforms_train.json"
 _ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr"})
 #: Half side of the box of such scenes.
 _RADIUS = 1.5
+#: Determinant below which a pose is no camera's; one with a scale in it shows the same.
+_FLAT = 1e-9
 
 
 def is_blender_folder(folder: Path) -> bool:
@@ -65,6 +67,8 @@ def _pose(values: Any) -> Array:
     matrix = np.array(values, np.float64)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
         raise ValueError("a transform_matrix is no 4 x 4 matrix")
+    if abs(np.linalg.det(matrix[:3, :3])) < _FLAT:
+        raise ValueError("a transform_matrix turns everything into a plane")
     return matrix
 
 

@@ -7,6 +7,7 @@ Source: ``gspull-spec.md``, sections 7 and 8.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,22 @@ from teethscape.errors import BadInputError
 from teethscape.surface.read.pictures import read_pictures
 from teethscape.surface.views import Array, FloatImage, Views, opengl_cam2world
 
-_FILE = "cameras.npz"
+#: Where a scan keeps its cameras.
+CAMERAS = "cameras.npz"
 #: Where pictures lie: with NeuS, or with GS-Pull, whose folders are COLMAP's too.
 _PLACES = ("image", "images")
 #: Half side of the box around the unit sphere.
 _RADIUS = 1.0
+#: What reading damaged cameras raises; of an empty file EOFError.
+_DAMAGES = (
+    OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def is_dtu_folder(folder: Path) -> bool:
     """Whether a folder has this form."""
-    return (folder / _FILE).is_file()
+    return (folder / CAMERAS).is_file()
 
 
 def read_cameras(folder: Path) -> tuple[Array, Array, Array]:
@@ -36,7 +43,7 @@ def read_cameras(folder: Path) -> tuple[Array, Array, Array]:
     Raises:
         BadInputError: the file is damaged.
     """
-    path = folder / _FILE
+    path = folder / CAMERAS
     try:
         with np.load(path) as file:
             count = sum(name.startswith("world_mat_") and name[10:].isdigit() for name in file.files)
@@ -45,7 +52,7 @@ def read_cameras(folder: Path) -> tuple[Array, Array, Array]:
         if not count:
             raise ValueError("there is no world_mat_0")
         parts = [decomposed((w @ s)[:3]) for w, s in zip(world, scale, strict=True)]
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, zipfile.BadZipFile) as error:
+    except _DAMAGES as error:
         raise BadInputError("views_damaged", f"{path} is damaged ({error}).", "Copy it again.") from error
     return np.array([k for k, _ in parts]), np.array([pose for _, pose in parts]), scale[0]
 

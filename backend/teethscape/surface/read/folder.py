@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from teethscape.surface.views import Array, FloatImage, Views, opengl_cam2world
 _COLOUR, _NORMAL = ("meta", ".png"), ("meta_normal", "_normal.png")
 #: A published pair of folders differs in this one part of the path.
 _PARTS = ("target", "normal")
+#: How far a pose's axes may be from unit and square; files keep few digits.
+_SKEW = 0.01
 
 
 def is_view_folder(folder: Path) -> bool:
@@ -46,8 +49,8 @@ def read_view_folder(folder: Path, keep: Sequence[int] | None = None) -> Views:
             "views_missing", f"{folder} holds no rendered views.", "Give a folder with meta.json."
         )
     meta = _meta(*source)
-    numbers = list(range(len(meta["poses"]))) if keep is None else list(keep)
-    there = [n for n in numbers if n < len(meta["poses"]) and _picture(*source, n).is_file()]
+    numbers = list(range(len(meta.poses))) if keep is None else list(keep)
+    there = [n for n in numbers if n < len(meta.poses) and _picture(*source, n).is_file()]
     if keep is not None and len(there) < len(numbers):
         absent = sorted(set(numbers) - set(there))
         raise BadInputError(
@@ -55,11 +58,26 @@ def read_view_folder(folder: Path, keep: Sequence[int] | None = None) -> Views:
         )
     if not there:
         raise BadInputError("views_missing", f"{folder} holds no pictures.", "Render them.")
-    cam2world = opengl_cam2world(np.array(meta["poses"])[there])
+    cam2world = opengl_cam2world(meta.poses[there])
     return _assembled(meta, there, cam2world, (normals, colours))
 
 
 _Source = tuple[Path, tuple[str, str]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Meta:
+    """What the metadata of a folder of views say.
+
+    Attributes:
+        poses: (n, 3, 4) world to camera, OpenCV axes.
+        k: (3, 3) K, pixels.
+        jaw: which is shown, where they name it.
+    """
+
+    poses: Array
+    k: Array
+    jaw: Jaw | None
 
 
 def _folder_of(folder: Path, kind: tuple[str, str]) -> _Source | None:
@@ -73,17 +91,61 @@ def _folder_of(folder: Path, kind: tuple[str, str]) -> _Source | None:
     return next(((place, kind) for place in twins if (place / f"{kind[0]}.json").is_file()), None)
 
 
-def _meta(folder: Path, kind: tuple[str, str]) -> dict[str, Any]:
+def _meta(folder: Path, kind: tuple[str, str]) -> _Meta:
+    """What the metadata of a folder say.
+
+    Raises:
+        BadInputError: they are missing or damaged, or are no cameras'.
+    """
     path = folder / f"{kind[0]}.json"
     try:
         meta = json.loads(path.read_text("utf-8"))
-        np.array(meta["poses"], float).reshape(-1, 3, 4)
-        np.array(meta["K"], float).reshape(3, 3)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _Meta(_poses(meta["poses"]), _intrinsics(meta["K"]), _jaw(meta.get("jaw")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInputError(
             "views_damaged", f"{path} is damaged ({error}).", "Render the views anew."
         ) from error
-    return meta
+
+
+def _poses(values: Any) -> Array:
+    """(n, 3, 4) world to camera.
+
+    Raises:
+        ValueError: they have another form, or turn nothing.
+    """
+    poses = np.array(values, np.float64)
+    if poses.ndim != 3 or poses.shape[1:] != (3, 4) or not np.isfinite(poses).all():
+        raise ValueError("poses is no list of 3 x 4 matrices of numbers")
+    turns = poses[:, :, :3]
+    off = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
+    if (off > _SKEW).any():
+        raise ValueError(f"the pose of view {int(np.argmax(off))} is no turn and shift")
+    return poses
+
+
+def _intrinsics(values: Any) -> Array:
+    """(3, 3) K, pixels.
+
+    Raises:
+        ValueError: it has another form, or no focal lengths.
+    """
+    k = np.array(values, np.float64)
+    if k.shape != (3, 3) or not np.isfinite(k).all():
+        raise ValueError("K is no 3 x 3 matrix of numbers")
+    if not (k[0, 0] > 0 and k[1, 1] > 0):
+        raise ValueError("the focal lengths in K are not above zero")
+    return k
+
+
+def _jaw(value: Any) -> Jaw | None:
+    """The jaw that metadata name, None where they name none that we know.
+
+    Raises:
+        ValueError: it is no word.
+    """
+    if value is not None and not isinstance(value, str):
+        raise ValueError("jaw is no word")
+    return Jaw(value) if value in {jaw.value for jaw in Jaw} else None
 
 
 def _picture(folder: Path, kind: tuple[str, str], number: int) -> Path:
@@ -126,13 +188,12 @@ def stacked(pictures: Sequence[FloatImage], files: Sequence[Path]) -> FloatImage
 
 
 def _assembled(
-    meta: dict[str, Any], numbers: list[int], cam2world: Array, sources: tuple[_Source | None, _Source | None]
+    meta: _Meta, numbers: list[int], cam2world: Array, sources: tuple[_Source | None, _Source | None]
 ) -> Views:
     files = [[_picture(*s, n) for n in numbers] if s else [] for s in sources]
     normal, colour = ([read_rgba(path) for path in some] for some in files)
     pictures = stacked(normal or colour, files[0] or files[1])
     size = pictures.shape[1]
-    k = np.array(meta["K"], np.float64)
     shade = stacked([_fitted(c, size) for c in colour], files[1]) if colour else pictures
     return Views(
         names=tuple(f"view {n}" for n in numbers),
@@ -140,9 +201,9 @@ def _assembled(
         colour_mask=(shade[..., 3] > 0.5).astype(np.float32),
         foreground=(pictures[..., 3] > 0.5).astype(np.float32) if normal else pictures[..., 3],
         normals=_world_normals(pictures, cam2world) if normal else None,
-        intrinsics=np.repeat(k[None], len(numbers), axis=0),
+        intrinsics=np.repeat(meta.k[None], len(numbers), axis=0),
         cam2world=cam2world,
-        jaw=Jaw(meta["jaw"]) if meta.get("jaw") in {j.value for j in Jaw} else None,
+        jaw=meta.jaw,
         low=np.full(3, -RADIUS),
         high=np.full(3, RADIUS),
     )
