@@ -171,12 +171,6 @@ def ids_of(labels: NDArray[np.integer]) -> list[int]:
     return [int(i) + 1 for i in np.flatnonzero(np.bincount(labels.ravel())[1:])]
 
 
-def unnamed(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Instance ids (h, w) as values from ``FIRST_UNNAMED`` on, in their order; 0 stays."""
-    ids = np.array(ids_of(labels), np.int32)
-    return np.where(labels > 0, FIRST_UNNAMED + np.searchsorted(ids, labels), 0).astype(np.int32)
-
-
 def at_size(labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
     """Labels (h, w) at another size (width, height)."""
     return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.int32)

@@ -18,7 +18,7 @@ from PIL import Image
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import LOWER_ARCH, TEETH, UPPER_ARCH, is_permanent
 from teethscape.dental.files import write_with
-from teethscape.dental.masks import FIRST_UNNAMED, at_size, ids_of, read_label_image, unnamed
+from teethscape.dental.masks import FIRST_UNNAMED, at_size, ids_of, read_label_image
 from teethscape.dental.photos import Photo, turn
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
@@ -52,7 +52,10 @@ def _found_labels(case: CaseFolder, view: View) -> NDArray[np.int32] | None:
     if not case.instances(view).is_file():
         return None
     labels, kind = read_label_image(case.instances(view)), labels_kind(case)
-    return labels if kind is MaskValues.FDI else unnamed(labels)
+    if kind is MaskValues.FDI:
+        return labels
+    ids = np.unique(labels[labels > 0])
+    return np.where(labels > 0, FIRST_UNNAMED + np.searchsorted(ids, labels), 0).astype(np.int32)
 
 
 def unnamed_tooth(labels: NDArray[np.int32], clicks: Clicks) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from teethscape.dental.files import require_folder, storage_errors, write_with
-from teethscape.dental.masks import FIRST_UNNAMED, ids_of, unnamed
+from teethscape.dental.masks import FIRST_UNNAMED, ids_of
 from teethscape.dental.photos import Photo, full_pixels, turn
 from teethscape.dental.views import View
 from teethscape.errors import UsageError
@@ -29,6 +29,9 @@ _UNNUMBERED = (
     "The masks in {folder} show the teeth that were found, without numbers (values from {first} on): give "
     "some of them their FDI numbers and pass the folder with --masks and --mask-values named."
 )
+
+#: Ids that fit into a byte beside FDI numbers.
+_MOST_UNNAMED = 256 - FIRST_UNNAMED
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +66,9 @@ def require_output(output: Path, photos: Iterable[Photo]) -> None:
 
 
 def without_numbers(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Instances (h, w) as values from ``FIRST_UNNAMED`` on; those that no byte has room for are left out."""
-    values = unnamed(labels)
-    return np.where(values < 256, values, 0).astype(np.uint8)
+    """Instances (h, w), id 1 as ``FIRST_UNNAMED`` and so on; those that no byte has room for are left out."""
+    fit = (labels > 0) & (labels <= _MOST_UNNAMED)
+    return np.where(fit, labels - 1 + FIRST_UNNAMED, 0).astype(np.uint8)
 
 
 def tell_unnumbered(output: Path, progress: Progress) -> None:

@@ -48,7 +48,7 @@ def test_published_pictures_and_strips_are_asked_for_as_the_published_tools_do(
 ):
     asked = []
 
-    def engine(name, published=False):
+    def engine(name, published=False, weights=None):
         asked.append(published)
         raise BadInputError("stop", "far enough", "")
 

@@ -124,8 +124,9 @@ def test_teeth_that_cannot_be_numbered_are_written_without_numbers(tmp_path, cap
     assert cli.main(arguments) == ExitCode.REFUSED
     assert "without numbers (values from 100 on)" in capsys.readouterr().err
     mask = np.asarray(Image.open(output / "0.png"))
-    assert mask[391, 406] == 100
-    assert set(np.unique(mask)) == {0, 21, 100}  # the user's number is kept
+    clicked = mask[391, 406]
+    assert clicked >= 100
+    assert set(np.unique(mask)) == {0, 21, clicked}  # the user's number is kept
     assert not np.asarray(Image.open(output / "3.png")).any()
 
 

@@ -70,7 +70,8 @@ def test_torch_methods_continue_from_their_checkpoint(strip, tmp_path, monkeypat
     assert end.outcome is protocol.Outcome.CANCELLED
     _, after = _run(request, cancel_at=1)
     assert after[-1].stage == SurfaceStage.TRAIN
-    assert after[-1].fraction == pytest.approx(before[-1].fraction)
+    # The steps between the last report and the stop are kept, too.
+    assert 0 <= after[-1].fraction - before[-1].fraction < 0.005
     assert before[-1].fraction > 0
 
 
