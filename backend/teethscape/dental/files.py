@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +21,11 @@ TEMPORARY_SUFFIX = ".part"
 #: A case takes about 40 MB; below this much free space no job is started.
 NEEDED_BYTES = 150_000_000
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if hasattr(errno, "EDQUOT") else {errno.ENOSPC, errno.EFBIG}
+#: What reading an npz raises that is empty, torn, or a file of another kind.
+NPZ_DAMAGES = (
+    OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 #: Not allowed, or a file lies where a folder should be, or the other way round, or the name is too long.
 _DENIED = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,

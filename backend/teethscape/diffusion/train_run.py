@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from teethscape.dental.files import storage_errors, write_bytes, write_json
+from teethscape.dental.files import require_file, storage_errors, write_bytes, write_json
 from teethscape.diffusion.config import OFFICIAL, TINY
 from teethscape.diffusion.networks import TeethDreamer
 from teethscape.diffusion.start import fresh, from_zero123
@@ -95,8 +95,8 @@ def starts_of(places: Places) -> dict[str, str]:
     """
     files = {"start": places.start, "zero123": places.zero123, "clip": places.clip}
     for path in files.values():
-        if path is not None and not path.is_file():
-            raise BadInputError("file_missing", f"{path} does not exist or is no file.", "Check the path.")
+        if path is not None:
+            require_file(path)
     return {part: file_sha256(path) for part, path in files.items() if path is not None}
 
 

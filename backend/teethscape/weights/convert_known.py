@@ -86,11 +86,11 @@ def convert_any(source: Path, target: Path | None, half: bool | None, progress: 
         raise UsageError("usage", f"{source.name} is safetensors already.", "Give --output another name.")
     with open_weights(source) as weights:
         contents = weights.contents
-    require_no_code(source.name, contents.called)
     table = table_of(contents.tensors, source.name)
     if table is not None:
         require_table(source.name, contents, table)
     else:
+        require_no_code(source.name, contents.called)
         _require_named(source.name, contents)
     network = _whole_toothseg(source.name, contents)
     storing = _storing(table, half)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from teethscape.errors import BadInputError
+from teethscape.dental.files import require_file
 from teethscape.weights.damage import damaged, reading
 from teethscape.weights.onnx_file import OnnxFile
 from teethscape.weights.safetensors_file import SafetensorsFile
@@ -22,8 +22,7 @@ def open_weights(path: Path) -> WeightsFile:
     Raises:
         BadInputError: it does not exist, may not be read, or is no file of weights.
     """
-    if not path.is_file():
-        raise BadInputError("file_missing", f"{path} does not exist or is no file.", "Check the path.")
+    require_file(path)
     with reading(path):
         return _open(path)
 

@@ -117,7 +117,7 @@ def recognise(shapes: Shapes) -> NetworkSpec:
     Raises:
         BadInputError: these are not the tensors of a ToothSeg network.
     """
-    known = {_head_name(plain_name(name)): tuple(shape) for name, shape in shapes.items()}
+    known = _known(shapes)
     base = _base(known)
     if base is None or 2 * len(PLAIN_NAMES & known.keys()) < len(PLAIN_NAMES):
         raise BadInputError(
@@ -135,6 +135,11 @@ def recognise(shapes: Shapes) -> NetworkSpec:
         bilinear=not any(f"up{level}.up.weight" in known for level in range(1, 5)),
         gates=Gates.OLD if any(f"scAG{level}.conv.weight" in known for level in range(1, 5)) else Gates.NEW,
     )
+
+
+def _known(shapes: Shapes) -> Shapes:
+    """Shapes under plain names, those of the head as ours."""
+    return {_head_name(plain_name(name)): tuple(shape) for name, shape in shapes.items()}
 
 
 def _base(known: Shapes) -> int | None:
@@ -174,5 +179,5 @@ def _head_name(name: str) -> str:
 
 def _counts_from_the_top(shapes: Shapes) -> bool:
     """True when the first gate stands at the finest level."""
-    known = {_head_name(plain_name(name)): tuple(shape) for name, shape in shapes.items()}
+    known = _known(shapes)
     return _size(known, "scAG1.mlp.3.weight", 0) == _base(known)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from teethscape.dental.files import NPZ_DAMAGES
 from teethscape.surface.faults import odd_view
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.grid.looks import Look, prepared
@@ -45,11 +44,6 @@ _GROWN = 2.0
 #: The last resolution is that of the pixels: a coarser grid rounds edges and lays what is round too deep. The
 #: first is not much coarser: what a grid cannot hold, as incisal edges, is gone before a finer one could.
 LEVELS = (Level(2.0, 6), Level(1.4, 4), Level(1.0, 7))
-#: What reading a file raises that is no checkpoint of ours: an empty one, a single array, a torn archive.
-_FOREIGN = (
-    OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +200,7 @@ def _continued(session: Session, key: str) -> tuple[GridField, Array, int] | Non
             found, spent_s = (now, file["trust"], int(file["level"])), float(file["spent_s"])
     except FileNotFoundError:
         return None
-    except _FOREIGN:
+    except NPZ_DAMAGES:  # or a file of another kind
         session.warn_unused()
         return None
     session.continue_after(spent_s)

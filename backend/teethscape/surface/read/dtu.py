@@ -6,8 +6,6 @@ Source: ``gspull-spec.md``, sections 7 and 8.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import rq
 
+from teethscape.dental.files import NPZ_DAMAGES
 from teethscape.errors import BadInputError
 from teethscape.surface.read.pictures import read_pictures
 from teethscape.surface.views import Array, FloatImage, Views, opengl_cam2world
@@ -25,11 +24,6 @@ CAMERAS = "cameras.npz"
 _PLACES = ("image", "images")
 #: Half side of the box around the unit sphere.
 _RADIUS = 1.0
-#: What reading damaged cameras raises; of an empty file EOFError.
-_DAMAGES = (
-    OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 def is_dtu_folder(folder: Path) -> bool:
@@ -52,7 +46,7 @@ def read_cameras(folder: Path) -> tuple[Array, Array, Array]:
         if not count:
             raise ValueError("there is no world_mat_0")
         parts = [decomposed((w @ s)[:3]) for w, s in zip(world, scale, strict=True)]
-    except _DAMAGES as error:
+    except NPZ_DAMAGES as error:
         raise BadInputError("views_damaged", f"{path} is damaged ({error}).", "Copy it again.") from error
     return np.array([k for k, _ in parts]), np.array([pose for _, pose in parts]), scale[0]
 
