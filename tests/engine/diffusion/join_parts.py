@@ -7,6 +7,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
 
+from teethscape.__main__ import leave
 from teethscape.diffusion import train_share
 
 SIZES = [(5, 2), (1, 3), (4,), (2, 1, 3), (7,), (6, 2)]
@@ -33,4 +34,4 @@ def compare() -> None:
 if __name__ == "__main__":
     dist.init_process_group("gloo")
     compare()
-    dist.destroy_process_group()
+    leave(0)

@@ -147,6 +147,12 @@ def test_parts_of_several_processes_are_joined():
 
 
 @pytest.mark.slow
+def test_a_process_leaves_others_without_a_crash():
+    """Python's own way would end it by SIGABRT: PyTorch's thread waits for what is taken down."""
+    _run_in_processes(2, [str(Path(__file__).with_name("leave_others.py"))])
+
+
+@pytest.mark.slow
 def test_two_processes_learn_the_same_as_copies_and_as_parts(data, tmp_path):
     """Always from one state: a fresh network makes much of the last digits of its weights."""
 
