@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from teethscape.cli_options import add_seed
 from teethscape.errors import UsageError
 
 Result = dict[str, Any] | None
@@ -60,7 +61,7 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
     look.add_argument("--photo-width", type=int, default=640, metavar="PX", help="width of the photographs")
     look.add_argument("--photo-samples", type=int, metavar="N", help="Cycles samples of the photographs")
     look.add_argument("--device", choices=["CPU", "CUDA", "OPTIX", "METAL"], default="CPU")
-    look.add_argument("--seed", type=int, default=0, metavar="N")
+    add_seed(look)
     look.add_argument("--val-share", type=float, default=0.1, metavar="SHARE", help="patients for validation")
 
 

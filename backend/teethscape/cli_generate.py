@@ -8,10 +8,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from teethscape.cli_options import add_seed
 from teethscape.cli_views import add_painting, painting_of
 from teethscape.dental.fdi import Jaws
 from teethscape.dental.request import Device
-from teethscape.diffusion.config import LARGEST_SEED
 from teethscape.errors import UsageError
 from teethscape.libraries import require_full
 
@@ -36,7 +36,7 @@ def add_generate(commands: Any) -> None:
 
 def _add_own(parser: argparse.ArgumentParser) -> None:
     """What only this command has."""
-    parser.add_argument("--seed", type=int, default=6033, metavar="N")
+    add_seed(parser, 6033)
     parser.add_argument("--guidance", type=float, default=2.0, metavar="S", help="strength of the photos (2)")
     parser.add_argument(
         *("--show",), type=int, default=4, metavar="N", help="write unfinished views N times per jaw (4)"
@@ -60,7 +60,9 @@ def generate(options: argparse.Namespace) -> Result:
 
     wishes = painting_of(options)
     check_steps(wishes.steps)
-    _check_numbers(options)
+    if not isfinite(options.guidance):
+        hint = "See: teethscape generate --help"
+        raise UsageError("usage", f"--guidance must be a number, not {options.guidance}.", hint)
     recipe = Recipe(wishes.steps, options.seed, options.guidance, wishes.background.lays_on_white)
     request = GenerateRequest(
         options.source,
@@ -83,19 +85,6 @@ def generate(options: argparse.Namespace) -> Result:
             print(line, file=sys.stderr)
     require_agreement(done)
     return {"views": [_listed(jaw) for jaw in done]}
-
-
-def _check_numbers(options: argparse.Namespace) -> None:
-    """Refuse numbers that no noise or strength can have.
-
-    Raises:
-        UsageError: the seed is out of range, or the guidance is no number.
-    """
-    hint = "See: teethscape generate --help"
-    if not 0 <= options.seed <= LARGEST_SEED:
-        raise UsageError("usage", f"--seed must be 0 to {LARGEST_SEED}, not {options.seed}.", hint)
-    if not isfinite(options.guidance):
-        raise UsageError("usage", f"--guidance must be a number, not {options.guidance}.", hint)
 
 
 def _listed(jaw: Any) -> dict[str, Any]:

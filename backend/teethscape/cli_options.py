@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from teethscape.dental.lengths import KnownLength, parse_known_lengths
 from teethscape.dental.request import Device, Engine, ExportFormat, MaskValues
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod, ViewWishes
 from teethscape.errors import UsageError
+
+#: What the generators of random numbers of NumPy and PyTorch both take.
+LARGEST_SEED = 2**63 - 1
 
 
 def add_reconstruct(commands: Any) -> None:
@@ -42,7 +47,7 @@ def add_reconstruct(commands: Any) -> None:
         help="measured tooth width or arch width (33-43=26.5) in mm; may be given several times",
     )
     parser.add_argument("--device", choices=[d.value for d in Device], default=Device.AUTO.value)
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    add_seed(parser)
     parser.add_argument("--export", default="", metavar="stl,3mf,obj,glb", help="extra mesh formats")
     add_absent(parser)
     parser.add_argument(
@@ -51,6 +56,34 @@ def add_reconstruct(commands: Any) -> None:
         help="believe the file names and that no photo is mirrored; do not recognise the views",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+
+
+def add_seed(parser: Any, default: int | None = 0) -> None:
+    """Declare ``--seed`` on a parser or a group of one."""
+    parser.add_argument("--seed", type=_seed, default=default, metavar="N")
+
+
+def _seed(text: str) -> int:
+    """Refuses what no generator takes; argparse makes the sentence."""
+    if not (text.isdecimal() and len(text) < 20 and int(text) <= LARGEST_SEED):
+        raise argparse.ArgumentTypeError(f"must be 0 to {LARGEST_SEED}, not {text}")
+    return int(text)
+
+
+def require_least(options: argparse.Namespace, least: Mapping[str, float]) -> None:
+    """Refuse numbers below the least ones that are of use, by the options' names; those not given are fine.
+
+    Raises:
+        UsageError: a number is too small, or none.
+    """
+    for name, limit in least.items():
+        value = getattr(options, name, None)
+        if value is not None and not (isfinite(value) and value >= limit):
+            raise UsageError(
+                "usage",
+                f"{name.replace('_', ' ').capitalize()} is at least {limit}, not {value}.",
+                "Give a larger number, or leave the option out.",
+            )
 
 
 def _add_views(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from teethscape.cli_options import add_seed
+
 #: Flags of every command that reads pictures with masks.
 _SPLITS = ("train", "val", "test")
 _MODELS = ("unet", "scag", "nac")
@@ -50,7 +52,7 @@ def _add_pictures(parser: argparse.ArgumentParser, masks_needed: bool = True) ->
     parser.add_argument("--masks-dir", type=Path, metavar="DIR", help=words)
     if masks_needed:
         parser.add_argument("--mask-values", choices=_KINDS, help="what the masks' values mean")
-        parser.add_argument("--seed", type=int, default=42, metavar="N")
+        add_seed(parser, 42)
 
 
 def _add_split(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +98,7 @@ def _add_pretrain(parts: Any) -> None:
         "--method", choices=("mim", "fullimage"), default="mim", help="what the loss looks at"
     )
     _add_pictures(parser, masks_needed=False)
-    parser.add_argument("--seed", type=int, default=42, metavar="N")
+    add_seed(parser, 42)
     parser.add_argument("--checkpoint-dir", type=Path, metavar="DIR", help="toothseg/checkpoints_METHOD")
     parser.add_argument("--log-dir", type=Path, metavar="DIR", help="DIR/runs of the checkpoints")
     _add_network(parser)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from teethscape.cli_options import require_least
 from teethscape.cli_progress import ConsoleProgress, PlainProgress
 from teethscape.dental.files import storage_errors
 from teethscape.errors import BadInputError, MissingComponentError, UsageError
@@ -31,7 +31,7 @@ Result = dict[str, Any]
 _LEAST_SIDE = 32
 _LEAST = {
     "epochs": 1, "batch_size": 1, "log_interval": 1, "patience": 1, "base_channels": 1,
-    "lr": 0, "weight_decay": 0, "lambda_dice": 0, "seed": 0, "workers": 0, "train_subset_size": 0, "top_k": 0,
+    "lr": 0, "weight_decay": 0, "lambda_dice": 0, "workers": 0, "train_subset_size": 0, "top_k": 0,
 }  # fmt: skip
 
 
@@ -42,22 +42,10 @@ def run_action(options: argparse.Namespace) -> Result:
         MissingComponentError: it needs PyTorch, which is not installed.
         UsageError: a number is out of its range.
     """
-    _require_ranges(options)
+    require_least(options, _LEAST)
     if options.action not in _LIGHT:
         require_torch("Training")
     return _ACTIONS[options.action](options)
-
-
-def _require_ranges(options: argparse.Namespace) -> None:
-    """Refuse numbers that no training and no scoring can use."""
-    for name, least in _LEAST.items():
-        value = getattr(options, name, None)
-        if value is not None and not (math.isfinite(value) and value >= least):
-            raise UsageError(
-                "usage",
-                f"{name.replace('_', ' ').capitalize()} is at least {least}, not {value}.",
-                "Give a larger number, or leave the option out.",
-            )
 
 
 def _items(options: argparse.Namespace) -> tuple[Item, ...]:

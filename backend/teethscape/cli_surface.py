@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from teethscape.cli_options import add_seed
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
@@ -59,7 +60,7 @@ def add_surface(commands: Any) -> None:
     parser.add_argument(
         "--distance", choices=[d.value for d in DistanceKind], default="signed", help="unsigned is refused"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    add_seed(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 

@@ -7,8 +7,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from teethscape.cli_options import add_seed
 from teethscape.cli_progress import PlainProgress
-from teethscape.diffusion.config import LARGEST_SEED
 from teethscape.diffusion.train_settings import Places, Settings, Strategy
 from teethscape.errors import BadInputError, UsageError
 from teethscape.libraries import require_full
@@ -46,7 +46,7 @@ def add_teethdreamer(models: Any) -> None:
     )
     words = "learn the body of the UNet too, which the published training keeps as it is"
     parser.add_argument("--train-unet", action="store_true", help=words)
-    parser.add_argument("--seed", type=int, default=defaults.seed, metavar="N")
+    add_seed(parser, defaults.seed)
     parser.add_argument("--tiny", action="store_true", help="smallest sizes, to try it on a CPU")
     _add_run(parser)
 
@@ -111,7 +111,6 @@ def _check_counts(options: argparse.Namespace) -> None:
         _require(getattr(options, name) >= 1, name, "1 or more")
     for name in ("workers", "validate_every"):
         _require(getattr(options, name) >= 0, name, "0 or more")
-    _require(0 <= options.seed <= LARGEST_SEED, "seed", f"0 to {LARGEST_SEED}")
     if options.validate_every:
         _require(2 <= options.validate_steps <= MOST_STEPS, "validate_steps", f"2 to {MOST_STEPS}")
 

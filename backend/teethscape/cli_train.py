@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from teethscape.cli_options import add_seed, require_least
 from teethscape.cli_progress import PlainProgress
 from teethscape.cli_segmenter import add_segmenter_actions
 from teethscape.cli_teethdreamer import add_teethdreamer, run_teethdreamer
@@ -43,7 +44,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument("--minutes", type=float, metavar="M", help="end after this time even so")
     recipe.add_argument("--batch", type=int, metavar="N", help="crops per step")
     recipe.add_argument("--rate", type=float, metavar="R", help="learning rate")
-    recipe.add_argument("--seed", type=int, metavar="N")
+    add_seed(recipe, None)
     recipe.add_argument("--device", choices=["auto", "cpu", "cuda"], help="cpu trains in two processes")
     recipe.add_argument("--workers", type=int, metavar="N", help="processes that draw crops for a GPU")
 
@@ -51,6 +52,8 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 _RECIPE = (
     "renders", "start_from", "bank_size", "steps", "minutes", "batch", "rate", "seed", "device", "workers",
 )  # fmt: skip
+
+_LEAST = {"bank_size": 1, "steps": 1, "minutes": 0.01, "batch": 1, "rate": 0, "workers": 0}
 
 
 def run_train(options: argparse.Namespace) -> dict[str, Any]:
@@ -70,6 +73,7 @@ def run_train(options: argparse.Namespace) -> dict[str, Any]:
             raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
     if options.model == "prior":
         return {"written": str(_prior(options.source, options.output))}
+    require_least(options, _LEAST)
     recipe = {name: getattr(options, name) for name in _RECIPE}
     given = {name: value for name, value in recipe.items() if value is not None}
     return {"written": str(_segmenter(options.source, options.output, given))}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, arch, is_left, jaw_of
+from teethscape.dental.files import NPZ_DAMAGES
 from teethscape.dental.request import Engine
 from teethscape.errors import BadInputError
 from teethscape.mesh.ply import read_ply
@@ -128,7 +128,7 @@ def _read_fit(case: CaseFolder) -> FitResult:
     path = fit_path(case)
     try:
         return load_fit(path)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except NPZ_DAMAGES as error:
         raise BadInputError(
             "case_damaged", f"{path} cannot be read ({error}).", "Run teethscape reconstruct again."
         ) from error

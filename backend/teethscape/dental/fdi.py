@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+#: Places in a quadrant that are told apart, central incisor to second molar: FDI number modulo 10.
+PLACES = 7
+
 
 class Jaw(str, Enum):
     """One of the two dental arches."""

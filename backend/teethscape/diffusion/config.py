@@ -18,8 +18,6 @@ PHOTOS = 4
 VIEW_WIDTH = 6
 #: Pixels of a picture per pixel of its latent.
 LATENT_STRIDE = 8
-#: Largest seed of the noise.
-LARGEST_SEED = 2**63 - 1
 #: The UNet halves a latent three times.
 _IMAGE_STEP = 8 * LATENT_STRIDE
 

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from teethscape.dental.request import Engine, MaskValues, ReconstructRequest
 from teethscape.dental.views import View
 from teethscape.errors import CancelledError, ResourceError, TeethscapeError
 from teethscape.libraries import card_full
-from teethscape.parametric.interface import FitInputs, FitResult, PhotoGeometry
+from teethscape.parametric.interface import FitResult
 from teethscape.pipeline.evidence import find_labels, run_network, shown_besides
 from teethscape.pipeline.fit_checkpoint import fit_path, load_fit, save_fit
 from teethscape.pipeline.mesh_stage import coloured, renumbered, write_exports, write_fdi_masks, write_meshes
@@ -115,19 +116,13 @@ class Job:
         def make() -> tuple[FitResult, list[Path]]:
             from teethscape.parametric.engine import fit_case
 
-            inputs = FitInputs(
-                photos={view: PhotoGeometry(*photo.size, photo.focal_35mm) for view, photo in photos.items()},
-                labels=labels.images,
-                label_kind=labels.kind,
-                jaw_hint=labels.jaw_of,
-                kind_hint=labels.kind_of,
+            inputs = replace(
+                labels.evidence(photos),
                 jaws=request.jaws,
                 known_lengths=request.known_lengths,
                 seed=request.seed,
                 absent_teeth=request.absent_teeth,
-                sight=labels.maps,
                 look=self._look(photos, labels),
-                named=labels.named or {},
                 unmirrored=request.trust_views,
             )
             result = fit_case(inputs, self.progress)

@@ -13,7 +13,6 @@ from teethscape.dental.fdi import Jaws
 from teethscape.dental.photos import Photo, read_photo_folder
 from teethscape.dental.views import View
 from teethscape.errors import RefusedError
-from teethscape.parametric.interface import FitInputs, PhotoGeometry
 from teethscape.parametric.numbering.mirror import MirroredError
 from teethscape.parametric.numbering.number import Asked
 from teethscape.pipeline.evidence import find_labels, run_network
@@ -223,16 +222,10 @@ def _numbered(photos: Mapping[View, Photo], labels: Labels, asked: Asked, progre
     """Labels with FDI numbers, drawn with the numbering's rough teeth where the network's maps are known."""
     from teethscape.parametric.engine import number_labels
 
-    inputs = FitInputs(
-        photos={view: PhotoGeometry(*photo.size, photo.focal_35mm) for view, photo in photos.items()},
-        labels=labels.images,
-        label_kind=labels.kind,
-        jaw_hint=labels.jaw_of,
-        kind_hint=labels.kind_of,
+    inputs = replace(
+        labels.evidence(photos),
         jaws=asked.jaws,
         absent_teeth=tuple(asked.absent),
-        sight=labels.maps,
-        named=labels.named or {},
         unmirrored=asked.unmirrored,
     )
     numbered = number_labels(inputs, progress)

@@ -19,6 +19,7 @@ from teethscape.dental.masks import read_label_image
 from teethscape.dental.photos import Photo
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
+from teethscape.parametric.interface import FitInputs, PhotoGeometry
 from teethscape.segmentation.redraw import ToothMaps, at_photo_size
 
 
@@ -46,6 +47,18 @@ class Labels:
     source: str = "user"
     notices: tuple[str, ...] = field(default=())
     named: Mapping[View, Mapping[int, int]] | None = None
+
+    def evidence(self, photos: Mapping[View, Photo]) -> FitInputs:
+        """What a numbering or a fit goes by; wishes are the caller's to add."""
+        return FitInputs(
+            photos={view: PhotoGeometry(*photo.size, photo.focal_35mm) for view, photo in photos.items()},
+            labels=self.images,
+            label_kind=self.kind,
+            jaw_hint=self.jaw_of,
+            kind_hint=self.kind_of,
+            sight=self.maps,
+            named=self.named or {},
+        )
 
 
 def at_photos(

@@ -11,14 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.fdi import PLACES
 from teethscape.dental.masks import ids_of
 from teethscape.dental.views import View
 from teethscape.errors import BadInputError, MissingComponentError
 
 FloatImage = NDArray[np.float32]
 WEIGHTS = Path(__file__).parent / "data" / "segmenter.onnx"
-#: Tooth kinds 1-7: FDI number modulo 10.
-KINDS = 7
 #: Longer side in px at which a photo is first seen, by which its view is recognised too.
 PLAIN_SIZE = 448
 _STRIDE = 32
@@ -106,7 +105,7 @@ def mean_kinds(kind: FloatImage, labels: NDArray[np.int32]) -> dict[int, FloatIm
     small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST).ravel()
     count = np.bincount(small, minlength=int(labels.max()) + 1)
     total = np.array([np.bincount(small, one.ravel(), len(count)) for one in kind])
-    mean = np.where(count > 0, total / np.maximum(count, 1), 1 / KINDS).astype(np.float32)
+    mean = np.where(count > 0, total / np.maximum(count, 1), 1 / PLACES).astype(np.float32)
     return {i: mean[:, i] for i in ids_of(labels)}
 
 

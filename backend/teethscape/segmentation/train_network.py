@@ -7,6 +7,8 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from teethscape.dental.fdi import PLACES
+
 #: Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input.
 WIDTHS = (16, 32, 64, 128, 160)
 #: Residual blocks per level; the coarse levels are cheap and see the whole arch.
@@ -14,7 +16,6 @@ DEPTHS = (1, 1, 2, 2, 1)
 #: Pixel outputs: tooth, boundary, energy, upper jaw, gum; and at half the size tooth kinds 1-7 (FDI number
 #: modulo 10), which are asked for whole teeth.
 PIXEL_CHANNELS = 5
-KINDS = 7
 #: Picture outputs: the five views and "not teeth".
 VIEW_CLASSES = 6
 
@@ -57,7 +58,7 @@ class SegmentationNetwork(nn.Module):
         self.merge = nn.ModuleList(Residual(a) for a, _ in pairs)
         self.head = nn.Sequential(_conv(WIDTHS[0], 32), nn.ReLU())
         self.pixels = nn.Conv2d(32, 4 * PIXEL_CHANNELS, 1)
-        self.kinds = nn.Conv2d(32, KINDS, 1)
+        self.kinds = nn.Conv2d(32, PLACES, 1)
         self.shuffle = nn.PixelShuffle(2)
         self.picture = nn.Sequential(
             nn.Linear(2 * WIDTHS[-1], 96), nn.ReLU(), nn.Linear(96, VIEW_CLASSES + 1)

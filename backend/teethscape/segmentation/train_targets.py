@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from teethscape.segmentation.train_network import KINDS
+from teethscape.dental.fdi import PLACES
 from teethscape.segmentation.train_photos import GUM_UNKNOWN, NO_VIEW, TrainingPhoto
 
 #: Kind of a pixel whose tooth number counts for nothing.
@@ -59,7 +59,7 @@ def make_target(crop: TrainingPhoto, turned: bool, whole: bool) -> Target:
     teeth = crop.teeth
     border = edges(teeth)
     kind = (teeth % 10).astype(np.int64) - 1
-    kind[(teeth == 0) | (kind >= KINDS)] = NO_KIND
+    kind[(teeth == 0) | (kind >= PLACES)] = NO_KIND
     near = cv2.GaussianBlur(border.astype(np.float32), (0, 0), 2.0)
     weight = (1 + 2 * near) * ~(crop.ignore & (teeth == 0))
     return Target(

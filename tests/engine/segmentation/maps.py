@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.segmentation.network import KINDS, PixelMaps
+from teethscape.dental.fdi import PLACES
+from teethscape.segmentation.network import PixelMaps
 
 
 def row_of_teeth(count: int = 6, size: tuple[int, int] = (300, 800)) -> NDArray[np.int32]:
@@ -26,9 +27,9 @@ def perfect_maps(labels: NDArray[np.int32]) -> PixelMaps:
     for k in np.unique(labels[labels > 0]):
         far = cv2.distanceTransform((labels == k).astype(np.uint8), cv2.DIST_L2, 5)
         energy += far / far.max()
-    kind = np.full((KINDS, *labels.shape), 0.02, np.float32)
+    kind = np.full((PLACES, *labels.shape), 0.02, np.float32)
     for k in np.unique(labels[labels > 0]):
-        kind[(k - 1) % KINDS][labels == k] = 0.9
+        kind[(k - 1) % PLACES][labels == k] = 0.9
     tooth = cv2.GaussianBlur((labels > 0).astype(np.float32), (0, 0), 0.8)
     return PixelMaps(
         tooth,

@@ -10,11 +10,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from teethscape.cli import main  # noqa: E402
+from teethscape.dental.fdi import PLACES  # noqa: E402
 from teethscape.dental.views import View  # noqa: E402
 from teethscape.segmentation.network import SegmentationRuntime  # noqa: E402
 from teethscape.segmentation.train_augment import CROP, Placement, augment, crop_photo  # noqa: E402
 from teethscape.segmentation.train_export import export_network  # noqa: E402
-from teethscape.segmentation.train_network import KINDS, PIXEL_CHANNELS, SegmentationNetwork  # noqa: E402
+from teethscape.segmentation.train_network import PIXEL_CHANNELS, SegmentationNetwork  # noqa: E402
 from teethscape.segmentation.train_photos import (  # noqa: E402
     GUM_SEEN,
     GUM_UNKNOWN,
@@ -89,7 +90,7 @@ def test_gums_count_only_where_they_are_known(photo):
     batch = TargetBatch.stack([target])
     logits = [torch.zeros(1, PIXEL_CHANNELS, 360, 480) for _ in range(2)]
     logits[1][0, 4, 240:] = 9.0
-    rest = torch.zeros(1, KINDS, 180, 240), torch.zeros(1, 6), torch.zeros(1, 1)
+    rest = torch.zeros(1, PLACES, 180, 240), torch.zeros(1, 6), torch.zeros(1, 1)
     assert float(loss((logits[0], *rest), batch)) == float(loss((logits[1], *rest), batch))
 
 
@@ -107,7 +108,7 @@ def test_the_loss_prefers_the_truth(photo):
     maps = batch.maps[0]
     good = torch.zeros(1, PIXEL_CHANNELS, 360, 480)
     good[0, :4] = torch.logit(maps[:4].float().clamp(0.01, 0.99))
-    kinds = np.stack([target.kind[1::2, 1::2] == k for k in range(KINDS)])
+    kinds = np.stack([target.kind[1::2, 1::2] == k for k in range(PLACES)])
     sure = 8.0 * torch.from_numpy(kinds.astype(np.float32))[None]
     good[0, 4] = torch.logit(maps[5].float().clamp(0.01, 0.99))
     views = torch.zeros(1, 6)
@@ -202,3 +203,16 @@ def test_a_graphics_processor_that_is_not_there_is_told(tmp_path, shared):
     assert main([*words, "--device", "cuda"]) == 4
     assert main([*words, "--renders", str(tmp_path / "nowhere")]) == 3
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        ("--steps", "0"), ("--batch", "0"), ("--rate", "nan"), ("--rate", "-1"), ("--minutes", "0"),
+        ("--minutes", "nan"), ("--bank-size", "0"), ("--workers", "-1"), ("--seed", "-1"),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_training_can_use_are_refused(wish, tmp_path, capsys):
+    words = ["train", "segmenter", "--source", str(tmp_path), "--output", str(tmp_path / "x.onnx")]
+    assert main([*words, "--device", "cpu", *wish]) == 2
+    assert wish[1] in capsys.readouterr().err

@@ -8,10 +8,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.dental.fdi import PLACES
 from teethscape.parametric.rotation import FloatArray
 
-#: Places in the quadrant, central incisor to second molar.
-KINDS = 7
 NOTHING_KNOWN: Mapping[int, Sequence[float]] = {}
 #: Chance that the network is mistaken however sure it is, and how much a label counts: neighbours and photos
 #: of one patient err together.
@@ -25,7 +24,7 @@ _LOWER_INCISORS = len(_GROUPS) - 1
 @lru_cache(maxsize=4)
 def groups_of(fdi: tuple[int, ...]) -> NDArray[np.intp]:
     """Column of :func:`kind_costs` of each FDI number."""
-    of_place = [next(k for k, group in enumerate(_GROUPS) if place in group) for place in range(KINDS)]
+    of_place = [next(k for k, group in enumerate(_GROUPS) if place in group) for place in range(PLACES)]
     lower = [number >= 30 and number % 10 <= 2 for number in fdi]
     found = [_LOWER_INCISORS if low else of_place[n % 10 - 1] for n, low in zip(fdi, lower, strict=True)]
     return np.array(found, np.intp)
@@ -38,10 +37,10 @@ def kind_costs(ids: NDArray[np.integer], chances: Mapping[int, Sequence[float]])
         ids: (n,) label values.
         chances: probability of each place in the quadrant (7,), by id; ids that it lacks cost nothing.
     """
-    even = np.full(KINDS, 1 / KINDS)
-    said = np.array([chances.get(int(i), even) for i in ids], float).reshape(len(ids), KINDS)
+    even = np.full(PLACES, 1 / PLACES)
+    said = np.array([chances.get(int(i), even) for i in ids], float).reshape(len(ids), PLACES)
     grouped = np.stack([said[:, group].mean(axis=1) for group in _GROUPS], axis=1)
-    return -_COUNTS * np.log(KINDS * ((1 - _MISTAKEN) * grouped + _MISTAKEN / KINDS))
+    return -_COUNTS * np.log(PLACES * ((1 - _MISTAKEN) * grouped + _MISTAKEN / PLACES))
 
 
 def named_kinds(kind_cost: FloatArray, tooth: NDArray[np.intp], fdi: tuple[int, ...]) -> FloatArray:

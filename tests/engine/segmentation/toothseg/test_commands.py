@@ -132,7 +132,7 @@ def test_index_and_filter_do_without_torch(tmp_path, capsys, monkeypatch):
                 ("pretrain", "--img-height", "31", "too small"),
                 ("finetune", "--lr", "-1", "Lr is at least 0"),
                 ("finetune", "--lr", "nan", "Lr is at least 0"),
-                ("finetune", "--seed", "-1", "Seed is at least 0"),
+                ("finetune", "--seed", "-1", "--seed: must be 0 to"),
                 ("finetune", "--workers", "-1", "Workers is at least 0"),
                 ("finetune", "--patience", "0", "Patience is at least 1"),
                 ("finetune", "--weight-decay", "-1", "Weight decay is at least 0"),
