@@ -7,7 +7,6 @@ wrong usage answer at once.
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import logging
 import os
@@ -19,17 +18,8 @@ from typing import Any, NoReturn
 
 from teethscape import __version__
 from teethscape.cli_commands import COMMANDS, add_commands
-from teethscape.errors import (
-    BadInputError,
-    CancelledError,
-    ExitCode,
-    ResourceError,
-    TeethscapeError,
-    UsageError,
-)
-from teethscape.libraries import card_full
-
-log = logging.getLogger(__name__)
+from teethscape.errors import CancelledError, ExitCode, TeethscapeError, UsageError
+from teethscape.failures import as_ours
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # --help and --version
         return int(stop.code or 0)
     except BaseException as error:  # noqa: BLE001 - the process border: every failure becomes a sentence
-        return _report(_as_ours(error), wants_json)
+        return _report(_failure(error), wants_json)
     return int(result.get("exit_code", ExitCode.DONE))
 
 
@@ -92,48 +82,13 @@ def _stop_on_terminate() -> None:
         signal.signal(signal.SIGTERM, stop)
 
 
-def _as_ours(error: BaseException) -> TeethscapeError:
-    """Any failure as one with code, message and advice."""
-    if isinstance(error, TeethscapeError):
-        return error
+def _failure(error: BaseException) -> TeethscapeError:
+    """What is told; what ends the process without a word is raised again."""
     if isinstance(error, KeyboardInterrupt):
         return CancelledError()
-    if isinstance(error, MemoryError):
-        return ResourceError("out_of_memory", "There is not enough memory.", "Close other programs.")
-    if (full := card_full(error)) is not None:
-        return full
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) or not isinstance(error, Exception):
         raise error
-    if isinstance(error, OSError) and (known := _of_the_system(error)) is not None:
-        return known
-    if not isinstance(error, Exception):
-        raise error
-    return _internal(error)
-
-
-def _of_the_system(error: OSError) -> TeethscapeError | None:
-    """What is the user's to mend, wherever it happens."""
-    if error.errno == errno.ENOSPC:
-        return ResourceError("disk_full", "The disk is full.", "Free some space, then run it again.")
-    if error.errno == errno.ENAMETOOLONG:
-        return BadInputError(
-            "path_too_long", f"{error.filename} is no path ({error.strerror}).", "Check the path."
-        )
-    return None
-
-
-def _internal(error: Exception) -> TeethscapeError:
-    """Our own mistake in one line; the whole story is in the case's log."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    place = "" if frame is None else f" at {frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}"
-    log.debug("internal error", exc_info=error)
-    return ResourceError(
-        "internal",
-        f"The engine made a mistake ({type(error).__name__}{place}: {str(error)[:200]}).",
-        "Please report it; log/engine.log in the case folder tells more.",
-    )
+    return as_ours(error)
 
 
 def _print_result(result: dict[str, Any], wants_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import threading
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from teethscape import protocol
-from teethscape.errors import CancelledError, ExitCode, ResourceError, TeethscapeError
-from teethscape.libraries import card_full
+from teethscape.errors import CancelledError, MissingComponentError, ResourceError
+from teethscape.failures import as_ours
 from teethscape.progress import (
     AnyStage,
     DatasetStage,
@@ -206,25 +205,12 @@ _COMMANDS: dict[protocol.Command, Callable[[protocol.Run, JobProgress], dict[str
 
 
 def error_message(job: str | None, error: Exception) -> protocol.Error:
-    """An exception as data for the user interface."""
-    error = card_full(error) or error
-    if isinstance(error, TeethscapeError):
-        retryable = isinstance(error, ResourceError)
-        exit_code = int(error.exit_code)
-        return protocol.Error(error.code, error.message, error.advice, job, exit_code, retryable)
-    log.error("job %s failed", job, exc_info=error)
-    code, message, advice = _words_for(error)
-    details = "".join(traceback.format_exception(error))[-20_000:]
-    return protocol.Error(code, message, advice, job, int(ExitCode.OUT_OF_RESOURCES), True, details)
-
-
-def _words_for(error: Exception) -> tuple[str, str, str]:
-    """Code, message and advice for an exception that is not one of ours."""
-    if isinstance(error, MemoryError):
-        return "out_of_memory", "There is not enough memory.", "Close other programs, then continue the job."
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "disk_full", "The disk is full.", "Free some space, then continue the job."
-    if isinstance(error, ModuleNotFoundError):
-        return "engine_incomplete", f"The engine lacks the module {error.name}.", "Repair the engine."
-    words = f"{type(error).__name__}: {error}"
-    return "internal", f"The engine made a mistake ({words[:200]}).", "Send the report."
+    """An exception as data for the user interface; the story of one that is not ours goes with it."""
+    ours = as_ours(error)
+    details = ""
+    if ours is not error:
+        log.error("job %s failed", job, exc_info=error)
+        details = "".join(traceback.format_exception(error))[-20_000:]
+    advice = "Send the report." if ours.code == "internal" else ours.advice
+    retryable = isinstance(ours, ResourceError | MissingComponentError)  # when it is installed
+    return protocol.Error(ours.code, ours.message, advice, job, int(ours.exit_code), retryable, details)

@@ -147,7 +147,8 @@ def test_heartbeats_come_while_the_job_is_silent(make_client: MakeClient, reques
         ('raise OSError(28, "No space left on device")', "disk_full", 6),
         ('raise ZeroDivisionError("oops")', "internal", 6),
         ("return object()", "internal", 6),
-        ("import a_module_that_is_absent", "engine_incomplete", 6),
+        ('open("9" * 5000)', "path_too_long", 3),
+        ("import a_module_that_is_absent", "engine_incomplete", 4),
     ],
 )
 def test_failures_are_data_and_the_engine_lives_on(
@@ -158,7 +159,7 @@ def test_failures_are_data_and_the_engine_lives_on(
     assert view.state is JobState.FAILED
     assert view.problem is not None
     assert (view.problem.code, view.exit_code) == (code, exit_code)
-    assert ("Traceback" in view.problem.details) == (exit_code == 6)
+    assert ("Traceback" in view.problem.details) == (not use_case.startswith("raise errors."))
     assert client.state.value == "idle"
 
 
