@@ -23,7 +23,8 @@ from teethscape.surface.gspull import method  # noqa: E402
 from teethscape.surface.gspull.begin import beginning  # noqa: E402
 from teethscape.surface.gspull.sdf import PullNetwork  # noqa: E402
 from teethscape.surface.gspull.started import StartedNetwork  # noqa: E402
-from teethscape.surface.make import Job, _start, make_surface  # noqa: E402
+from teethscape.surface.job import Job, start_of  # noqa: E402
+from teethscape.surface.make import make_surface  # noqa: E402
 from teethscape.surface.request import SurfaceRequest  # noqa: E402
 from teethscape.surface.session import Session  # noqa: E402
 
@@ -53,7 +54,7 @@ def _request(folder, chosen=SurfaceMethod.GSPULL):
 
 def _begun(views, folder):
     session = Session(NoProgress(), folder / "m.ply", None, FRAME)
-    return beginning(Job(_request(folder), views, FRAME, _start(views, FRAME), session, "key"), SETTINGS)
+    return beginning(Job(_request(folder), views, FRAME, start_of(views, FRAME), session, "key"), SETTINGS)
 
 
 @pytest.mark.parametrize("masks", [True, False])

@@ -14,11 +14,11 @@ from teethscape.mesh.ply import read_ply
 from teethscape.mesh.solid import FileNote
 from teethscape.progress import NoProgress
 from teethscape.surface import session as session_module
+from teethscape.surface.believe import believed
 from teethscape.surface.faults import check_masks, odd_view
 from teethscape.surface.frame import Frame
 from teethscape.surface.grid.looks import prepared
 from teethscape.surface.grid.reconstruct import LEVELS, solve_grid
-from teethscape.surface.make import believed
 from teethscape.surface.mesh.paint import agreement
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import footprint, hull_box, hull_field

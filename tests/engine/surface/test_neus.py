@@ -19,7 +19,7 @@ from teethscape.mesh.solid import FileNote  # noqa: E402
 from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface import session as session_module  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
-from teethscape.surface.make import Job  # noqa: E402
+from teethscape.surface.job import Job  # noqa: E402
 from teethscape.surface.neus import method  # noqa: E402
 from teethscape.surface.neus.batches import RayBank  # noqa: E402
 from teethscape.surface.neus.encodings import FrequencyEncoding, TcnnGrid, hash_grid  # noqa: E402

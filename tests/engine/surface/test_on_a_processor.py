@@ -19,7 +19,8 @@ from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface import session as session_module  # noqa: E402
 from teethscape.surface.device import chosen_preset  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
-from teethscape.surface.make import Job, _start, _with_preset  # noqa: E402
+from teethscape.surface.job import Job, start_of  # noqa: E402
+from teethscape.surface.make import _with_preset  # noqa: E402
 from teethscape.surface.neus import method  # noqa: E402
 from teethscape.surface.neus.presets import load_preset  # noqa: E402
 from teethscape.surface.request import SurfaceRequest  # noqa: E402
@@ -80,7 +81,7 @@ def _job(folder, progress):
     views = views_of(*arch_mesh(), size=32)
     request = _request(folder, Preset.SMALL, Device.CPU)
     return Job(
-        request, views, FRAME, _start(views, FRAME), Session(progress, request.output, None, FRAME), "k"
+        request, views, FRAME, start_of(views, FRAME), Session(progress, request.output, None, FRAME), "k"
     )
 
 
@@ -132,7 +133,7 @@ def test_large_pictures_ask_for_no_grid_that_memory_cannot_hold(tmp_path, monkey
 
     def start(views, pitch):
         pitches.append(pitch)
-        return _start(job.views, FRAME)(job.views, 3.0)
+        return start_of(job.views, FRAME)(job.views, 3.0)
 
     def only_counted(field, low, high, some, each):
         counts.append(some)

@@ -27,7 +27,7 @@ from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, fie
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling  # noqa: E402
 from teethscape.surface.gspull.queries import drawn_queries  # noqa: E402
 from teethscape.surface.gspull.sdf import PullNetwork  # noqa: E402
-from teethscape.surface.make import Job, _start  # noqa: E402
+from teethscape.surface.job import Job, start_of  # noqa: E402
 from teethscape.surface.request import DiskKernel, SplatPlace, SurfaceRequest  # noqa: E402
 from teethscape.surface.session import Session  # noqa: E402
 
@@ -191,7 +191,7 @@ def _job(folder, progress, preset=Preset.SMALL, splat=SplatPlace.PLACED):
         Path("v"), folder / "m.ply", SurfaceMethod.GSPULL, preset, device=Device.CPU, splat=splat
     )
     session = Session(progress, request.output, None, FRAME)
-    return Job(request, views, FRAME, _start(views, FRAME), session, "key")
+    return Job(request, views, FRAME, start_of(views, FRAME), session, "key")
 
 
 @pytest.mark.usefixtures("tiny")

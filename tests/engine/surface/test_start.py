@@ -17,7 +17,7 @@ from teethscape.mesh.solid import FileNote, Solid  # noqa: E402
 from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
 from teethscape.surface.gspull.method import gspull  # noqa: E402
-from teethscape.surface.make import Job, _start  # noqa: E402
+from teethscape.surface.job import Job, start_of  # noqa: E402
 from teethscape.surface.mesh.teeth import KnownArch  # noqa: E402
 from teethscape.surface.neus.method import neus  # noqa: E402
 from teethscape.surface.request import SurfaceRequest  # noqa: E402
@@ -44,7 +44,7 @@ def _started(method, arch, folder):
     frame = replace(FRAME, arch=arch)
     request = SurfaceRequest(Path("v"), folder / "m.ply", method, Preset.SMALL, device=Device.CPU)
     session = Session(NoProgress(), request.output, 0.0, frame)
-    return METHODS[method](Job(request, views, frame, _start(views, frame), session, "key")).field
+    return METHODS[method](Job(request, views, frame, start_of(views, frame), session, "key")).field
 
 
 @pytest.mark.slow

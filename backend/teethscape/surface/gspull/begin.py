@@ -16,7 +16,7 @@ from teethscape.surface.gspull.sdf import PullNetwork
 from teethscape.surface.gspull.started import FieldLookup, StartedNetwork
 from teethscape.surface.gspull.sweep import swept
 from teethscape.surface.hull import hull_distance
-from teethscape.surface.make import Job
+from teethscape.surface.job import Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.start import bounded_pitch, footprint
 

@@ -28,7 +28,7 @@ from teethscape.surface.gspull.seen import Seen, clear_views, seen_normals
 from teethscape.surface.gspull.splat import rasteriser
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
 from teethscape.surface.hull import hull_distance
-from teethscape.surface.make import Found, Job
+from teethscape.surface.job import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.request import Background, DiskKernel, SplatPlace

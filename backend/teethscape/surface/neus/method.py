@@ -13,7 +13,7 @@ from teethscape.errors import ResourceError
 from teethscape.surface.checkpoints import load_state, save_state, saved_when_stopped
 from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
-from teethscape.surface.make import Found, Job
+from teethscape.surface.job import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.neus.batches import RayBank

@@ -1,0 +1,137 @@
+"""Which views a surface is made of, with what masks; and what is refused of them and of the surface."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from teethscape.dental.wishes import SurfaceMethod
+from teethscape.errors import BadInputError, RefusedError
+from teethscape.progress import Progress
+from teethscape.surface.faults import MaskCheck, check_masks
+from teethscape.surface.mesh.marching import Array
+from teethscape.surface.mesh.paint import Agreement
+from teethscape.surface.request import SurfaceRequest
+from teethscape.surface.speckle import despeckled
+from teethscape.surface.tangents import Borders, compared_borders, with_moved_borders
+from teethscape.surface.views import Views, directed
+
+#: Share of a view's mask that a whole surface covers at least.
+_WHOLE = 0.6
+#: Share of a picture beyond which its mask says nothing.
+_FULL = 0.99
+
+
+def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
+    """The views whose masks agree, and the names of the others.
+
+    Raises:
+        BadInputError: half of the masks or more fill their pictures.
+        RefusedError: a mask is empty, or the masks contradict each other and no single view is at fault.
+    """
+    if not views.has_masks:
+        return views, ()
+    views, full = _with_background(views, progress)
+    check = check_masks(views)
+    if check.empty:
+        raise RefusedError(
+            "view_empty", f"The mask of {check.empty[0]} is empty.", "Correct it, or leave the view out."
+        )
+    if check.culprit is not None:
+        name = views.names[check.culprit]
+        progress.warn("view_odd", f"The mask of {name} contradicts the others; it is left out.")
+        return views.subset([k for k in range(len(views)) if k != check.culprit]), (*full, name)
+    _refuse_contradiction(views, check)
+    return views, full
+
+
+def _with_background(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
+    """The views whose masks do not fill their pictures, and the names of the others.
+
+    Raises:
+        BadInputError: half of them or more do: the hull would be the box.
+    """
+    full = (views.foreground > 0.5).mean(axis=(1, 2)) > _FULL
+    names = tuple(name for name, is_full in zip(views.names, full, strict=True) if is_full)
+    if 2 * len(names) >= len(views):
+        raise BadInputError(
+            "opacity_missing",
+            f"The masks of {len(names)} views fill their pictures: nothing is said to be background.",
+            "Give pictures with opacity (RGBA); of a strip, also --foreground plain.",
+        )
+    for name in names:
+        progress.warn("view_odd", f"The mask of {name} fills its picture; it is left out.")
+    return views.subset(np.flatnonzero(~full).tolist()), names
+
+
+def _refuse_contradiction(views: Views, check: MaskCheck) -> None:
+    worst = int(np.argmin(check.covered))
+    if check.covered[worst] < _WHOLE:
+        raise RefusedError(
+            "views_contradict",
+            f"The masks contradict each other: only {100 * check.covered[worst]:.0f} % of that of "
+            f"{views.names[worst]} fits the others.",
+            "Check the cameras, the jaw and the masks.",
+        )
+
+
+def refuse_opaque(request: SurfaceRequest, views: Views) -> None:
+    """Only GS-Pull makes surfaces of photos that show something everywhere.
+
+    Raises:
+        BadInputError: another method was asked for, and no view has a mask.
+    """
+    if request.method is not SurfaceMethod.GSPULL and not views.has_masks:
+        raise BadInputError(
+            "masks_missing",
+            f"The pictures of {request.views} are opaque and have no masks.",
+            "Give RGBA pictures or masks, or --method gspull --preset upstream.",
+        )
+
+
+def where_normals_are(views: Views) -> Views:
+    """The views without the rims whose painted normals are no directions; the grid believes neither.
+
+    Raises:
+        BadInputError: there are no normals.
+    """
+    if views.normals is None:
+        raise BadInputError("normals_missing", "The views have no normals.", "Give --method neus or gspull.")
+    return replace(views, foreground=views.foreground * directed(views.normals))
+
+
+def smoothed(views: Views, progress: Progress) -> Views:
+    """The views without speckles along their masks' borders; says where there were any."""
+    views, speckled = despeckled(views)
+    for view in np.flatnonzero(speckled):
+        progress.warn("mask_speckled", f"The mask of {views.names[view]} is speckled; it is smoothed.")
+    return views
+
+
+def corrected(views: Views, progress: Progress) -> tuple[Views, Borders]:
+    """The views with masks whose borders agree, and how far they were off; says which were moved."""
+    borders = compared_borders(views)
+    for view in np.flatnonzero(borders.moves):
+        shift = borders.moves[view]
+        off = f"{abs(shift):.1f} px too {'small' if shift > 0 else 'large'}"
+        progress.warn("mask_moved", f"The mask of {views.names[view]} is {off}; its border is moved.")
+    return with_moved_borders(views, borders), borders
+
+
+def refuse_half(views: Views, agree: Agreement, trust: Array) -> None:
+    """Refuse a surface that leaves much of a believed view's mask empty.
+
+    Raises:
+        RefusedError: it does; the message names the worst view.
+    """
+    if not views.has_masks:
+        return
+    covered = np.where(trust > 0, agree.covered, 1.0)
+    worst = int(np.argmin(covered))
+    if covered[worst] < _WHOLE:
+        raise RefusedError(
+            "surface_half",
+            f"The surface covers only {100 * covered[worst]:.0f} % of what {views.names[worst]} shows.",
+            "Give it more time, another method, or leave that view out with --leave-out.",
+        )

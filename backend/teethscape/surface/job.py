@@ -1,0 +1,65 @@
+"""What a method gets and gives, and where all of them start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teethscape.surface.frame import Frame
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.mesh.marching import Array
+from teethscape.surface.request import SurfaceRequest
+from teethscape.surface.session import Session
+from teethscape.surface.start import arch_field, hull_box, hull_field
+from teethscape.surface.tangents import Borders
+from teethscape.surface.views import Views
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything that a method needs.
+
+    Attributes:
+        request: what was asked.
+        views: those that are believed, their masks' borders moved to where they agree.
+        frame: size and place.
+        start: makes the start at a pitch, mm.
+        session: time, progress, checkpoints.
+        key: what a checkpoint belongs to.
+        borders: how far the masks' borders were off; None: they were not compared.
+    """
+
+    request: SurfaceRequest
+    views: Views
+    frame: Frame
+    start: Callable[[Views, float], GridField]
+    session: Session
+    key: str
+    borders: Borders | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a method found.
+
+    Attributes:
+        field: signed distance, mm, the views' axes.
+        trust: (n views,) 0 for views that were left out.
+        colours: (n, 3) points in mm to (n, 3) RGB 0..255, when the method knows them.
+    """
+
+    field: GridField
+    trust: Array
+    colours: Callable[[Array], NDArray[np.uint8]] | None = None
+
+
+def start_of(views: Views, frame: Frame) -> Callable[[Views, float], GridField]:
+    """What makes the start at a pitch, mm: the fitted arch, or what all masks leave of their box."""
+    arch = frame.arch
+    if arch is not None:
+        return lambda some, pitch: arch_field(some, frame.scale, arch, pitch)
+    box = hull_box(views, frame.scale)
+    return lambda some, pitch: hull_field(some, frame.scale, box, pitch)
