@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 #: A finding must be this sure before it overrules a photo's number or the user's slot.
 _SURE = 0.8
 
+#: What is said of a photo that was turned by so many degrees, counter-clockwise.
+_TURNED = {
+    90: "The photo lay on its side and was turned by 90 degrees counter-clockwise.",
+    180: "The photo stood on its head and was turned by 180 degrees.",
+    270: "The photo lay on its side and was turned by 90 degrees clockwise.",
+}
 _DOUBT = "Taken as {view}, as its name says; the picture alone does not make it certain."
 
 
@@ -173,8 +179,8 @@ def _require_both_sides(given: Sequence[Photo], seen: ViewRecognition) -> None:
 def _corrected(photo: Photo, view: View, finding: PhotoRecognition) -> Photo:
     """The photo upright and in its true slot, with notices about what was changed."""
     placed = moved(photo, view)
-    if finding.rotation == 180:
-        placed = placed.turned(2, False, "The photo stood on its head and was turned by 180 degrees.")
+    if finding.rotation:
+        placed = placed.turned(finding.rotation // 90, False, _TURNED[finding.rotation])
     return placed
 
 

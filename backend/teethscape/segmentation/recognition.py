@@ -22,6 +22,7 @@ _NONE_ABOVE = 0.5
 #: looked at on their heads: of 150 real and rendered ones, upright, flipped and turned, no second look told
 #: another view than the first.
 _AT_ONCE, _NONE_AT_ONCE = 0.98, 0.1
+_ON_ITS_HEAD = "it stands on its head and is turned by 180 degrees."
 #: Below this probability the view is named with a warning.
 _SURE = 0.8
 #: Two photos show the same side when one looks like the other's side by these log odds (2.7 to 1). Drawn
@@ -47,6 +48,11 @@ _FLIPPED = float(np.log(0.01))
 _TURNED_TOLD = np.array([0.4, 0.1, 0.1, 0.3, 0.3])
 _STRANGER = np.array([30.0, 150.0, 150.0, 45.0, 45.0])
 
+#: A photo that is higher than wide lies on its side when the places of its teeth are known better by so much
+#: (nats) after a quarter turn.  Of 60 real and rendered ones laid on their sides 58 gain more, 0.29 mostly;
+#: of as many upright ones, cut to be higher than wide, every one loses.
+_LYING = 0.15
+
 
 @dataclass(frozen=True)
 class PhotoRecognition:
@@ -55,7 +61,8 @@ class PhotoRecognition:
     Attributes:
         view: the view it stands for, none when it shows no teeth.
         confidence: 0-1.
-        rotation: degrees (0 or 180) by which the photo must be turned to stand upright.
+        rotation: degrees (0, 90, 180 or 270), counter-clockwise, by which the photo must be turned to stand
+            upright.
         mirrored: none, because a mirrored dentition looks like another one; the fit tests it.
         teeth_share: share of the picture that teeth cover.
         problems: sentences for the user; empty when all is well.
@@ -308,7 +315,7 @@ def _describe(look: Look, view: View | None, pixels: NDArray[np.uint8]) -> Photo
     likeliest = _likeliest(look)
     problems = []
     if rotation:
-        problems.append("it stands on its head and is turned by 180 degrees.")
+        problems.append(_ON_ITS_HEAD)
     if confidence < _SURE:
         hint = "" if likeliest is view else f"; by itself it looks like {likeliest.title}"
         problems.append(f"taken as {view.title}, but this is not certain{hint}.")
@@ -338,10 +345,37 @@ def recognise_views(photos: Sequence[NDArray[np.uint8]], segmenter: Segmenter) -
     Returns:
         One finding per photo, in the order given.  Each view is given out at most once.
     """
-    looks = [first_look(pixels, segmenter) for pixels in photos]
+    lying = [lies_on_its_side(pixels, segmenter) for pixels in photos]
+    level = [np.ascontiguousarray(np.rot90(p)) if lies else p for p, lies in zip(photos, lying, strict=True)]
+    looks = [first_look(pixels, segmenter) for pixels in level]
     if not are_clear(looks):
-        looks = [look_at(pixels, segmenter) for pixels in photos]
-    return recognise_looks(looks, photos)
+        looks = [look_at(pixels, segmenter) for pixels in level]
+    found = recognise_looks(looks, level).photos
+    return ViewRecognition(tuple(_laid(one) if lies else one for one, lies in zip(found, lying, strict=True)))
+
+
+def lies_on_its_side(pixels: NDArray[np.uint8], segmenter: Segmenter) -> bool:
+    """Whether a photo is higher than wide because the camera was held so, or nobody has turned it."""
+    if pixels.shape[0] <= pixels.shape[1]:
+        return False
+    small = scaled(pixels, PLAIN_SIZE)
+    known = [_known(np.rot90(small, quarters), segmenter) for quarters in range(4)]
+    return min(known[1::2]) < min(known[::2]) - _LYING
+
+
+def _known(pixels: NDArray[np.uint8], segmenter: Segmenter) -> float:
+    """How strange the teeth's places are in a picture and its mirror image, nats."""
+    both = [segmenter.runtime.run(np.ascontiguousarray(p))[0] for p in (pixels, pixels[:, ::-1])]
+    return sum(map(_strangeness, both)) / 2
+
+
+def _laid(finding: PhotoRecognition) -> PhotoRecognition:
+    """The finding about a photo that was turned by a quarter before it was looked at."""
+    rotation = finding.rotation + 90
+    rest = tuple(text for text in finding.problems if text != _ON_ITS_HEAD)
+    words = f"it lies on its side and is turned by {rotation} degrees counter-clockwise."
+    alone = None if finding.alone is None else _laid(finding.alone)
+    return replace(finding, rotation=rotation, problems=(words, *rest), alone=alone)
 
 
 def recognise_looks(looks: Sequence[Look], photos: Sequence[NDArray[np.uint8]]) -> ViewRecognition:

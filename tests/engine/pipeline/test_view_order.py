@@ -15,6 +15,7 @@ from teethscape.dental.views import View
 from teethscape.errors import BadInputError, ExitCode
 from teethscape.pipeline import view_order
 from teethscape.pipeline.evidence import labels_from_masks
+from teethscape.pipeline.segment_output import as_given
 from teethscape.progress import NoProgress
 from teethscape.segmentation import recognition
 from teethscape.segmentation.quality import PhotoQuality
@@ -57,6 +58,19 @@ def test_exchanged_and_upside_down_are_corrected(network):
     assert "Left Buccal" in ordered[View.LEFT_BUCCAL].notices[0]
     assert "stood on its head" in ordered[View.MAXILLARY_OCCLUSAL].notices[0]
     assert np.array_equal(ordered[View(3)].pixels, photos[View(3)].pixels[::-1, ::-1])
+
+
+@pytest.mark.parametrize(("rotation", "words"), [(90, "counter-clockwise"), (270, "degrees clockwise")])
+def test_a_photo_on_its_side_is_turned_and_its_mask_turned_back(network, rotation, words):
+    network(_seen(View(0), View(1), View(2), View(3), View(4), rotations=(rotation, 0, 0, 0, 0)))
+    photos = {view: replace(photo, original_size=(40, 30)) for view, photo in _photos().items()}
+    front, given = (
+        view_order.order_photos(REQUEST, photos, NoProgress())[View.ANTERIOR],
+        photos[View.ANTERIOR],
+    )
+    assert np.array_equal(front.pixels, np.rot90(given.pixels, rotation // 90))
+    assert words in front.notices[0]
+    assert np.array_equal(as_given(front.pixels[..., 0], front), given.pixels[..., 0])
 
 
 def test_unsure_network_does_not_overrule_numbers(network):

@@ -129,6 +129,24 @@ def test_a_side_on_its_head_is_not_taken_for_the_other_one(segmenter, seed):
     assert found.same_side is None
 
 
+@pytest.mark.parametrize(("quarters", "rotation"), [(1, 270), (3, 90)])
+def test_a_photo_on_its_side_is_turned(segmenter, quarters, rotation):
+    left, right = _drawn_sides(1)
+    found = recognise_views([np.ascontiguousarray(np.rot90(left, quarters)), right], segmenter)
+    assert [p.view for p in found.photos] == [View.LEFT_BUCCAL, View.RIGHT_BUCCAL]
+    assert [p.rotation for p in found.photos] == [rotation, 0]
+    words = f"Photo 1: it lies on its side and is turned by {rotation} degrees counter-clockwise."
+    assert found.problems[0] == words
+
+
+def test_an_upright_photo_that_is_higher_than_wide_is_not_turned(segmenter):
+    left, _ = _drawn_sides(1)
+    height, width = left.shape[:2]
+    narrow = np.ascontiguousarray(left[:, (width - height * 3 // 4) // 2 :][:, : height * 3 // 4])
+    assert narrow.shape[0] > narrow.shape[1]
+    assert recognise_views([narrow], segmenter).photos[0].rotation == 0
+
+
 def test_two_photos_of_one_side_are_told(segmenter):
     left, right = _drawn_sides(3)
     found = recognise_views([left, np.ascontiguousarray(right[:, ::-1])], segmenter)
