@@ -9,6 +9,7 @@ from teethscape.errors import BadInputError, MissingComponentError, UsageError
 from teethscape.segmentation.clicks.interface import Clicks
 from teethscape.segmentation.clicks.sam_engine import Frame, SamEngine, load_model
 from teethscape.segmentation.clicks.sam_names import renamed, sizes, target_names
+from teethscape.segmentation.clicks.squared import SquaredEngine
 from teethscape.weights import store
 from teethscape.weights.layout import recognise
 from teethscape.weights.tensors import TensorInfo
@@ -107,6 +108,16 @@ def test_the_next_click_sees_the_mask_before(published, weights, photo):
     single = SamEngine.load(weights, several=False).prepare(photo).click(CLICKS[1][0], first)
     plain, _, _ = _predicted(published, photo, CLICKS[1][0], False)
     assert np.array_equal(single.mask, plain > 0)  # as the published tool for TeethDreamer's masks
+
+
+def test_in_a_square_the_numbers_are_those_of_the_square(weights, photo):
+    square = np.zeros((120, 120, 3), np.uint8)
+    square[15:105] = photo
+    engine = SamEngine.load(weights, several=False)
+    wanted = engine.prepare(square).click(Clicks(((60.0, 55.0),), (True,)))
+    found = SquaredEngine(engine).prepare(photo).click(Clicks(((60.0, 40.0),), (True,)))
+    assert np.array_equal(found.probability, wanted.probability[15:105])
+    assert found.score == wanted.score
 
 
 def test_a_click_must_say_where(weights, photo):

@@ -116,7 +116,8 @@ def doubt_of(found: Found, fdi: Sequence[int], unsure: Collection[View]) -> Refu
             "numbering_uncertain",
             f"{message}: tooth {one} or tooth {two} is missing.",
             f"Say which (--absent {one} or --absent {two}, or mark it in the sidebar), "
-            "click a tooth and give its number, or give masks with FDI numbers.",
+            "click a tooth and give its number, or give masks with FDI numbers. If neither is missing, "
+            "the photo may cut the row off: retake it with all teeth in it.",
         )
     return RefusedError("numbering_uncertain", f"{message}.", UNCERTAIN_ADVICE)
 

@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from teethscape.segmentation.clicks.interface import ClickEngine, ClickEngineName
+from teethscape.segmentation.clicks.squared import SquaredEngine
 
 
 def make_engine(name: ClickEngineName, published: bool = False, weights: Path | None = None) -> ClickEngine:
@@ -13,15 +14,16 @@ def make_engine(name: ClickEngineName, published: bool = False, weights: Path | 
 
     Args:
         name: which one.
-        published: ask SAM for one mask from all clicks, as TeethDreamer's tools do; else the first click
-            takes the best of three, and later ones start from the mask before.
+        published: ask SAM as TeethDreamer's tools do, for one mask from all clicks on the photo in a
+            square; else the first click takes the best of three, and later ones start from the mask before.
         weights: SAM: an installed model's name or a file; None: the smallest that is installed.
 
     Raises:
         MissingComponentError: its libraries or its weights are not installed.
     """
     if name is ClickEngineName.SAM:
-        return _sam(not published, weights)
+        sam = _sam(not published, weights)
+        return SquaredEngine(sam) if published else sam
     from teethscape.segmentation.clicks.net_engine import NetEngine
 
     return NetEngine()

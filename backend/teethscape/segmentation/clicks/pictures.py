@@ -47,6 +47,13 @@ def jaw_mask(labels: NDArray[np.int32], jaw: Jaw) -> NDArray[np.bool_]:
     return np.isin(labels, teeth)
 
 
+def square_place(height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of a photo that is centred in a square of its longer side."""
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    return slice(top, top + height), slice(left, left + width)
+
+
 def masked_square(
     pixels: NDArray[np.uint8], mask: NDArray[np.bool_], background: Background
 ) -> NDArray[np.uint8]:
@@ -57,10 +64,7 @@ def masked_square(
         mask: (h, w) what stays.
         background: what stands elsewhere.
     """
-    height, width = mask.shape
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    place = slice(top, top + height), slice(left, left + width)
+    side, place = max(mask.shape), square_place(*mask.shape)
     if background is Background.RGBA:
         out = np.zeros((side, side, 4), np.uint8)
         out[place][mask] = np.dstack([pixels, np.full(mask.shape, 255, np.uint8)])[mask]

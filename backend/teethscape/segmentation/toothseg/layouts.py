@@ -53,11 +53,15 @@ def layout_of(images: Path) -> Layout:
 
 
 def default_size(images: Path) -> tuple[int, int]:
-    """Height and width that suit a data set; an index is judged by where its pictures lie."""
+    """Height and width that suit a data set; an index, or a folder, is judged by where its pictures lie."""
     layout = layout_of(images)
-    if layout is Layout.INDEX and all(_in_sts(item.image) for item in read_index(images)):
-        return Layout.STS.size
-    return layout.size
+    if layout is Layout.INDEX:
+        pictures = [item.image for item in read_index(images)]
+    elif layout is Layout.FOLDERS:
+        pictures = [path.resolve() for path in _without_masks(images, None)]
+    else:
+        return layout.size
+    return Layout.STS.size if pictures and all(map(_in_sts, pictures)) else layout.size
 
 
 def _in_sts(picture: Path) -> bool:
@@ -96,8 +100,9 @@ def _pictures(folder: Path, recursive: bool = False) -> list[Path]:
 
 
 def _sts_parts(folder: Path) -> list[Path]:
-    """Folders of the age groups."""
-    groups = [folder] if folder.name in ("adult", "children") else sorted(folder.glob("*"))
+    """Folders of the age groups: the folder itself, or in it, or in its ``processed_2d``."""
+    inner = [*sorted(folder.glob("*")), *sorted(folder.glob("processed_2d/*"))]
+    groups = [folder] if folder.name in ("adult", "children") else inner
     return [g for g in groups if (g / "labeled" / "images").is_dir() or (g / "unlabeled" / "images").is_dir()]
 
 

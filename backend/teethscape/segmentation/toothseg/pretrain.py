@@ -149,10 +149,12 @@ def _finish_epoch(run: Running, settings: Pretraining, loss: float) -> None:
 
 def reconstruct(
     network: nn.Module, data: ReconstructionData, count: int
-) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Whole, shown and reconstructed picture (c, h, w) of the first items, for looking at."""
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Whole and shown picture (c, h, w), what is hidden (1, h, w), and reconstruction of the first items."""
     network.eval()
     shown = [data[0, k] for k in range(count)]
     with torch.no_grad():
         device = next(network.parameters()).device
-        return [(whole, part, network(part[None].to(device))[0].cpu()) for part, whole, _ in shown]
+        return [
+            (whole, part, hidden, network(part[None].to(device))[0].cpu()) for part, whole, hidden in shown
+        ]

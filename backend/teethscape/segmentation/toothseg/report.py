@@ -151,10 +151,12 @@ def _sections(
 
 
 def write_reconstructions(path: Path, network: nn.Module, data: ReconstructionData, count: int) -> None:
-    """Write what pre-training sees and makes: whole, spoiled and reconstructed pictures."""
+    """Write what pre-training sees and makes: whole and spoiled pictures, what is hidden, reconstructions."""
     sections = []
-    for number, (whole, spoiled, made) in enumerate(reconstruct(network, data, count)):
-        pictures = zip(("target", "shown", "reconstructed"), (whole, spoiled, made), strict=True)
-        figures = tuple(Figure(name, _rgb(shown(picture))) for name, picture in pictures)
+    for number, (whole, spoiled, hidden, made) in enumerate(reconstruct(network, data, count)):
+        pictures = {"target": shown(whole), "shown": shown(spoiled)}
+        pictures["mask"] = hidden.numpy().transpose(1, 2, 0)
+        pictures["reconstructed"] = shown(made)
+        figures = tuple(Figure(name, _rgb(picture)) for name, picture in pictures.items())
         sections.append(Section(f"Picture {number + 1}", "", figures))
     write_bytes(path, page("Pre-training", sections).encode("utf-8"))

@@ -40,7 +40,7 @@ def _pretrains(folder, capsys, root):
         "--mask-ratio", 0.55, "--visualize", *SMALL, *BLOCKS,
     )  # fmt: skip
     assert (code, found["pictures"], found["epochs"]) == (0, 14, 1)
-    assert (folder / "mim" / "samples.html").read_text("utf-8").count("<img") == 12
+    assert (folder / "mim" / "samples.html").read_text("utf-8").count("<img") == 16
     code, found = _run(
         capsys, "pretrain", "--method", "fullimage", "--images-dir", root, "--checkpoint-dir", "full",
         "--init-from", "mim/mim_best.pth", "--perturb", "blocks,noise", *SMALL, *BLOCKS,

@@ -57,6 +57,18 @@ def test_published_index_gives_the_same_pairs(tmp_path):
     assert default_size(root / "sts2d_index.csv") == (256, 512)
 
 
+@pytest.mark.parametrize("place", ["adult/labeled/images", "adult/labeled", "adult/unlabeled/images", "."])
+def test_a_part_of_the_sts_set_has_its_size(tmp_path, place):
+    root = sts(tmp_path / "processed_2d")
+    assert default_size(root / place) == (256, 512)
+
+
+def test_the_sts_set_is_found_from_above(tmp_path):
+    root = sts(tmp_path / "processed_2d")
+    assert find_items(tmp_path) == find_items(root)
+    assert default_size(tmp_path) == (256, 512)
+
+
 def test_an_index_is_judged_by_its_pictures_wherever_it_lies(tmp_path):
     write_index(tmp_path / "elsewhere" / "i.csv", find_items(sts(tmp_path / "set")))
     assert default_size(tmp_path / "elsewhere" / "i.csv") == (256, 512)
