@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from teethscape.dataset.patient_case import make_patient
+from teethscape.dental.fdi import PLACES
 from teethscape.dental.views import BITE_VIEWS, View
 from teethscape.parametric.arch import Arch, ArchState
 from teethscape.parametric.numbering.bite_search import shifted
 from teethscape.parametric.numbering.fit import Guess
 from teethscape.parametric.numbering.hulls import FORMS
 from teethscape.parametric.numbering.joint import NumberedView
-from teethscape.parametric.numbering.kinds import KINDS, kind_costs
+from teethscape.parametric.numbering.kinds import kind_costs
 from teethscape.parametric.numbering.layout import Layouts
 from teethscape.parametric.numbering.measure import Instances
 from teethscape.parametric.numbering.number import number_teeth
@@ -66,7 +67,7 @@ def seen(views: dict[View, tuple[list[float], list[int]]]) -> tuple[SimpleNamesp
     for view, (area, tooth) in views.items():
         n = len(area)
         moments = np.zeros((n, 2)), np.array(area), np.zeros((n, 2, 2)), np.ones(n, bool)
-        found = Instances(np.arange(1, n + 1, dtype=np.int32), *moments, np.zeros((n, KINDS)))
+        found = Instances(np.arange(1, n + 1, dtype=np.int32), *moments, np.zeros((n, PLACES)))
         named[view] = NumberedView(
             found, np.array(tooth), looking(view, Arch(PRIOR, ArchState.mean(28))), (7.0, 0.1)
         )
@@ -82,7 +83,7 @@ def test_rows_whose_kinds_speak_for_the_next_place_are_told():
     assert contradicted_views(photos, guess) == ()  # nothing is known of kinds
     row = guess.views[View.LEFT_BUCCAL]
     for fdi, told in (((12, 11, 21, 22, 23, 24), ()), ((13, 12, 11, 21, 22, 23), (View.LEFT_BUCCAL,))):
-        sure = {i: np.eye(KINDS)[number % 10 - 1] for i, number in enumerate(fdi, 1)}
+        sure = {i: np.eye(PLACES)[number % 10 - 1] for i, number in enumerate(fdi, 1)}
         known = replace(row.found, kind_cost=kind_costs(row.found.ids, sure))
         other = replace(guess, views={**guess.views, View.LEFT_BUCCAL: replace(row, found=known)})
         assert contradicted_views(photos, other) == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -248,6 +249,29 @@ def test_samples_stay_where_memory_allows_them():
     for _ in range(10):
         trainer.step()
     assert trainer._samples < 0.6 * before
+
+
+def test_gradients_keep_their_scale_where_memory_ends_in_the_optimiser(monkeypatch, tmp_path):
+    """Half precision needs a graphics processor, its scaler does not."""
+    trainer = _tiny(first_rays=512, most_rays=512)
+    monkeypatch.setattr(Trainer, "_half", True)
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    trainer.scaler = trainer._fresh_scaler()
+    assert trainer.scaler.get_scale() == 65536
+    step, seen = trainer.optimiser.step, []
+
+    def ends_once():
+        gradients = [p.grad for group in trainer.optimiser.param_groups for p in group["params"]]
+        seen.append(max(float(g.abs().max()) for g in gradients if g is not None))
+        if len(seen) == 1:
+            raise torch.OutOfMemoryError
+        return step()
+
+    monkeypatch.setattr(trainer.optimiser, "step", ends_once)
+    method._step(trainer, _session(NoProgress(), tmp_path))
+    assert len(seen) == 2
+    assert seen[1] < 100 * seen[0]
+    assert trainer.scaler.get_scale() == 65536
 
 
 def test_a_card_that_holds_hardly_a_ray_is_too_small(monkeypatch, tmp_path):

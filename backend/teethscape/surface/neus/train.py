@@ -55,11 +55,14 @@ class Trainer:
         self.step_number, self.rays, self.age = 0, preset.first_rays, 0.0
         self.sample_target = self._samples = preset.sample_target
         self.step_length = _DIAGONAL * 2 * RADIUS / preset.samples_per_ray
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self._half)
+        self.scaler = self._fresh_scaler()
 
     @property
     def _half(self) -> bool:
         return self.preset.half_precision and self.device.type == "cuda"
+
+    def _fresh_scaler(self, **how: float) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler(self.device.type, enabled=self._half, **how)
 
     @property
     def anneal(self) -> float:
@@ -126,6 +129,8 @@ class Trainer:
         self.rays //= 2
         self.sample_target = min(self.sample_target, self._samples) // 2
         self.optimiser.zero_grad(set_to_none=True)
+        if self.scaler.is_enabled():  # it may hold the broken step's gradients for unscaled ones
+            self.scaler = self._fresh_scaler(init_scale=self.scaler.get_scale())
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return True
