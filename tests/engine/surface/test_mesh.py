@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import trimesh
+from scipy.spatial import KDTree
 
 from teethscape.dental.units import ScaleRecord, ScaleSource
 from teethscape.errors import RefusedError
@@ -11,7 +13,14 @@ from teethscape.mesh.solid import FileNote, Solid
 from teethscape.surface.frame import Frame
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.make import unit_of
-from teethscape.surface.mesh.finish import finished, is_two_manifold, manifold
+from teethscape.surface.mesh.finish import (
+    TOLERANCE_MM,
+    arrays,
+    finished,
+    is_two_manifold,
+    manifold,
+    simplified,
+)
 from teethscape.surface.mesh.marching import marching_cubes
 from teethscape.surface.mesh.marching_table import loops, triangles
 from teethscape.surface.mesh.teeth import KnownArch, tooth_bodies
@@ -42,6 +51,37 @@ def test_a_sphere_has_its_volume_and_faces_outward():
     vertices, faces = marching_cubes(np.linalg.norm(places - 12, axis=-1) - 9)
     assert _volume(vertices, faces) == pytest.approx(4 / 3 * np.pi * 9**3, rel=0.02)
     np.testing.assert_allclose(np.linalg.norm(vertices - 12, axis=1), 9, atol=0.02)
+
+
+def _round(kind, pitch=0.4):
+    axis = np.arange(-7, 7 + pitch, pitch)
+    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
+    if kind == "box":
+        out = np.abs(np.stack([x, y, z])) - np.array([4, 3, 4.5])[:, None, None, None]
+        values = np.linalg.norm(np.maximum(out, 0), axis=0) + np.minimum(out.max(axis=0), 0) - 1
+    elif kind == "ellipsoid":
+        values = (np.sqrt((x / 6) ** 2 + (y / 5) ** 2 + (z / 4) ** 2) - 1) * 4
+    else:
+        values = np.sqrt(x**2 + y**2 + z**2) - 5 + 0.4 * np.sin(2 * x) * np.sin(2 * y) * np.sin(2 * z)
+    return GridField(values.astype(np.float32), np.full(3, -7.0), pitch)
+
+
+def _off(one, other):
+    """Largest distance of some 20 000 points on a mesh from another one, among its nearest triangles."""
+    points, _ = trimesh.sample.sample_surface(one, 20_000, seed=0)
+    corners = other.triangles
+    _, near = KDTree(corners.mean(axis=1)).query(points, k=min(150, len(corners)))
+    pairs = corners[near.reshape(-1)], np.repeat(points, near.shape[1], axis=0)
+    found = np.linalg.norm(trimesh.triangles.closest_point(*pairs) - pairs[1], axis=1)
+    return found.reshape(near.shape).min(axis=1).max()
+
+
+@pytest.mark.parametrize("kind", ["box", "ellipsoid", "bumpy"])
+def test_decimation_keeps_within_what_it_is_allowed(kind):
+    even = manifold(*_round(kind).surface())
+    fine, small = (trimesh.Trimesh(*arrays(solid)) for solid in (even, simplified(even, TOLERANCE_MM)))
+    assert len(small.faces) < 0.98 * len(fine.faces)
+    assert max(_off(small, fine), _off(fine, small)) < TOLERANCE_MM
 
 
 def test_nothing_has_no_surface():

@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 from teethscape.mesh.solid import Solid
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.mesh.even import vertex_normals
-from teethscape.surface.mesh.finish import arrays, without_crumbs
+from teethscape.surface.mesh.finish import TOLERANCE_MM, arrays, simplified, without_crumbs
 from teethscape.surface.mesh.marching import Array
 
 #: Margin around a tooth's box, mm, and how far beyond the known tooth its surface may lie.
@@ -72,7 +72,7 @@ def tooth_bodies(field: GridField, arch: KnownArch) -> dict[int, Solid]:
         if len(faces):
             body, _ = without_crumbs(vertices, faces)
             largest = max(body.decompose(), key=lambda b: b.volume())
-            out[fdi] = Solid(f"FDI_{fdi}", *arrays(largest.simplify(0.02)))
+            out[fdi] = Solid(f"FDI_{fdi}", *arrays(simplified(largest, TOLERANCE_MM)))
     return out
 
 
