@@ -150,14 +150,7 @@ def _strip(options: argparse.Namespace, progress: Any) -> Result:
     from teethscape.pipeline.montage import foreground_by_clicks, foreground_by_method
     from teethscape.segmentation.clicks.interface import ClickEngineName
 
-    if options.weights is not None:
-        raise UsageError("usage", "--weights is for five photos, or an X-ray.", "Give their folder.")
-    if options.check or options.pictures or options.trust_views or options.absent:
-        raise UsageError(
-            "usage",
-            "--check, --pictures, --trust-views and --absent are for five photos.",
-            "Give their folder.",
-        )
+    _refuse(options, ("weights", "check", "pictures", "trust_views", "absent"), "a strip of generated views")
     if options.points is not None and options.foreground:
         raise UsageError("usage", "--points and --foreground exclude each other.", "Give one of the two.")
     if options.points is None and options.engine == "sam":

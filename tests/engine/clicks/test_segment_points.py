@@ -155,6 +155,14 @@ def test_options_that_would_do_nothing_are_refused(tmp_path, capsys, more, reaso
     assert reason in capsys.readouterr().err
 
 
+def test_options_for_five_photos_are_refused_beside_a_strip(tmp_path, capsys):
+    strip = tmp_path / "strip.png"
+    Image.new("RGB", (512, 256)).save(strip)
+    call = ["segment", str(strip), "--output", str(tmp_path / "o.png"), "--check", "--absent", "11"]
+    assert cli.main(call) == ExitCode.USAGE
+    assert "--check, --absent cannot be given with a strip of generated views" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("photos", "reason"),
     [
