@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,23 @@ class Smoothed:
         keep = min(self.keep, (1 + step) / (10 + step))
         for name, parameter in trained(network).items():
             self.values[name].lerp_(parameter.detach().to(self.values[name]), 1 - keep)
+
+    @contextmanager
+    def in_place(self, network: nn.Module) -> Iterator[None]:
+        """Meanwhile the network has the smoothed weights; afterwards its own, to the last bit."""
+        self._swap(network)
+        try:
+            yield
+        finally:
+            self._swap(network)
+
+    @torch.no_grad()
+    def _swap(self, network: nn.Module) -> None:
+        """One tensor after the other: a second copy of all may not fit."""
+        for name, parameter in trained(network).items():
+            own = parameter.detach().clone()
+            parameter.copy_(self.values[name])
+            self.values[name].copy_(own)
 
     def load(self, values: Mapping[str, Tensor]) -> None:
         """Take the smoothed weights of another run."""

@@ -7,7 +7,8 @@ nothing else, and ``accelerate launch`` starts the same program on several cards
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import asdict
 from io import BytesIO
 from pickle import UnpicklingError
@@ -24,6 +25,7 @@ from teethscape.diffusion.start import fresh, from_zero123
 from teethscape.diffusion.train_batches import Jaws, loader
 from teethscape.diffusion.train_data import Sample, read_splits
 from teethscape.diffusion.train_ema import Smoothed, trained
+from teethscape.diffusion.train_finite import LARGEST_WEIGHT, LossWatch, are_numbers, stopped
 from teethscape.diffusion.train_settings import Places, Settings, Strategy
 from teethscape.diffusion.train_share import (
     is_shared,
@@ -51,7 +53,8 @@ def train(places: Places, settings: Settings, report: Report) -> dict[str, Any]:
     """Train, or go on with a training; returns what was reached.
 
     Raises:
-        BadInputError: data, weights or an older training cannot be used.
+        BadInputError: data, weights or an older training cannot be used; or the loss or what is learned
+            is no number any more, then the last save is whole.
         UsageError: the batch cannot be shared out, or the device has no such precision.
     """
     splits = read_splits(places.data)
@@ -201,7 +204,18 @@ class Training:
             record = asdict(self.settings) | {_STARTS: starts_of(self.places)}
             write_json(self.places.output / "settings.json", record)
         journal = Journal(self.places.output / "log") if main else None
+        try:
+            last = self._steps(journal, report)
+            self._save()
+        finally:
+            if journal is not None:
+                journal.close()
+        return {"steps": self.step, "network": str(self.places.network), **last}
+
+    def _steps(self, journal: Journal | None, report: Report) -> dict[str, float]:
+        """Take them; returns the losses of the last one."""
         share = self.accelerator.process_index, self.accelerator.num_processes
+        watch = LossWatch(self.places.resume, self.accelerator.scaler is not None)
         sums: list[Tensor] = []
         last: dict[str, float] = {}
         for part, samples in enumerate(loader(self.jaws, self.step, share, self.places.workers)):
@@ -209,12 +223,10 @@ class Training:
             if len(sums) < self.settings.accumulate:
                 continue
             last = self._values(sums)
+            watch.require(last["loss"], self.step + 1)
             sums = []
             self._after_step(last, journal, report)
-        self._save()
-        if journal is not None:
-            journal.close()
-        return {"steps": self.step, "network": str(self.places.network), **last}
+        return last
 
     def _part(self, samples: list[Sample], part: int) -> Tensor:
         """Learn from a part of a step; returns its two losses."""
@@ -253,19 +265,36 @@ class Training:
             self._save()
 
     def _validate(self, journal: Journal | None) -> None:
-        """The first process paints; the others lend it their parts of the weights."""
-        with whole_weights(self.model):
+        """The first process paints with what would be saved; the others lend it their parts of it."""
+        self._require_numbers()
+        smoothed = self.smoothed.in_place(self.network) if self.smoothed is not None else nullcontext()
+        with smoothed, whole_weights(self.model):
             if journal is None:
                 return
             path = self.places.output / "validation" / f"{self.step:08d}.png"
             score = validate(self.network, self.judged[0, 0], path, self.places.validate_steps)
             journal.write(self.step, {"validation/difference": score})
 
+    def _require_numbers(self) -> None:
+        """Stop, in all processes alike, where one of them holds what must not be saved."""
+        smoothed: Iterable[Tensor] = () if self.smoothed is None else self.smoothed.values.values()
+        weights = [*trained(self.network).values(), *smoothed]
+        states = (value for state in self.optimiser.state.values() for value in state.values())
+        moments = (value for value in states if isinstance(value, Tensor))
+        good = are_numbers(weights, LARGEST_WEIGHT) and are_numbers(moments)
+        bad = torch.tensor([0.0 if good else 1.0], device=self.accelerator.device)
+        if float(self.accelerator.reduce(bad, "sum")):  # type: ignore[arg-type]
+            raise stopped(f"After step {self.step} the weights", self.places.resume)
+
     def _save(self) -> None:
         """Write what a resumed training needs, and the network as it is now.
 
         Everything is written whole, so that another number of processes can go on.
+
+        Raises:
+            BadInputError: it is no number any more; the save before stays.
         """
+        self._require_numbers()
         self.accelerator.wait_for_everyone()
         main = self.accelerator.is_main_process
         if not main and not is_shared(self.model):

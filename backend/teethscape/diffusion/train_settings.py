@@ -57,9 +57,15 @@ class Settings:
     tiny: bool = False
 
     def fits(self, other: dict[str, Any]) -> list[str]:
-        """Names of settings that another training had otherwise; only its length may differ."""
+        """Names of settings that another training had otherwise.
+
+        Only its length may differ, and the rate may be smaller: one that has diverged goes on so.
+        """
         mine = json.loads(json.dumps(asdict(self)))
-        return [name for name, value in mine.items() if name != "steps" and other.get(name) != value]
+        wrong = [name for name, value in mine.items() if name != "steps" and other.get(name) != value]
+        rate = other.get("rate")
+        slower = isinstance(rate, (int, float)) and self.rate < rate
+        return [name for name in wrong if not (slower and name == "rate")]
 
 
 @dataclass(frozen=True)

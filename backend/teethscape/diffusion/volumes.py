@@ -5,6 +5,7 @@ Attributes carry the published names, so that published tensors load as they are
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,6 +14,8 @@ from teethscape.diffusion.config import LATENT_CHANNELS, VIEW_WIDTH, NetworkConf
 _GROUPS = 8
 #: Channels of an encoded view.
 ENCODED = 16
+#: PyTorch 2.13 leaves parts of bf16 weight gradients unset on a CPU where a volume is not larger than this.
+_TOO_SMALL_FOR_BF16 = 2
 
 
 class ViewBlock(nn.Module):
@@ -59,6 +62,21 @@ def _shift(x: Tensor, layer: nn.Module, embedding: Tensor) -> Tensor:
     return x + layer(embedding[:, :, None, None, None])
 
 
+class _Convolution(nn.Conv3d):
+    """A convolution that calculates small volumes on a CPU in their weights' own precision.
+
+    Where parts of the kernel only ever lie beside the volume, their gradients in bf16 are whatever the
+    memory held before: mostly harmless numbers, now and then none.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, out, d, h, w), halved when the stride is 2."""
+        if x.device.type != "cpu" or min(x.shape[2:]) > _TOO_SMALL_FOR_BF16:
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.to(self.weight.dtype))
+
+
 class VolumeBlock(nn.Module):
     """Convolution of a volume that knows the time."""
 
@@ -66,7 +84,7 @@ class VolumeBlock(nn.Module):
         super().__init__()
         self.t_conv = nn.Conv3d(time_width, source, 1)
         self.bn = nn.GroupNorm(_GROUPS, source)
-        self.conv = nn.Conv3d(source, target, 3, stride=stride, padding=1)
+        self.conv = _Convolution(source, target, 3, stride=stride, padding=1)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """(n, target, d, h, w), halved when the stride is 2."""

@@ -14,12 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from teethscape import cli
+from teethscape.diffusion import train_run
 from teethscape.diffusion.train_data import read_splits
 from teethscape.diffusion.train_ema import trained
 from teethscape.diffusion.train_run import Training, _check_strategy
 from teethscape.diffusion.train_settings import Places, Settings, Strategy
 from teethscape.diffusion.train_share import is_shared, whole, whole_weights
-from teethscape.errors import ExitCode, UsageError
+from teethscape.errors import BadInputError, ExitCode, UsageError
 
 from .training_set import write_set
 
@@ -113,6 +114,49 @@ def test_a_parted_training_goes_on_where_a_whole_one_was_saved(data, tmp_path, a
         assert all(torch.equal(found[name], value) for name, value in trained(former.network).items())
     training.run(_ignore)
     assert _saved(places.output)["step"] == 2
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+def test_validated_is_what_is_saved_and_nothing_of_it_stays(data, tmp_path, alone, monkeypatch, strategy):
+    places = Places(data, tmp_path / "out", validate_every=1, strategy=strategy)
+    training = _training(places, TINY_RUN)
+    for value in training.smoothed.values.values():
+        value.mul_(0.9)
+    seen = {}
+
+    def look(network, *_):
+        seen.update({name: value.detach().clone() for name, value in trained(network).items()})
+        return 0.0
+
+    class Silent:
+        def write(self, *_):
+            """Nobody reads it."""
+
+    own, smoothed = whole(trained(training.network)), whole(training.smoothed.values)
+    own, smoothed = ({n: v.clone() for n, v in values.items()} for values in (own, smoothed))
+    monkeypatch.setattr(train_run, "validate", look)
+    training._validate(Silent())
+    assert all(torch.equal(seen[name], smoothed[name]) for name in own)
+    assert not all(torch.equal(seen[name], own[name]) for name in own)
+    after = whole(trained(training.network)), whole(training.smoothed.values)
+    assert all(torch.equal(after[0][name], own[name]) for name in own)
+    assert all(torch.equal(after[1][name], smoothed[name]) for name in own)
+
+
+def test_parted_weights_without_numbers_are_not_saved(data, tmp_path, alone):
+    places = Places(data, tmp_path / "out", strategy=Strategy.FSDP)
+    training = _training(places, TINY_RUN)
+    with torch.no_grad():
+        list(trained(training.network).values())[-1].to_local().fill_(float("nan"))
+    with pytest.raises(BadInputError, match="no numbers"):
+        training._save()
+    assert not places.resume.exists()
+
+
+@pytest.mark.slow
+def test_processes_stop_together():
+    """One of them alone holds weights that are no numbers."""
+    _run_in_processes(2, [str(Path(__file__).with_name("stop_together.py"))])
 
 
 def test_the_scaling_of_gradients_goes_through_a_save(data, tmp_path):

@@ -28,6 +28,7 @@ from teethscape.segmentation.toothseg.training import (
     Optimising,
     Progress,
     choose_device,
+    diverged,
     optimiser_of,
     seed_everything,
 )
@@ -98,8 +99,7 @@ class Running:
 
 def _require_number(finite: bool, epoch: int) -> None:
     if not finite:
-        raise BadInputError(
-            "training_diverged",
+        raise diverged(
             f"In epoch {epoch + 1} the loss or the weights became infinite or no numbers.",
             "Give a smaller --lr; the checkpoints of the epochs before are whole.",
         )

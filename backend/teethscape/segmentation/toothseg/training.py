@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from teethscape.dental.files import storage_errors
-from teethscape.errors import MissingComponentError
+from teethscape.errors import BadInputError, MissingComponentError
 
 #: A place of a random draw: the epoch and the number of the picture.
 Place = tuple[int, int]
@@ -57,6 +57,11 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise MissingComponentError("cuda_missing", "PyTorch finds no CUDA device.", "Give --device cpu.")
     return torch.device(name)
+
+
+def diverged(message: str, advice: str) -> BadInputError:
+    """What every training stops with whose loss or weights are no numbers any more."""
+    return BadInputError("training_diverged", message, advice)
 
 
 def seed_everything(seed: int) -> None:
