@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
 from typing import NoReturn
 
 from teethscape.cli import main
+from teethscape.errors import ExitCode
 
 
 def run() -> NoReturn:
-    """Run the command of the command line and end the process with its exit code."""
-    leave(main())
+    """Run the command of the command line and end the process with its exit code.
+
+    One that was cancelled ends at once: to take Python down with the libraries of the networks takes a
+    second and more. What they have registered for the end is done, and threads have ended.
+    """
+    cancelled: list[int] = []
+    atexit.register(lambda: _end(cancelled[0]) if cancelled else None)  # the first one runs last
+    code = main()
+    if code == ExitCode.CANCELLED:
+        cancelled.append(code)
+    leave(code)
 
 
 def leave(code: int) -> NoReturn:
@@ -25,6 +36,11 @@ def leave(code: int) -> NoReturn:
     together = sys.modules.get("torch.distributed")
     if together is None or not together.is_available() or not together.is_initialized():
         sys.exit(code)
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """End this process without taking Python down."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -172,3 +172,21 @@ def test_progress_redraws_on_a_terminal():
     progress.stage(Stage.FIT, 1.0)
     assert stream.getvalue().count("\r") == 2
     assert stream.getvalue().endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [(130, "done\n"), (0, "done\ntaken down\n"), (6, "done\ntaken down\n")]
+)
+def test_a_cancelled_command_ends_without_taking_python_down(code, told):
+    """The libraries of the networks need more than a second for it; what they want done is done."""
+    script = (
+        "import atexit, sys, threading, time\nimport teethscape.__main__ as program\n"
+        "class Library:\n    def __del__(self, write=sys.stdout.write): write('taken down\\n')\n"
+        "sys.modules['library'] = Library()\n"
+        "def main():\n    atexit.register(print, 'done')\n"
+        "    threading.Thread(target=time.sleep, args=(0.2,)).start()\n"
+        f"    return {code}\n"
+        "program.main = main\nprogram.run()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, told, "")

@@ -102,6 +102,8 @@ class Painter:
     def paint(self, jaw: JawPhotos, recipe: Recipe, watching: Watching, held: Held | None = None) -> Floats:
         """(2 * views, 3, h, w) colours, then normals, from -1 to 1; held ones come back as they are.
 
+        After an error the painter is of no use any more: its networks are gone.
+
         Raises:
             CancelledError: the user has cancelled.
             ResourceError: the card is too small even for the smallest portions, or the numbers overflow.
@@ -111,12 +113,12 @@ class Painter:
         try:
             with watched(self.network, progress.check_cancelled):
                 views = self._painted((jaw, recipe, held), generator, watching)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            raise self._too_small() from error
-        finally:
-            self._rest()
+        except BaseException as error:
+            self._let_go()
+            if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                raise self._too_small() from error
+            raise
+        self._rest()
         progress.stage(GenerateStage.DECODE, 1.0)
         return views
 
@@ -135,6 +137,12 @@ class Painter:
     def _rest(self) -> None:
         """Take everything off the card: the encoders of the next jaw, or others, need the room."""
         self._steppers_to(torch.device("cpu"))
+        self.network.unet.forget()
+        self.card.forget()
+
+    def _let_go(self) -> None:
+        """Free the card at once: to bring gigabytes back that nobody needs would only delay the end."""
+        self.network.to("meta")
         self.network.unet.forget()
         self.card.forget()
 
@@ -182,13 +190,21 @@ class Painter:
 
     @contextmanager
     def _on_card(self, part: nn.Module) -> Iterator[None]:
-        """A part that is needed rarely lies on the card only while it works."""
+        """A part that is needed rarely lies on the card only while it works.
+
+        Where the memory is too small it makes room, too: its work may be tried again, or left out.
+        """
         try:
             part.to(self.card.device)
             yield
-        finally:
-            part.to("cpu")
-            self.card.forget()
+        except RuntimeError:
+            self._off_card(part)
+            raise
+        self._off_card(part)
+
+    def _off_card(self, part: nn.Module) -> None:
+        part.to("cpu")
+        self.card.forget()
 
     def _hold(self, held: Held | None) -> Hold:
         """The held pictures as latents: the middle of what the encoder finds."""

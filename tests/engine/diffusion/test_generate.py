@@ -81,12 +81,28 @@ def test_cancelling_stops_within_a_call_of_the_network(jaw, weights, tmp_path, p
         painter.paint(jaw, Recipe(steps=5), Watching(Told(patience=8)))
     assert not calls  # not even the first look was finished
     assert all(not layer._forward_pre_hooks for layer in painter.network.modules())
+    assert all(weight.is_meta for weight in painter.network.parameters())  # nothing stays, nothing moves
     former = tmp_path / "out" / "preview" / "p_upper.png"
     former.parent.mkdir(parents=True)
     former.touch()
     with pytest.raises(CancelledError):
         generate(_request(pictures, weights, tmp_path / "out"), Told(patience=60))
     assert not list((tmp_path / "out").rglob("*.png"))  # what a former run has shown is gone, too
+
+
+@pytest.mark.parametrize("patience", [3, 40])  # within an encoder, within the sampling
+def test_cancelling_brings_no_weights_back_from_the_card(jaw, weights, monkeypatch, patience):
+    painter, told, moved, real = _painter(weights), Told(patience=patience), [], torch.nn.Module.to
+
+    def to(module, *args, **more):
+        if told.patience < 0:
+            moved.append(str(args[0]))
+        return real(module, *args, **more)
+
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    with pytest.raises(CancelledError):
+        painter.paint(jaw, Recipe(steps=5), Watching(told))
+    assert moved == ["meta"]
 
 
 @pytest.mark.slow
