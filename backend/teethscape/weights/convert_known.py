@@ -16,8 +16,9 @@ from teethscape.weights.convert import Storing, convert
 from teethscape.weights.inspect_file import toothseg_network
 from teethscape.weights.layout import differences, layouts, recognise
 from teethscape.weights.open_file import open_weights
+from teethscape.weights.photo_latents import photos_matter, sentence
 from teethscape.weights.store import file_sha256
-from teethscape.weights.tensor_table import Table, require_no_code, require_table, table_of
+from teethscape.weights.tensor_table import Table, require_no_code, require_table, table_of, teethdreamer
 from teethscape.weights.tensors import Contents
 
 
@@ -33,6 +34,7 @@ class Converted:
         beside: tensors of the source that were left out, such as an optimiser's or a copy for training.
         foreign: names of Python objects that were left out.
         toothseg: which ToothSeg network it is, or None.
+        photos_matter: whether a TeethDreamer gives weight to the photos' latents; None for other networks.
     """
 
     target: Path
@@ -42,6 +44,7 @@ class Converted:
     beside: int
     foreign: tuple[str, ...]
     toothseg: str | None = None
+    photos_matter: bool | None = None
 
     def lines(self) -> Iterator[str]:
         """What a person reads."""
@@ -49,6 +52,8 @@ class Converted:
             what = self.model or f"ToothSeg network {self.toothseg}"
             yield f"{what}: names and shapes of all {self.checked} tensors are as published."
         yield f"{self.tensors} tensors in {self.target}"
+        if self.photos_matter is not None:
+            yield sentence(self.photos_matter)
         if self.beside:
             yield f"Left out, because the network does not use them: {self.beside} tensors"
         for name in self.foreign:
@@ -64,6 +69,7 @@ class Converted:
             "checked": self.checked,
             "beside": self.beside,
             "left_out": list(self.foreign),
+            "photos_matter": self.photos_matter,
         }
 
 
@@ -104,7 +110,8 @@ def convert_any(source: Path, target: Path | None, half: bool | None, progress: 
     model = table.model if table else recognise(contents.tensors)
     beside = contents.others + len(contents.tensors) - len(kept)
     checked = len(kept) if table or network else 0
-    return Converted(target, len(kept), model, checked, beside, contents.foreign, network)
+    matter = photos_matter(target) if model == teethdreamer().model else None
+    return Converted(target, len(kept), model, checked, beside, contents.foreign, network, matter)
 
 
 def _require_named(name: str, contents: Contents) -> None:

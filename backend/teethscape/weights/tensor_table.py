@@ -25,7 +25,9 @@ SCHEDULE = frozenset({
     "betas", "alphas", "alphas_cumprod", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod",
     "posterior_variance", "posterior_log_variance_clipped",
 })  # fmt: skip
-_FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+#: The first convolution of the UNet; its last input channels are the photos' latents.
+FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+PHOTO_CHANNELS = 16
 _PROJECTION = "cc_projection.weight"
 _CLIP = "clip_image_encoder.model."
 #: What TeethDreamer keeps of CLIP's text part; nothing reads it.
@@ -108,7 +110,7 @@ def zero123() -> Table:
         if name.startswith(("model.diffusion_model.", "first_stage_model.", "cc_projection."))
         and "_conditions." not in name
     }
-    kept[_FIRST] = (320, 8, 3, 3)
+    kept[FIRST] = (320, 8, 3, 3)
     kept[_PROJECTION] = (768, 772)
     return Table("zero123-xl", kept, alone=False)
 
@@ -143,7 +145,7 @@ def table_of(tensors: Iterable[TensorInfo], file: str = "") -> Table | None:
 
 def _is_fine_tuned(shapes: Mapping[str, Shape]) -> bool:
     """Whether a network has what TeethDreamer alone has; a damaged one may have lost the most of it."""
-    grown = any(shapes.get(name) == teethdreamer().shapes.get(name, ()) for name in (_FIRST, _PROJECTION))
+    grown = any(shapes.get(name) == teethdreamer().shapes.get(name, ()) for name in (FIRST, _PROJECTION))
     return grown or any(("depth" in n or "volume" in n) and n in teethdreamer().shapes for n in shapes)
 
 

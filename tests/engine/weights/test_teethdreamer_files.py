@@ -20,6 +20,8 @@ from teethscape.weights.install import import_path, verify
 from teethscape.weights.layout import Layout, groups_of, recognise
 from teethscape.weights.open_file import open_weights
 from teethscape.weights.tensor_table import (
+    FIRST,
+    PHOTO_CHANNELS,
     TEXT,
     clip,
     compare,
@@ -123,11 +125,37 @@ def test_a_checkpoint_becomes_half_precision_beside_it(tmp_path, state, capsys):
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert (found["model"], found["checked"], found["beside"]) == ("teethdreamer", 4, 1)
+    assert found["photos_matter"] is None  # this cut one has no such convolution
     assert "all 4 tensors are as published" in err
     written = library.load_file(tmp_path / "TeethDreamer.safetensors")
     assert torch.equal(written["time_embed.0.weight"], state["time_embed.0.weight"].half())
     assert torch.equal(written["betas"], state["betas"])  # the schedule stays exact
     assert _convert(tmp_path / "TeethDreamer.safetensors") == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("more", [[], ["--no-half"]])
+@pytest.mark.parametrize(
+    ("value", "matter", "words"),
+    [(0.0, False, "have no effect"), (-0.0, False, "have no effect"), (0.01, True, "have an effect")],
+)
+def test_whether_the_photos_latents_have_an_effect_is_told(
+    tmp_path, state, cut_table, capsys, value, matter, words, more
+):
+    first = torch.rand((8, 20, 3, 3))
+    first[:, 4:] = 0
+    first[-1, -1, -1, -1] = value
+    state[FIRST] = first
+    cut_table.shapes[FIRST] = tuple(first.shape)
+    torch.save({"state_dict": state}, tmp_path / "TeethDreamer.ckpt")
+    assert _convert(tmp_path / "TeethDreamer.ckpt", *more) == ExitCode.DONE
+    out, err = capsys.readouterr()
+    assert json.loads(out)["photos_matter"] is matter
+    assert words in err
+
+
+def test_the_photos_channels_are_those_that_the_engine_looks_at():
+    condition = pytest.importorskip("teethscape.diffusion.condition", reason="needs the full profile")
+    assert condition.LATENTS == PHOTO_CHANNELS
 
 
 def test_a_checkpoint_with_other_tensors_is_refused(tmp_path, state, capsys):
