@@ -14,6 +14,9 @@ from teethscape.errors import MissingComponentError, TeethscapeError
 from teethscape.libraries import FULL, FULL_ADVICE, TORCH_ADVICE
 from teethscape.weights.store import required_weights
 
+#: What to do about an engine that is not part of this version.
+ABSENT_ADVICE = "Take the engine parametric, which needs nothing more."
+
 
 class Need(str, Enum):
     """What would help."""
@@ -92,10 +95,27 @@ def _teethdreamer(name: str) -> Ability:
     return Ability(name)
 
 
+def _regression(name: str) -> Ability:
+    """Planned; it has no networks yet."""
+    return Ability(name, "This version of the engine does not have it.", ABSENT_ADVICE)
+
+
+def require_known(engine: Engine) -> None:
+    """Refuse an engine that only has a name yet.
+
+    Raises:
+        MissingComponentError: it is not part of this version.
+    """
+    if engine is Engine.REGRESSION:
+        words = f"This version of Teethscape does not have the engine {engine.value}."
+        raise MissingComponentError("engine_absent", words, ABSENT_ADVICE)
+
+
 #: What is looked at for each engine.
 _ENGINES: dict[Engine, Callable[[str], Ability]] = {
     Engine.PARAMETRIC: Ability,
     Engine.TEETHDREAMER: _teethdreamer,
+    Engine.REGRESSION: _regression,
 }
 
 

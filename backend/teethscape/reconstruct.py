@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from teethscape.abilities import require_known
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.request import Engine, ReconstructRequest
 from teethscape.parametric.interface import FitResult
@@ -74,6 +75,7 @@ def reconstruct(request: ReconstructRequest, progress: Progress) -> CaseSummary:
     Raises:
         TeethscapeError: with code, message and advice for the user.
     """
+    require_known(request.engine)
     clock = _Clock()
     case = CaseFolder(request.output)
     case.check()

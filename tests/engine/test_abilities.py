@@ -33,6 +33,12 @@ def test_every_engine_and_method_is_listed(without):
     assert _by_name(abilities.surface_methods())["grid"].missing == ""
 
 
+def test_an_engine_that_is_only_planned_says_so(without):
+    planned = _by_name(abilities.engines())["regression"]
+    assert planned.missing == "This version of the engine does not have it."  # as the sidebar's own words
+    assert (planned.need, "parametric" in planned.advice) == (abilities.Need.NOTHING, True)
+
+
 def test_without_torch_only_the_grid_is_left(without):
     without({"torch"})
     found = _by_name(abilities.surface_methods())

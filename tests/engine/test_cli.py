@@ -50,6 +50,16 @@ def test_wrong_usage_is_two(capsys, arguments, words):
     assert "Traceback" not in err
 
 
+def test_an_engine_that_is_only_planned_is_missing(tmp_path, capsys):
+    command = ["reconstruct", str(_photos(tmp_path / "p")), "--output", str(tmp_path / "o"), "--json"]
+    assert cli.main([*command, "--engine", "regression"]) == ExitCode.MISSING_COMPONENT
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["code"] == "engine_absent"
+    assert "does not have the engine regression" in err
+    assert "parametric" in err
+    assert not (tmp_path / "o").exists()
+
+
 def test_help_and_version(capsys):
     assert cli.main(["--version"]) == 0
     assert cli.main(["reconstruct", "--help"]) == 0

@@ -36,6 +36,8 @@ class Engine(str, Enum):
 
     PARAMETRIC = "parametric"
     TEETHDREAMER = "teethdreamer"
+    #: Planned; this version knows the name alone, so that it can say so.
+    REGRESSION = "regression"
 
     __str__ = str.__str__
 

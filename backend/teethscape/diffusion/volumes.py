@@ -69,12 +69,12 @@ class _Convolution(nn.Conv3d):
     memory held before: mostly harmless numbers, now and then none.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(n, out, d, h, w), halved when the stride is 2."""
-        if x.device.type != "cpu" or min(x.shape[2:]) > _TOO_SMALL_FOR_BF16:
-            return super().forward(x)
+        if input.device.type != "cpu" or min(input.shape[2:]) > _TOO_SMALL_FOR_BF16:
+            return super().forward(input)
         with torch.autocast("cpu", enabled=False):
-            return super().forward(x.to(self.weight.dtype))
+            return super().forward(input.to(self.weight.dtype))
 
 
 class VolumeBlock(nn.Module):
