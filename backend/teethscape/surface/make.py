@@ -162,7 +162,7 @@ def _place_of(request: SurfaceRequest) -> Similarity | None:
 def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]:
     """Finish, check, paint and write what a method found; the report."""
     views, frame = job.views, job.frame
-    mesh = finished(found.field, unit=unit_of(found.field, frame))
+    mesh = finished(found.field, unit=unit_of(found.field, frame), level=found.level)
     looks = [prepared(views, k, frame.scale) for k in range(len(views))]
     agree = agreement(looks, mesh.vertices, mesh.faces)
     refuse_half(views, agree, found.trust)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,10 +13,15 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 from teethscape.errors import MissingComponentError  # noqa: E402
 from teethscape.surface.gspull import splat  # noqa: E402
-from teethscape.surface.gspull.gaussians import DensityRules, Gaussians, densify, prune  # noqa: E402
+from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians, densify, prune  # noqa: E402
 from teethscape.surface.gspull.losses import chamfer  # noqa: E402
 from teethscape.surface.gspull.splat import Shot, draw, draw_fast, gsplat_fault, rasteriser  # noqa: E402
-from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer  # noqa: E402
+from teethscape.surface.gspull.train import (  # noqa: E402
+    GaussianRules,
+    GaussianTrainer,
+    scene_extent,
+    targets_of,
+)
 
 from .scene import arch_mesh, views_of  # noqa: E402
 
@@ -209,3 +215,75 @@ def test_training_looks_more_like_the_views():
 def test_chamfer_of_a_set_with_itself_is_zero():
     points = torch.rand(30, 3)
     assert float(chamfer(points, points)) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("among", "middle"), [(True, (0.0, 0.0, 1.0)), (False, (0.0, 2.0, 0.0))])
+def test_the_extent_is_measured_from_the_cameras_mean_or_from_the_middle_of_the_box(among, middle):
+    views = views_of(*arch_mesh(), size=8)
+    places = np.array([(3.0, 0.0, 1.0), (-3.0, 0.0, 1.0), (0.0, 1.0, 1.0), (0.0, -1.0, 1.0)])
+    poses = np.concatenate([np.repeat(np.eye(3)[None], 4, axis=0), places[..., None]], axis=2)
+    views = replace(views, cam2world=poses, low=np.array((-1.0, 1.0, -1)), high=np.array((1.0, 3.0, 1)))
+    wanted = 1.1 * np.linalg.norm(places - middle, axis=1).max()
+    assert scene_extent(views, among) == pytest.approx(wanted)
+
+
+def _moments(trainer, name="centres"):
+    return trainer.optimiser.state[getattr(trainer.cloud, name)]
+
+
+@pytest.mark.parametrize("name", NAMES[:5])
+def test_those_that_stay_keep_their_moments_and_new_ones_have_none(name):
+    trainer = _trainer(keeps_moments=True, dense=(99, 0, 1))
+    trainer.step()
+    before = {key: value.clone() for key, value in _moments(trainer, name).items()}
+    trainer.cloud.replace(torch.tensor([7, 5, 3]), trainer.cloud.rows(torch.tensor([0, 1])))
+    trainer.cloud.replace(torch.tensor([True, False, True, True, False]))
+    trainer.renew()
+    after = _moments(trainer, name)
+    assert float(before["exp_avg"].abs().max()) > 0
+    for key in ("exp_avg", "exp_avg_sq"):
+        assert torch.equal(after[key][:2], before[key][[7, 3]])
+        assert len(after[key]) == 3
+        assert not after[key][2:].any()
+    assert float(after["step"]) == 1
+    trainer.step()
+
+
+def test_densification_keeps_moments_where_the_rules_say_so():
+    for kept in (True, False):
+        trainer = _trainer(keeps_moments=kept, steps=30, dense=(2, 30, 2), density=DensityRules(0.0, dense=9.0))
+        trainer.step()
+        trainer.step()
+        assert len(trainer.cloud) > 60
+        assert bool(trainer.optimiser.state) == kept
+        if kept:
+            remembered = _moments(trainer)["exp_avg_sq"].abs().amax(dim=1) > 0
+            assert not remembered[-1]
+            assert bool(remembered[:5].any())
+
+
+def test_a_checkpoint_brings_moments_back_unless_they_are_of_other_gaussians():
+    first, second, third = (_trainer(keeps_moments=True, dense=(99, 0, 1)) for _ in range(3))
+    first.step()
+    memory = first.memory()
+    second.recall(memory)
+    assert torch.equal(_moments(second)["exp_avg"], _moments(first)["exp_avg"])
+    third.cloud.replace(torch.arange(59))
+    third.renew()
+    third.recall(memory)
+    assert not third.optimiser.state
+    assert _trainer().memory() is None
+
+
+@pytest.mark.parametrize(("widest", "size"), [(None, 24), (24, 24), (12, 12), (10, 10)])
+def test_pictures_wider_than_that_are_shrunk_and_show_the_same(widest, size):
+    views = views_of(*arch_mesh(), size=24)
+    whole, found = (
+        targets_of(views, GaussianRules(widest=w), torch.device("cpu"))[0] for w in (None, widest)
+    )
+    assert (found.shot.width, found.shot.height) == (size, size)
+    assert found.colour.shape == (size, size, 3)
+    torch.testing.assert_close(found.shot.k[:2], whole.shot.k[:2] * size / 24)
+    assert float(found.mask.min()) >= 0
+    assert float(found.mask.max()) <= 1
+    assert float(found.mask.mean()) == pytest.approx(float(whole.mask.mean()), rel=0.15)

@@ -160,3 +160,17 @@ def test_each_tooth_of_a_known_arch_becomes_a_closed_body():
         assert is_two_manifold(body.faces)
         wanted = _volume(crowns[fdi].vertices, crowns[fdi].faces)
         assert _volume(body.vertices, body.faces) == pytest.approx(wanted, rel=0.1)
+
+
+def test_a_surface_taken_at_another_value_is_moved_back():
+    """A crack that is shallower than the value closes, and the ball keeps its size."""
+    axes = [np.arange(-6, 6, 0.4)] * 3
+    places = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    values = np.linalg.norm(places, axis=-1) - 4
+    cracked = np.where(np.abs(places[..., 0]) < 0.7, np.maximum(values, 0.1), values)
+    whole, halves = (GridField(v.astype(np.float32), np.full(3, -6.0), 0.4) for v in (values, cracked))
+    assert finished(halves).components == 2
+    assert finished(halves, level=0.3).components == 1
+    mesh = finished(whole, level=0.3)
+    assert is_two_manifold(mesh.faces)
+    np.testing.assert_allclose(np.linalg.norm(mesh.vertices, axis=1), 4, atol=0.06)

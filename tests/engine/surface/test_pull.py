@@ -25,9 +25,11 @@ from teethscape.surface.gspull import method  # noqa: E402
 from teethscape.surface.gspull.gaussians import Gaussians  # noqa: E402
 from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss, pulled_centres  # noqa: E402
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling  # noqa: E402
-from teethscape.surface.gspull.queries import drawn_queries  # noqa: E402
+from teethscape.surface.gspull.queries import drawn_queries, queries_each  # noqa: E402
 from teethscape.surface.gspull.sdf import PullNetwork  # noqa: E402
+from teethscape.surface.gspull.train import scene_extent  # noqa: E402
 from teethscape.surface.job import Job, start_of  # noqa: E402
+from teethscape.surface.mesh.finish import finished, is_two_manifold  # noqa: E402
 from teethscape.surface.request import DiskKernel, SplatPlace, SurfaceRequest  # noqa: E402
 from teethscape.surface.session import Session  # noqa: E402
 
@@ -283,3 +285,79 @@ def test_pictures_move_the_distance_where_pulled_gaussians_are_drawn(tmp_path, m
 def test_pulled_gaussians_of_a_started_distance_stay_where_they_can_be_drawn(tmp_path):
     job = _job(tmp_path, NoProgress(), splat=SplatPlace.PULLED)
     assert np.isfinite(method.gspull(job).field.values).all()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_published_settings_are_those_of_the_release_and_ours_stay_ours(tmp_path):
+    published = method._prepared(_job(tmp_path, NoProgress(), Preset.UPSTREAM), torch.device("cpu"))
+    ours = method._prepared(_job(tmp_path, NoProgress()), torch.device("cpu"))
+    assert published.trainer.extent == scene_extent(published.job.views, among_cameras=True)
+    assert ours.trainer.extent == scene_extent(ours.job.views, among_cameras=False)
+    assert (published.trainer.rules.keeps_moments, ours.trainer.rules.keeps_moments) == (True, False)
+    assert (published.trainer.rules.widest, ours.trainer.rules.widest) == (1600, None)
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("preset", "of_dtu", "far"),
+    [(Preset.UPSTREAM, False, 0), (Preset.UPSTREAM, True, 1), (Preset.SMALL, False, 1)],
+)
+def test_far_queries_of_the_published_settings_are_for_dtu_alone(tmp_path, preset, of_dtu, far):
+    if of_dtu:
+        (tmp_path / "cameras.npz").touch()
+    job = _job(tmp_path, NoProgress(), preset)
+    run = method._prepared(replace(job, request=replace(job.request, views=tmp_path)), torch.device("cpu"))
+    data, _ = method._round_data(run, run.trainer.cloud.centres.detach(), 1)
+    count = len(data.points)
+    assert len(data.queries) == count * (queries_each(count, 2000) + far)
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("preset", "level"), [(Preset.UPSTREAM, 0.002), (Preset.SMALL, 0.0)])
+def test_the_published_surface_is_taken_at_its_level(tmp_path, monkeypatch, preset, level):
+    runs, prepared = [], method._prepared
+    monkeypatch.setattr(method, "_prepared", lambda *given: runs.append(prepared(*given)) or runs[-1])
+    found = method.gspull(_job(tmp_path, NoProgress(), preset))
+    assert found.level == pytest.approx(level * runs[0].link.scale * SCALE)
+    assert is_two_manifold(finished(found.field, level=found.level).faces)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_moments_of_gaussians_are_continued(tmp_path):
+    job = _job(tmp_path, NoProgress(), Preset.UPSTREAM)
+    run = method._prepared(job, torch.device("cpu"))
+    run.trainer.step()
+    method._save(run, 0, at_once=True)
+    again = _continued(job)
+    before, after = (r.trainer.optimiser.state[r.trainer.cloud.centres] for r in (run, again))
+    assert torch.equal(before["exp_avg"], after["exp_avg"])
+
+
+def _crossings(points, mesh):
+    """(n,) how often rays along +X from (n, 3) points meet a mesh."""
+    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
+    found = []
+    for point in points:
+        areas = [
+            (q - p)[:, 0] * (point[2] - p[:, 1]) - (q - p)[:, 1] * (point[1] - p[:, 0])
+            for p, q in ((v[:, 1:], w[:, 1:]) for v, w in ((b, c), (c, a), (a, b)))
+        ]
+        whole = areas[0] + areas[1] + areas[2]
+        met = (np.sign(areas) == np.sign(whole)).all(axis=0) & (whole != 0)
+        shares = np.stack(areas, axis=1)[met] / whole[met, None]
+        place = shares[:, 0] * a[met, 0] + shares[:, 1] * b[met, 0] + shares[:, 2] * c[met, 0]
+        found.append(int((place > point[0]).sum()))
+    return np.array(found)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_inside_is_where_rays_leave_the_surface_once_more_than_they_enter(tmp_path):
+    run = method._prepared(_job(tmp_path, NoProgress()), torch.device("cpu"))
+    method._stage_two(run, 1, None)
+    field = method._extracted(run, 0.4)
+    points = np.random.default_rng(0).uniform(field.low, field.high, (1000, 3))
+    values = field.at(points)
+    clear = np.abs(values) > 0.5 * field.pitch
+    odd = _crossings(points, finished(field)) % 2 == 1
+    assert (values[clear] < 0).sum() > 10
+    assert np.array_equal(odd[clear], values[clear] < 0)

@@ -31,6 +31,8 @@ class Gaussians(nn.Module):
         degree: greatest of the harmonics; 0: colours do not change with the direction.
     """
 
+    _origin: Tensor
+
     def __init__(self, points: NDArray[np.floating], colours: NDArray[np.floating], degree: int = 0) -> None:
         super().__init__()
         count = len(points)
@@ -43,6 +45,7 @@ class Gaussians(nn.Module):
         self.logits = nn.Parameter(torch.full((count,), logit))
         self.shades = nn.Parameter(torch.tensor((colours - 0.5) / _SH0, dtype=torch.float32))
         self.tints = nn.Parameter(torch.zeros(count, harmonics.count(degree) - 1, 3))
+        self.register_buffer("_origin", torch.arange(count), persistent=False)
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -88,6 +91,13 @@ class Gaussians(nn.Module):
             kept = getattr(self, name).detach()[rows]
             parts = [kept] if added is None else [kept, added[name]]
             setattr(self, name, nn.Parameter(torch.cat(parts)))
+        stayed = self._origin[rows]
+        self._origin = torch.cat([stayed, stayed.new_full((len(self) - len(stayed),), -1)])
+
+    def settle(self) -> Tensor:
+        """(n,) the row that each Gaussian had when this was last called, -1 for those added since."""
+        origin, self._origin = self._origin, torch.arange(len(self), device=self.centres.device)
+        return origin
 
     def rows(self, index: Tensor) -> dict[str, Tensor]:
         """Copies of some rows by name."""

@@ -31,6 +31,7 @@ from teethscape.surface.hull import hull_distance
 from teethscape.surface.job import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
+from teethscape.surface.read.dtu import is_dtu_folder
 from teethscape.surface.request import Background, DiskKernel, SplatPlace
 from teethscape.surface.start import footprint
 
@@ -100,7 +101,8 @@ def gspull(job: Job) -> Found:
     _stage_two(run, max(int(state.get("round", 1)), 1), state.get("pull"))
     if not run.job.views.has_masks:  # with masks every view tells whether the surface is whole
         _refuse_unlearnt(run)
-    return Found(_extracted(run, float(run.settings["pitch"])), np.ones(len(job.views)))
+    level = float(run.settings["level"]) * run.link.scale * job.frame.scale
+    return Found(_extracted(run, float(run.settings["pitch"])), np.ones(len(job.views)), level=level)
 
 
 def _prepared(job: Job, device: torch.device) -> _Run:
@@ -231,12 +233,17 @@ def _round_data(run: _Run, centres: torch.Tensor, number: int) -> tuple[QuerySet
     rows = rng.permutation(rows)[: usable(len(rows)) or len(rows)]
     world = world[rows]
     points = (world - run.link.centre.cpu().numpy()) / run.link.scale
-    data = drawn_queries(points, rng, int(run.settings["query_budget"]))
+    data = drawn_queries(points, rng, int(run.settings["query_budget"]), far=_draws_far(run))
     if run.settings["sign"] and run.begun.is_started:  # a fresh network cannot tell what hides what
         seen = seen_normals(run.job.views, world, clear_views(run.job.views, world, _distance(run)))
         data = data if seen is None else replace(data, normals=_trusted(seen))
     index, places = (torch.from_numpy(a).to(run.device) for a in (rows, data.points))
     return data, Tie(run.trainer.cloud, index, places, run.link)
+
+
+def _draws_far(run: _Run) -> bool:
+    """Whether queries far from the cloud are drawn, too; the release does so for DTU's scans alone."""
+    return run.settings["far"] == "always" or is_dtu_folder(run.job.request.views)
 
 
 def _boxed(run: _Run, world: Array) -> NDArray[np.intp]:
@@ -328,6 +335,7 @@ def _save(
             "network": run.network.state_dict(),
             "round": number,
             "step": run.trainer.step_number,
+            "memory": run.trainer.memory(),
             **({} if pull is None else {"pull": pull()}),
         }
 
@@ -346,3 +354,5 @@ def _restore(run: _Run, state: dict[str, Any]) -> None:
     run.network.load_state_dict(state["network"])
     run.trainer.step_number = int(state["step"])
     run.trainer.renew()
+    if state.get("memory") is not None:
+        run.trainer.recall(state["memory"])

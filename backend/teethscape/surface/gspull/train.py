@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ _GRAZING = 0.1
 _RATES = {"log_scales": 5e-3, "quaternions": 1e-3, "logits": 0.05, "shades": 2.5e-3, "tints": 1.25e-4}
 #: Steps after which colours may change by one more degree with the direction.
 _DEGREE_STEPS = 1000
+#: What Adam remembers of each number, by the names that torch gives it.
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class GaussianRules:
         shrink: pictures are shrunk by this factor.
         harmonics: greatest degree by which colours change with the direction; begun with none.
         position: rate of the centres, in published ones; less where they begin on a surface that is known.
+        among_cameras: whether the extent of the scene is measured from the mean of the cameras, as published,
+            and not from the middle of the box.
+        keeps_moments: whether Gaussians that stay keep the optimiser's moments when others come or go, as
+            published; else all begin anew.
+        widest: wider pictures are shrunk to this width, px; None: none are.
         background: colour behind the object, or None for a random one each step.
         density: thresholds.
     """
@@ -62,6 +70,9 @@ class GaussianRules:
     shrink: int = 1
     harmonics: int = 0
     position: float = 1.0
+    among_cameras: bool = False
+    keeps_moments: bool = False
+    widest: int | None = None
     background: tuple[float, float, float] | None = (0.0, 0.0, 0.0)
     density: DensityRules = field(default_factory=DensityRules)
 
@@ -85,30 +96,42 @@ class Target:
     frontal: Tensor
 
 
-def targets_of(views: Views, shrink: int, device: torch.device) -> list[Target]:
-    """Views as splatting takes them, shrunk by a whole factor."""
-    return [_target(views, k, shrink, device) for k in range(len(views))]
+def targets_of(views: Views, rules: GaussianRules, device: torch.device) -> list[Target]:
+    """Views as splatting takes them: shrunk by a whole factor, and to a width where they are wider."""
+    return [_target(views, k, rules, device) for k in range(len(views))]
 
 
-def _target(views: Views, k: int, shrink: int, device: torch.device) -> Target:
-    height, width = (n // shrink for n in views.size)
-
+def _target(views: Views, k: int, rules: GaussianRules, device: torch.device) -> Target:
     def kept(array: np.ndarray) -> Tensor:
-        image = torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device)
-        image = image.reshape(*image.shape[:2], -1).permute(2, 0, 1)[None]
-        return torch.nn.functional.avg_pool2d(image, shrink)[0].permute(1, 2, 0)
+        return _shrunk(torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device), rules)
 
     turn = (views.cam2world[k, :, :3] @ FLIP).T
     pose = np.column_stack([turn, -turn @ views.cam2world[k, :, 3]])
+    mask = kept(views.foreground[k])[..., 0]
+    height, width = mask.shape
     intrinsics = views.intrinsics[k].copy()
-    intrinsics[:2] /= shrink
+    intrinsics[:2] /= rules.shrink
+    intrinsics[:2] *= np.array(
+        [[width / (views.size[1] // rules.shrink)], [height / (views.size[0] // rules.shrink)]]
+    )
     camera, k3 = (torch.tensor(a, dtype=torch.float32, device=device) for a in (pose, intrinsics))
     shot = Shot(camera, k3, height, width)
-    mask = kept(views.foreground[k])[..., 0]
     if views.normals is None:
         return Target(shot, kept(views.colours[k]), mask, None, torch.zeros_like(mask))
     frontal = kept(_frontal(views.directions(k), views.normals[k])) * (mask > 0.5)[..., None]
     return Target(shot, kept(views.colours[k]), mask, kept(views.normals[k]), frontal[..., 0])
+
+
+def _shrunk(image: Tensor, rules: GaussianRules) -> Tensor:
+    """(h, w, c) of a picture (H, W) or (H, W, c): by the whole factor, then to the width if it is wider."""
+    pooled = image.reshape(*image.shape[:2], -1).permute(2, 0, 1)[None]
+    pooled = torch.nn.functional.avg_pool2d(pooled, rules.shrink)
+    height, width = pooled.shape[2:]
+    if rules.widest is not None and width > rules.widest:
+        size = int(height * rules.widest / width), rules.widest
+        small = torch.nn.functional.interpolate(pooled, size, mode="bicubic", antialias=True)
+        pooled = small.clamp(pooled.min(), pooled.max())  # such curves overshoot at borders
+    return pooled[0].permute(1, 2, 0)
 
 
 def _frontal(directions: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -116,6 +139,25 @@ def _frontal(directions: NDArray[np.floating], normals: NDArray[np.floating]) ->
     length = np.linalg.norm(directions, axis=-1) * np.linalg.norm(normals, axis=-1)
     facing = -(directions * normals).sum(axis=-1) / np.maximum(length, 1e-6)
     return np.where(facing > _GRAZING, np.exp(facing), 0.0)
+
+
+def scene_extent(views: Views, among_cameras: bool) -> float:
+    """1.1 times the distance of the farthest camera from the cameras' mean, or from the middle of the box."""
+    middle = views.centres.mean(axis=0) if among_cameras else (views.low + views.high) / 2
+    return 1.1 * float(np.linalg.norm(views.centres - middle, axis=1).max())
+
+
+def _handed_on(before: torch.optim.Adam, after: torch.optim.Adam, origin: Tensor) -> None:
+    """Give Gaussians their moments; ``origin`` (n,): which row each was before, -1 for new ones, without."""
+    for old, new in zip(before.param_groups, after.param_groups, strict=True):
+        memory = before.state.get(old["params"][0])
+        if not memory:
+            continue
+        kept = {"step": memory["step"].clone()}
+        for name in _MOMENTS:
+            kept[name] = memory[name][origin.clamp_min(0)]
+            kept[name][origin < 0] = 0
+        after.state[new["params"][0]] = kept
 
 
 def _centre(shot: Shot) -> Tensor:
@@ -140,23 +182,40 @@ class GaussianTrainer:
         rules = rules if views.has_masks else replace(rules, silhouette=0.0)
         self.cloud, self.views, self.rules = cloud, views, rules
         self.device = cloud.centres.device
-        self.targets = targets_of(views, rules.shrink, self.device)
+        self.targets = targets_of(views, rules, self.device)
         self.draw = rasteriser
-        middle = (views.low + views.high) / 2
-        self.extent = 1.1 * float(np.linalg.norm(views.centres - middle, axis=1).max())
+        self.extent = scene_extent(views, rules.among_cameras)
         self.step_number = 0
+        self.optimiser = self._fresh_optimiser()
         self.renew()
 
-    def renew(self) -> None:
-        """A fresh optimiser after Gaussians were added or removed."""
+    def _fresh_optimiser(self) -> torch.optim.Adam:
         groups = [
             {"params": [getattr(self.cloud, name)], "lr": _RATES.get(name, 0.0), "name": name}
             for name in NAMES
         ]
-        self.optimiser = torch.optim.Adam(groups, eps=1e-15)
+        return torch.optim.Adam(groups, eps=1e-15)
+
+    def renew(self) -> None:
+        """An optimiser for the Gaussians that there are, after some came or went."""
+        before, self.optimiser = self.optimiser, self._fresh_optimiser()
+        origin = self.cloud.settle()
+        if self.rules.keeps_moments:
+            _handed_on(before, self.optimiser, origin)
         self._slopes = torch.zeros(len(self.cloud), device=self.device)
         self._counts = torch.zeros_like(self._slopes)
         self._radii = torch.zeros_like(self._slopes)
+
+    def memory(self) -> dict[str, Any] | None:
+        """The optimiser's state for a checkpoint; None where it is not kept anyway."""
+        return self.optimiser.state_dict() if self.rules.keeps_moments else None
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Go on with a checkpoint's memory, unless it is of Gaussians that had just come or gone."""
+        parameters = [group["params"][0] for group in self.optimiser.param_groups]
+        states = memory["state"]
+        if all(states[k][_MOMENTS[0]].shape == parameters[k].shape for k in states):
+            self.optimiser.load_state_dict(memory)
 
     def step(
         self,
@@ -257,7 +316,7 @@ class GaussianTrainer:
             self.renew()
             return
         points = self.cloud.centres.detach().cpu().numpy().astype(np.float64)
-        slack = 2 * self.extent / self.views.intrinsics[0, 0, 0]
+        slack = 2 * scene_extent(self.views, among_cameras=False) / self.views.intrinsics[0, 0, 0]
         outside = torch.from_numpy(hull_distance(self.views, points) > slack).to(self.device)
         prune_outside(self.cloud, outside)
         self.renew()

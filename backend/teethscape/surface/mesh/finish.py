@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,18 +46,23 @@ class FinishedMesh:
     tolerance_mm: float
 
 
-def finished(field: GridField, most: int = MOST_TRIANGLES, unit: float = 1.0) -> FinishedMesh:
+def finished(
+    field: GridField, most: int = MOST_TRIANGLES, unit: float = 1.0, level: float = 0.0
+) -> FinishedMesh:
     """The surface of a field, ready to be used.
 
     Args:
         field: signed distance, mm; of other things than teeth, in units of their own.
         most: triangles at most.
         unit: what stands for a millimetre in the field's units when it is told what is small.
+        level: value at which the surface is taken; its vertices are then moved back by as much along the
+            field's slope.
 
     Raises:
         RefusedError: there is no surface, or it cannot be made two-manifold.
     """
-    vertices, faces = field.surface()
+    shifted = replace(field, values=field.values - np.float32(level)) if level else field
+    vertices, faces = shifted.surface()
     if not len(faces):
         raise RefusedError(
             "surface_empty",
@@ -66,14 +71,18 @@ def finished(field: GridField, most: int = MOST_TRIANGLES, unit: float = 1.0) ->
         )
     body, crumbs = without_crumbs(vertices, faces, unit)
     vertices, faces = arrays(body)
-    vertices = evened(vertices, faces, field)
-    even = manifold(vertices, faces)
+    even = manifold(_moved_back(evened(vertices, faces, shifted), field, level), faces)
     if even is None:  # a fold made by sliding: the unslid mesh is sound
-        even = body
+        even = manifold(_moved_back(vertices, field, level), faces) or body
     edge, spread = edge_spread(*arrays(even))
     small, tolerance = _decimated(even, most, unit)
     vertices, faces = arrays(small)
     return FinishedMesh(vertices, faces, len(small.decompose()), crumbs, edge, spread, tolerance)
+
+
+def _moved_back(vertices: Array, field: GridField, level: float) -> Array:
+    """Vertices (V, 3) of the surface at a value of a field, moved to where that is 0."""
+    return vertices - level * field.slopes(vertices) if level else vertices
 
 
 def manifold(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Any:
