@@ -251,7 +251,8 @@ def test_those_that_stay_keep_their_moments_and_new_ones_have_none(name):
 
 def test_densification_keeps_moments_where_the_rules_say_so():
     for kept in (True, False):
-        trainer = _trainer(keeps_moments=kept, steps=30, dense=(2, 30, 2), density=DensityRules(0.0, dense=9.0))
+        density = DensityRules(slope=0.0, dense=9.0)  # all are small, and one is added for each
+        trainer = _trainer(keeps_moments=kept, steps=30, dense=(2, 30, 2), density=density)
         trainer.step()
         trainer.step()
         assert len(trainer.cloud) > 60

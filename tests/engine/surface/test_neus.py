@@ -27,8 +27,10 @@ from teethscape.surface.neus.encodings import FrequencyEncoding, TcnnGrid, hash_
 from teethscape.surface.neus.fields import NeusModel, SdfField  # noqa: E402
 from teethscape.surface.neus.hash_grid import HashGrid, HashGridSpec  # noqa: E402
 from teethscape.surface.neus.losses import distortion  # noqa: E402
+from teethscape.surface.neus.march import Samples  # noqa: E402
 from teethscape.surface.neus.occupancy import STARTED, Occupancy, resting_opacity  # noqa: E402
 from teethscape.surface.neus.presets import load_preset  # noqa: E402
+from teethscape.surface.neus.render import spread_along_rays  # noqa: E402
 from teethscape.surface.neus.schedule import active_levels, weight_at  # noqa: E402
 from teethscape.surface.neus.train import Trainer  # noqa: E402
 from teethscape.surface.request import GridName, SurfaceRequest  # noqa: E402
@@ -138,6 +140,34 @@ def _tiny(**changes):
     views = views_of(*arch_mesh(), size=32)
     torch.manual_seed(0)
     return Trainer(small, RayBank(views, (np.zeros(3), 1.0), torch.device("cpu")), GridName.TORCH)
+
+
+def test_the_spread_of_rays_with_unlike_many_samples_is_their_distortion():
+    """Two samples far apart, none, and one: what all pairs of weights say, and the samples themselves."""
+    start = torch.tensor([1.0, 2.0, 3.0])
+    samples = Samples(torch.tensor([0, 0, 2]), start, start + 0.5, torch.tensor([0, 1, 0]), 2)
+    found = spread_along_rays(torch.tensor([0.5, 0.4, 0.6]), samples, 3)
+    wanted = (2 * 0.5 * 0.4 * 1.0 + 0.5 * (0.5**2 + 0.4**2) / 3 + 0.5 * 0.6**2 / 3) / 3
+    assert float(found) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("name", ["upstream", "teeth", "small"])
+@pytest.mark.parametrize("with_normals", [True, False])
+def test_no_preset_weighs_distortion(name, with_normals):
+    assert load_preset(name, with_normals).lambdas["distortion"] == 0
+
+
+def test_distortion_is_learnt_from_where_it_has_a_weight():
+    trainer = _tiny(lambdas={"distortion": 2.0})
+    trainer.update_occupancy()
+    batch = trainer.bank.random(32, near_only=True)
+    out = trainer.render(batch, jitter=False)
+    loss = trainer._loss(out, batch)
+    wanted = 2 * spread_along_rays(out.weights, out.samples, 32)
+    assert float(loss.detach()) == pytest.approx(float(wanted.detach()))
+    assert float(wanted.detach()) > 0
+    loss.backward()
+    assert any(p.grad is not None and bool(p.grad.any()) for p in trainer.model.geometry.parameters())
 
 
 def test_hash_grid_network_texture_and_sharpness_learn_at_rates_of_their_own():

@@ -47,6 +47,7 @@ class Rendered:
         gradient: (m, 3) at the samples.
         near: (k, 3) gradients at random points, or None.
         beside: (k, 3) gradients a little beside them, or None.
+        spread: () how far the weights along rays are apart, or None.
     """
 
     colour: Tensor
@@ -57,6 +58,7 @@ class Rendered:
     gradient: Tensor
     near: Tensor | None = None
     beside: Tensor | None = None
+    spread: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def all_losses(out: Rendered, wanted: RayTargets, rules: LossRules) -> dict[str,
     losses["sparsity"] = torch.exp(-_SPARSITY * out.sdf.abs()).mean()
     if out.near is not None and out.beside is not None:
         losses["3d_normal_smooth"] = (out.near - out.beside).abs().mean()
+    if out.spread is not None:
+        losses["distortion"] = out.spread
     return losses
 
 

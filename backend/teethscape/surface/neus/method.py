@@ -20,10 +20,11 @@ from teethscape.surface.neus.batches import RayBank
 from teethscape.surface.neus.extract import numpy_field, surface_colours
 from teethscape.surface.neus.presets import load_preset
 from teethscape.surface.neus.train import Trainer
+from teethscape.surface.neus.watch import Watch
 from teethscape.surface.session import Session
 from teethscape.surface.start import bounded_pitch, footprint
 
-_LOOK_EVERY, _START_STEPS = 200, 80
+_START_STEPS = 80
 #: Of the start's grid, footprints of a pixel; cells along a side when the surface is first looked for.
 _START_PITCH, _ROUGH = 3.0, 64
 #: Nodes along a side at most: of the start, which is learnt from some hundred thousand points, and of the
@@ -31,8 +32,6 @@ _START_PITCH, _ROUGH = 3.0, 64
 _START_NODES, _MOST_NODES = 192, 512
 #: Of a cell: what rounding may add to a whole number of them.
 _ROUNDING = 1e-6
-#: How much the held-out error must fall to count as better.
-_BETTER = 0.995
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +83,16 @@ def neus(job: Job) -> Found:
     kept = [k for k in range(len(job.views)) if k not in held]
     trainer = Trainer(preset, RayBank(job.views.subset(kept), moves, device), job.request.hash_grid)
     job = replace(job, key=checkpoint_key(job.key, trainer))
-    watch = RayBank(job.views.subset(held), moves, device) if held else None
+    watch = Watch(RayBank(job.views.subset(held), moves, device) if held else None, preset.patience)
     state = load_state(job.session, job.key, device)
     if state is not None:
         trainer.load(state)
+        watch.load(state["watch"])
     elif preset.start == "hull":
         _begin(trainer, job, cube)
-    with saved_when_stopped(lambda: _save_begun(trainer, job)):
+    with saved_when_stopped(lambda: _save_begun(trainer, watch, job)):
         _train(trainer, watch, job, cube)
+    watch.bring_back(trainer)
     model = trainer.model
 
     def colours(points: Array) -> NDArray[np.uint8]:
@@ -127,28 +128,28 @@ def _begin(trainer: Trainer, job: Job, cube: Cube) -> None:
     trainer.learn_start((points, distances), _START_STEPS, each)
 
 
-def _train(trainer: Trainer, watch: RayBank | None, job: Job, cube: Cube) -> None:
+def _train(trainer: Trainer, watch: Watch, job: Job, cube: Cube) -> None:
     """Steps until the preset, the budget or the held-out views say enough."""
-    preset, best, patience = trainer.preset, float("inf"), trainer.preset.patience
-    while trainer.step_number < preset.steps and not job.session.is_over:
+    preset = trainer.preset
+    while trainer.step_number < preset.steps and not job.session.is_over and not watch.is_over:
         loss = _step(trainer, job.session)
+        watch.look(trainer)  # before the user can stop it: a look that is missed is not made up for
         number = trainer.step_number
         job.session.pulse(number / preset.steps, f"step {number}, loss {loss:.3f}")
         job.session.show(lambda: extracted(trainer, job, cube, 4.0))
-        save_state(job.session, job.key, trainer.state)
-        if watch is not None and patience and number % _LOOK_EVERY == 0:
-            error = trainer.held_out_error(watch)
-            patience = preset.patience if error < _BETTER * best else patience - 1
-            best = min(best, error)
-            if not patience:
-                break
-    save_state(job.session, job.key, trainer.state, at_once=True)
+        _save(trainer, watch, job)
+    _save(trainer, watch, job, at_once=True)
 
 
-def _save_begun(trainer: Trainer, job: Job) -> None:
+def _save(trainer: Trainer, watch: Watch, job: Job, at_once: bool = False) -> None:
+    """Write a checkpoint when one is due."""
+    save_state(job.session, job.key, lambda: {**trainer.state(), "watch": watch.state()}, at_once)
+
+
+def _save_begun(trainer: Trainer, watch: Watch, job: Job) -> None:
     """Write a checkpoint at once, unless the optimiser may be in the middle of its first step."""
     if trainer.step_number:
-        save_state(job.session, job.key, trainer.state, at_once=True)
+        _save(trainer, watch, job, at_once=True)
 
 
 def _step(trainer: Trainer, session: Session) -> float:

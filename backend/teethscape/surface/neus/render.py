@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from teethscape.surface.neus.fields import NeusModel
+from teethscape.surface.neus.losses import distortion
 from teethscape.surface.neus.march import Samples
 
 _EPSILON = 1e-5
@@ -46,6 +47,14 @@ def weights_of(alpha: Tensor, samples: Samples, rays: int) -> Tensor:
     table = table.index_put((samples.ray, samples.place), let_through)
     reached = torch.exp(torch.cumsum(table, dim=1) - table)
     return alpha * reached[samples.ray, samples.place]
+
+
+def spread_along_rays(weights: Tensor, samples: Samples, rays: int) -> Tensor:
+    """() how far the weights (m,) of samples are apart along their rays: the loss "distortion"."""
+    parts = torch.stack([weights, samples.middle, samples.end - samples.start])
+    table = parts.new_zeros(3, rays, max(samples.most, 1))
+    table[:, samples.ray, samples.place] = parts
+    return distortion(*table)
 
 
 def gathered(weights: Tensor, values: Tensor | None, samples: Samples, rays: int) -> Tensor:

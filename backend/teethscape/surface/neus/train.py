@@ -18,7 +18,7 @@ from teethscape.surface.neus.losses import LossRules, Rendered, all_losses, tota
 from teethscape.surface.neus.march import box_bounds, march
 from teethscape.surface.neus.occupancy import PUBLISHED, STARTED, Occupancy, resting_opacity
 from teethscape.surface.neus.presets import NeusPreset
-from teethscape.surface.neus.render import Rendering, render_rays
+from teethscape.surface.neus.render import Rendering, render_rays, spread_along_rays
 from teethscape.surface.neus.schedule import active_levels, learning_factor, next_rays, weight_at
 from teethscape.surface.request import GridName
 
@@ -139,7 +139,10 @@ class Trainer:
         background = torch.rand(3, device=self.device)
         fg = batch.targets.foreground[:, None]
         wanted = replace(batch.targets, colour=batch.targets.colour * fg + background * (1 - fg))
+        lambdas = {name: weight_at(value, self.age) for name, value in self.preset.lambdas.items()}
         near, beside = self._smoothness()
+        # A table of all samples of all rays: only for those who want it.
+        wants_spread = bool(lambdas.get("distortion"))
         seen = Rendered(
             out.over(background),
             out.normal,
@@ -149,8 +152,8 @@ class Trainer:
             out.gradient,
             near,
             beside,
+            spread_along_rays(out.weights, out.samples, len(out.valid)) if wants_spread else None,
         )
-        lambdas = {name: weight_at(value, self.age) for name, value in self.preset.lambdas.items()}
         losses = {
             name: loss for name, loss in all_losses(seen, wanted, _RULES).items() if torch.isfinite(loss)
         }
