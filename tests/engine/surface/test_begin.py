@@ -116,3 +116,18 @@ def test_other_methods_refuse_opaque_photos(tmp_path):
     with pytest.raises(BadInputError) as refused:
         make_surface(_request(tmp_path, SurfaceMethod.NEUS), NoProgress(), FRAME)
     assert refused.value.code == "masks_missing"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_mesh_is_finished_at_the_level_that_the_method_found_it_at(tmp_path, monkeypatch):
+    levels, whole = [], make.finished
+    found = method.gspull
+
+    def finish(field, **named):
+        levels.append(named["level"])
+        return whole(field, **named)
+
+    monkeypatch.setattr(make, "finished", finish)
+    monkeypatch.setattr(method, "gspull", lambda job: replace(found(job), level=0.3))
+    make_surface(_request(tmp_path), NoProgress(), FRAME)
+    assert levels == [0.3]
