@@ -61,8 +61,8 @@ class Trainer:
     def _half(self) -> bool:
         return self.preset.half_precision and self.device.type == "cuda"
 
-    def _fresh_scaler(self, **how: float) -> torch.amp.GradScaler:
-        return torch.amp.GradScaler(self.device.type, enabled=self._half, **how)
+    def _fresh_scaler(self, scale: float = 2.0**16) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler(self.device.type, scale, enabled=self._half)
 
     @property
     def anneal(self) -> float:
@@ -130,7 +130,7 @@ class Trainer:
         self.sample_target = min(self.sample_target, self._samples) // 2
         self.optimiser.zero_grad(set_to_none=True)
         if self.scaler.is_enabled():  # it may hold the broken step's gradients for unscaled ones
-            self.scaler = self._fresh_scaler(init_scale=self.scaler.get_scale())
+            self.scaler = self._fresh_scaler(self.scaler.get_scale())
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return True
