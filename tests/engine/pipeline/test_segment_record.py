@@ -72,7 +72,7 @@ def test_a_refusal_is_part_of_the_record():
 
 def test_a_record_that_breaks_its_schema_is_a_mistake_of_ours():
     with pytest.raises(ValueError, match="schema"):
-        segmentation_record({View.ANTERIOR: _entry(View.ANTERIOR, rotation=90)}, RUNTIME)
+        segmentation_record({View.ANTERIOR: _entry(View.ANTERIOR, rotation=45)}, RUNTIME)
 
 
 def test_a_tooth_has_jaw_confidence_and_place():
