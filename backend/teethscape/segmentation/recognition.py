@@ -49,8 +49,8 @@ _TURNED_TOLD = np.array([0.4, 0.1, 0.1, 0.3, 0.3])
 _STRANGER = np.array([30.0, 150.0, 150.0, 45.0, 45.0])
 
 #: A photo that is higher than wide lies on its side when the places of its teeth are known better by so much
-#: (nats) after a quarter turn.  Of 40 real and rendered ones laid on their sides 39 gain more, by networks that
-#: had not seen the real ones; of as many upright ones, cut to be higher than wide, every one loses.
+#: (nats) after a quarter turn.  Of 40 real and rendered ones laid on their sides 39 gain more, by networks
+#: that had not seen the real ones; of as many upright ones, cut to be higher than wide, every one loses.
 _LYING = 0.15
 
 
