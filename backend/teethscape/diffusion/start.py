@@ -14,11 +14,9 @@ from teethscape.diffusion.networks import TeethDreamer, ours
 from teethscape.diffusion.weights_file import read_state
 from teethscape.errors import BadInputError
 from teethscape.weights.open_file import open_weights
-from teethscape.weights.tensor_table import clip, require_table, zero123
+from teethscape.weights.tensor_table import FIRST, PROJECTION, clip, require_table, zero123
 from teethscape.weights.tensors import FileKind
 
-_FIRST = "model.diffusion_model.input_blocks.0.0.weight"
-_PROJECTION = "cc_projection.weight"
 _VISUAL = "clip_image_encoder.model."
 _ADVICE = "Give zero123-xl and CLIP ViT-L/14."
 
@@ -77,8 +75,8 @@ def _placed(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _require_first(path: Path, network: TeethDreamer, state: Mapping[str, Tensor]) -> None:
     """Refuse a file without the two tensors that are fitted, or with others under their names."""
     for name, ours_shape in (
-        (_FIRST, network.unet.body.conv_in.weight.shape),
-        (_PROJECTION, network.cc_projection.weight.shape),
+        (FIRST, network.unet.body.conv_in.weight.shape),
+        (PROJECTION, network.cc_projection.weight.shape),
     ):
         shape = state[name].shape if name in state else torch.Size()
         alike = len(shape) == len(ours_shape) and shape[0] == ours_shape[0] and shape[2:] == ours_shape[2:]
@@ -128,11 +126,11 @@ def adapted(network: TeethDreamer, state: Mapping[str, Tensor]) -> dict[str, Ten
     """
     kept = {name: tensor for name, tensor in state.items() if _is_used(name)}
     first = torch.zeros(network.unet.body.conv_in.weight.shape)
-    first[:, :LATENT_CHANNELS] = kept[_FIRST][:, :LATENT_CHANNELS].float()
+    first[:, :LATENT_CHANNELS] = kept[FIRST][:, :LATENT_CHANNELS].float()
     projection = torch.zeros(network.cc_projection.weight.shape)
-    source = kept[_PROJECTION].float()
+    source = kept[PROJECTION].float()
     projection[:, : source.shape[1]] = source
-    return kept | {_FIRST: first, _PROJECTION: projection}
+    return kept | {FIRST: first, PROJECTION: projection}
 
 
 def _is_used(name: str) -> bool:

@@ -22,7 +22,13 @@ _NONE_ABOVE = 0.5
 #: looked at on their heads: of 150 real and rendered ones, upright, flipped and turned, no second look told
 #: another view than the first.
 _AT_ONCE, _NONE_AT_ONCE = 0.98, 0.1
-_ON_ITS_HEAD = "it stands on its head and is turned by 180 degrees."
+#: What is told of a photo that is turned by so many degrees.
+_TURNED = {
+    0: (),
+    90: ("it lies on its side and is turned by 90 degrees counter-clockwise.",),
+    180: ("it stands on its head and is turned by 180 degrees.",),
+    270: ("it lies on its side and is turned by 270 degrees counter-clockwise.",),
+}
 #: Below this probability the view is named with a warning.
 _SURE = 0.8
 #: Two photos show the same side when one looks like the other's side by these log odds (2.7 to 1). Drawn
@@ -121,12 +127,14 @@ class Look:
         none: chance that it shows no teeth.
         teeth_share: share of the picture that teeth cover.
         tooth: (h, w) probability of teeth on the reduced picture.
+        quarters: counter-clockwise quarter turns of the photo before it was looked at.
     """
 
     log_chance: NDArray[np.float64]
     none: float
     teeth_share: float
     tooth: FloatImage
+    quarters: int = 0
 
 
 def _teeth_share(maps: PixelMaps) -> float:
@@ -303,24 +311,23 @@ def _describe(look: Look, view: View | None, pixels: NDArray[np.uint8]) -> Photo
     """Findings in numbers and words."""
     if view is None:
         wrong = measure_hidden(pixels, look.none)
-        return PhotoRecognition(
-            None, 1 - look.none, 0, None, look.teeth_share, ("it shows no teeth.",), wrong
-        )
+        rotation = 90 * look.quarters
+        told = (*_TURNED[rotation], "it shows no teeth.")
+        return PhotoRecognition(None, 1 - look.none, rotation, None, look.teeth_share, told, wrong)
     chance = np.exp(look.log_chance)
     chance /= chance.sum()
     confidence = float(chance[view].sum())
     other_side = _other_side(chance, view)
     upright, turned = chance[view if other_side < _SAME_SIDE else _MIRRORED[view]]
-    rotation = 180 if turned > upright else 0
+    on_its_head = bool(turned > upright)
+    rotation = 90 * look.quarters + 180 * on_its_head
     likeliest = _likeliest(look)
-    problems = []
-    if rotation:
-        problems.append(_ON_ITS_HEAD)
+    problems = list(_TURNED[rotation])
     if confidence < _SURE:
         hint = "" if likeliest is view else f"; by itself it looks like {likeliest.title}"
         problems.append(f"taken as {view.title}, but this is not certain{hint}.")
     standing, tooth = pixels, look.tooth
-    if rotation:
+    if on_its_head:
         standing, tooth = np.ascontiguousarray(pixels[::-1, ::-1]), tooth[::-1, ::-1]
     quality = measure_quality(standing, tooth, view)
     return PhotoRecognition(
@@ -350,8 +357,7 @@ def recognise_views(photos: Sequence[NDArray[np.uint8]], segmenter: Segmenter) -
     looks = [first_look(pixels, segmenter) for pixels in level]
     if not are_clear(looks):
         looks = [look_at(pixels, segmenter) for pixels in level]
-    found = recognise_looks(looks, level).photos
-    return ViewRecognition(tuple(_laid(one) if lies else one for one, lies in zip(found, lying, strict=True)))
+    return recognise_looks([replace(k, quarters=int(q)) for k, q in zip(looks, lying, strict=True)], level)
 
 
 def lies_on_its_side(pixels: NDArray[np.uint8], segmenter: Segmenter) -> bool:
@@ -369,17 +375,8 @@ def _known(pixels: NDArray[np.uint8], segmenter: Segmenter) -> float:
     return sum(map(_strangeness, both)) / 2
 
 
-def _laid(finding: PhotoRecognition) -> PhotoRecognition:
-    """The finding about a photo that was turned by a quarter before it was looked at."""
-    rotation = finding.rotation + 90
-    rest = tuple(text for text in finding.problems if text != _ON_ITS_HEAD)
-    words = f"it lies on its side and is turned by {rotation} degrees counter-clockwise."
-    alone = None if finding.alone is None else _laid(finding.alone)
-    return replace(finding, rotation=rotation, problems=(words, *rest), alone=alone)
-
-
 def recognise_looks(looks: Sequence[Look], photos: Sequence[NDArray[np.uint8]]) -> ViewRecognition:
-    """The same for photos that the network has looked at already."""
+    """The same for photos that the network has looked at already, turned as they were then."""
     views, seen = _assign(looks), list(zip(looks, photos, strict=True))
     found = [_describe(look, views.get(i), pixels) for i, (look, pixels) in enumerate(seen)]
     for i in ViewRecognition(tuple(found)).same_side or ():

@@ -28,7 +28,7 @@ SCHEDULE = frozenset({
 #: The first convolution of the UNet; its last input channels are the photos' latents.
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 PHOTO_CHANNELS = 16
-_PROJECTION = "cc_projection.weight"
+PROJECTION = "cc_projection.weight"
 _CLIP = "clip_image_encoder.model."
 #: What TeethDreamer keeps of CLIP's text part; nothing reads it.
 TEXT = frozenset(
@@ -111,7 +111,7 @@ def zero123() -> Table:
         and "_conditions." not in name
     }
     kept[FIRST] = (320, 8, 3, 3)
-    kept[_PROJECTION] = (768, 772)
+    kept[PROJECTION] = (768, 772)
     return Table("zero123-xl", kept, alone=False)
 
 
@@ -145,7 +145,7 @@ def table_of(tensors: Iterable[TensorInfo], file: str = "") -> Table | None:
 
 def _is_fine_tuned(shapes: Mapping[str, Shape]) -> bool:
     """Whether a network has what TeethDreamer alone has; a damaged one may have lost the most of it."""
-    grown = any(shapes.get(name) == teethdreamer().shapes.get(name, ()) for name in (FIRST, _PROJECTION))
+    grown = any(shapes.get(name) == teethdreamer().shapes.get(name, ()) for name in (FIRST, PROJECTION))
     return grown or any(("depth" in n or "volume" in n) and n in teethdreamer().shapes for n in shapes)
 
 
