@@ -1,6 +1,7 @@
 """Memory and time of painting views at full size, with random weights.
 
-    python benchmarks/generate_memory.py --simulate     no GPU: sums the sizes of all living tensors
+    python benchmarks/generate_memory.py --simulate     no GPU: sums the sizes of all living tensors, counts
+                                                        the arithmetic of a step
     python benchmarks/generate_memory.py --steps 200    on a GPU: peak and time per step, every arrangement;
                                                         then both jaws from photos to pictures
     python benchmarks/generate_memory.py --tflops 989   with the share of the card's arithmetic limit
@@ -30,18 +31,19 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
+from torch.utils.flop_counter import FlopCounterMode
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import write_json
 from teethscape.dental.wishes import MemoryMode
 from teethscape.diffusion.card import Card, is_out_of_memory, use_attention
-from teethscape.diffusion.condition import Condition, published_views
+from teethscape.diffusion.condition import Condition, decoded, encoded, photo_tokens, published_views
 from teethscape.diffusion.config import OFFICIAL, PHOTOS
 from teethscape.diffusion.denoiser import Denoiser, Shared
 from teethscape.diffusion.depth import DepthAttention
 from teethscape.diffusion.memory import LADDER, PUBLISHED, Chunking, choose
 from teethscape.diffusion.networks import TeethDreamer
-from teethscape.diffusion.painter import Painter, Recipe, Watching
+from teethscape.diffusion.painter import RESTING, Painter, Recipe, Watching
 from teethscape.diffusion.sources import JawPhotos
 from teethscape.errors import ResourceError
 from teethscape.progress import NoProgress
@@ -102,6 +104,56 @@ def simulate() -> dict[str, Any]:
                 steps.append(living.peak)
                 print(f"{chunking}: {living.peak / 1e9:.2f} GB")
     return {"weights": weights, "steps": steps, "margin": MARGIN}
+
+
+def simulated_rest() -> dict[str, int]:
+    """Peaks of what comes before the steps, alone on the card, and after them, beside their networks."""
+    network, size = TeethDreamer.empty(OFFICIAL), OFFICIAL.image_size
+    latents = torch.zeros(1, 4, size // 8, size // 8)
+    return {
+        "tokens": _living_with(
+            network, ["clip"], lambda: photo_tokens(network, _photos()[None].flatten(1, 2))
+        ),
+        "photos": _living_with(network, ["vae"], lambda: encoded(network, _photos(), None)),
+        "picture": _living_with(network, ["vae", *_steppers(network)], lambda: decoded(network, latents)),
+    }
+
+
+def _photos() -> Tensor:
+    return torch.zeros(PHOTOS, 3, OFFICIAL.image_size, OFFICIAL.image_size)
+
+
+def _steppers(network: TeethDreamer) -> list[str]:
+    return [name for name, _ in network.named_children() if name not in RESTING]
+
+
+def _living_with(network: TeethDreamer, parts: list[str], work: Callable[[], object]) -> int:
+    """The peak of some work with some parts of the networks on the card."""
+    with FakeTensorMode(allow_non_fake_inputs=True), LivingTensors() as living, torch.no_grad():
+        for name in parts:
+            dtype = torch.float32 if name in RESTING else torch.float16
+            _fill(getattr(network, name), dtype, torch.device("cpu"))
+        work()
+    return living.peak
+
+
+def arithmetic() -> dict[str, float]:
+    """10^12 products and sums of one step of a jaw, as published and as painted here, nothing computed."""
+    return {"published": _counted(PUBLISHED, plain=True), "here": _counted(LADDER[0], plain=False)}
+
+
+def _counted(chunking: Chunking, plain: bool) -> float:
+    network = TeethDreamer.empty(OFFICIAL)
+    del network.vae, network.clip
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        _fill(network, torch.float32, torch.device("cpu"))
+        with _published_ways(network) if plain else _nothing():
+            # What fused attention computes is not counted; it is as much as in the open.
+            network.unet.body.set_attn_processor(AttnProcessor())
+            denoiser = Denoiser(network, _condition(torch.device("cpu")))
+            with FlopCounterMode(display=False) as counter:
+                denoiser.guided(torch.zeros(1, 16, 4, 32, 32), 501, chunking)
+    return round(counter.get_total_flops() / 1e12, 3)
 
 
 def _fill(network: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
@@ -267,6 +319,8 @@ def main() -> None:
         found = simulate()
         note = "Bytes of all tensors that live at once at full size in half precision; margin by judgement. "
         write_json(DATA, {"note": note + "Made by benchmarks/generate_memory.py --simulate.", **found})
+        summary = {"steps": found["steps"], "rest": simulated_rest(), "tflop_per_step": arithmetic()}
+        write_result("generate_memory_simulated", summary, [str(chunking) for chunking in LADDER])
         return
     rows = measure(args.steps, args.tflops)
     machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}

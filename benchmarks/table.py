@@ -96,6 +96,19 @@ def _timing(s: Summary) -> str:
     return " · ".join(parts)
 
 
+def _memory_simulated(s: Summary) -> str:
+    steps, rest, tflop = s["steps"], s["rest"], s["tflop_per_step"]
+    parts = [
+        f"living tensors at most {max(*steps, *rest.values()) / 1e9:.2f} GB",
+        f"steps {steps[-1] / 1e9:.2f} to {steps[0] / 1e9:.2f} GB",
+        f"tokens of the photos {rest['tokens'] / 1e9:.2f} GB",
+        f"latents of the photos {rest['photos'] / 1e9:.2f} GB",
+        f"pictures of the latents {rest['picture'] / 1e9:.2f} GB",
+        f"{tflop['here']:.2f} TFLOP a step, {tflop['published']:.2f} as published",
+    ]
+    return " · ".join(parts)
+
+
 def _render(s: Summary) -> str:
     normals, colour = s["normals"], s["colour"]["default"]
     parts = [
@@ -223,6 +236,11 @@ ROWS: tuple[tuple[str, str, Callable[[Summary], str]], ...] = (
     ("toothseg_pretraining", "ToothSeg U-Nets with and without pre-training", _toothseg),
     ("clicks", "clicks without downloaded weights, mean IoU", _clicks),
     ("timing", "time and memory, case-a", _timing),
+    (
+        "generate_memory_simulated",
+        "painting a jaw in half precision at full size, simulated without a graphics processor",
+        _memory_simulated,
+    ),
     ("views", "views, sides and mirroring of sets in random order and flips", _views),
     ("surfaces", "surfaces from eight views of known shapes, perfect or spoilt in one way", _surfaces),
     ("photo_quality", "photos judged right: degraded and good ones", _quality),

@@ -39,7 +39,7 @@ Show = Callable[[Floats, int], None]
 #: The published seed.
 SEED = 6033
 #: Parts that rest while the views are sampled; they compute in float32.
-_RESTING = ("vae", "clip")
+RESTING = ("vae", "clip")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Painter:
         """Bring the parts into their precision."""
         self.network.eval().requires_grad_(False)
         for name, part in self.network.named_children():
-            cast(part, torch.float32 if name in _RESTING else self.card.dtype)
+            cast(part, torch.float32 if name in RESTING else self.card.dtype)
         self.attention = use_attention(self.network.unet.body, self.card.device)
 
     def paint(self, jaw: JawPhotos, recipe: Recipe, watching: Watching, held: Held | None = None) -> Floats:
@@ -245,7 +245,7 @@ class Painter:
 
     def _steppers(self) -> Iterator[nn.Module]:
         """Everything that works at every step."""
-        return (part for name, part in self.network.named_children() if name not in _RESTING)
+        return (part for name, part in self.network.named_children() if name not in RESTING)
 
     def _steppers_to(self, device: torch.device) -> None:
         for part in self._steppers():
