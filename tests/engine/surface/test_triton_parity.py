@@ -127,7 +127,7 @@ def test_a_processor_alone_gets_the_plain_grid(interpreted):
     assert grid._look_up.__name__ == "Lookup"
 
 
-@pytest.mark.parametrize("capability", [75, 89])
+@pytest.mark.parametrize("capability", [75, 89, 90, 120])
 def test_the_kernels_compile_for_graphics_processors(monkeypatch, tmp_path, capability):
     pytest.importorskip("triton", reason="needs triton: pip install triton")
     from triton.backends.compiler import GPUTarget

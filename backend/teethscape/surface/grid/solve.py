@@ -23,6 +23,9 @@ class SolveRules:
     Attributes:
         band: half width of the nodes that are solved for, nodes.
         bend: weight of second differences of a step, per residual of normals that is usual.
+        bend_by_noise: how much larger it is per noise of the normals beyond ``still``; residuals tell too
+            little of it, for slopes of the pictures, and offsets by them, are noisier than normals.
+        still: noise that pictures without any are thought to have.
         shape_share: share of it that holds for the values themselves. All of it would lay what is round,
             and thin edges most, too deep wherever no border holds it against the normals.
         stay: weight of keeping each value.
@@ -34,6 +37,8 @@ class SolveRules:
 
     band: float = 3.0
     bend: float = 0.3
+    bend_by_noise: float = 5.5
+    still: float = 0.03
     shape_share: float = 0.15
     stay: float = 0.02
     border: float = 8.0
@@ -62,7 +67,9 @@ def stepped(field: GridField, looks: list[Look], trust: Array, rules: SolveRules
         rows.append(normal_rows(sight.look, some, sight.trust, robust))
         rows.append(border_rows(sight.look, field, sight.depth, sight.trust * rules.border, robust))
         rows.append(stereo_rows(sights, own, field, some.seen.points, rules.is_near))
-    return _solved(field, rows, replace(rules, bend=rules.bend * robust))
+    noise = max(float(np.median([look.noise for look, _ in used])) - rules.still, 0.0)
+    bend = rules.bend * robust * (1 + rules.bend_by_noise * noise)
+    return _solved(field, rows, replace(rules, bend=bend))
 
 
 def _solved(field: GridField, rows: list[Rows], rules: SolveRules) -> GridField:
