@@ -42,10 +42,14 @@ class Script:
 
     def shot(self, name: str) -> None:
         """Take the next numbered screenshot, the mouse out of the way."""
-        self.count += 1
         # A panel that has grown settles when the mouse passes over the sidebar.
         self.do(f"move {SIDEBAR_X} 1250", "sleep 1", f"move {SIDEBAR_X - 2} 1254", "sleep 0.5")
         self.do(f"move {VIEWPORT[0]} {VIEWPORT[1]}", "sleep 1")
+        self.shot_as_it_is(name)
+
+    def shot_as_it_is(self, name: str) -> None:
+        """Take the next numbered screenshot, the mouse where it is."""
+        self.count += 1
         self.do(f"shot {self.shots / f'{self.count:02d}-{name}.png'}")
 
     def scan(self, top: int, bottom: int, x: int = SIDEBAR_X) -> None:

@@ -7,6 +7,8 @@ sidebar, presses that, and this module notes what was copied at which place.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 import types
@@ -136,6 +138,42 @@ def job_is(name: str) -> Callable[[], bool]:
 def views_are_shown() -> bool:
     """Unfinished views stand in the sidebar."""
     return bool(sys.modules[f"{_ADDON}.session.unfinished"].unfinished.icon)
+
+
+def views_are_held() -> bool:
+    """Unfinished views stand in the sidebar; the engine then waits for `go_on`, else they are soon others."""
+    if views_are_shown():
+        _signal(signal.SIGSTOP)
+    return views_are_shown()
+
+
+def go_on() -> None:
+    """Let the engine work again."""
+    _signal(signal.SIGCONT)
+
+
+def _signal(number: int) -> None:
+    client = sys.modules[f"{_ADDON}.session.runtime"].runtime().client
+    os.killpg(client.pid, number)
+
+
+def aim_at_photo(u: float, v: float, mark: str) -> None:
+    """Write where a place of the photo in the Image Editor lies: shares of its width and, upward, height."""
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "IMAGE_EDITOR")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    x, y = region.view2d.view_to_region(u, v, clip=False)
+    (MARKS / mark).write_text(f"{region.x + x} {window.height - (region.y + y)} 1", "utf-8")
+
+
+def clicked() -> object | None:
+    """The clicks that go on or went on last."""
+    return bpy.app.driver_namespace["clickings"][-1:] and bpy.app.driver_namespace["clickings"][-1]
+
+
+def surface_is_shown() -> bool:
+    """The unfinished surface of a jaw stands in the scene."""
+    return bool(state().previews)
 
 
 def job_is_over() -> bool:
