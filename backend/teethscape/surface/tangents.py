@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.surface.hull import mask_distances, touches_border
+from teethscape.surface.hull import mask_distances
 from teethscape.surface.limbs import outline_beyond
 from teethscape.surface.views import FLIP, Array, Views
 
@@ -39,6 +39,8 @@ _CHANCE = 1.5
 _MOVED_PX = 0.5
 #: Standard deviation of the place of a border that is right to the whole pixel, px.
 WHOLE_PX = 12**-0.5
+#: Share of a mask's outermost pixels at the picture's border up to which little of it can lie beyond.
+_CUT = 0.08
 #: Widest range of planes, radians, in which the outermost two are well defined.
 _WIDEST = 2.5
 
@@ -98,10 +100,17 @@ def compared_borders(views: Views) -> Borders:
 def _border_pixels(mask: NDArray[np.floating]) -> Array:
     """(n, 2) outermost pixels of a mask (centres at +0.5); none where the picture's border cuts it off."""
     inside = (mask > 0.5).astype(np.uint8)
-    if touches_border(mask):
-        return np.zeros((0, 2))
-    row, column = np.nonzero(inside - cv2.erode(inside, np.ones((3, 3), np.uint8)))
-    return np.column_stack([column, row]).astype(np.float64) + 0.5
+    outline = inside - cv2.erode(
+        inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    row, column = np.nonzero(outline)
+    pixels = np.column_stack([column, row]).astype(np.float64) + 0.5
+    return pixels if _at_border(pixels, mask.shape).mean() <= _CUT else np.zeros((0, 2))
+
+
+def _at_border(pixels: Array, size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(n,) which pixels (n, 2), centres at +0.5, lie at the border of a picture (h, w)."""
+    return np.any((pixels < 1) | (pixels > np.array(size[::-1]) - 1), axis=1)
 
 
 def _tangents(
@@ -120,22 +129,31 @@ def _tangents(
     zero = across / np.linalg.norm(across)
     pencil = _Pencil(zero, np.cross(base / length, zero))
     seen = [_outermost(views, view, borders[view], pencil) for view in pair]
-    return [] if None in seen else list(zip(*seen, strict=True))  # pyright: ignore[reportArgumentType]
+    return [(a, b) for a, b in zip(*seen, strict=True) if a is not None and b is not None]
 
 
-def _outermost(views: Views, view: int, pixels: Array, pencil: _Pencil) -> list[tuple[float, float]] | None:
-    """Largest angle and largest negative angle of a view's pixels, each with its change per pixel outward."""
+def _outermost(
+    views: Views, view: int, pixels: Array, pencil: _Pencil
+) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """Largest angle and largest negative angle of a view's pixels, each with its change per pixel outward.
+
+    None where there is no such tangent: the mask may go on beyond the picture.
+    """
     angles = pencil.angles(_rays(views, view, pixels))
     if np.ptp(angles) > _WIDEST:  # a camera inside the other's view of the body has no tangents there
-        return None
-    out = []
+        return None, None
+    cut = _at_border(pixels, views.size)
+    out: list[tuple[float, float] | None] = []
     for sign in (1.0, -1.0):
         at = int(np.argmax(sign * angles))
+        if cut[at]:
+            out.append(None)
+            continue
         around = pixels[at] + np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])
         beside = pencil.angles(_rays(views, view, around))
         slope = float(np.hypot(beside[0] - beside[1], beside[2] - beside[3]))
         out.append((sign * angles[at] + _INSIDE_PX * slope, slope))
-    return out
+    return out[0], out[1]
 
 
 def _rays(views: Views, view: int, pixels: Array) -> Array:

@@ -62,6 +62,19 @@ def test_each_mask_is_told_how_far_it_is_off(views):
     assert wrong[1] < 0.35 * wrong[0]
 
 
+def test_a_mask_that_only_just_reaches_the_picture_s_border_is_told_as_well(views):
+    """The fourth picture is so cut that its body lies a pixel off the border, and is then enlarged by two."""
+    away = int(np.flatnonzero(views.foreground[3].any(axis=0))[0]) - 1
+    masks, normals, intrinsics = views.foreground.copy(), views.normals.copy(), views.intrinsics.copy()
+    masks[3], normals[3] = np.roll(masks[3], -away, axis=1), np.roll(normals[3], -away, axis=1)
+    intrinsics[3, 0, 2] -= away
+    cut = replace(views, foreground=masks, normals=normals, intrinsics=intrinsics)
+    change = np.array([-2.0, -1, 1, 2, -2, -1, 1, 2])
+    spoilt = resized(cut, change)
+    assert spoilt.foreground[3][:, 0].any()
+    np.testing.assert_allclose(compared_borders(spoilt).shifts, -change, atol=0.6)
+
+
 def test_one_wrong_view_does_not_move_the_others(views):
     masks = views.foreground.copy()
     masks[5] = np.roll(masks[5], 12, axis=1)
