@@ -105,7 +105,8 @@ def _border_pixels(mask: NDArray[np.floating]) -> Array:
     )
     row, column = np.nonzero(outline)
     pixels = np.column_stack([column, row]).astype(np.float64) + 0.5
-    return pixels if _at_border(pixels, mask.shape).mean() <= _CUT else np.zeros((0, 2))
+    is_cut = _at_border(pixels, mask.shape).sum() > _CUT * len(pixels)
+    return np.zeros((0, 2)) if is_cut else pixels
 
 
 def _at_border(pixels: Array, size: tuple[int, ...]) -> NDArray[np.bool_]:
