@@ -10,11 +10,10 @@ from teethscape.dental.wishes import SurfaceMethod
 from teethscape.errors import BadInputError, RefusedError
 from teethscape.progress import Progress
 from teethscape.surface.faults import MaskCheck, check_masks
-from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.paint import Agreement
 from teethscape.surface.request import SurfaceRequest
 from teethscape.surface.speckle import despeckled
-from teethscape.surface.tangents import Borders, compared_borders, with_moved_borders
+from teethscape.surface.tangents import Borders, with_moved_borders
 from teethscape.surface.views import Views, directed
 
 #: Share of a view's mask that a whole surface covers at least.
@@ -109,29 +108,27 @@ def smoothed(views: Views, progress: Progress) -> Views:
     return views
 
 
-def corrected(views: Views, progress: Progress) -> tuple[Views, Borders]:
-    """The views with masks whose borders agree, and how far they were off; says which were moved."""
-    borders = compared_borders(views)
+def corrected(views: Views, borders: Borders, progress: Progress) -> Views:
+    """The views with masks whose borders agree; says which were moved."""
     for view in np.flatnonzero(borders.moves):
         shift = borders.moves[view]
         off = f"{abs(shift):.1f} px too {'small' if shift > 0 else 'large'}"
         progress.warn("mask_moved", f"The mask of {views.names[view]} is {off}; its border is moved.")
-    return with_moved_borders(views, borders), borders
+    return with_moved_borders(views, borders)
 
 
-def refuse_half(views: Views, agree: Agreement, trust: Array) -> None:
-    """Refuse a surface that leaves much of a believed view's mask empty.
+def refuse_half(views: Views, agree: Agreement) -> None:
+    """Refuse a surface that leaves much of a view's mask empty.
 
     Raises:
         RefusedError: it does; the message names the worst view.
     """
     if not views.has_masks:
         return
-    covered = np.where(trust > 0, agree.covered, 1.0)
-    worst = int(np.argmin(covered))
-    if covered[worst] < _WHOLE:
+    worst = int(np.argmin(agree.covered))
+    if agree.covered[worst] < _WHOLE:
         raise RefusedError(
             "surface_half",
-            f"The surface covers only {100 * covered[worst]:.0f} % of what {views.names[worst]} shows.",
+            f"The surface covers only {100 * agree.covered[worst]:.0f} % of what {views.names[worst]} shows.",
             "Give it more time, another method, or leave that view out with --leave-out.",
         )

@@ -47,13 +47,11 @@ class Found:
 
     Attributes:
         field: signed distance, mm, the views' axes.
-        trust: (n views,) 0 for views that were left out.
         colours: (n, 3) points in mm to (n, 3) RGB 0..255, when the method knows them.
         level: value of the field at which the surface is taken, mm, to be moved back by as much.
     """
 
     field: GridField
-    trust: Array
     colours: Callable[[Array], NDArray[np.uint8]] | None = None
     level: float = 0.0
 

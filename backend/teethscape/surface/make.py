@@ -32,9 +32,9 @@ from teethscape.surface.job import Found, Job, start_of
 from teethscape.surface.mesh.finish import FinishedMesh, finished
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
-from teethscape.surface.odd_normals import with_agreeing_normals
 from teethscape.surface.read.any import read_views
 from teethscape.surface.request import DistanceKind, SurfaceRequest
+from teethscape.surface.rough import compared_views
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.tangents import Borders
 from teethscape.surface.write import check_suffix, write_surface
@@ -135,12 +135,10 @@ def _prepared(
     refuse_opaque(request, views)
     views = smoothed(views, progress)
     views, dropped = believed(views, progress)
-    views, borders = corrected(views, progress)
-    if request.method is not SurfaceMethod.GRID:  # which compares normals itself, and goes on from there
-        start = start_of(views, frame)
-        kept = with_agreeing_normals(views, start, request.output, frame, progress)
-        dropped += tuple(name for k, name in enumerate(views.names) if k not in kept)
-        views, borders = views.subset(kept), replace(borders, shifts=borders.shifts[kept])
+    names = views.names
+    views, borders = compared_views(views, request.output, frame, progress)
+    dropped += tuple(name for name in names if name not in views.names)
+    views = corrected(views, borders, progress)
     session = Session(progress, request.output, request.budget_s, frame)
     settings = (
         request.method, request.preset, request.seed, request.background, request.case,
@@ -165,12 +163,11 @@ def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]
     mesh = finished(found.field, unit=unit_of(found.field, frame), level=found.level)
     looks = [prepared(views, k, frame.scale) for k in range(len(views))]
     agree = agreement(looks, mesh.vertices, mesh.faces)
-    refuse_half(views, agree, found.trust)
+    refuse_half(views, agree)
     if found.colours is None:
         colours = view_colours(views, looks, mesh.vertices, mesh.faces)
     else:
         colours = found.colours(mesh.vertices)
-    dropped += tuple(name for name, t in zip(views.names, found.trust, strict=True) if t <= 0)
     report = _report(job, mesh, agree, dropped)
     write_surface(job.request.output, (mesh, colours), found.field, frame, report)
     return report
@@ -195,8 +192,7 @@ def _method(method: SurfaceMethod) -> Callable[[Job], Found]:
 
 
 def _grid(job: Job) -> Found:
-    result = solve_grid(job.views, job.frame.scale, job.start, job.session, job.key)
-    return Found(result.field, result.trust)
+    return Found(solve_grid(job.views, job.frame.scale, job.start, job.session, job.key))
 
 
 def _report(job: Job, mesh: FinishedMesh, agree: Agreement, dropped: tuple[str, ...]) -> dict[str, Any]:

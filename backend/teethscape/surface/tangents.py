@@ -4,7 +4,7 @@ Of all planes through two cameras the outermost ones that meet the body are seen
 views, whatever its shape (Porrill and Pollard 1991, "Curve matching and stereo calibration"). A mask that is
 too small by some pixels has its tangents too far inside; all pairs together tell every mask's own share. What
 is the same in all masks is hardly told from a smaller body, only by the distances at which tangents touch it:
-the normals beside the borders must say whether there is such a thing, or it must be far beyond chance.
+it is believed where it is far beyond chance. Where there are normals `rough.py` knows better.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.surface.hull import mask_distances
-from teethscape.surface.limbs import outline_beyond
 from teethscape.surface.views import FLIP, Array, Views
 
 #: Standard deviations, px: of masks' borders before anything is known, and of a tangent on whole pixels.
@@ -94,7 +93,7 @@ def compared_borders(views: Views) -> Borders:
                 gaps.append((b - a) / size)
     if not rows:
         return Borders(np.zeros(len(views)), 0.0)
-    return _robust_shares(np.array(rows), np.array(gaps), outline_beyond(views))
+    return _robust_shares(np.array(rows), np.array(gaps))
 
 
 def _border_pixels(mask: NDArray[np.floating]) -> Array:
@@ -164,11 +163,10 @@ def _rays(views: Views, view: int, pixels: Array) -> Array:
     return local @ FLIP @ views.cam2world[view, :, :3].T
 
 
-def _robust_shares(rows: Array, gaps: Array, beyond: float | None) -> Borders:
+def _robust_shares(rows: Array, gaps: Array) -> Borders:
     """Most likely shares of ``rows @ shares = gaps`` when a few gaps may be anything.
 
     How much a tangent may be off is told by what the shares leave unexplained: ragged borders leave much.
-    ``beyond`` is :func:`outline_beyond`.
     """
     noise, weight, count = _TANGENT_PX, np.ones(len(gaps)), rows.shape[1]
     shares, left, system = np.zeros(count), np.abs(gaps), np.eye(count)
@@ -182,18 +180,9 @@ def _robust_shares(rows: Array, gaps: Array, beyond: float | None) -> Borders:
         weight = 1 / (1 + (left / (2 * noise)) ** 2)
     wander = _noise(rows, left)
     unsure = max(wander, _LEAST_NOISE_PX) * np.sqrt(np.linalg.inv(system).sum()) / count
-    return Borders(shares + _alike(shares, unsure, beyond), wander)
-
-
-def _alike(shares: Array, unsure: float, beyond: float | None) -> float:
-    """What to add to shares (n,) so that what they have in common is what may be believed."""
-    common = float(shares.mean())
-    if beyond is None:
-        return 0.0 if abs(common) >= _SURE * unsure else -float(np.median(shares))
-    if beyond * common <= 0:
-        return -float(np.median(shares))
-    # Both are off by about half a pixel, by the arch and by its crowns: their mean is better than either.
-    return (beyond - common) / 2
+    if abs(shares.mean()) < _SURE * unsure:
+        shares = shares - np.median(shares)
+    return Borders(shares, wander)
 
 
 def _noise(rows: Array, left: Array) -> float:

@@ -10,7 +10,10 @@ from scipy import ndimage
 
 from teethscape.dataset.published_views import target_cameras
 from teethscape.dental.fdi import Jaw
+from teethscape.dental.units import ScaleRecord, ScaleSource
+from teethscape.mesh.solid import FileNote
 from teethscape.parametric.raster import TriangleSoup, render_ids
+from teethscape.surface.frame import Frame
 from teethscape.surface.grid.looks import camera_of
 from teethscape.surface.hull import mask_distances
 from teethscape.surface.read.montage import COUNT, FIRST, RADIUS
@@ -18,6 +21,7 @@ from teethscape.surface.views import Views, opengl_cam2world
 
 #: mm per unit of the views' world in these tests.
 SCALE = 60.0
+FRAME = Frame(SCALE, np.array([1.0, 2, 3]), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
 _PLACES = ((-0.22, 0.0), (0.0, 0.14), (0.22, 0.0))
 
 

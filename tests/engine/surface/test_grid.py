@@ -8,26 +8,23 @@ import numpy as np
 import pytest
 
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.units import ScaleRecord, ScaleSource
 from teethscape.errors import BadInputError, CancelledError, RefusedError
 from teethscape.mesh.ply import read_ply
-from teethscape.mesh.solid import FileNote
 from teethscape.progress import NoProgress
 from teethscape.surface import session as session_module
 from teethscape.surface.believe import believed
 from teethscape.surface.faults import check_masks, odd_view
-from teethscape.surface.frame import Frame
 from teethscape.surface.grid.looks import prepared
 from teethscape.surface.grid.reconstruct import LEVELS, solve_grid
 from teethscape.surface.mesh.paint import agreement
+from teethscape.surface.rough import compared_views
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import footprint, hull_box, hull_field
 from teethscape.surface.tangents import compared_borders, with_moved_borders
 
-from .scene import SCALE, arch_mesh, distance_mm, ragged, views_of
+from .scene import FRAME, SCALE, arch_mesh, distance_mm, ragged, views_of
 
 STEPS = sum(level.steps for level in LEVELS)
-FRAME = Frame(SCALE, np.array([1.0, 2, 3]), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
 
 
 class Listener(NoProgress):
@@ -74,11 +71,11 @@ def _upper_part(vertices):
 def test_the_grid_is_within_a_third_of_a_pixel_and_better_than_the_hull(mesh, views, tmp_path):
     found = _solve(views, tmp_path)
     seen, pixel = _upper_part(mesh[0]), footprint(views, SCALE)
-    error = np.abs(found.field.at(seen)).mean()
+    error = np.abs(found.at(seen)).mean()
     hull = np.abs(_start(views)(views, pixel).at(seen)).mean()
     assert error < pixel / 3
     assert error < hull / 2
-    agree = agreement([prepared(views, k, SCALE) for k in range(8)], *found.field.surface())
+    agree = agreement([prepared(views, k, SCALE) for k in range(8)], *found.surface())
     assert (agree.covered > 0.97).all()
     assert (agree.angle_deg < 12).all()
 
@@ -89,7 +86,7 @@ def test_ragged_borders_of_masks_do_little_harm(mesh, tmp_path, seed):
     spoilt = ragged(views_of(*mesh, size=144), seed)
     moved = with_moved_borders(spoilt, compared_borders(spoilt))
     seen, pixel = _upper_part(mesh[0]), footprint(moved, SCALE)
-    error = np.abs(_solve(moved, tmp_path).field.at(seen)).mean()
+    error = np.abs(_solve(moved, tmp_path).at(seen)).mean()
     hull = np.abs(_start(moved)(moved, pixel).at(seen)).mean()
     assert error < pixel / 8
     assert error < hull / 8
@@ -114,14 +111,15 @@ def test_a_view_with_a_shifted_mask_is_named_and_left_out(views):
 
 
 @pytest.mark.slow
-def test_a_view_with_wrong_normals_is_named(mesh, views, tmp_path):
+def test_a_view_with_wrong_normals_is_named_and_does_no_harm(mesh, views, tmp_path):
     normals = views.normals.copy()
     normals[5] = normals[5][..., [1, 2, 0]]
     listener = Listener()
-    found = _solve(replace(views, normals=normals), tmp_path, listener)
-    assert found.trust.tolist() == [1, 1, 1, 1, 1, 0, 1, 1]
+    kept, _ = compared_views(replace(views, normals=normals), tmp_path / "mesh.ply", FRAME, listener)
+    assert len(kept) == 7
     assert "view 13" in listener.warnings[0][1]
-    assert np.abs(found.field.at(_upper_part(mesh[0]))).mean() < footprint(views, SCALE) / 2
+    error = np.abs(_solve(kept, tmp_path).at(_upper_part(mesh[0]))).mean()
+    assert error < footprint(views, SCALE) / 2
 
 
 @pytest.mark.slow
@@ -174,12 +172,12 @@ def test_views_without_normals_neither_stand_out_nor_hide_the_one_that_does():
 
 @pytest.mark.slow
 def test_a_cancelled_run_continues_where_it_was(views, tmp_path):
-    whole = _solve(views, tmp_path / "a").field
+    whole = _solve(views, tmp_path / "a")
     with pytest.raises(CancelledError):
         _solve(views, tmp_path / "b", Listener(cancel_at=7))
     assert (tmp_path / "b" / "mesh.checkpoint").is_file()
     listener = Listener()
-    again = _solve(views, tmp_path / "b", listener).field
+    again = _solve(views, tmp_path / "b", listener)
     assert listener.reports < STEPS
     np.testing.assert_allclose(again.values, whole.values, atol=1e-5)  # mm
 

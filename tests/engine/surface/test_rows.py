@@ -10,6 +10,7 @@ import pytest
 from teethscape.surface.grid.borders import border_rows
 from teethscape.surface.grid.looks import prepared
 from teethscape.surface.grid.rows import compared, normal_rows, seen_points
+from teethscape.surface.grid.stereo import Sight
 from teethscape.surface.hull import mask_distances
 from teethscape.surface.start import footprint, hull_box, hull_field
 
@@ -34,7 +35,7 @@ def test_a_normal_weighs_no_more_because_noise_has_turned_it_to_the_camera(views
     look = prepared(replace(views, normals=noisy.astype(np.float32)), 0, SCALE)
     seen, _ = seen_points(look, field.surface())
     weight = np.linalg.norm(
-        normal_rows(look, compared(look, field, seen), 1.0, 0.35).wanted.reshape(-1, 3), axis=1
+        normal_rows(look, compared(look, field, seen), 0.35).wanted.reshape(-1, 3), axis=1
     )
     away = look.camera.centre - seen.points
     away /= np.linalg.norm(away, axis=1, keepdims=True)
@@ -52,7 +53,7 @@ def test_a_ray_deep_inside_weighs_less_than_one_at_the_border(views, field):
     masks[0, row, column] = 0
     look = prepared(replace(views, foreground=masks), 0, SCALE)
     _, depth = seen_points(look, field.surface())
-    rows = border_rows(look, field, depth, 1.0, 0.1)
+    rows = border_rows(Sight(look, depth), field, 1.0, 0.1)
     weight = rows.weights.sum(axis=1)
     assert weight.min() < 0.5 * weight.max()
 
@@ -61,7 +62,7 @@ def test_pixels_beside_a_border_that_wanders_pull_little_and_those_beyond_it_as_
     grown = replace(field, values=field.values - np.float32(3 * footprint(views, SCALE)))
     look = prepared(views, 0, SCALE)
     _, depth = seen_points(look, grown.surface())
-    sure, unsure = (border_rows(replace(look, wander=px), grown, depth, 1.0, 0.1) for px in (0.0, 0.5))
+    sure, unsure = (border_rows(Sight(replace(look, wander=px), depth), grown, 1.0, 0.1) for px in (0.0, 0.5))
     edge = look.edge[(look.edge > 0) & (look.edge < 3) & np.isfinite(depth)]
     share = unsure.weights.sum(axis=1) / sure.weights.sum(axis=1)
     assert len(share) == len(edge)

@@ -26,21 +26,17 @@ def views(mesh):
     return views_of(*mesh, size=192)
 
 
-def _sights(views, mesh, trust=None):
+def _sights(views, mesh):
     """All views of the true surface."""
     vertices, faces = mesh
     soup = TriangleSoup(vertices * SCALE, faces, np.zeros(len(faces), np.int32))
     looks = [prepared(views, k, SCALE) for k in range(len(views))]
-    weights = np.ones(len(looks)) if trust is None else trust
-    return [
-        Sight(look, render_ids(soup, look.camera).depth, float(weight))
-        for look, weight in zip(looks, weights, strict=True)
-    ]
+    return [Sight(look, render_ids(soup, look.camera).depth) for look in looks]
 
 
-def _told(views, mesh, out_px, trust=None):
+def _told(views, mesh, out_px):
     """Offset in pixels that normals tell of places so far out of the true surface, by what they know."""
-    sights, pixel = _sights(views, mesh, trust), footprint(views, SCALE)
+    sights, pixel = _sights(views, mesh), footprint(views, SCALE)
     seen, _ = seen_points(sights[0].look, (mesh[0] * SCALE, mesh[1]))
     normals = views.normals[0].reshape(-1, 3)[seen.pixel]
     told = offsets(sights, seen.points + out_px * pixel * normals, 2 * pixel)
@@ -69,9 +65,7 @@ def test_a_view_that_contradicts_the_others_is_overruled(views, mesh):
 
 
 def test_one_view_alone_tells_nothing(views, mesh):
-    trust = np.zeros(8)
-    trust[0] = 1
-    sights, pixel = _sights(views, mesh, trust), footprint(views, SCALE)
+    sights, pixel = _sights(views.subset([0]), mesh), footprint(views, SCALE)
     field = hull_field(views, SCALE, hull_box(views, SCALE), 2 * pixel)
     seen, _ = seen_points(sights[0].look, (mesh[0] * SCALE, mesh[1]))
     assert len(stereo_rows(sights, 0, field, seen.points, False).wanted) == 0

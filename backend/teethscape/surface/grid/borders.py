@@ -7,11 +7,11 @@ it believed, the surface would follow every dent of a ragged mask, where normals
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from teethscape.surface.grid.field import GridField, trilinear
 from teethscape.surface.grid.looks import Look, back_projected
 from teethscape.surface.grid.rows import CORNERS, Rows
+from teethscape.surface.grid.stereo import Sight
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.tangents import WHOLE_PX
 
@@ -29,31 +29,29 @@ _STEEP, _LEAST_WEIGHT, _EXACT = 6, 0.003, 0.1
 _DEEP = 0.5
 
 
-def border_rows(
-    look: Look, field: GridField, depth: NDArray[np.float32], trust: float, robust: float
-) -> Rows:
+def border_rows(sight: Sight, field: GridField, weight: float, robust: float) -> Rows:
     """One equation per ray near the mask's border that meets what it should miss, or the reverse.
 
     The value is demanded to be zero where the ray comes nearest to the surface.
 
     Args:
-        look: the view.
+        sight: the view of the present surface.
         field: the present one.
-        depth: (h, w) picture of the present surface.
-        trust: weighs the view.
+        weight: of borders.
         robust: usual residual of normals, which a border that may be off competes with.
     """
-    edge, hit = look.edge, np.isfinite(depth)
+    look = sight.look
+    edge, hit = look.edge, np.isfinite(sight.depth)
     row, column = np.nonzero(np.where(edge > 0, hit & (edge < _REACH_PX), ~hit))
     if not len(row):
         return Rows(np.zeros((0, 8), np.int64), np.zeros((0, 8)), np.zeros(0))
     points = _nearest_on_rays(look, field, np.column_stack([column, row]).astype(np.float64))
     base, place = field.cell(points)
-    weight, _ = trilinear(place)
+    share, _ = trilinear(place)
     away = field.at(points) / field.pitch
     believed = _belief(np.abs(edge[row, column]), look.wander, robust)
-    factor = trust * believed / field.pitch / np.sqrt(1 + (away / _DEEP) ** 2)
-    return Rows(base[:, None] + CORNERS @ field.steps, weight * factor[:, None], np.zeros(len(points)))
+    factor = weight * believed / field.pitch / np.sqrt(1 + (away / _DEEP) ** 2)
+    return Rows(base[:, None] + CORNERS @ field.steps, share * factor[:, None], np.zeros(len(points)))
 
 
 def _belief(distance: Array, wander: float, robust: float) -> Array:

@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from teethscape.dental.files import NPZ_DAMAGES
-from teethscape.surface.faults import odd_view
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.grid.looks import Look, prepared
 from teethscape.surface.grid.solve import SolveRules, stepped
 from teethscape.surface.hull import hull_distance
 from teethscape.surface.mesh.marching import Array
-from teethscape.surface.mesh.paint import agreement
 from teethscape.surface.session import Session
 from teethscape.surface.start import footprint
 from teethscape.surface.views import Views
@@ -47,19 +45,6 @@ LEVELS = (Level(2.0, 6), Level(1.4, 4), Level(1.0, 7))
 
 
 @dataclass(frozen=True, eq=False)
-class GridResult:
-    """What the grid found.
-
-    Attributes:
-        field: signed distance, mm.
-        trust: (n views,) 0 for a view that was left out because it contradicts the others.
-    """
-
-    field: GridField
-    trust: Array
-
-
-@dataclass(frozen=True, eq=False)
 class _Solver:
     """What all resolutions share.
 
@@ -80,53 +65,36 @@ class _Solver:
         """Distance of a resolution's nodes, mm."""
         return LEVELS[number].pitch * footprint(self.views, self.scale)
 
-    def advanced(self, now: GridField, trust: Array, number: int) -> GridField:
+    def advanced(self, now: GridField, number: int) -> GridField:
         """The field after the steps of one resolution, or as many as the time allows."""
-        limit, rules = self._limit(trust, now), replace(self.rules, is_near=number == len(LEVELS) - 1)
+        limit, rules = self._limit(now), replace(self.rules, is_near=number == len(LEVELS) - 1)
         total, done = (sum(level.steps for level in some) for some in (LEVELS, LEVELS[:number]))
         for step in range(LEVELS[number].steps):
             if self.session.is_over:
                 break
             self.session.tell((done + step) / total, f"grid of {self.pitch(number):.2f} mm")
-            now = within(stepped(now, self.looks, trust, rules), limit)
+            now = within(stepped(now, self.looks, rules), limit)
             self.session.show(lambda shown=now: shown)
         return now
 
-    def _limit(self, trust: Array, now: GridField) -> Array:
-        """Values of the hull of the believed masks at a field's nodes, drawn a little wider, mm.
+    def _limit(self, now: GridField) -> Array:
+        """Values of the hull of the masks at a field's nodes, drawn a little wider, mm.
 
         The equations watch the masks' borders; what drifts farther out, where no view sees it, is cut off.
         """
-        believed = self.views.subset(np.flatnonzero(trust > 0).tolist())
-        hull = hull_distance(believed, now.nodes() / self.scale) * self.scale
+        hull = hull_distance(self.views, now.nodes() / self.scale) * self.scale
         slack = _SLACK * footprint(self.views, self.scale)
         return np.asarray(hull.reshape(now.values.shape) - slack, np.float64)
 
-    def odd(self, now: GridField) -> int | None:
-        """The view whose normals contradict the others' surface, if there is one; says so."""
-        odd = odd_view(agreement(self.looks, *now.surface()).angle_deg)
-        if odd is not None:
-            self.session.warn("view_odd", f"{self.views.names[odd]} contradicts the others and is left out.")
-        return odd
-
-    def without_odd(self, now: GridField, start: Start) -> tuple[GridField, Array]:
-        """Leave a view out whose normals contradict the others' surface, and begin anew without it."""
-        odd, trust = self.odd(now), np.ones(len(self.views))
-        if odd is None:
-            return now, trust
-        trust[odd] = 0
-        others = self.views.subset(np.flatnonzero(trust).tolist())
-        return self.advanced(self.begun(start, others), trust, 0), trust
-
-    def begun(self, start: Start, views: Views) -> GridField:
-        """The start from some views, grown by what uncertain masks may have carved off."""
-        now = start(views, self.pitch(0))
-        grown = _GROWN * self.looks[0].wander * footprint(views, self.scale)
+    def begun(self, start: Start) -> GridField:
+        """The start, grown by what uncertain masks may have carved off."""
+        now = start(self.views, self.pitch(0))
+        grown = _GROWN * self.looks[0].wander * footprint(self.views, self.scale)
         return replace(now, values=(now.values - grown).astype(np.float32)).redistanced(self.rules.band)
 
 
-def solve_grid(views: Views, scale: float, start: Start, session: Session, key: str) -> GridResult:
-    """Solve for the surface, coarse to fine.
+def solve_grid(views: Views, scale: float, start: Start, session: Session, key: str) -> GridField:
+    """Solve for the signed distance, mm, coarse to fine.
 
     Args:
         views: with normals.
@@ -139,34 +107,31 @@ def solve_grid(views: Views, scale: float, start: Start, session: Session, key: 
         CancelledError: the user has cancelled; the checkpoint of the last resolution stays.
     """
     solver = _solver(views, scale, session)
-    found = _continued(session, key)
-    now, trust, first = found or (solver.begun(start, views), np.ones(len(views)), 0)
+    now, first = _continued(session, key) or (solver.begun(start), 0)
     for number in range(first, len(LEVELS)):
         if number > 0:
             now = now.refined(solver.pitch(number)).redistanced(solver.rules.band)
-        now = solver.advanced(now, trust, number)
-        if number == 0:
-            now, trust = solver.without_odd(now, start)
+        now = solver.advanced(now, number)
         if session.is_over:
             break
-        _save(session, key, now, trust, number + 1)
-    return GridResult(now, trust)
+        _save(session, key, now, number + 1)
+    return now
 
 
-def odd_by_normals(views: Views, scale: float, start: Start, session: Session) -> int | None:
-    """The view whose normals contradict the surface that all show at the coarsest resolution; says so.
+def rough_field(views: Views, scale: float, start: Start, session: Session) -> tuple[list[Look], GridField]:
+    """The views, prepared, and the signed distance, mm, of the coarsest resolution alone.
 
     Args:
         views: with normals.
         scale: mm per unit of the views' world.
         start: makes the start.
-        session: progress and warnings; it must not be over.
+        session: progress; it must not be over.
 
     Raises:
         CancelledError: the user has cancelled.
     """
     solver = _solver(views, scale, session)
-    return solver.odd(solver.advanced(solver.begun(start, views), np.ones(len(views)), 0))
+    return solver.looks, solver.advanced(solver.begun(start), 0)
 
 
 def _solver(views: Views, scale: float, session: Session) -> _Solver:
@@ -178,18 +143,18 @@ def within(body: GridField, limit: Array) -> GridField:
     return GridField(np.maximum(body.values, limit).astype(np.float32), body.low, body.pitch)
 
 
-def _save(session: Session, key: str, now: GridField, trust: Array, level: int) -> None:
+def _save(session: Session, key: str, now: GridField, level: int) -> None:
     session.save(
         lambda stream: np.savez(
-            stream, key=key, values=now.values, low=now.low, pitch=now.pitch, trust=trust, level=level,
+            stream, key=key, values=now.values, low=now.low, pitch=now.pitch, level=level,
             spent_s=session.spent_s,
         ),
         at_once=True,
     )  # fmt: skip
 
 
-def _continued(session: Session, key: str) -> tuple[GridField, Array, int] | None:
-    """Field, trust and next level of a checkpoint of the same views; tells of one that is of others."""
+def _continued(session: Session, key: str) -> tuple[GridField, int] | None:
+    """Field and next level of a checkpoint of the same views; tells of one that is of others."""
     path: Path = session.checkpoint
     try:
         with np.load(path) as file:
@@ -197,7 +162,7 @@ def _continued(session: Session, key: str) -> tuple[GridField, Array, int] | Non
                 session.warn_unused()
                 return None
             now = GridField(file["values"], file["low"], float(file["pitch"]))
-            found, spent_s = (now, file["trust"], int(file["level"])), float(file["spent_s"])
+            found, spent_s = (now, int(file["level"])), float(file["spent_s"])
     except FileNotFoundError:
         return None
     except NPZ_DAMAGES:  # or a file of another kind

@@ -99,13 +99,13 @@ def compared(look: Look, field: GridField, seen: Seen) -> Compared:
     return Compared(seen, wanted, columns, weight, gradient, np.linalg.norm(now - wanted, axis=1))
 
 
-def normal_rows(look: Look, found: Compared, trust: float, robust: float) -> Rows:
-    """Three equations per seen point; ``trust`` weighs the view, ``robust`` is :func:`robust_residual`."""
+def normal_rows(look: Look, found: Compared, robust: float) -> Rows:
+    """Three equations per seen point; ``robust`` is :func:`robust_residual`."""
     seen = found.seen
     # Weights by the noisy normal itself would favour those that noise has turned to the camera.
     soft = look.soft.reshape(-1, 3)[seen.pixel].astype(np.float64)
     cosine = facing(look.camera, seen.points, soft)
-    trusted = trust * np.sqrt(np.clip(cosine, 0, 1) / (1 + (found.error / robust) ** 2))
+    trusted = np.sqrt(np.clip(cosine, 0, 1) / (1 + (found.error / robust) ** 2))
     trusted[cosine < _FACING] = 0
     shift = _slope_along(look, seen, soft)
     full = (found.gradient + shift[:, :, None] * found.weight[:, None, :]) * trusted[:, None, None]

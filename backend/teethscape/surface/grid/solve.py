@@ -47,27 +47,25 @@ class SolveRules:
     is_near: bool = False
 
 
-def stepped(field: GridField, looks: list[Look], trust: Array, rules: SolveRules) -> GridField:
+def stepped(field: GridField, looks: list[Look], rules: SolveRules) -> GridField:
     """The field after one step.
 
     Args:
         field: the present one.
         looks: views.
-        trust: (n views,) weight of each.
         rules: weights.
     """
     mesh = field.surface()
-    used = [(look, float(weight)) for look, weight in zip(looks, trust, strict=True) if weight > 0]
-    seen, depths = zip(*(seen_points(look, mesh) for look, _ in used), strict=True)
-    found = [compared(look, field, some) for (look, _), some in zip(used, seen, strict=True)]
+    seen, depths = zip(*(seen_points(look, mesh) for look in looks), strict=True)
+    found = [compared(look, field, some) for look, some in zip(looks, seen, strict=True)]
     robust = robust_residual(found)
-    sights = [Sight(look, depth, weight) for (look, weight), depth in zip(used, depths, strict=True)]
+    sights = [Sight(look, depth) for look, depth in zip(looks, depths, strict=True)]
     rows: list[Rows] = []
     for own, (sight, some) in enumerate(zip(sights, found, strict=True)):
-        rows.append(normal_rows(sight.look, some, sight.trust, robust))
-        rows.append(border_rows(sight.look, field, sight.depth, sight.trust * rules.border, robust))
+        rows.append(normal_rows(sight.look, some, robust))
+        rows.append(border_rows(sight, field, rules.border, robust))
         rows.append(stereo_rows(sights, own, field, some.seen.points, rules.is_near))
-    noise = max(float(np.median([look.noise for look, _ in used])) - rules.still, 0.0)
+    noise = max(float(np.median([look.noise for look in looks])) - rules.still, 0.0)
     bend = rules.bend * robust * (1 + rules.bend_by_noise * noise)
     return _solved(field, rows, replace(rules, bend=bend))
 

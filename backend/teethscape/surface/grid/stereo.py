@@ -40,12 +40,10 @@ class Sight:
     Attributes:
         look: the view.
         depth: (h, w) picture of the surface, mm, inf where the rays miss it.
-        trust: weighs the view.
     """
 
     look: Look
     depth: NDArray[np.float32]
-    trust: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +139,7 @@ def _shown(sight: Sight, points: Array, hidden: float) -> tuple[Array, Array, Ar
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
     cosine = facing(camera, points, normals)
     slopes = slopes_along(camera, points, normals, look.wide_slopes[row, column])
-    return normals, slopes, np.where(shown & (cosine > _FACING), cosine, 0.0) * sight.trust
+    return normals, slopes, np.where(shown & (cosine > _FACING), cosine, 0.0)
 
 
 def _between(picture: NDArray[np.float32], pixels: NDArray[np.floating]) -> Array:

@@ -102,7 +102,7 @@ def gspull(job: Job) -> Found:
     if not run.job.views.has_masks:  # with masks every view tells whether the surface is whole
         _refuse_unlearnt(run)
     level = float(run.settings["level"]) * run.link.scale * job.frame.scale
-    return Found(_extracted(run, float(run.settings["pitch"])), np.ones(len(job.views)), level=level)
+    return Found(_extracted(run, float(run.settings["pitch"])), level=level)
 
 
 def _prepared(job: Job, device: torch.device) -> _Run:

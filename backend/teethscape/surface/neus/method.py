@@ -98,7 +98,7 @@ def neus(job: Job) -> Found:
     def colours(points: Array) -> NDArray[np.uint8]:
         return np.round(255 * surface_colours(model, cube.unit(points))).astype(np.uint8)
 
-    return Found(extracted(trainer, job, cube, preset.pitch), np.ones(len(job.views)), colours)
+    return Found(extracted(trainer, job, cube, preset.pitch), colours)
 
 
 def checkpoint_key(key: str, trainer: Trainer) -> str:

@@ -1,4 +1,4 @@
-"""Views whose normals contradict the others are named before a network learns from them, right ones never."""
+"""A rough surface names the view whose normals contradict the others, and tells what masks share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.progress import NoProgress, SurfaceStage
 from teethscape.surface import make
 from teethscape.surface.request import SurfaceRequest
+from teethscape.surface.rough import compared_views
 
-from .scene import arch_mesh, views_of
+from .scene import FRAME, arch_mesh, ragged, resized, views_of
 
-TORCH_METHODS = [SurfaceMethod.NEUS, SurfaceMethod.GSPULL]
+#: Changes of masks, px: of all alike, of half of them, of most.
+CHANGES = [8 * [-2.0], 8 * [2.0], 2 * [-2.0, -1, 0, 0], 2 * [0.0, 0, 1, 2], [2.0, -1, -1, -2, 0, 0, -2, -2]]
 
 
 class Listener(NoProgress):
@@ -38,7 +40,8 @@ def views():
 
 def _made(views, folder, monkeypatch, method):
     """The report of a surface that has no time to train, and what was told."""
-    pytest.importorskip("torch", reason="needs PyTorch")
+    if method is not SurfaceMethod.GRID:
+        pytest.importorskip("torch", reason="needs PyTorch")
     monkeypatch.setattr(make, "read_views", lambda request: views)
     request = SurfaceRequest(
         folder, folder / "m.ply", method, Preset.SMALL, extent_mm=60.0, budget_s=0.0, device=Device.CPU
@@ -48,7 +51,7 @@ def _made(views, folder, monkeypatch, method):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", TORCH_METHODS)
+@pytest.mark.parametrize("method", list(SurfaceMethod))
 def test_a_view_with_inverted_normals_is_named_and_left_out(views, tmp_path, monkeypatch, method):
     normals = views.normals.copy()
     normals[3] *= -1
@@ -77,3 +80,36 @@ def test_right_normals_blame_no_view(views, tmp_path, monkeypatch, noise):
 def test_views_without_normals_are_all_kept(views, tmp_path, monkeypatch):
     report, _ = _made(replace(views, normals=None), tmp_path, monkeypatch, SurfaceMethod.NEUS)
     assert report["views_left_out"] == []
+
+
+@pytest.fixture(scope="module")
+def fine_views():
+    return views_of(*arch_mesh(), size=192)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_masks_share_is_told(fine_views, tmp_path, change):
+    spoilt = resized(fine_views, np.array(change))
+    kept, borders = compared_views(spoilt, tmp_path / "m.ply", FRAME, NoProgress())
+    assert len(kept) == 8
+    np.testing.assert_allclose(borders.shifts, -np.array(change), atol=0.75)
+
+
+@pytest.mark.slow
+def test_right_and_ragged_masks_are_not_thought_to_share_anything(fine_views, tmp_path):
+    for views in (fine_views, ragged(fine_views)):
+        _, borders = compared_views(views, tmp_path / "m.ply", FRAME, NoProgress())
+        assert not borders.moves.any()
+
+
+@pytest.mark.slow
+def test_the_view_at_fault_does_not_tell_about_masks(fine_views, tmp_path):
+    normals = fine_views.normals.copy()
+    normals[3] *= -1
+    kept, borders = compared_views(
+        replace(fine_views, normals=normals), tmp_path / "m.ply", FRAME, NoProgress()
+    )
+    assert kept.names == tuple(name for name in fine_views.names if name != "view 11")
+    assert len(borders.shifts) == 7
+    assert not borders.moves.any()

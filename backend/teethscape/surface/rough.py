@@ -1,0 +1,106 @@
+"""What a rough surface tells before any method begins: a view at fault, and what is off in all masks alike.
+
+The coarsest resolution of the grid is made in seconds, by the normals of all views; the masks' borders are
+hardly believed. A view whose normals contradict it is left out: networks bend to whatever they are shown, so
+nothing in their training would tell. Its outlines show where borders should be: that tells masks which are
+all too large from a larger body, as tangents hardly do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from teethscape.progress import AnyStage, Progress, SurfaceStage
+from teethscape.surface.faults import odd_view
+from teethscape.surface.frame import Frame
+from teethscape.surface.grid.field import GridField
+from teethscape.surface.grid.looks import Look
+from teethscape.surface.grid.reconstruct import rough_field
+from teethscape.surface.job import start_of
+from teethscape.surface.mesh.marching import Array
+from teethscape.surface.mesh.paint import agreement
+from teethscape.surface.outlines import beyond_borders
+from teethscape.surface.session import Session
+from teethscape.surface.tangents import Borders, compared_borders, with_moved_borders
+from teethscape.surface.views import Views
+
+#: How far borders are thought to wander while the rough surface is made, px.
+_DOUBTED_PX = 1.5
+#: How far it then reaches beyond right borders, px, for a coarse grid fills what is narrow: 0.33 to 0.37 on
+#: five synthetic jaws; and by what share of it more when all borders are off.
+_USUAL_PX, _FOLLOWS = 0.35, 0.8
+#: A smaller change, px, moves hardly a border of whole pixels; and rough surfaces that are made at most.
+_SMALL_PX, _MOST = 0.25, 5
+
+
+class _BeforeTraining:
+    """A progress that shows any work as part of reading the views."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def stage(self, name: AnyStage, fraction: float, message: str = "") -> None:  # noqa: ARG002 - the protocol
+        """Report a share of the comparison."""
+        self._progress.stage(SurfaceStage.VIEWS, fraction, "comparing views")
+
+    def check_cancelled(self) -> None:
+        """Ask whether to stop."""
+        self._progress.check_cancelled()
+
+    def warn(self, code: str, message: str) -> None:
+        """Pass a warning on."""
+        self._progress.warn(code, message)
+
+
+def compared_views(views: Views, output: Path, frame: Frame, progress: Progress) -> tuple[Views, Borders]:
+    """The views whose normals agree, as they are, and how far the borders of their masks are off.
+
+    Args:
+        views: with normals or without.
+        output: the mesh to be written; a preview may lie beside it.
+        frame: of the views.
+        progress: learns of a view at fault.
+
+    Raises:
+        CancelledError: the user has cancelled.
+    """
+    borders, count = compared_borders(views), len(views)
+    if views.normals is None:
+        return views, borders
+    session = Session(_BeforeTraining(progress), output, None, frame)
+    for _ in range(_MOST):
+        looks, surface = _rough(with_moved_borders(views, borders), frame, session)
+        mesh = surface.surface()
+        odd = odd_view(agreement(looks, *mesh).angle_deg) if len(views) == count else None
+        if odd is not None:
+            session.warn("view_odd", f"{views.names[odd]} contradicts the others and is left out.")
+            views = views.subset([view for view in range(count) if view != odd])
+            borders = compared_borders(views)
+            continue
+        change = _alike(borders, beyond_borders(looks, *mesh))
+        if abs(change) < _SMALL_PX:
+            break
+        borders = replace(borders, shifts=borders.shifts + change)
+    return views, borders
+
+
+def _rough(views: Views, frame: Frame, session: Session) -> tuple[list[Look], GridField]:
+    doubted = replace(views, border_px=max(views.border_px, _DOUBTED_PX))
+    return rough_field(doubted, frame.scale, start_of(views, frame), session)
+
+
+def _alike(borders: Borders, beyond: Array) -> float:
+    """By how much all shifts should be larger, px; 0 where no view tells.
+
+    Each view is asked by itself, for shifts that are too small have moved no border.
+
+    Args:
+        borders: as they were moved.
+        beyond: (n,) how far the surface reaches beyond the moved borders, px; NaN where nothing tells.
+    """
+    told = (beyond - _USUAL_PX) / _FOLLOWS + borders.moves - borders.shifts
+    told = told[np.isfinite(told)]
+    return float(np.median(told)) if len(told) else 0.0
