@@ -21,7 +21,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,7 +104,12 @@ def resized_masks(views: Views) -> Views:
     return _resized(views, (-2, -1, 1, 2))
 
 
-def _resized(views: Views, changes: tuple[int, ...]) -> Views:
+def uneven_masks(views: Views) -> Views:
+    """Every mask larger or smaller all around by up to two pixels as it is drawn: most of them too small."""
+    return _resized(views, np.random.default_rng(0).integers(-2, 3, len(views)).tolist())
+
+
+def _resized(views: Views, changes: Sequence[int]) -> Views:
     """Every mask larger (or smaller: negative) all around by so many pixels, in turn."""
     masks = []
     for k, mask in enumerate(views.foreground):
@@ -164,6 +169,7 @@ def one_wrong(views: Views) -> Views:
 SPOILS: dict[str, Callable[[Views], Views]] = {
     "normals": noisy_normals,
     "masks": resized_masks,
+    "uneven": uneven_masks,
     "larger": lambda views: _resized(views, (2,)),
     "smaller": lambda views: _resized(views, (-2,)),
     "ragged": ragged_masks,

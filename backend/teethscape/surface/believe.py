@@ -13,7 +13,7 @@ from teethscape.surface.faults import MaskCheck, check_masks
 from teethscape.surface.mesh.paint import Agreement
 from teethscape.surface.request import SurfaceRequest
 from teethscape.surface.speckle import despeckled
-from teethscape.surface.tangents import Borders, with_moved_borders
+from teethscape.surface.tangents import Borders, compared_borders, with_moved_borders
 from teethscape.surface.views import Views, directed
 
 #: Share of a view's mask that a whole surface covers at least.
@@ -32,7 +32,8 @@ def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
     if not views.has_masks:
         return views, ()
     views, full = _with_background(views, progress)
-    check = check_masks(views)
+    # Masks a little too small carve off what others show, and are no fault of the views.
+    check = check_masks(with_moved_borders(views, compared_borders(views)))
     if check.empty:
         raise RefusedError(
             "view_empty", f"The mask of {check.empty[0]} is empty.", "Correct it, or leave the view out."

@@ -22,7 +22,7 @@ from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import footprint, hull_box, hull_field
 from teethscape.surface.tangents import compared_borders, with_moved_borders
 
-from .scene import FRAME, SCALE, arch_mesh, distance_mm, ragged, views_of
+from .scene import FRAME, SCALE, arch_mesh, distance_mm, ragged, resized, views_of
 
 STEPS = sum(level.steps for level in LEVELS)
 
@@ -120,6 +120,15 @@ def test_a_view_with_wrong_normals_is_named_and_does_no_harm(mesh, views, tmp_pa
     assert "view 13" in listener.warnings[0][1]
     error = np.abs(_solve(kept, tmp_path).at(_upper_part(mesh[0]))).mean()
     assert error < footprint(views, SCALE) / 2
+
+
+@pytest.mark.slow
+def test_masks_a_little_too_large_or_too_small_blame_nobody(views):
+    listener = Listener()
+    kept, dropped = believed(resized(views, np.array([2.0, -2, -2, 1, -3, 1, 0, 2])), listener)
+    assert dropped == ()
+    assert len(kept) == 8
+    assert listener.warnings == []
 
 
 @pytest.mark.slow
