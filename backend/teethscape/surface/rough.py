@@ -32,8 +32,8 @@ _DOUBTED_PX = 1.5
 #: How far it then reaches beyond right borders, px, for a coarse grid fills what is narrow: 0.33 to 0.37 on
 #: five synthetic jaws; and by what share of it more when all borders are off.
 _USUAL_PX, _FOLLOWS = 0.35, 0.8
-#: A smaller change, px, moves hardly a border of whole pixels; and rough surfaces that are made at most.
-_SMALL_PX, _MOST = 0.25, 5
+#: A smaller change, px, may be another jaw's shape; and rough surfaces that are made at most.
+_SMALL_PX, _MOST = 0.3, 5
 
 
 class _BeforeTraining:
