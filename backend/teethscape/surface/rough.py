@@ -29,9 +29,9 @@ from teethscape.surface.views import Views
 
 #: How far borders are thought to wander while the rough surface is made, px.
 _DOUBTED_PX = 1.5
-#: How far it then reaches beyond right borders, px, for a coarse grid fills what is narrow: 0.33 to 0.37 on
-#: five synthetic jaws; and by what share of it more when all borders are off.
-_USUAL_PX, _FOLLOWS = 0.35, 0.8
+#: How far it then reaches beyond right borders, px, for a coarse grid fills what is narrow: 0.33 to 0.40 on
+#: synthetic jaws; and by what share of it more when all borders are off.
+_USUAL_PX, _FOLLOWS = 0.36, 0.75
 #: A smaller change, px, may be another jaw's shape; and rough surfaces that are made at most.
 _SMALL_PX, _MOST = 0.3, 5
 
@@ -67,9 +67,10 @@ def compared_views(views: Views, output: Path, frame: Frame, progress: Progress)
     Raises:
         CancelledError: the user has cancelled.
     """
-    borders, count = compared_borders(views), len(views)
+    count = len(views)
     if views.normals is None:
-        return views, borders
+        return views, compared_borders(views)
+    borders = _as_most(views)
     session = Session(_BeforeTraining(progress), output, None, frame)
     for _ in range(_MOST):
         looks, surface = _rough(with_moved_borders(views, borders), frame, session)
@@ -78,13 +79,19 @@ def compared_views(views: Views, output: Path, frame: Frame, progress: Progress)
         if odd is not None:
             session.warn("view_odd", f"{views.names[odd]} contradicts the others and is left out.")
             views = views.subset([view for view in range(count) if view != odd])
-            borders = compared_borders(views)
+            borders = _as_most(views)
             continue
         change = _alike(borders, beyond_borders(looks, *mesh))
         if abs(change) < _SMALL_PX:
             break
         borders = replace(borders, shifts=borders.shifts + change)
     return views, borders
+
+
+def _as_most(views: Views) -> Borders:
+    """How far borders are off when most of them are right: the rough surface tells what is not so better."""
+    borders = compared_borders(views)
+    return replace(borders, shifts=borders.shifts - np.median(borders.shifts))
 
 
 def _rough(views: Views, frame: Frame, session: Session) -> tuple[list[Look], GridField]:

@@ -42,6 +42,9 @@ _GROWN = 2.0
 #: The last resolution is that of the pixels: a coarser grid rounds edges and lays what is round too deep. The
 #: first is not much coarser: what a grid cannot hold, as incisal edges, is gone before a finer one could.
 LEVELS = (Level(2.0, 6), Level(1.4, 4), Level(1.0, 7))
+#: Steps of the coarsest resolution where it is all there is: from a start that is grown far, fewer leave one
+#: jaw farther out than another.
+_ROUGH_STEPS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +68,12 @@ class _Solver:
         """Distance of a resolution's nodes, mm."""
         return LEVELS[number].pitch * footprint(self.views, self.scale)
 
-    def advanced(self, now: GridField, number: int) -> GridField:
-        """The field after the steps of one resolution, or as many as the time allows."""
+    def advanced(self, now: GridField, number: int, steps: int) -> GridField:
+        """The field after steps of one resolution, or as many as the time allows."""
         limit, rules = self._limit(now), replace(self.rules, is_near=number == len(LEVELS) - 1)
-        total, done = (sum(level.steps for level in some) for some in (LEVELS, LEVELS[:number]))
-        for step in range(LEVELS[number].steps):
+        done = sum(level.steps for level in LEVELS[:number])
+        total = steps + sum(level.steps for k, level in enumerate(LEVELS) if k != number)
+        for step in range(steps):
             if self.session.is_over:
                 break
             self.session.tell((done + step) / total, f"grid of {self.pitch(number):.2f} mm")
@@ -111,7 +115,7 @@ def solve_grid(views: Views, scale: float, start: Start, session: Session, key: 
     for number in range(first, len(LEVELS)):
         if number > 0:
             now = now.refined(solver.pitch(number)).redistanced(solver.rules.band)
-        now = solver.advanced(now, number)
+        now = solver.advanced(now, number, LEVELS[number].steps)
         if session.is_over:
             break
         _save(session, key, now, number + 1)
@@ -131,7 +135,7 @@ def rough_field(views: Views, scale: float, start: Start, session: Session) -> t
         CancelledError: the user has cancelled.
     """
     solver = _solver(views, scale, session)
-    return solver.looks, solver.advanced(solver.begun(start), 0)
+    return solver.looks, solver.advanced(solver.begun(start), 0, _ROUGH_STEPS)
 
 
 def _solver(views: Views, scale: float, session: Session) -> _Solver:
