@@ -34,6 +34,8 @@ _DOUBTED_PX = 1.5
 _USUAL_PX, _FOLLOWS = 0.36, 0.75
 #: A smaller change, px, may be another jaw's shape; and rough surfaces that are made at most.
 _SMALL_PX, _MOST = 0.3, 5
+#: Fewer views leave the rough surface too much freedom to tell anything of masks.
+_ENOUGH = 5
 
 
 class _BeforeTraining:
@@ -89,7 +91,7 @@ def compared_views(views: Views, output: Path, frame: Frame, progress: Progress)
 
 
 def _as_most(views: Views) -> Borders:
-    """How far borders are off when most of them are right: the rough surface tells what is not so better."""
+    """How far borders are off if most of them are right; where that is not so, the rough surface tells."""
     borders = compared_borders(views)
     return replace(borders, shifts=borders.shifts - np.median(borders.shifts))
 
@@ -100,7 +102,7 @@ def _rough(views: Views, frame: Frame, session: Session) -> tuple[list[Look], Gr
 
 
 def _alike(borders: Borders, beyond: Array) -> float:
-    """By how much all shifts should be larger, px; 0 where no view tells.
+    """By how much all shifts should be larger, px; 0 where too few views tell.
 
     Each view is asked by itself, for shifts that are too small have moved no border.
 
@@ -110,4 +112,4 @@ def _alike(borders: Borders, beyond: Array) -> float:
     """
     told = (beyond - _USUAL_PX) / _FOLLOWS + borders.moves - borders.shifts
     told = told[np.isfinite(told)]
-    return float(np.median(told)) if len(told) else 0.0
+    return float(np.median(told)) if len(told) >= _ENOUGH else 0.0

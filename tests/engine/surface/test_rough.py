@@ -104,6 +104,14 @@ def test_right_and_ragged_masks_are_not_thought_to_share_anything(fine_views, tm
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("keep", [[0], [0, 2], [0, 1, 2], [4, 5, 6, 7]])
+def test_few_views_do_not_tell_what_masks_share(views, tmp_path, keep):
+    kept, borders = compared_views(views.subset(keep), tmp_path / "m.ply", FRAME, NoProgress())
+    assert len(kept) == len(keep)
+    assert not borders.moves.any()
+
+
+@pytest.mark.slow
 def test_the_view_at_fault_does_not_tell_about_masks(fine_views, tmp_path):
     normals = fine_views.normals.copy()
     normals[3] *= -1
