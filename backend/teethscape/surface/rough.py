@@ -32,8 +32,8 @@ _DOUBTED_PX = 1.5
 #: How far it then reaches beyond right borders, px, for a coarse grid fills what is narrow: 0.33 to 0.40 on
 #: synthetic jaws; and by what share of it more when all borders are off.
 _USUAL_PX, _FOLLOWS = 0.36, 0.75
-#: A smaller change, px, may be another jaw's shape; and rough surfaces that are made at most.
-_SMALL_PX, _MOST = 0.3, 5
+#: A smaller change, px, moves hardly a border of whole pixels; and rough surfaces that are made at most.
+_SMALL_PX, _MOST = 0.25, 5
 #: Fewer views leave the rough surface too much freedom to tell anything of masks.
 _ENOUGH = 5
 
