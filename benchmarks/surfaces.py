@@ -21,7 +21,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,14 +29,13 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-import cv2
 import numpy as np
 import surface_shapes as shapes
 from bench_common import CACHE, LOG, RESULTS, ROOT, Clock, command_line, write_result
 from numpy.typing import NDArray
 from render_runs import Blender
-from scipy import ndimage
 from scipy.spatial import KDTree
+from surface_spoils import SPOILS
 
 from teethscape.cli_progress import ConsoleProgress
 from teethscape.dental.request import Device
@@ -45,11 +44,9 @@ from teethscape.errors import TeethscapeError
 from teethscape.mesh.ply import read_ply
 from teethscape.surface import make
 from teethscape.surface.frame import Frame, frame_of
-from teethscape.surface.hull import mask_distances
 from teethscape.surface.mesh.finish import is_two_manifold, manifold
 from teethscape.surface.read import any as reading
 from teethscape.surface.request import SurfaceRequest
-from teethscape.surface.views import Views
 
 SHARED = Path(os.environ.get("TEETHSCAPE_SHARED", ROOT.parent / "shared"))
 Array = NDArray[np.float64]
@@ -59,8 +56,6 @@ _SIZES = (
     "steps", "samples_per_ray", "first_rays", "most_rays", "levels", "log2_table", "base", "finest",
     "occupancy", "smooth_points", "pitch",
 )  # fmt: skip
-#: Smoothness of the noise that moves ragged borders, px.
-_RAGGED_PX = 6.0
 
 
 def triangle_distances(points: Array, vertices: Array, faces: NDArray[np.integer]) -> Array:
@@ -87,96 +82,6 @@ def _to_triangles(points: Array, corners: Array) -> Array:
         nearest = one + np.clip(share, 0, 1)[:, None] * way
         edges = np.minimum(edges, np.linalg.norm(points - nearest, axis=1))
     return np.where(inside, np.abs(((points - a) * normal).sum(axis=1)), edges)
-
-
-def noisy_normals(views: Views) -> Views:
-    """Normals off by 10 degrees, each pixel its own way."""
-    rng = np.random.default_rng(0)
-    assert views.normals is not None  # noqa: S101 - our renders have them
-    off = rng.standard_normal(views.normals.shape) * np.tan(np.radians(10)) / np.sqrt(2)
-    normals = views.normals + off * (np.abs(views.normals).sum(axis=-1, keepdims=True) > 0)
-    length = np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
-    return replace(views, normals=(normals / length).astype(np.float32))
-
-
-def resized_masks(views: Views) -> Views:
-    """Every mask larger or smaller all around by one or two pixels."""
-    return _resized(views, (-2, -1, 1, 2))
-
-
-def uneven_masks(views: Views) -> Views:
-    """Every mask larger or smaller all around by up to two pixels as it is drawn: most of them too small."""
-    return _resized(views, np.random.default_rng(0).integers(-2, 3, len(views)).tolist())
-
-
-def _resized(views: Views, changes: Sequence[int]) -> Views:
-    """Every mask larger (or smaller: negative) all around by so many pixels, in turn."""
-    masks = []
-    for k, mask in enumerate(views.foreground):
-        change = changes[k % len(changes)]
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(change) + 1,) * 2)
-        masks.append((cv2.dilate if change > 0 else cv2.erode)(mask, kernel))
-    return _with_masks(views, masks)
-
-
-def ragged_masks(views: Views) -> Views:
-    """Every mask's border moved by up to two pixels, here inward and there outward."""
-    rng, masks = np.random.default_rng(0), []
-    for mask in views.foreground:
-        wave = ndimage.gaussian_filter(rng.standard_normal(mask.shape), _RAGGED_PX)
-        masks.append(mask_distances(mask) < np.clip(wave / wave.std(), -2, 2))
-    return _with_masks(views, masks)
-
-
-def speckled_masks(views: Views) -> Views:
-    """Three in ten of the pixels within two pixels of every mask's border turned over."""
-    rng, masks = np.random.default_rng(0), []
-    for mask in views.foreground:
-        turned = (np.abs(mask_distances(mask)) < 2) & (rng.random(mask.shape) < 0.3)
-        masks.append(turned != (mask > 0.5))
-    return _with_masks(views, masks)
-
-
-def _with_masks(views: Views, masks: list[NDArray]) -> Views:
-    """Other masks; the normals end where they do, and are the nearest known ones in what a mask gained.
-
-    So the normals do not betray the true border.
-    """
-    assert views.normals is not None  # noqa: S101 - our renders have them
-    normals = []
-    for before, mask, normal in zip(views.foreground, masks, views.normals, strict=True):
-        row, column = ndimage.distance_transform_edt(
-            before < 0.5, return_distances=False, return_indices=True
-        )
-        normals.append(normal[row, column] * (mask > 0.5)[..., None])
-    return replace(views, foreground=np.stack(masks).astype(np.float32), normals=np.stack(normals))
-
-
-def one_missing(views: Views) -> Views:
-    """Without the third view."""
-    return views.subset([k for k in range(len(views)) if k != 2])
-
-
-def one_wrong(views: Views) -> Views:
-    """The sixth view shows another direction than its camera says."""
-    masks, normals = views.foreground.copy(), views.normals
-    assert normals is not None  # noqa: S101 - our renders have them
-    normals = normals.copy()
-    masks[5], normals[5] = masks[5][:, ::-1], normals[5][:, ::-1]
-    return replace(views, foreground=masks, normals=normals)
-
-
-SPOILS: dict[str, Callable[[Views], Views]] = {
-    "normals": noisy_normals,
-    "masks": resized_masks,
-    "uneven": uneven_masks,
-    "larger": lambda views: _resized(views, (2,)),
-    "smaller": lambda views: _resized(views, (-2,)),
-    "ragged": ragged_masks,
-    "speckled": speckled_masks,
-    "missing": one_missing,
-    "wrong": one_wrong,
-}
 
 
 @dataclass(frozen=True)
