@@ -41,7 +41,7 @@ def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
     if check.culprit is not None:
         name = views.names[check.culprit]
         progress.warn("view_odd", f"The mask of {name} contradicts the others; it is left out.")
-        return views.subset([k for k in range(len(views)) if k != check.culprit]), (*full, name)
+        return views.without(check.culprit), (*full, name)
     _refuse_contradiction(views, check)
     return views, full
 

@@ -33,6 +33,17 @@ def _depths(region: NDArray[np.bool_]) -> Array:
     return np.asarray(ndimage.distance_transform_edt(region), np.float64)
 
 
+def outermost(region: NDArray[np.bool_], *, at_ends: bool) -> NDArray[np.bool_]:
+    """(h, w) pixels of a region beside others; ``at_ends``: also where the picture ends."""
+    inner = cv2.erode(
+        region.astype(np.uint8),
+        np.ones((3, 3), np.uint8),
+        borderType=cv2.BORDER_CONSTANT,
+        borderValue=0 if at_ends else 1,
+    )
+    return region & (inner == 0)
+
+
 def touches_border(foreground: NDArray[np.floating]) -> bool:
     """Whether the object is cut off by the picture's border."""
     inside = foreground > _HALF

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.surface.grid.looks import Look, hits
-from teethscape.surface.hull import mask_distances
+from teethscape.surface.hull import mask_distances, outermost
 from teethscape.surface.mesh.marching import Array, Faces
 
 #: Distance beyond which a border says no more, px: there a surface lacks something, or has too much.
@@ -26,18 +25,10 @@ def beyond_borders(looks: list[Look], vertices: Array, faces: Faces) -> Array:
 
 
 def _beyond(look: Look, drawn: NDArray[np.bool_]) -> float:
-    from_drawn, from_mask = _outermost(drawn), _outermost(look.mask)
+    from_drawn, from_mask = (outermost(region, at_ends=False) for region in (drawn, look.mask))
     if min(from_drawn.sum(), from_mask.sum()) < _ENOUGH:
         return float("nan")
     # The centre of an outermost pixel lies half a pixel inside.
     out = look.edge[from_drawn] + 0.5
     back = -(mask_distances(drawn.astype(np.float32))[from_mask] + 0.5)
     return float(np.mean([np.clip(way, -_FAR_PX, _FAR_PX).mean() for way in (out, back)]))
-
-
-def _outermost(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(h, w) pixels of a region beside others; where the picture ends is no border."""
-    inner = cv2.erode(
-        region.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1
-    )
-    return region & (inner == 0)

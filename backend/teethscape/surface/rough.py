@@ -80,7 +80,7 @@ def compared_views(views: Views, output: Path, frame: Frame, progress: Progress)
         odd = odd_view(agreement(looks, *mesh).angle_deg) if len(views) == count else None
         if odd is not None:
             session.warn("view_odd", f"{views.names[odd]} contradicts the others and is left out.")
-            views = views.subset([view for view in range(count) if view != odd])
+            views = views.without(odd)
             borders = _as_most(views)
             continue
         change = _alike(borders, beyond_borders(looks, *mesh))

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.surface.hull import mask_distances
+from teethscape.surface.hull import mask_distances, outermost
 from teethscape.surface.views import FLIP, Array, Views
 
 #: Standard deviations, px: of masks' borders before anything is known, and of a tangent on whole pixels.
@@ -98,11 +97,7 @@ def compared_borders(views: Views) -> Borders:
 
 def _border_pixels(mask: NDArray[np.floating]) -> Array:
     """(n, 2) outermost pixels of a mask (centres at +0.5); none where the picture's border cuts it off."""
-    inside = (mask > 0.5).astype(np.uint8)
-    outline = inside - cv2.erode(
-        inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
-    )
-    row, column = np.nonzero(outline)
+    row, column = np.nonzero(outermost(mask > 0.5, at_ends=True))
     pixels = np.column_stack([column, row]).astype(np.float64) + 0.5
     is_cut = _at_border(pixels, mask.shape).sum() > _CUT * len(pixels)
     return np.zeros((0, 2)) if is_cut else pixels

@@ -104,6 +104,10 @@ class Views:
             cam2world=self.cam2world[index],
         )
 
+    def without(self, view: int) -> Views:
+        """All views but one."""
+        return self.subset([k for k in range(len(self)) if k != view])
+
 
 def _camera_directions(height: int, width: int, k: Array) -> Array:
     """(h, w, 3) directions through pixel centres in the camera's OpenGL axes, z = -1."""

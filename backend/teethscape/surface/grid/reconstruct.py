@@ -42,9 +42,9 @@ _GROWN = 2.0
 #: The last resolution is that of the pixels: a coarser grid rounds edges and lays what is round too deep. The
 #: first is not much coarser: what a grid cannot hold, as incisal edges, is gone before a finer one could.
 LEVELS = (Level(2.0, 6), Level(1.4, 4), Level(1.0, 7))
-#: Steps of the coarsest resolution where it is all there is: from a start that is grown far, fewer leave one
-#: jaw farther out than another.
-_ROUGH_STEPS = 12
+#: The coarsest resolution where it is all there is: from a start that is grown far, fewer steps leave one jaw
+#: farther out than another.
+_ROUGH = (replace(LEVELS[0], steps=12),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,24 +56,26 @@ class _Solver:
         looks: the same, prepared.
         scale: mm per unit of the views' world.
         session: time, progress, checkpoints.
+        levels: the resolutions, from coarse to fine.
     """
 
     views: Views
     looks: list[Look]
     scale: float
     session: Session
+    levels: tuple[Level, ...]
     rules: SolveRules = field(default_factory=SolveRules)
 
     def pitch(self, number: int) -> float:
         """Distance of a resolution's nodes, mm."""
-        return LEVELS[number].pitch * footprint(self.views, self.scale)
+        return self.levels[number].pitch * footprint(self.views, self.scale)
 
-    def advanced(self, now: GridField, number: int, steps: int) -> GridField:
-        """The field after steps of one resolution, or as many as the time allows."""
-        limit, rules = self._limit(now), replace(self.rules, is_near=number == len(LEVELS) - 1)
-        done = sum(level.steps for level in LEVELS[:number])
-        total = steps + sum(level.steps for k, level in enumerate(LEVELS) if k != number)
-        for step in range(steps):
+    def advanced(self, now: GridField, number: int) -> GridField:
+        """The field after the steps of one resolution, or as many as the time allows."""
+        level = self.levels[number]
+        limit, rules = self._limit(now), replace(self.rules, is_near=level is LEVELS[-1])
+        total, done = (sum(each.steps for each in some) for some in (self.levels, self.levels[:number]))
+        for step in range(level.steps):
             if self.session.is_over:
                 break
             self.session.tell((done + step) / total, f"grid of {self.pitch(number):.2f} mm")
@@ -110,12 +112,12 @@ def solve_grid(views: Views, scale: float, start: Start, session: Session, key: 
     Raises:
         CancelledError: the user has cancelled; the checkpoint of the last resolution stays.
     """
-    solver = _solver(views, scale, session)
+    solver = _solver(views, scale, session, LEVELS)
     now, first = _continued(session, key) or (solver.begun(start), 0)
     for number in range(first, len(LEVELS)):
         if number > 0:
             now = now.refined(solver.pitch(number)).redistanced(solver.rules.band)
-        now = solver.advanced(now, number, LEVELS[number].steps)
+        now = solver.advanced(now, number)
         if session.is_over:
             break
         _save(session, key, now, number + 1)
@@ -134,12 +136,12 @@ def rough_field(views: Views, scale: float, start: Start, session: Session) -> t
     Raises:
         CancelledError: the user has cancelled.
     """
-    solver = _solver(views, scale, session)
-    return solver.looks, solver.advanced(solver.begun(start), 0, _ROUGH_STEPS)
+    solver = _solver(views, scale, session, _ROUGH)
+    return solver.looks, solver.advanced(solver.begun(start), 0)
 
 
-def _solver(views: Views, scale: float, session: Session) -> _Solver:
-    return _Solver(views, [prepared(views, k, scale) for k in range(len(views))], scale, session)
+def _solver(views: Views, scale: float, session: Session, levels: tuple[Level, ...]) -> _Solver:
+    return _Solver(views, [prepared(views, k, scale) for k in range(len(views))], scale, session, levels)
 
 
 def within(body: GridField, limit: Array) -> GridField:
