@@ -26,7 +26,7 @@ from teethscape.surface.neus.batches import RayBank  # noqa: E402
 from teethscape.surface.neus.encodings import FrequencyEncoding, TcnnGrid, hash_grid  # noqa: E402
 from teethscape.surface.neus.fields import NeusModel, SdfField  # noqa: E402
 from teethscape.surface.neus.hash_grid import HashGrid, HashGridSpec  # noqa: E402
-from teethscape.surface.neus.losses import distortion  # noqa: E402
+from teethscape.surface.neus.losses import distortion, laplacian  # noqa: E402
 from teethscape.surface.neus.march import Samples  # noqa: E402
 from teethscape.surface.neus.occupancy import STARTED, Occupancy, resting_opacity  # noqa: E402
 from teethscape.surface.neus.presets import load_preset  # noqa: E402
@@ -153,21 +153,47 @@ def test_the_spread_of_rays_with_unlike_many_samples_is_their_distortion():
 
 @pytest.mark.parametrize("name", ["upstream", "teeth", "small"])
 @pytest.mark.parametrize("with_normals", [True, False])
-def test_no_preset_weighs_distortion(name, with_normals):
-    assert load_preset(name, with_normals).lambdas["distortion"] == 0
+def test_no_preset_weighs_what_is_published_with_weight_zero(name, with_normals):
+    lambdas = load_preset(name, with_normals).lambdas
+    assert {lambdas[loss] for loss in ("distortion", "opaque", "curvature", "rgb_l1")} == {0}
 
 
-def test_distortion_is_learnt_from_where_it_has_a_weight():
-    trainer = _tiny(lambdas={"distortion": 2.0})
+def test_the_laplacian_of_a_sphere_is_two_by_the_radius():
+    points = torch.nn.functional.normalize(torch.randn(50, 3, dtype=torch.float64), dim=1) * 0.3
+    found = laplacian(lambda p: p.norm(dim=1) - 0.3, points, 1e-3)
+    assert torch.allclose(found, torch.tensor(2 / 0.3, dtype=torch.float64), atol=1e-3)
+
+
+def _alone(loss):
+    """A trainer that learns from one loss, with weight 2; what it renders and the weighted loss of that."""
+    trainer = _tiny(lambdas={loss: 2.0})
     trainer.update_occupancy()
     batch = trainer.bank.random(32, near_only=True)
     out = trainer.render(batch, jitter=False)
-    loss = trainer._loss(out, batch)
+    return trainer, batch, out, trainer._loss(out, batch)
+
+
+def _teaches_the_geometry(trainer, loss):
+    loss.backward()
+    return any(p.grad is not None and bool(p.grad.any()) for p in trainer.model.geometry.parameters())
+
+
+def test_distortion_is_learnt_from_where_it_has_a_weight():
+    trainer, _, out, loss = _alone("distortion")
     wanted = 2 * spread_along_rays(out.weights, out.samples, 32)
     assert float(loss.detach()) == pytest.approx(float(wanted.detach()))
     assert float(wanted.detach()) > 0
-    loss.backward()
-    assert any(p.grad is not None and bool(p.grad.any()) for p in trainer.model.geometry.parameters())
+    assert _teaches_the_geometry(trainer, loss)
+
+
+def test_curvature_is_learnt_from_where_it_has_a_weight():
+    trainer, batch, out, loss = _alone("curvature")
+    points = batch.origins[out.samples.ray] + out.samples.middle[:, None] * batch.directions[out.samples.ray]
+    cell = 1 / trainer.preset.grid.scales[trainer.model.geometry.encoding.active - 1]
+    wanted = 2 * laplacian(trainer.model.geometry.sdf, points, cell).abs().mean()
+    assert float(loss.detach()) == pytest.approx(float(wanted.detach()))
+    assert float(wanted.detach()) > 0
+    assert _teaches_the_geometry(trainer, loss)
 
 
 def test_hash_grid_network_texture_and_sharpness_learn_at_rates_of_their_own():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -48,6 +48,7 @@ class Rendered:
         near: (k, 3) gradients at random points, or None.
         beside: (k, 3) gradients a little beside them, or None.
         spread: () how far the weights along rays are apart, or None.
+        laplacian: (m,) of the distance at the samples, or None.
     """
 
     colour: Tensor
@@ -59,6 +60,7 @@ class Rendered:
     near: Tensor | None = None
     beside: Tensor | None = None
     spread: Tensor | None = None
+    laplacian: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def all_losses(out: Rendered, wanted: RayTargets, rules: LossRules) -> dict[str,
         losses["3d_normal_smooth"] = (out.near - out.beside).abs().mean()
     if out.spread is not None:
         losses["distortion"] = out.spread
+    if out.laplacian is not None:
+        losses["curvature"] = out.laplacian.abs().mean()
     return losses
 
 
@@ -154,6 +158,25 @@ def distortion(weights: Tensor, middles: Tensor, lengths: Tensor) -> Tensor:
     moment = torch.cumsum(weights * middles, dim=1) - weights * middles
     between = 2 * (weights * (middles * before - moment)).sum(dim=1)
     return (between + (weights**2 * lengths).sum(dim=1) / 3).mean()
+
+
+def laplacian(sdf: Callable[[Tensor], Tensor], points: Tensor, step: float) -> Tensor:
+    """Sum of the second derivatives of a field, by central differences.
+
+    Source: Li et al. 2023, "Neuralangelo", section 3.2, whose curvature loss is the mean of its size.
+
+    Args:
+        sdf: (k, 3) points to (k,) distances.
+        points: (n, 3).
+        step: distance of the neighbours, world units.
+
+    Returns:
+        (n,) per world unit.
+    """
+    steps = step * torch.eye(3, dtype=points.dtype, device=points.device)
+    around = points + torch.cat([steps, -steps, torch.zeros_like(steps[:1])])[:, None]  # (7, n, 3)
+    found = sdf(around.reshape(-1, 3)).reshape(len(around), -1)
+    return (found[:-1].sum(dim=0) - 6 * found[-1]) / step**2
 
 
 def total_loss(losses: Mapping[str, Tensor], lambdas: Mapping[str, float]) -> Tensor:

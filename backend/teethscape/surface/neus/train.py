@@ -14,7 +14,7 @@ from torch import Tensor
 from teethscape.surface.neus.batches import RayBank, RayBatch
 from teethscape.surface.neus.encodings import hash_grid
 from teethscape.surface.neus.fields import NeusModel
-from teethscape.surface.neus.losses import LossRules, Rendered, all_losses, total_loss
+from teethscape.surface.neus.losses import LossRules, Rendered, all_losses, laplacian, total_loss
 from teethscape.surface.neus.march import box_bounds, march
 from teethscape.surface.neus.occupancy import PUBLISHED, STARTED, Occupancy, resting_opacity
 from teethscape.surface.neus.presets import NeusPreset
@@ -141,8 +141,8 @@ class Trainer:
         wanted = replace(batch.targets, colour=batch.targets.colour * fg + background * (1 - fg))
         lambdas = {name: weight_at(value, self.age) for name, value in self.preset.lambdas.items()}
         near, beside = self._smoothness()
-        # A table of all samples of all rays: only for those who want it.
-        wants_spread = bool(lambdas.get("distortion"))
+        # A table of all samples of all rays, and seven times the look-ups: only for those who want them.
+        wants_spread, wants_laplacian = bool(lambdas.get("distortion")), bool(lambdas.get("curvature"))
         seen = Rendered(
             out.over(background),
             out.normal,
@@ -153,11 +153,19 @@ class Trainer:
             near,
             beside,
             spread_along_rays(out.weights, out.samples, len(out.valid)) if wants_spread else None,
+            self._laplacian(out, batch) if wants_laplacian else None,
         )
         losses = {
             name: loss for name, loss in all_losses(seen, wanted, _RULES).items() if torch.isfinite(loss)
         }
         return total_loss(losses, lambdas)
+
+    def _laplacian(self, out: Rendering, batch: RayBatch) -> Tensor:
+        """(m,) of the distance at the samples, over the cells of the finest level that counts."""
+        ray = out.samples.ray
+        points = batch.origins[ray] + out.samples.middle[:, None] * batch.directions[ray]
+        cells = self.preset.grid.scales[self.model.geometry.encoding.active - 1]
+        return laplacian(self.model.geometry.sdf, points, 2 * self.preset.radius / cells)
 
     def _smoothness(self) -> tuple[Tensor, Tensor]:
         """Gradients at random points and a little beside them."""
