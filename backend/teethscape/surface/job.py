@@ -13,7 +13,7 @@ from teethscape.surface.grid.field import GridField
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.request import SurfaceRequest
 from teethscape.surface.session import Session
-from teethscape.surface.start import arch_field, hull_box, hull_field
+from teethscape.surface.start import KEEP, arch_field, hull_box, hull_field
 from teethscape.surface.tangents import Borders
 from teethscape.surface.views import Views
 
@@ -63,3 +63,8 @@ def start_of(views: Views, frame: Frame) -> Callable[[Views, float], GridField]:
         return lambda some, pitch: arch_field(some, frame.scale, arch, pitch)
     box = hull_box(views, frame.scale)
     return lambda some, pitch: hull_field(some, frame.scale, box, pitch)
+
+
+def start_at(surface: GridField) -> Callable[[Views, float], GridField]:
+    """What brings a surface that is known, mm, to a pitch, mm."""
+    return lambda _, pitch: surface.refined(pitch).redistanced(KEEP)

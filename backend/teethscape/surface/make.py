@@ -28,15 +28,16 @@ from teethscape.surface.frame import Frame, frame_of
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.grid.looks import prepared
 from teethscape.surface.grid.reconstruct import solve_grid
-from teethscape.surface.job import Found, Job, start_of
+from teethscape.surface.job import Found, Job, start_at, start_of
 from teethscape.surface.mesh.finish import FinishedMesh, finished
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
 from teethscape.surface.read.any import read_views
 from teethscape.surface.request import DistanceKind, SurfaceRequest
-from teethscape.surface.rough import compared_views
+from teethscape.surface.rough import ComparedViews, compared_views
 from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.tangents import Borders
+from teethscape.surface.views import Views
 from teethscape.surface.write import check_suffix, write_surface
 
 _NEEDED_BYTES = 60_000_000
@@ -136,18 +137,31 @@ def _prepared(
     views = smoothed(views, progress)
     views, dropped = believed(views, progress)
     names = views.names
-    views, borders = compared_views(views, request.output, frame, progress)
-    dropped += tuple(name for name in names if name not in views.names)
-    views = corrected(views, borders, progress)
+    compared = compared_views(views, request.output, frame, progress)
+    dropped += tuple(name for name in names if name not in compared.views.names)
+    views = corrected(compared.views, compared.borders, progress)
     session = Session(progress, request.output, request.budget_s, frame)
     settings = (
         request.method, request.preset, request.seed, request.background, request.case,
         frame.scale, frame.centre.tolist(), frame.turn.tolist(),
     )  # fmt: skip
     key = fingerprint(views, *settings)
-    job = Job(request, views, frame, start_of(views, frame), session, key, borders)
+    job = Job(request, views, frame, _start(request, compared, views, frame), session, key, compared.borders)
     progress.stage(SurfaceStage.VIEWS, 1.0)
     return job, dropped
+
+
+def _start(
+    request: SurfaceRequest, compared: ComparedViews, views: Views, frame: Frame
+) -> Callable[[Views, float], GridField]:
+    """Our presets of networks begin at the rough surface of the comparison, where there is one.
+
+    The grid has made it of borders that it hardly believed, and begins anew; published settings begin at
+    the hull, if they ask for a start at all.
+    """
+    is_ours = request.method is not SurfaceMethod.GRID and request.preset is not Preset.UPSTREAM
+    surface = compared.surface if is_ours else None
+    return start_of(views, frame) if surface is None else start_at(surface)
 
 
 def _place_of(request: SurfaceRequest) -> Similarity | None:

@@ -8,7 +8,7 @@ all too large from a larger body, as tangents hardly do.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,21 @@ _SMALL_PX, _MOST = 0.25, 5
 _ENOUGH = 5
 
 
+@dataclass(frozen=True, eq=False)
+class ComparedViews:
+    """What the rough surface tells.
+
+    Attributes:
+        views: those whose normals agree, their masks as they were.
+        borders: how far the borders of their masks are off.
+        surface: the last rough one, mm, the views' axes; None of views without normals.
+    """
+
+    views: Views
+    borders: Borders
+    surface: GridField | None
+
+
 class _BeforeTraining:
     """A progress that shows any work as part of reading the views."""
 
@@ -57,8 +72,8 @@ class _BeforeTraining:
         self._progress.warn(code, message)
 
 
-def compared_views(views: Views, output: Path, frame: Frame, progress: Progress) -> tuple[Views, Borders]:
-    """The views whose normals agree, as they are, and how far the borders of their masks are off.
+def compared_views(views: Views, output: Path, frame: Frame, progress: Progress) -> ComparedViews:
+    """Compare views with a rough surface of them all, and again without one at fault.
 
     Args:
         views: with normals or without.
@@ -71,9 +86,10 @@ def compared_views(views: Views, output: Path, frame: Frame, progress: Progress)
     """
     count = len(views)
     if views.normals is None:
-        return views, compared_borders(views)
+        return ComparedViews(views, compared_borders(views), None)
     borders = _as_most(views)
     session = Session(_BeforeTraining(progress), output, None, frame)
+    surface = None
     for _ in range(_MOST):
         looks, surface = _rough(with_moved_borders(views, borders), frame, session)
         mesh = surface.surface()
@@ -87,7 +103,7 @@ def compared_views(views: Views, output: Path, frame: Frame, progress: Progress)
         if abs(change) < _SMALL_PX:
             break
         borders = replace(borders, shifts=borders.shifts + change)
-    return views, borders
+    return ComparedViews(views, borders, surface)
 
 
 def _as_most(views: Views) -> Borders:

@@ -16,7 +16,7 @@ from teethscape.surface.views import Views
 #: Nodes along the longest side when the hull's box is looked for, and the margin around it, in pitches.
 _SEARCH, _MARGIN = 48, 2
 #: Nodes within this many pitches of the surface keep their values.
-_KEEP = 2.0
+KEEP = 2.0
 
 
 def footprint(views: Views, scale: float) -> float:
@@ -56,7 +56,7 @@ def hull_field(views: Views, scale: float, box: tuple[Array, Array], pitch: floa
     """Signed distance of the visual hull on a grid, mm."""
     grid = _empty(box, pitch)
     values = hull_distance(views, grid.nodes() / scale) * scale
-    return GridField(values.reshape(grid.values.shape).astype(np.float32), grid.low, pitch).redistanced(_KEEP)
+    return GridField(values.reshape(grid.values.shape).astype(np.float32), grid.low, pitch).redistanced(KEEP)
 
 
 def arch_field(views: Views, scale: float, arch: KnownArch, pitch: float) -> GridField:
@@ -69,7 +69,7 @@ def arch_field(views: Views, scale: float, arch: KnownArch, pitch: float) -> Gri
     grid = _empty(box, pitch)
     nodes = grid.nodes()
     values = np.maximum(arch.signed(nodes), hull_distance(views, nodes / scale) * scale)
-    return GridField(values.reshape(grid.values.shape).astype(np.float32), grid.low, pitch).redistanced(_KEEP)
+    return GridField(values.reshape(grid.values.shape).astype(np.float32), grid.low, pitch).redistanced(KEEP)
 
 
 def _empty(box: Sequence[Array], pitch: float) -> GridField:

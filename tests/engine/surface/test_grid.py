@@ -115,7 +115,7 @@ def test_a_view_with_wrong_normals_is_named_and_does_no_harm(mesh, views, tmp_pa
     normals = views.normals.copy()
     normals[5] = normals[5][..., [1, 2, 0]]
     listener = Listener()
-    kept, _ = compared_views(replace(views, normals=normals), tmp_path / "mesh.ply", FRAME, listener)
+    kept = compared_views(replace(views, normals=normals), tmp_path / "mesh.ply", FRAME, listener).views
     assert len(kept) == 7
     assert "view 13" in listener.warnings[0][1]
     error = np.abs(_solve(kept, tmp_path).at(_upper_part(mesh[0]))).mean()

@@ -94,19 +94,17 @@ def tiny(monkeypatch):
         return replace(load_preset(name, with_normals), **sizes)
 
     monkeypatch.setattr(method, "load_preset", load)
-    monkeypatch.setattr(method, "_START_STEPS", 3)
 
 
 @pytest.mark.usefixtures("tiny")
-def test_neus_can_be_stopped_at_every_step_of_start_training_and_extraction(tmp_path, monkeypatch):
+def test_neus_can_be_stopped_at_every_step_of_training_and_extraction(tmp_path, monkeypatch):
     monkeypatch.setattr(session_module, "_PULSE_S", 0.0)  # every step is told, on fast machines too
     whole = Listener()
     method.neus(_job(tmp_path, whole))
-    assert whole.messages[0] == "learning the start, step 0"
     assert whole.messages[-1].startswith("step 8,")
-    at_steps = 3 + 8
+    at_steps = 8
     assert whole.asked > at_steps + 65  # a first look at the surface alone has 65 slices
-    for number, words in ((2, "learning"), (at_steps - 2, "step"), (at_steps + 30, "step 8,")):
+    for number, words in ((2, "step"), (at_steps - 2, "step"), (at_steps + 30, "step 8,")):
         stopped = Listener(cancel_at=number)
         (tmp_path / "m.checkpoint").unlink(missing_ok=True)
         with pytest.raises(CancelledError):
@@ -147,5 +145,5 @@ def test_large_pictures_ask_for_no_grid_that_memory_cannot_hold(tmp_path, monkey
     monkeypatch.setattr(method, "_train", lambda *_: None)
     with pytest.raises(CancelledError):
         method.neus(replace(job, start=start, views=replace(job.views, intrinsics=fine)))
-    assert pitches == [pytest.approx(SCALE / 191)]
+    assert pitches == [pytest.approx(SCALE / 383)]
     assert max(counts[1]) == 512

@@ -91,33 +91,31 @@ def fine_views():
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_masks_share_is_told(fine_views, tmp_path, change):
     spoilt = resized(fine_views, np.array(change))
-    kept, borders = compared_views(spoilt, tmp_path / "m.ply", FRAME, NoProgress())
-    assert len(kept) == 8
-    np.testing.assert_allclose(borders.shifts, -np.array(change), atol=0.75)
+    found = compared_views(spoilt, tmp_path / "m.ply", FRAME, NoProgress())
+    assert len(found.views) == 8
+    np.testing.assert_allclose(found.borders.shifts, -np.array(change), atol=0.75)
 
 
 @pytest.mark.slow
 def test_right_and_ragged_masks_are_not_thought_to_share_anything(fine_views, tmp_path):
     for views in (fine_views, ragged(fine_views)):
-        _, borders = compared_views(views, tmp_path / "m.ply", FRAME, NoProgress())
-        assert not borders.moves.any()
+        found = compared_views(views, tmp_path / "m.ply", FRAME, NoProgress())
+        assert not found.borders.moves.any()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("keep", [[0], [0, 2], [0, 1, 2], [4, 5, 6, 7]])
 def test_few_views_do_not_tell_what_masks_share(views, tmp_path, keep):
-    kept, borders = compared_views(views.subset(keep), tmp_path / "m.ply", FRAME, NoProgress())
-    assert len(kept) == len(keep)
-    assert not borders.moves.any()
+    found = compared_views(views.subset(keep), tmp_path / "m.ply", FRAME, NoProgress())
+    assert len(found.views) == len(keep)
+    assert not found.borders.moves.any()
 
 
 @pytest.mark.slow
 def test_the_view_at_fault_does_not_tell_about_masks(fine_views, tmp_path):
     normals = fine_views.normals.copy()
     normals[3] *= -1
-    kept, borders = compared_views(
-        replace(fine_views, normals=normals), tmp_path / "m.ply", FRAME, NoProgress()
-    )
-    assert kept.names == tuple(name for name in fine_views.names if name != "view 11")
-    assert len(borders.shifts) == 7
-    assert not borders.moves.any()
+    found = compared_views(replace(fine_views, normals=normals), tmp_path / "m.ply", FRAME, NoProgress())
+    assert found.views.names == tuple(name for name in fine_views.names if name != "view 11")
+    assert len(found.borders.shifts) == 7
+    assert not found.borders.moves.any()

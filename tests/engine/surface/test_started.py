@@ -8,7 +8,8 @@ import torch
 
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.sdf import PullNetwork, distance_and_slope
-from teethscape.surface.gspull.started import FieldLookup, StartedNetwork
+from teethscape.surface.gspull.started import StartedNetwork
+from teethscape.surface.lookup import FieldLookup
 
 SHAPE, LOW, PITCH = (9, 11, 13), np.array([-0.4, -0.5, -0.6]), 0.1
 
@@ -20,7 +21,7 @@ def _ball():
 
 
 def _lookup(field):
-    return FieldLookup(field.values, field.low, field.pitch)
+    return FieldLookup(field)
 
 
 def test_inside_its_grid_it_is_the_field():
@@ -35,6 +36,23 @@ def test_outside_it_grows_by_the_distance():
     border = torch.tensor([[0.4, 0.0, 0.0]])
     found = _lookup(field)(torch.tensor([[0.9, 0.0, 0.0]])) - _lookup(field)(border)
     assert float(found) == pytest.approx(0.5, abs=1e-5)
+
+
+def test_slopes_are_those_of_the_values_inside_and_outside_the_grid():
+    lookup = _lookup(_ball()).double()
+    points = (torch.rand(200, 3, dtype=torch.float64) * 2 - 1).requires_grad_(True)
+    values = lookup(points)
+    (wanted,) = torch.autograd.grad(values.sum(), points)
+    found, slopes = lookup.with_slopes(points)
+    assert torch.allclose(found, values)
+    assert torch.allclose(slopes, wanted, atol=1e-9)
+
+
+def test_a_field_in_mm_is_looked_up_in_a_cube():
+    field = _ball()
+    middle, points = np.array([0.1, -0.2, 0.05]), np.random.default_rng(0).uniform(-0.3, 0.3, (50, 3))
+    found = FieldLookup.moved(field, middle, 0.5)(torch.from_numpy((points - middle) / 0.5).float())
+    np.testing.assert_allclose(0.5 * found.numpy(), field.at(points), atol=1e-5)
 
 
 def test_a_fresh_network_adds_nothing_and_learns():

@@ -13,10 +13,11 @@ from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.joint import Link
 from teethscape.surface.gspull.queries import normalised
 from teethscape.surface.gspull.sdf import PullNetwork
-from teethscape.surface.gspull.started import FieldLookup, StartedNetwork
+from teethscape.surface.gspull.started import StartedNetwork
 from teethscape.surface.gspull.sweep import swept
 from teethscape.surface.hull import hull_distance
 from teethscape.surface.job import Job
+from teethscape.surface.lookup import FieldLookup
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.start import bounded_pitch, footprint
 
@@ -71,7 +72,8 @@ def beginning(job: Job, settings: dict[str, Any]) -> Beginning:
     link = _link(corners)
     network: nn.Module = PullNetwork(int(settings["width"]))
     if settings["started"]:
-        network = StartedNetwork(_lookup(field, link, scale), network)
+        middle = link.centre.numpy().astype(np.float64) * scale
+        network = StartedNetwork(FieldLookup.moved(field, middle, link.scale * scale), network)
     return Beginning(*cloud, corners, link, network, bool(settings["started"]))
 
 
@@ -130,10 +132,3 @@ def _on_start(
             return found[rng.permutation(len(found))[:count]]
     chosen = vertices[rng.integers(0, len(vertices), count)]
     return (chosen + rng.normal(0, 0.1 * field.pitch, chosen.shape)) / scale
-
-
-def _lookup(field: GridField, link: Link, scale: float) -> FieldLookup:
-    """The start's field (mm) in the network's cube."""
-    side = link.scale * scale
-    low = field.low / side - link.centre.numpy() / link.scale
-    return FieldLookup((field.values / np.float32(side)).astype(np.float32), low, field.pitch / side)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from teethscape.surface.lookup import FieldLookup
+from teethscape.surface.neus.begun import Begun, FreshNetwork
 from teethscape.surface.neus.hash_grid import Encoding
 
 #: Sharpness of the softplus between the two layers of the distance network.
@@ -80,7 +82,14 @@ class SdfField(nn.Module):
         super().__init__()
         self.encoding, self.radius = encoding, radius
         self.network = _Layers([NormedLinear(3 + encoding.width, _HIDDEN), NormedLinear(_HIDDEN, FEATURES)])
+        self.begun: Begun | None = None
         self._start_as_sphere()
+
+    def begin_at(self, start: FieldLookup) -> None:
+        """Add what is lacking to a field (world units), while nothing is learnt yet: the sum begins there."""
+        first, last = self._two()
+        fresh = FreshNetwork((first.weight[:, :3], first.bias), (last.weight[0], last.bias[0]), _BETA)
+        self.begun = Begun(start, fresh, self.radius).to(first.bias.device)
 
     def _start_as_sphere(self) -> None:
         first, last = self._two()
@@ -105,7 +114,15 @@ class SdfField(nn.Module):
         feature = nn.functional.linear(nn.functional.softplus(inner, beta=_BETA), last_weight, last.bias)
         back = (torch.sigmoid(_BETA * inner) * last_weight[0]) @ weight  # (n, 3 + w)
         gradient = 2 * back[:, :3] + torch.einsum("nw,nwk->nk", back[:, 3:], slopes)
-        return Distances(feature[:, 0], gradient / (2 * self.radius), feature)
+        return self._begun_at(points, feature, gradient / (2 * self.radius))
+
+    def _begun_at(self, points: Tensor, feature: Tensor, gradient: Tensor) -> Distances:
+        """What the network says at (n, 3) points, and what it began as."""
+        if self.begun is None:
+            return Distances(feature[:, 0], gradient, feature)
+        distance, slope = self.begun(points)
+        feature = _with_distance(feature, distance)
+        return Distances(feature[:, 0], gradient + slope, feature)
 
     def looked_up(self, points: Tensor) -> Tensor:
         """(n, 13) features alone, the distance first; half the work, for looking rather than learning."""
@@ -113,11 +130,17 @@ class SdfField(nn.Module):
         first, last = self._two()
         found = self.encoding.values(unit)
         inner = nn.functional.linear(torch.cat([2 * unit - 1, found], dim=1), first.weight, first.bias)
-        return nn.functional.linear(nn.functional.softplus(inner, beta=_BETA), last.weight, last.bias)
+        feature = nn.functional.linear(nn.functional.softplus(inner, beta=_BETA), last.weight, last.bias)
+        return feature if self.begun is None else _with_distance(feature, self.begun(points)[0])
 
     def sdf(self, points: Tensor) -> Tensor:
         """(n,) distances alone."""
         return self.looked_up(points)[:, 0]
+
+
+def _with_distance(feature: Tensor, more: Tensor) -> Tensor:
+    """(n, 13) features whose distance, the first, is larger by (n,)."""
+    return torch.cat([feature[:, :1] + more[:, None], feature[:, 1:]], dim=1)
 
 
 class TextureField(nn.Module):

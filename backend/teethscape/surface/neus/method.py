@@ -14,6 +14,7 @@ from teethscape.surface.checkpoints import load_state, save_state, saved_when_st
 from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.job import Found, Job
+from teethscape.surface.lookup import FieldLookup
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.neus.batches import RayBank
@@ -24,12 +25,11 @@ from teethscape.surface.neus.watch import Watch
 from teethscape.surface.session import Session
 from teethscape.surface.start import bounded_pitch, footprint
 
-_START_STEPS = 80
 #: Of the start's grid, footprints of a pixel; cells along a side when the surface is first looked for.
-_START_PITCH, _ROUGH = 3.0, 64
-#: Nodes along a side at most: of the start, which is learnt from some hundred thousand points, and of the
-#: extraction. Large pictures would ask for more than memory holds.
-_START_NODES, _MOST_NODES = 192, 512
+_START_PITCH, _ROUGH = 1.0, 64
+#: Nodes along a side at most, of the start and of the extraction. Large pictures would ask for more than
+#: memory holds.
+_START_NODES, _MOST_NODES = 384, 512
 #: Of a cell: what rounding may add to a whole number of them.
 _ROUNDING = 1e-6
 
@@ -84,12 +84,12 @@ def neus(job: Job) -> Found:
     trainer = Trainer(preset, RayBank(job.views.subset(kept), moves, device), job.request.hash_grid)
     job = replace(job, key=checkpoint_key(job.key, trainer))
     watch = Watch(RayBank(job.views.subset(held), moves, device) if held else None, preset.patience)
+    if preset.start == "hull":
+        _begin(trainer, job, cube)
     state = load_state(job.session, job.key, device)
     if state is not None:
         trainer.load(state)
         watch.load(state["watch"])
-    elif preset.start == "hull":
-        _begin(trainer, job, cube)
     with saved_when_stopped(lambda: _save_begun(trainer, watch, job)):
         _train(trainer, watch, job, cube)
     watch.bring_back(trainer)
@@ -116,16 +116,10 @@ def _held_out(count: int, wanted: int) -> list[int]:
 
 
 def _begin(trainer: Trainer, job: Job, cube: Cube) -> None:
-    """Fit the field to the start (hull or arch) before the first step."""
+    """Let the distance begin as the start of the job."""
     pitch = _START_PITCH * footprint(job.views, job.frame.scale)
     field = job.start(job.views, bounded_pitch(pitch, cube.side, _START_NODES))
-    points = torch.from_numpy(cube.unit(field.nodes())).to(trainer.device)
-    distances = torch.from_numpy(field.values.ravel() / np.float32(cube.side)).to(trainer.device)
-
-    def each(step: int) -> None:
-        job.session.pulse(0.0, f"learning the start, step {step}")
-
-    trainer.learn_start((points, distances), _START_STEPS, each)
+    trainer.model.geometry.begin_at(FieldLookup.moved(field, cube.middle, cube.side).to(trainer.device))
 
 
 def _train(trainer: Trainer, watch: Watch, job: Job, cube: Cube) -> None:

@@ -5,7 +5,6 @@ The box of the views is moved into a cube of half side 0.5 (TeethDreamer's is th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -25,9 +24,6 @@ from teethscape.surface.request import GridName
 RADIUS = 0.5
 _DIAGONAL = 1.732
 _RULES = LossRules()
-#: Distance, box units, at which a point of the start is drawn half as often as one of its surface.
-_NEAR = 0.02
-_START_RATE = 5e-3
 #: With fewer rays a step tells too little; a card that cannot hold them is too small.
 _FEWEST_RAYS = 64
 
@@ -164,8 +160,11 @@ class Trainer:
         """(m,) of the distance at the samples, over the cells of the finest level that counts."""
         ray = out.samples.ray
         points = batch.origins[ray] + out.samples.middle[:, None] * batch.directions[ray]
-        cells = self.preset.grid.scales[self.model.geometry.encoding.active - 1]
-        return laplacian(self.model.geometry.sdf, points, 2 * self.preset.radius / cells)
+        geometry = self.model.geometry
+        step = 2 * self.preset.radius / self.preset.grid.scales[geometry.encoding.active - 1]
+        # Of half precision such differences would be rounding alone; `sdf` would not teach the hash grid.
+        with torch.autocast(self.device.type, enabled=False):
+            return laplacian(lambda some: geometry(some).sdf, points, step)
 
     def _smoothness(self) -> tuple[Tensor, Tensor]:
         """Gradients at random points and a little beside them."""
@@ -185,30 +184,6 @@ class Trainer:
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimiser)
         self.scaler.update()
-
-    def learn_start(self, known: tuple[Tensor, Tensor], steps: int, each: Callable[[int], None]) -> None:
-        """Begin as a known field, near its surface above all.
-
-        Args:
-            known: (n, 3) points and (n,) distances there, box units.
-            steps: of the fit.
-            each: called before every one with its number.
-        """
-        points, distances = known
-        near = 1 / (_NEAR + distances.abs())
-        optimiser = torch.optim.Adam(self.model.geometry.parameters(), lr=_START_RATE)
-        self.set_levels()
-        for step in range(steps):
-            each(step)
-            # Each step at the full rate moves the whole surface by up to that, so the last ones are small.
-            optimiser.param_groups[0]["lr"] = _START_RATE * (1 - step / steps)
-            some = torch.multinomial(near, min(8192, len(points)), replacement=True)
-            found = self.model.geometry(points[some])
-            error = (found.sdf - distances[some]).abs().mean()
-            loss = 10 * error + 0.02 * ((found.gradient.norm(dim=1) - 1) ** 2).mean()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
 
     @torch.no_grad()
     def held_out_error(self, bank: RayBank, rays: int = 2048) -> float:
