@@ -67,12 +67,12 @@ def add_surface(commands: Any) -> None:
 def _add_views(parser: argparse.ArgumentParser) -> None:
     """Declare what tells how the views are read."""
     parser.add_argument("--extent", type=float, metavar="MM", help="largest extent of the jaw pair")
-    parser.add_argument("--jaw", choices=[jaw.value for jaw in Jaw], help="when the name does not tell it")
+    parser.add_argument("--jaw", choices=[jaw.value for jaw in Jaw], help="when name or metadata do not tell")
     parser.add_argument("--keep", default="", metavar="8-15", help="numbers of the views to use (all)")
     parser.add_argument("--leave-out", default="", metavar="9,12", help="numbers of views not to use")
     tiles = parser.add_mutually_exclusive_group()
     tiles.add_argument("--normal", action="store_true", help="the strip has normal tiles (as it has anyway)")
-    tiles.add_argument("--no-normals", action="store_true", help="the strip has colour tiles only")
+    tiles.add_argument("--no-normals", action="store_true", help="colours alone: a strip has no normal tiles")
     parser.add_argument(
         "--foreground", choices=[f.value for f in ForegroundName], help="cut out a strip; fit needs --case"
     )

@@ -82,13 +82,14 @@ class SurfaceRequest:
         method: how.
         preset: settings of NeuS and GS-Pull: our own, our own for a processor without graphics, or the
             published ones; None: our own, small ones where there is no graphics processor.
-        jaw: which jaw a strip shows, when its name does not tell.
+        jaw: which jaw a strip or a folder of rendered views shows, when name or metadata do not tell.
         keep: numbers of the views to use; empty: all.
         leave_out: numbers of views not to use.
-        normals: a strip has normal tiles.
-        foreground: how a strip is cut out; None: it has opacity.
+        normals: a strip has normal tiles, those of a folder are used.
+        foreground: how a strip is cut out; None: it has opacity. Folders are cut out by the fit alone.
         case: a finished case whose arch is the start and names the teeth.
-        extent_mm: largest extent of the jaw pair, when known.
+        extent_mm: largest extent of the jaw pair, mm, when known. As jaw and case it is refused for views of
+            other things, which keep the units and axes of their own world.
         budget_s: seconds that training may take.
         device: where to compute.
         hash_grid: implementation of the hash grid.

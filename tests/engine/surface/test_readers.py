@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
 
-from teethscape.errors import BadInputError
+from teethscape.dental.fdi import Jaw
+from teethscape.dental.wishes import ForegroundName
+from teethscape.errors import BadInputError, UsageError
 from teethscape.surface.read.any import read_views
 from teethscape.surface.read.blender import read_blender
 from teethscape.surface.read.colmap import pose_of, read_colmap, read_sparse
@@ -302,3 +305,73 @@ def test_dtu_cameras_that_are_none_are_refused(tmp_path, matrices):
     told = _refusal(read_dtu, tmp_path)
     assert told.code == "views_damaged"
     assert "cameras.npz" in told.message
+
+
+def _rendered(folder, **facts):
+    """A folder of two rendered views of opaque colours."""
+    (folder / "meta.json").write_text(json.dumps({"poses": _POSES, "K": _K, **facts}))
+    for k in range(2):
+        _picture(folder / f"{k:03d}.png")
+
+
+def _asked(folder, **options):
+    return read_views(SurfaceRequest(folder, folder / "out.ply", **options))
+
+
+def _refused_usage(folder, **options):
+    with pytest.raises(UsageError) as refused:
+        _asked(folder, **options)
+    return refused.value
+
+
+@pytest.mark.parametrize("write", [lambda folder: _blender(folder, "r_0", "r_1"), _colmap_text, _dtu])
+def test_numbers_that_no_view_of_a_data_set_has_are_refused(tmp_path, write):
+    write(tmp_path)
+    for name in ("train/r_0.png", "train/r_1.png", "images/a.png", "images/b.png"):
+        _picture(tmp_path / name)
+    assert len(_asked(tmp_path, keep=(0, 1))) == 2
+    with pytest.raises(BadInputError, match=r"no view 7; its views are 0, 1\.") as refused:
+        _asked(tmp_path, keep=(0, 1, 7))
+    assert refused.value.code == "views_missing"
+
+
+@pytest.mark.parametrize("told", [{}, {"jaw": "upper"}], ids=["no jaw", "another jaw"])
+def test_the_request_tells_the_jaw_of_rendered_views(tmp_path, told):
+    _rendered(tmp_path, **told)
+    assert _asked(tmp_path, jaw=Jaw.LOWER, extent_mm=60.0).jaw is Jaw.LOWER
+    assert _asked(tmp_path).jaw == (Jaw.UPPER if told else None)
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [("--case", {"case": Path("c")}), ("--extent", {"extent_mm": 60.0}),
+     ("--foreground fit", {"foreground": ForegroundName.FIT})],
+)  # fmt: skip
+def test_what_would_be_ignored_without_a_jaw_is_refused(tmp_path, option, given):
+    _rendered(tmp_path)
+    told = _refused_usage(tmp_path, **given)
+    assert option in told.message
+    assert "--jaw" in told.advice
+    assert len(_asked(tmp_path, jaw=Jaw.UPPER, **given)) == 2
+
+
+@pytest.mark.parametrize("given", [{"case": Path("c")}, {"extent_mm": 60.0}, {"jaw": Jaw.LOWER}])
+def test_data_sets_of_other_programs_are_of_no_jaw(tmp_path, given):
+    _dtu(tmp_path)
+    assert _asked(tmp_path).jaw is None
+    assert "Leave it out" in _refused_usage(tmp_path, **given).advice
+
+
+def test_rendered_views_without_normals_on_request(tmp_path):
+    _rendered(tmp_path)
+    (tmp_path / "meta_normal.json").write_text((tmp_path / "meta.json").read_text())
+    for k in range(2):
+        _picture(tmp_path / f"{k:03d}_normal.png")
+    assert _asked(tmp_path).normals is not None
+    assert _asked(tmp_path, normals=False).normals is None
+
+
+@pytest.mark.parametrize("name", ["plain", "rembg", "sam"])
+def test_folders_are_not_cut_out_by_their_looks(tmp_path, name):
+    _rendered(tmp_path)
+    assert f"--foreground {name}" in _refused_usage(tmp_path, foreground=ForegroundName(name)).message

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from teethscape.errors import BadInputError
+from teethscape.dental.wishes import ForegroundName
+from teethscape.errors import BadInputError, UsageError
 from teethscape.surface.read.blender import is_blender_folder, read_blender
 from teethscape.surface.read.colmap import is_colmap_folder, read_colmap
 from teethscape.surface.read.dtu import is_dtu_folder, read_dtu
@@ -21,6 +23,7 @@ def read_views(request: SurfaceRequest) -> Views:
 
     Raises:
         BadInputError: nothing there that is known, or a file of it is damaged, or too few views are left.
+        UsageError: an option is given that such views have no use for.
     """
     views = _read(request)
     numbers = [_number(name) for name in views.names]
@@ -33,13 +36,12 @@ def read_views(request: SurfaceRequest) -> Views:
 
 
 def _refuse_unknown(request: SurfaceRequest, numbers: Sequence[int]) -> None:
-    """Refuse numbers that no view has; of a folder only those to be kept were read.
+    """Refuse numbers that no view has; of a folder of rendered views only those to be kept were read.
 
     Raises:
         BadInputError: there is such a number; the message lists those that there are.
     """
-    known = {*numbers, *request.keep} if request.views.is_dir() and request.keep else set(numbers)
-    unknown = sorted({*request.keep, *request.leave_out} - known)
+    unknown = sorted({*request.keep, *request.leave_out} - set(numbers))
     if unknown:
         there = ", ".join(map(str, sorted(numbers)))
         raise BadInputError(
@@ -61,13 +63,59 @@ def _read(request: SurfaceRequest) -> Views:
         return read_montage_views(path, MontageOptions(request.jaw, request.normals, request.foreground))
     if not path.is_dir():
         raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
+    _refuse_cutting(request)
     if is_view_folder(path):
-        return read_view_folder(path, request.keep or None)
+        return _read_rendered(request)
     for fits, read in _READERS:
         if fits(path):
+            _refuse_dental(request, "Leave it out: their mesh keeps the units and axes of the data set.")
             return read(path)
     raise BadInputError(
         "views_missing",
         f"{path} holds no views that are known.",
         "Give a strip of generated views, a folder of rendered views, or a Blender, COLMAP or DTU data set.",
     )
+
+
+def _read_rendered(request: SurfaceRequest) -> Views:
+    """A folder of rendered views; the request knows better than its metadata which jaw they show."""
+    views = read_view_folder(request.views, request.keep or None)
+    normals = views.normals if request.normals else None
+    views = replace(views, jaw=request.jaw or views.jaw, normals=normals)
+    if views.jaw is None:
+        _refuse_dental(request, "Give --jaw upper or --jaw lower if they show one, else leave it out.")
+    return views
+
+
+def _refuse_cutting(request: SurfaceRequest) -> None:
+    """Pictures in a folder have opacity or masks; only the tiles of a strip are cut out by their looks.
+
+    Raises:
+        UsageError: they are to be cut out so.
+    """
+    name = request.foreground
+    if name is not None and name is not ForegroundName.FIT:
+        raise UsageError(
+            "usage",
+            f"--foreground {name} cuts out strips; {request.views} is a folder.",
+            "Leave it out; pictures in a folder need opacity (RGBA) or masks.",
+        )
+
+
+def _refuse_dental(request: SurfaceRequest, advice: str) -> None:
+    """Size, place and teeth of a jaw mean nothing for views of other things.
+
+    Raises:
+        UsageError: one of them is given.
+    """
+    options = {
+        "--jaw": request.jaw,
+        "--case": request.case,
+        "--extent": request.extent_mm,
+        "--foreground fit": request.foreground,
+    }
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UsageError(
+            "usage", f"{given[0]} is for views of a jaw; nothing says that {request.views} shows one.", advice
+        )
