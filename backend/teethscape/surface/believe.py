@@ -9,7 +9,7 @@ import numpy as np
 from teethscape.dental.wishes import SurfaceMethod
 from teethscape.errors import BadInputError, RefusedError
 from teethscape.progress import Progress
-from teethscape.surface.faults import MaskCheck, check_masks
+from teethscape.surface.faults import MaskCheck, check_masks, least_fitting
 from teethscape.surface.mesh.paint import Agreement
 from teethscape.surface.request import SurfaceRequest
 from teethscape.surface.speckle import despeckled
@@ -116,6 +116,25 @@ def corrected(views: Views, borders: Borders, progress: Progress) -> Views:
         off = f"{abs(shift):.1f} px too {'small' if shift > 0 else 'large'}"
         progress.warn("mask_moved", f"The mask of {views.names[view]} is {off}; its border is moved.")
     return with_moved_borders(views, borders)
+
+
+def refuse_lost(views: Views, is_empty: bool) -> None:
+    """Refuse a field that is nowhere inside, though the masks leave room for a body.
+
+    Raises:
+        RefusedError: it is; the message names the view whose mask fits the others least, if one does less.
+    """
+    if not is_empty:
+        return
+    room = ", though the masks leave room for one" if views.has_masks else ""
+    least = least_fitting(views) if views.has_masks else None
+    told = "" if least is None else f"; of {least[0]} the masks of all cover only {100 * least[1]:.0f} %"
+    instead = "" if least is None else ", or leave that view out with --leave-out"
+    raise RefusedError(
+        "surface_empty",
+        f"The surface is empty: the method has found no place inside{room}{told}.",
+        f"Give it more time, another method or with --case the case that the views show{instead}.",
+    )
 
 
 def refuse_half(views: Views, agree: Agreement) -> None:

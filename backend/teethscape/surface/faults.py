@@ -50,6 +50,29 @@ def check_masks(views: Views) -> MaskCheck:
     return MaskCheck(covered, without, empty, _culprit(covered, without))
 
 
+def spoilers(views: Views, points: Array, reach: float) -> tuple[str, ...]:
+    """Names of the views without which some place lies inside all masks.
+
+    Args:
+        views: their masks have no place in common.
+        points: (m, 3) places where one is looked for, world.
+        reach: how far outside a mask still counts as inside, world units.
+    """
+    per_view = np.stack([hull_distance(views.subset([v]), points) for v in range(len(views))])
+    freed = [(np.delete(per_view, v, axis=0) < reach).all(axis=0).any() for v in range(len(views))]
+    return tuple(name for name, is_freed in zip(views.names, freed, strict=True) if is_freed)
+
+
+def least_fitting(views: Views) -> tuple[str, float] | None:
+    """The view whose mask fits the others least, and the share of it that their hull covers.
+
+    None where the hull of all covers every mask, so that nothing tells one from the others.
+    """
+    covered = check_masks(views).covered
+    worst = int(np.argmin(covered))
+    return (views.names[worst], float(covered[worst])) if covered[worst] < _COVERED else None
+
+
 def _coarse_points(views: Views) -> Array:
     extent = views.high - views.low
     counts = np.maximum(np.ceil(_NODES * extent / extent.max()), 2).astype(int)

@@ -19,6 +19,7 @@ from teethscape.surface.believe import (
     believed,
     corrected,
     refuse_half,
+    refuse_lost,
     refuse_opaque,
     smoothed,
     where_normals_are,
@@ -174,6 +175,7 @@ def _place_of(request: SurfaceRequest) -> Similarity | None:
 def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]:
     """Finish, check, paint and write what a method found; the report."""
     views, frame = job.views, job.frame
+    refuse_lost(views, not (found.field.values < found.level).any())
     mesh = finished(found.field, unit=unit_of(found.field, frame), level=found.level)
     looks = [prepared(views, k, frame.scale) for k in range(len(views))]
     agree = agreement(looks, mesh.vertices, mesh.faces)

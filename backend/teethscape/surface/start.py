@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from teethscape.errors import RefusedError
+from teethscape.surface.faults import spoilers
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.hull import hull_distance
 from teethscape.surface.mesh.marching import Array
@@ -35,7 +36,7 @@ def hull_box(views: Views, scale: float) -> tuple[Array, Array]:
     """Corners of the hull's box, mm.
 
     Raises:
-        RefusedError: the masks have no common body.
+        RefusedError: the masks have no common body; the message names the views without which they have.
     """
     low, high = views.low * scale, views.high * scale
     pitch = float((high - low).max()) / _SEARCH
@@ -43,10 +44,14 @@ def hull_box(views: Views, scale: float) -> tuple[Array, Array]:
     grid = GridField(np.zeros(tuple(counts), np.float32), low, pitch)
     inside = hull_distance(views, grid.nodes() / scale).reshape(grid.values.shape) * scale < pitch
     if not inside.any():
+        names = spoilers(views, grid.nodes() / scale, pitch / scale)
+        without = " or without ".join(names)
+        told = f"without {without} there is one" if names else "no single view is at fault"
         raise RefusedError(
             "surface_empty",
-            "The surface is empty: no place lies inside the masks of all views.",
-            "Look at the masks, or leave the view at fault out with --leave-out.",
+            f"The surface is empty: no place lies inside the masks of all views; {told}.",
+            f"Look at {'that mask and its camera' if len(names) == 1 else 'the masks and the cameras'}"
+            f"{', or leave the view at fault out with --leave-out' if names else ''}.",
         )
     index = np.argwhere(inside)
     return low + pitch * (index.min(axis=0) - _MARGIN), low + pitch * (index.max(axis=0) + _MARGIN)

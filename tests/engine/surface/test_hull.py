@@ -1,10 +1,18 @@
-"""Distances to masks: their values, and that they are the same wherever a picture lies in memory."""
+"""Distances to masks, the same wherever a picture lies in memory; and which view empties the hull."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from teethscape.errors import RefusedError
+from teethscape.surface.believe import refuse_lost
 from teethscape.surface.hull import mask_distances
+from teethscape.surface.start import hull_box
+
+from .scene import SCALE, arch_mesh, views_of
 
 
 def test_the_border_runs_half_a_pixel_outside_the_outermost_pixels():
@@ -29,3 +37,46 @@ def test_distances_do_not_depend_on_the_place_in_memory():
     for size in range(1, 400, 7):  # changes where the next pictures come to lie
         held.append(np.empty(size * 61, np.uint8))
         np.testing.assert_array_equal(mask_distances(mask.copy()), first)
+
+
+@pytest.fixture(scope="module")
+def views():
+    return views_of(*arch_mesh(), size=64)
+
+
+def _elsewhere(views, *numbers):
+    """The views with a spot in the corner as the masks of some."""
+    masks = views.foreground.copy()
+    masks[list(numbers)] = 0
+    masks[list(numbers), 1:7, 1:7] = 1
+    return replace(views, foreground=masks)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "few", "words", "advised"),
+    [
+        ((3,), 8, "without view 11 there is one", True),
+        ((0,), 2, "without view 8 or without view 9 there is one", True),
+        ((1, 3), 8, "no single view is at fault", False),
+    ],
+    ids=["one", "one of two", "several"],
+)
+def test_masks_without_a_common_body_are_refused_with_the_view_at_fault(views, wrong, few, words, advised):
+    with pytest.raises(RefusedError) as refused:
+        hull_box(_elsewhere(views.subset(range(few)), *wrong), SCALE)
+    assert refused.value.code == "surface_empty"
+    assert words in refused.value.message
+    assert ("--leave-out" in refused.value.advice) == advised
+
+
+def test_a_lost_surface_is_refused_with_the_view_that_fits_least(views):
+    refuse_lost(views, is_empty=False)
+    with pytest.raises(RefusedError) as refused:
+        refuse_lost(views, is_empty=True)
+    assert "room" in refused.value.message
+    assert "view" not in refused.value.message
+    masks = views.foreground.copy()
+    masks[2, 1:20, 1:20] = 1
+    with pytest.raises(RefusedError, match="of view 10 the masks of all cover only") as refused:
+        refuse_lost(replace(views, foreground=masks), is_empty=True)
+    assert "--leave-out" in refused.value.advice

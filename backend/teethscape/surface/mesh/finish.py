@@ -66,8 +66,8 @@ def finished(
     if not len(faces):
         raise RefusedError(
             "surface_empty",
-            "The surface is empty: the views agree on no place that is inside all masks.",
-            "Look at the masks, or leave the view at fault out with --leave-out.",
+            "The surface is empty: the field that the method has made is nowhere inside.",
+            "Give the method more time, or take another one.",
         )
     body, crumbs = without_crumbs(vertices, faces, unit)
     vertices, faces = arrays(body)
