@@ -22,8 +22,14 @@ def cut_by_fit(views: Views, frame: Frame) -> Views:
         frame: with the fitted arch.
 
     Raises:
-        UsageError: no arch is known.
+        UsageError: no arch of the jaw that is shown is known.
     """
+    if frame.arch is None and frame.lacks is not None:
+        raise UsageError(
+            "usage",
+            f"--foreground fit needs fitted teeth of the {frame.lacks} jaw, of which the case has none.",
+            "Give a case with that jaw, or check --jaw.",
+        )
     if frame.arch is None:
         raise UsageError("usage", "--foreground fit needs fitted teeth.", "Give --case CASE.")
     body = joined(list(frame.arch.teeth.values()), "arch")

@@ -17,6 +17,7 @@ from teethscape.mesh.align import Similarity
 from teethscape.mesh.load import load_teeth
 from teethscape.mesh.solid import FileNote, Solid
 from teethscape.parametric.prior import load_prior
+from teethscape.surface.lone import average_antagonists, lacking, place_by_outlines
 from teethscape.surface.mesh.teeth import KnownArch
 from teethscape.surface.views import Array, Views
 
@@ -24,6 +25,8 @@ from teethscape.surface.views import Array, Views
 _TURN: Array = np.diag([-1.0, -1.0, 1.0])
 #: Relative standard deviation of the extent of a jaw pair among people, when nothing is known.
 _UNKNOWN_SIGMA = 0.06
+#: That of a jaw pair of which one jaw is average: 0.03 beside a fitted upper, 0.055 beside a lower one.
+_GUESSED_SIGMA = 0.045
 
 
 class OwnNote(FileNote):
@@ -49,7 +52,9 @@ class Frame:
         turn: (3, 3) rows in the views' axes times this are in ours.
         is_dental: the views' world is TeethDreamer's.
         note: what files say.
-        arch: the fitted crowns in the views' axes, mm, when a case was given.
+        arch: the fitted crowns of the jaw that is shown, in the views' axes, mm, when a case has some.
+        lacks: the jaw of which the case that was given has no teeth.
+        is_guessed: size and place are those of an average jaw in place of that one.
     """
 
     scale: float
@@ -58,6 +63,8 @@ class Frame:
     note: FileNote
     arch: KnownArch | None = None
     turn: Array = field(default_factory=lambda: _TURN)
+    lacks: Jaw | None = None
+    is_guessed: bool = False
 
     def to_ours(self, points: Array) -> Array:
         """(n, 3) mm in the views' axes to our frame."""
@@ -79,7 +86,7 @@ def anchored_frame(place: Similarity, teeth: Mapping[int, Solid], scale: ScaleRe
     """
     centre = -(place.shift / place.scale) @ place.rotation
     note = FileNote(scale, f"{jaw.value} jaw")
-    bare = Frame(1 / place.scale, centre, True, note, turn=place.rotation)
+    bare = Frame(1 / place.scale, centre, True, note, turn=place.rotation, lacks=lacking(teeth))
     return replace(bare, arch=_known(teeth, jaw, bare))
 
 
@@ -104,15 +111,39 @@ def frame_of(
         teeth = _fitted_teeth(case)
         if place is not None:
             return anchored_frame(place, teeth, _case_scale(case), views.jaw)
-        extent, centre = _box(np.concatenate([solid.vertices for solid in teeth.values()]))
-        note = FileNote(_case_scale(case), subject)
-        frame = Frame(extent_mm or extent, centre, True, note)
-        return Frame(frame.scale, centre, True, note, _known(teeth, views.jaw, frame))
+        return _frame_of_case(views, views.jaw, teeth, _case_scale(case), extent_mm)
     prior = load_prior()
     extent, centre = _box(np.concatenate([prior.mean_vertices(fdi) for fdi in prior.fdi]))
     if extent_mm is not None:
         return Frame(extent_mm, centre, True, FileNote(ScaleRecord(ScaleSource.KNOWN_LENGTH, 0.0), subject))
     return Frame(extent, centre, True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, _UNKNOWN_SIGMA), subject))
+
+
+def _frame_of_case(
+    views: Views, jaw: Jaw, teeth: Mapping[int, Solid], scale: ScaleRecord, extent_mm: float | None
+) -> Frame:
+    """The frame of views that lie where those of the training data do, by the jaw pair's box."""
+    points = np.concatenate([solid.vertices for solid in teeth.values()]).astype(np.float64)
+    lacks = lacking(teeth)
+    pair = points if lacks is None else np.concatenate([points, average_antagonists(teeth, lacks)])
+    extent, centre = _box(pair)
+    frame = Frame(extent_mm or extent, centre, True, FileNote(scale, f"{jaw.value} jaw"), lacks=lacks)
+    if lacks is not None and lacks is not jaw:
+        start = Similarity(1 / frame.scale, _TURN, -_TURN @ centre / frame.scale)
+        place = place_by_outlines(views, points, start, extent_mm is not None)
+        if place is not None:
+            return anchored_frame(place, teeth, scale, jaw)
+    if lacks is not None:
+        frame = replace(frame, is_guessed=True, note=_guessed(frame.note, extent_mm))
+    return replace(frame, arch=_known(teeth, jaw, frame))
+
+
+def _guessed(note: FileNote, extent_mm: float | None) -> FileNote:
+    """A note of a size that depends on an average jaw, unless the extent is known."""
+    if extent_mm is not None:
+        return note
+    sigma = float(np.hypot(note.scale.relative_sigma, _GUESSED_SIGMA))
+    return replace(note, scale=replace(note.scale, relative_sigma=sigma))
 
 
 def _box(points: NDArray[np.floating]) -> tuple[float, Array]:

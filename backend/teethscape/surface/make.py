@@ -77,6 +77,7 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
     require_folder(request.output.parent)
     require_space(request.output.parent, _NEEDED_BYTES)
     job, dropped = _prepared(request, progress, frame)
+    _warn_of_guess(job.frame, progress)
     found = _method(request.method)(job)
     progress.stage(SurfaceStage.FINISH, 0.0)
     report = _written(job, found, dropped)
@@ -163,6 +164,12 @@ def _start(
     is_ours = request.method is not SurfaceMethod.GRID and request.preset is not Preset.UPSTREAM
     surface = compared.surface if is_ours else None
     return start_of(views, frame) if surface is None else start_at(surface)
+
+
+def _warn_of_guess(frame: Frame, progress: Progress) -> None:
+    if frame.is_guessed:
+        told = f"The case has no teeth of the {frame.lacks} jaw; average ones stand in for size and place."
+        progress.warn("jaw_average", f"{told} They may be off by some millimetres.")
 
 
 def _place_of(request: SurfaceRequest) -> Similarity | None:

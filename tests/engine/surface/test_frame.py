@@ -1,0 +1,129 @@
+"""Size and place of views by a case that has teeth of one jaw: the views' world is that of the pair."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from teethscape.dataset.patient_case import make_patient
+from teethscape.dental.fdi import Jaw, jaw_of
+from teethscape.dental.files import write_with
+from teethscape.dental.units import ScaleRecord, ScaleSource
+from teethscape.errors import CancelledError, UsageError
+from teethscape.mesh.ply import write_ply
+from teethscape.mesh.solid import FileNote, Solid
+from teethscape.parametric.prior import load_prior
+from teethscape.progress import NoProgress
+from teethscape.surface import make
+from teethscape.surface.fit_masks import cut_by_fit
+from teethscape.surface.frame import frame_of
+from teethscape.surface.lone import average_antagonists, lacking
+from teethscape.surface.request import SurfaceRequest
+from teethscape.surface.tangents import Borders
+
+from .scene import SCALE, arch_mesh, views_of
+
+_CENTRE = np.array([5.0, -40.0, 2.0])
+_AWAY = np.array([1.0, 2, 3])
+_LOWER, _UPPER = (37, 31, 47), (27, 21, 17)
+
+
+@pytest.fixture(scope="module")
+def views():
+    return views_of(*arch_mesh(), size=128)
+
+
+def _case(folder, numbers):
+    """The arch that the views show as crowns of one jaw in our frame."""
+    for fdi, place in zip(numbers, ((-0.22, 0.0), (0.0, 0.14), (0.22, 0.0)), strict=True):
+        vertices, faces = arch_mesh((place,))
+        solid = Solid(f"FDI_{fdi}", vertices * SCALE * (-1, -1, 1) + _CENTRE, faces)
+        note = FileNote(ScaleRecord(ScaleSource.SCAN, 0.0))
+        write_with(folder / f"FDI_{fdi}.ply", lambda stream, s=solid, n=note: write_ply(stream, s, n))
+    return folder
+
+
+@pytest.mark.parametrize("extent", [None, SCALE])
+def test_a_case_of_one_jaw_is_laid_into_the_outlines_of_the_views(views, tmp_path, extent):
+    frame = frame_of(views, extent, _case(tmp_path, _LOWER))
+    assert frame.scale == pytest.approx(SCALE, rel=0.005)
+    np.testing.assert_allclose(frame.centre, _CENTRE, atol=0.3)
+    assert not frame.is_guessed
+    assert frame.arch is not None
+    assert set(frame.arch.teeth) == set(_LOWER)
+
+
+def test_a_wrong_mask_hardly_moves_it(views, tmp_path):
+    masks = views.foreground.copy()
+    masks[2] = masks[2][:, ::-1]
+    masks[5, 10:20, 10:20] = 1
+    frame = frame_of(replace(views, foreground=masks), None, _case(tmp_path, _LOWER))
+    np.testing.assert_allclose(frame.centre, _CENTRE, atol=0.6)
+
+
+def test_teeth_that_do_not_fill_the_outlines_give_no_place(views, tmp_path):
+    other = views_of(*arch_mesh(((-0.1, 0.0), (0.0, 0.3), (0.1, 0.0))), size=128)
+    frame = frame_of(other, None, _case(tmp_path, _LOWER))
+    assert frame.is_guessed
+    assert frame.note.scale.relative_sigma > 0.06
+
+
+def test_a_case_without_the_jaw_that_is_shown_says_so(views, tmp_path):
+    frame = frame_of(views, None, _case(tmp_path, _UPPER))
+    assert (frame.lacks, frame.is_guessed, frame.arch) == (Jaw.LOWER, True, None)
+    with pytest.raises(UsageError, match="of the lower jaw, of which the case has none"):
+        cut_by_fit(views, frame)
+
+
+@pytest.mark.parametrize("jaw", list(Jaw))
+def test_average_antagonists_bring_the_middle_of_the_pair_nearer(jaw):
+    near, far = [], []
+    for seed in range(1, 6):
+        crowns = make_patient(load_prior(), seed).crowns
+        teeth = {fdi: Solid("crown", crown.vertices, crown.faces) for fdi, crown in crowns.items()}
+        own = {fdi: solid for fdi, solid in teeth.items() if jaw_of(fdi) is jaw}
+        assert lacking(teeth) is None
+        lacks = lacking(own)
+        assert lacks is not None
+        points = np.concatenate([solid.vertices for solid in own.values()])
+        truth = _middle(np.concatenate([solid.vertices for solid in teeth.values()]))
+        far.append(np.linalg.norm(_middle(points) - truth))
+        both = np.concatenate([points, average_antagonists(own, lacks)])
+        near.append(np.linalg.norm(_middle(both) - truth))
+    assert np.mean(near) < 0.75 * np.mean(far)
+
+
+def _middle(points):
+    return (points.min(axis=0) + points.max(axis=0)) / 2
+
+
+def test_few_or_only_wisdom_teeth_have_average_antagonists():
+    crown = Solid("crown", load_prior().mean_vertices(16) + _AWAY, np.zeros((0, 3), np.int32))
+    lower = np.concatenate([load_prior().mean_vertices(fdi) for fdi in load_prior().fdi if fdi > 30])
+    np.testing.assert_allclose(average_antagonists({16: crown}, Jaw.LOWER), lower + _AWAY)
+    np.testing.assert_allclose(average_antagonists({18: crown}, Jaw.LOWER), lower)
+
+
+class _Listener(NoProgress):
+    def __init__(self):
+        self.codes = []
+
+    def warn(self, code, message):
+        self.codes.append((code, "lower jaw" in message))
+
+
+@pytest.mark.parametrize(("numbers", "told"), [(_LOWER, []), (_UPPER, [("jaw_average", True)])])
+def test_a_guessed_size_is_said(views, tmp_path, monkeypatch, numbers, told):
+    def stop(job):
+        raise CancelledError
+
+    monkeypatch.setattr(make, "read_views", lambda request: views)
+    monkeypatch.setattr(make, "compared_views", lambda views, *_: (views, Borders(np.zeros(8), 0.0)))
+    monkeypatch.setattr(make, "_method", lambda name: stop)
+    listener = _Listener()
+    request = SurfaceRequest(tmp_path, tmp_path / "out" / "m.ply", case=_case(tmp_path / "case", numbers))
+    with pytest.raises(CancelledError):
+        make.make_surface(request, listener)
+    assert listener.codes == told
