@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from teethscape.dental.fdi import object_name
 from teethscape.errors import BadInputError, ResourceError
 
 #: Temporary files carry this ending; the next run removes those that a crash left.
@@ -196,3 +197,14 @@ def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Replace a file by what ``write`` puts into a binary stream."""
     with atomic_writer(path) as stream:
         write(stream)
+
+
+def tooth_file(mesh: Path, fdi: int) -> Path:
+    """Where the body of one tooth lies beside a jaw's mesh."""
+    return mesh.parent / f"{mesh.stem}-teeth" / f"{object_name(fdi)}.ply"
+
+
+def tooth_files(mesh: Path) -> dict[int, Path]:
+    """The bodies of single teeth that lie beside a jaw's mesh, by FDI number."""
+    folder = tooth_file(mesh, 11).parent
+    return {int(path.stem[-2:]): path for path in sorted(folder.glob("FDI_[1-8][1-8].ply"))}

@@ -19,7 +19,7 @@ from teethscape.anchor.jaw import crowns_of
 from teethscape.anchor.report import read_place, report_path
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, jaw_of, object_name
-from teethscape.dental.files import write_json
+from teethscape.dental.files import tooth_files, write_json
 from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.libraries import require_full
@@ -224,8 +224,7 @@ def surface_file(case: CaseFolder, jaw: Jaw) -> Path:
 
 
 def _tooth_files(case: CaseFolder, jaw: Jaw) -> dict[int, Path]:
-    folder = case.root / "meshes" / "surface" / f"{jaw.value}-teeth"
-    return {int(path.stem.split("_")[1]): path for path in sorted(folder.glob("FDI_*.ply"))}
+    return tooth_files(surface_file(case, jaw))
 
 
 def with_surfaces(case: CaseFolder, result: FitResult) -> FitResult:

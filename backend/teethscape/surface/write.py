@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.files import write_json, write_with
+from teethscape.dental.files import tooth_file, tooth_files, write_json, write_with
 from teethscape.errors import UsageError
 from teethscape.mesh.glb import write_glb
 from teethscape.mesh.obj import write_obj
@@ -43,7 +43,7 @@ def write_surface(
     frame: Frame,
     report: dict[str, Any],
 ) -> None:
-    """Write everything; the report learns which teeth were found.
+    """Write everything; the report learns which teeth were found, and those of an earlier mesh are removed.
 
     Args:
         path: of the mesh.
@@ -61,8 +61,10 @@ def write_surface(
         report["teeth"] = sorted(teeth)
         for fdi, body in teeth.items():
             placed = Solid(body.name, frame.to_ours(body.vertices.astype(np.float64)), body.faces)
-            place = path.parent / f"{path.stem}-teeth" / f"FDI_{fdi}.ply"
-            write_with(place, lambda stream, s=placed: write_ply(stream, s, frame.note))
+            write_with(tooth_file(path, fdi), lambda stream, s=placed: write_ply(stream, s, frame.note))
+    for fdi, file in tooth_files(path).items():
+        if fdi not in report.get("teeth", ()):
+            file.unlink(missing_ok=True)
     _write_mesh(path, solid, frame, extra)
     write_json(path.with_suffix(".json"), report)
 
