@@ -232,6 +232,45 @@ def test_dtu(tmp_path, pictures):
     np.testing.assert_allclose(pixels[0] - 0.5, (k @ local)[:2] / local[2], atol=1e-6)
 
 
+_CAMERAS = {"unit": (1.0, 1.0), "millimetres": (100.0, 1.0), "another": (1.0, 1.1)}
+
+
+@pytest.mark.parametrize("world", list(_CAMERAS))
+def test_dtu_brings_colmaps_points_into_its_world_unless_they_are_of_other_cameras(tmp_path, world):
+    _dtu(tmp_path, "images")
+    size, off = _CAMERAS[world]
+    shift = off * np.array(SHIFT)
+    if world == "millimetres":  # R (size x + middle) + t, of which unit-sphere x has R x + SHIFT
+        shift = size * shift - pose_of(QUATERNION, SHIFT)[:, :3] @ (5, 6, 7)
+    _colmap_text(tmp_path)
+    pose = " ".join(map(str, (*QUATERNION, *shift)))
+    lines = [f"{k} {pose} 1 {k:03d}.png\n\n" for k in range(2)]
+    (tmp_path / "sparse" / "0" / "images.txt").write_text("".join(lines))
+    views = read_dtu(tmp_path)
+    if world == "another":
+        assert views.points is None
+        return
+    back = (5, 6, 7) if world == "millimetres" else (0, 0, 0)
+    wanted = (np.array([[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]]) - back) / size
+    np.testing.assert_allclose(views.points, wanted, atol=1e-9)
+    np.testing.assert_allclose(views.point_colours, np.tile(np.array([10, 20, 30]) / 255, (2, 1)))
+    (tmp_path / "dense").mkdir()
+    dense = np.random.default_rng(0).uniform(0, 1, (7, 3))
+    trimesh.PointCloud(dense).export(tmp_path / "dense" / "fused.ply")
+    np.testing.assert_allclose(read_dtu(tmp_path).points, (dense - back) / size, atol=1e-6)
+
+
+def test_transparent_pixels_have_no_colour_that_is_believed(tmp_path):
+    _blender(tmp_path, "r_0")
+    picture = np.full((10, 12, 4), 200, np.uint8)
+    picture[:, 6:, 3] = 0
+    (tmp_path / "train").mkdir()
+    Image.fromarray(picture, "RGBA").save(tmp_path / "train" / "r_0.png")
+    mask = read_blender(tmp_path).colour_mask
+    assert mask[..., :6].all()
+    assert not mask[..., 6:].any()
+
+
 def test_a_rendered_view_of_another_size_is_named(tmp_path):
     poses = np.repeat(np.eye(3, 4)[None], 3, axis=0)
     (tmp_path / "meta.json").write_text(json.dumps({"poses": poses.tolist(), "K": np.eye(3).tolist()}))

@@ -52,7 +52,7 @@ def read_blender(folder: Path) -> Views:
     return Views(
         names=tuple(f"view {number}" for number in range(len(files))),
         colours=pictures[..., :3],
-        colour_mask=np.ones(pictures.shape[:3], np.float32),
+        colour_mask=(pictures[..., 3] > 0.5).astype(np.float32),
         foreground=pictures[..., 3],
         normals=None,
         intrinsics=np.repeat(k[None], len(files), axis=0),

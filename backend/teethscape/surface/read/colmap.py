@@ -71,13 +71,13 @@ def read_colmap(folder: Path) -> Views:
     """
     model = read_sparse(folder)
     stack = read_pictures([folder / "images" / name for name in model.names])
-    points, colours = _cloud(folder, model)
+    points, colours = cloud_of(folder, model)
     low, high = (np.percentile(points, q, axis=0) for q in _INNER)
     margin = _MARGIN * (high - low).max()
     return Views(
         names=tuple(f"view {number}" for number in range(len(stack))),
         colours=stack[..., :3],
-        colour_mask=np.ones(stack.shape[:3], np.float32),
+        colour_mask=(stack[..., 3] > 0.5).astype(np.float32),
         foreground=stack[..., 3],
         normals=None,
         intrinsics=_fitting(model, stack.shape[2], stack.shape[1]),
@@ -90,7 +90,7 @@ def read_colmap(folder: Path) -> Views:
     )
 
 
-def _cloud(folder: Path, model: SparseModel) -> tuple[Array, Array | None]:
+def cloud_of(folder: Path, model: SparseModel) -> tuple[Array, Array | None]:
     """Points (m, 3) and colours (m, 3) 0..1: the dense ones of a folder, else the sparse ones.
 
     Raises:
