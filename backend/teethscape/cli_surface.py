@@ -72,7 +72,7 @@ def _add_views(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--leave-out", default="", metavar="9,12", help="numbers of views not to use")
     tiles = parser.add_mutually_exclusive_group()
     tiles.add_argument("--normal", action="store_true", help="the strip has normal tiles (as it has anyway)")
-    tiles.add_argument("--no-normals", action="store_true", help="colours alone: a strip has no normal tiles")
+    tiles.add_argument("--no-normals", action="store_true", help="use colours only")
     parser.add_argument(
         "--foreground", choices=[f.value for f in ForegroundName], help="cut out a strip; fit needs --case"
     )

@@ -85,7 +85,7 @@ class SurfaceRequest:
         jaw: which jaw a strip or a folder of rendered views shows, when name or metadata do not tell.
         keep: numbers of the views to use; empty: all.
         leave_out: numbers of views not to use.
-        normals: a strip has normal tiles, those of a folder are used.
+        normals: there are some and they are wanted; False: colours alone.
         foreground: how a strip is cut out; None: it has opacity. Folders are cut out by the fit alone.
         case: a finished case whose arch is the start and names the teeth.
         extent_mm: largest extent of the jaw pair, mm, when known. As jaw and case it is refused for views of

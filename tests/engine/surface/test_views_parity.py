@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.wishes import ForegroundName
+from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import BadInputError
+from teethscape.surface.read.any import read_views
 from teethscape.surface.read.montage import (
     MontageOptions,
     encoded_normals,
     montage_views,
     read_montage_views,
 )
+from teethscape.surface.request import SurfaceRequest
 
 TOLERANCE = {"atol": 1e-4, "rtol": 0}
 
@@ -108,3 +112,44 @@ def test_a_strip_whose_masks_are_opaque_everywhere_has_no_opacity(tmp_path, tile
 def test_a_name_must_tell_the_jaw(tmp_path, tiles):
     with pytest.raises(BadInputError, match="jaw"):
         read_montage_views(_strip(tmp_path, "strip.png", tiles), MontageOptions())
+
+
+def _pieces(strip):
+    with Image.open(strip) as image:
+        whole = np.asarray(image)
+    return list(whole.reshape(64, -1, 64, 4).transpose(1, 0, 2, 3))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "RGB"])
+def test_without_normals_the_colours_of_a_strip_that_has_them_are_taken(strip, tmp_path, mode):
+    options = MontageOptions(normals=False, foreground=None if mode == "RGBA" else ForegroundName.PLAIN)
+    pieces = _pieces(strip)
+    views = read_montage_views(_strip(tmp_path, "a_lower.png", pieces, mode), options)
+    assert views.normals is None
+    inside = np.stack(pieces[:8])[..., 3] > 127
+    np.testing.assert_allclose(views.colours[inside], 0.8, atol=0.002)
+    assert (views.foreground[~inside] == 0).mean() > 0.99
+
+
+def test_of_sixteen_colour_tiles_of_other_views_the_last_are_ours(strip, tmp_path):
+    """An older model drew them all; the first eight show the arch from elsewhere."""
+    pieces = _pieces(strip)[:8]
+    first = [np.roll(piece // [2, 2, 2, 1], 20, axis=0).astype(np.uint8) for piece in pieces]
+    path = _strip(tmp_path, "a_lower.png", [*first, *pieces])
+    views = read_montage_views(path, MontageOptions(normals=False))
+    inside = np.stack(pieces)[..., 3] > 127
+    assert np.array_equal(views.foreground > 0.5, inside)
+    np.testing.assert_allclose(views.colours[inside], 0.8, atol=0.002)
+
+
+def test_colours_that_a_foreground_method_removed_are_believed_by_the_published_training_alone(
+    strip, tmp_path
+):
+    path = _strip(tmp_path, "a_lower.png", _pieces(strip), "RGB")
+    out = tmp_path / "out.ply"
+    ours = SurfaceRequest(path, out, SurfaceMethod.NEUS, Preset.TEETH, foreground=ForegroundName.PLAIN)
+    views = read_views(replace(ours, normals=False))
+    assert np.array_equal(views.colour_mask, views.foreground)
+    assert 0.02 < views.colour_mask.mean() < 0.5
+    assert read_views(ours).colour_mask.mean() == pytest.approx(views.colour_mask.mean())
+    assert read_views(replace(ours, preset=Preset.UPSTREAM)).colour_mask.all()

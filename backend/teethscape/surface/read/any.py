@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from teethscape.dental.wishes import ForegroundName
+from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import BadInputError, UsageError
 from teethscape.surface.read.blender import is_blender_folder, read_blender
 from teethscape.surface.read.colmap import is_colmap_folder, read_colmap
@@ -60,7 +60,9 @@ def _number(name: str) -> int:
 def _read(request: SurfaceRequest) -> Views:
     path = request.views
     if path.is_file():
-        return read_montage_views(path, MontageOptions(request.jaw, request.normals, request.foreground))
+        published = request.method is SurfaceMethod.NEUS and request.preset is Preset.UPSTREAM
+        form = MontageOptions(request.jaw, request.normals, request.foreground, published=published)
+        return read_montage_views(path, form)
     if not path.is_dir():
         raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.")
     _refuse_cutting(request)

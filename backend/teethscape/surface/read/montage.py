@@ -8,7 +8,7 @@ Source: ``teethdreamer-spec.md``, sections 5, 6.2 and 6.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from teethscape.dataset.published_views import target_cameras
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.wishes import ForegroundName
 from teethscape.errors import BadInputError
-from teethscape.segmentation.foreground import foreground_method
+from teethscape.segmentation.foreground import foreground_method, plain_foreground
 from teethscape.surface.views import FloatImage, Views, opengl_cam2world
 
 Tile = NDArray[np.uint8]
@@ -29,6 +29,8 @@ FIRST, COUNT = 8, 8
 RADIUS = 0.5
 #: A colour this bright and transparent is background, not tooth.
 _WHITE = 250 / 255
+#: Outlines of a view's colours and normals share 0.97 of what both cover, those of two views 0.24 at most.
+_ONE_VIEW = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,18 @@ class MontageOptions:
 
     Attributes:
         jaw: which jaw; None: the word *lower* or *upper* in the file's name.
-        normals: the strip has normal tiles behind its colour tiles.
+        normals: the strip has normal tiles behind its colour tiles, and they are wanted.
         foreground: how tiles without opacity are cut out; None: the strip must be RGBA.
         size: side of the pictures, px; None: the tiles' own.
+        published: believe all colours but transparent white, as the published code does; else those that are
+            opaque, for what a foreground method has removed is black and no colour of a tooth.
     """
 
     jaw: Jaw | None = None
     normals: bool = True
     foreground: ForegroundName | None = None
     size: int | None = None
+    published: bool = False
 
 
 def read_montage_views(path: Path, options: MontageOptions) -> Views:
@@ -56,15 +61,47 @@ def read_montage_views(path: Path, options: MontageOptions) -> Views:
         MissingComponentError: rembg is asked for and not installed.
     """
     jaw = options.jaw or jaw_in_name(path)
-    tiles = [_resized(tile, options.size) for tile in _opaque(_tiles(path), path, options)]
+    tiles = _tiles(path)
+    _check_count(path, len(tiles), options)
+    if not options.normals:
+        tiles = _colour_tiles(tiles)
+    tiles = [_resized(tile, options.size) for tile in _opaque(tiles, path, options)]
+    views = montage_views(tiles, jaw, options.normals)
+    if options.published:
+        return views
+    opaque = np.stack([tile[..., 3] for tile in tiles[:COUNT]]) > 127
+    return replace(views, colour_mask=opaque.astype(np.float32))
+
+
+def _check_count(path: Path, count: int, options: MontageOptions) -> None:
+    """Refuse a strip of another form.
+
+    Raises:
+        BadInputError: it has not as many tiles as it should have.
+    """
     wanted = 2 * COUNT if options.normals else COUNT
-    if len(tiles) != 2 * COUNT and len(tiles) != wanted:
+    if count not in (2 * COUNT, wanted):
         colours_alone = "Give --no-normals: the strip seems to have colour tiles only."
         raise BadInputError(
-            "montage_form", f"{path.name} has {len(tiles)} tiles, not {wanted}.",
-            colours_alone if len(tiles) == COUNT else "Give the strip that the generator wrote.",
+            "montage_form", f"{path.name} has {count} tiles, not {wanted}.",
+            colours_alone if count == COUNT else "Give the strip that the generator wrote.",
         )  # fmt: skip
-    return montage_views(tiles, jaw, options.normals)
+
+
+def _colour_tiles(tiles: Sequence[Tile]) -> list[Tile]:
+    """The colours of our eight views in a strip of 8 or 16 tiles.
+
+    In a strip of 16 the last eight are normals where they have the outlines of the first eight. Otherwise
+    they are colours of other views: an older model drew all sixteen, of which the last eight are ours.
+    """
+    pairs = [(_shown(one), _shown(two)) for one, two in zip(tiles[:COUNT], tiles[-COUNT:], strict=True)]
+    overlaps = [(one & two).sum() / max((one | two).sum(), 1) for one, two in pairs]
+    return list(tiles[:COUNT] if np.median(overlaps) > _ONE_VIEW else tiles[-COUNT:])
+
+
+def _shown(tile: Tile) -> NDArray[np.bool_]:
+    """(s, s) what a tile shows, whether it has an opacity or not."""
+    return (tile[..., 3] > 127) & (plain_foreground(np.ascontiguousarray(tile[..., :3])) > 0)
 
 
 def montage_views(tiles: Sequence[Tile], jaw: Jaw, with_normals: bool) -> Views:
@@ -75,6 +112,8 @@ def montage_views(tiles: Sequence[Tile], jaw: Jaw, with_normals: bool) -> Views:
             taken as colours, as the published code does.
         jaw: chooses the cameras.
         with_normals: read the second eight as normals; the masks then come from them.
+
+    Colours are believed as the published code believes them: all but transparent white.
     """
     stack = np.divide(np.stack(tiles), 255, dtype=np.float32)
     cameras = target_cameras(jaw, stack.shape[1])
@@ -136,24 +175,23 @@ def jaw_in_name(path: Path) -> Jaw:
     return told[0]
 
 
-def _tiles(path: Path) -> tuple[list[NDArray[np.uint8]], bool]:
-    """Tiles (s, s, 4) and whether the file brought opacity.
-
-    The masks are those of the last eight; where these are opaque everywhere, alpha tells nothing.
-    """
+def _tiles(path: Path) -> list[Tile]:
+    """Tiles (s, s, 4), opaque where the file has no opacity."""
     from teethscape.pipeline.montage import read_montage
 
     squares = read_montage(path)  # refuses what is no picture or no row of squares
     with Image.open(path) as image:
         strip = np.asarray(image.convert("RGBA"))
     side = squares[0].shape[0]
-    tiles = list(strip.reshape(side, -1, side, 4).transpose(1, 0, 2, 3))
-    return tiles, any(tile[..., 3].min() < 255 for tile in tiles[-COUNT:])
+    return list(strip.reshape(side, -1, side, 4).transpose(1, 0, 2, 3))
 
 
-def _opaque(found: tuple[list[Tile], bool], path: Path, options: MontageOptions) -> list[Tile]:
-    """Tiles with an opacity, from the file or by a method."""
-    tiles, has_alpha = found
+def _opaque(tiles: list[Tile], path: Path, options: MontageOptions) -> list[Tile]:
+    """Tiles with an opacity, their own or by a method.
+
+    The masks are those of the last eight; where these are opaque everywhere, alpha tells nothing.
+    """
+    has_alpha = any(tile[..., 3].min() < 255 for tile in tiles[-COUNT:])
     name = options.foreground
     if name is ForegroundName.FIT:  # cuts them out later, where the fit is known
         name = None if has_alpha else ForegroundName.PLAIN
