@@ -131,7 +131,10 @@ class Session:
 def fingerprint(views: Views, *settings: object) -> str:
     """What a checkpoint belongs to: the views and the settings."""
     digest = hashlib.sha256(repr(settings).encode())
-    arrays = (views.colours, views.foreground, views.normals, views.cam2world, views.intrinsics, views.points)
+    arrays = (
+        views.colours, views.colour_mask, views.foreground, views.normals, views.cam2world, views.intrinsics,
+        views.points,
+    )  # fmt: skip
     for array in arrays:
         if array is not None:
             digest.update(np.ascontiguousarray(array).tobytes())

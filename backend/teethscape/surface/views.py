@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from teethscape.dental.fdi import Jaw
 
@@ -33,7 +34,8 @@ class Views:
     Attributes:
         names: what to call each view in messages.
         colours: (n, h, w, 3) 0..1.
-        colour_mask: (n, h, w) 1 where the colour may be believed.
+        colour_mask: (n, h, w) 1 where the colour may be believed; foregrounds that were moved or cut by a fit
+            may reach beyond.
         foreground: (n, h, w) 0..1, how much of the pixel shows the object.
         normals: (n, h, w, 3) unit, world; zero where unknown; None without normals.
         intrinsics: (n, 3, 3) K, pixels.
@@ -77,6 +79,21 @@ class Views:
     def centres(self) -> Array:
         """(n, 3) projection centres, world."""
         return self.cam2world[:, :, 3]
+
+    def filled_colours(self) -> FloatImage:
+        """(n, h, w, 3) colours; where the object is but none is believed, the nearest that is.
+
+        Foregrounds that were moved outward or cut by a fit reach into what had been removed.
+        """
+        unknown = (self.foreground >= _OPAQUE) & (self.colour_mask < _OPAQUE)
+        out = self.colours.copy() if unknown.any() else self.colours
+        for view in np.flatnonzero(unknown.any(axis=(1, 2)) & (self.colour_mask >= _OPAQUE).any(axis=(1, 2))):
+            place = ndimage.distance_transform_edt(
+                self.colour_mask[view] < _OPAQUE, return_distances=False, return_indices=True
+            )
+            row, column = np.asarray(place)[:, unknown[view]]
+            out[view][unknown[view]] = self.colours[view, row, column]
+        return out
 
     def directions(self, view: int) -> Array:
         """(h, w, 3) directions of the rays through a view's pixels, world, not normalised."""

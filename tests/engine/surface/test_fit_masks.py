@@ -37,3 +37,24 @@ def test_without_a_fit_the_advice_is_to_give_one():
     with pytest.raises(UsageError, match="fitted teeth") as refused:
         cut_by_fit(views, _frame(None))
     assert "--case" in refused.value.advice
+
+
+def test_where_a_cut_mask_shows_more_the_nearest_colour_that_is_believed_is_learnt():
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    from teethscape.surface.gspull.train import GaussianRules, targets_of
+    from teethscape.surface.neus.batches import RayBank
+
+    vertices, faces = arch_mesh()
+    views = views_of(vertices, faces)
+    half = views.foreground * (np.arange(96) < 48)
+    plain = replace(views, colours=views.colours * half[..., None], colour_mask=half, foreground=half)
+    crown = Solid(object_name(41), vertices * SCALE, faces)
+    cut = cut_by_fit(plain, _frame(KnownArch({41: crown})))
+    inside = cut.foreground > 0.5
+    assert inside.sum() > 1.5 * half.sum()
+    bank = RayBank(cut, (np.zeros(3), 1.0), torch.device("cpu")).at(torch.arange(inside.size)).targets
+    assert np.array_equal(bank.colour_mask.numpy(), half.ravel())
+    splats = torch.stack([t.colour for t in targets_of(cut, GaussianRules(), torch.device("cpu"))])
+    for colours in (bank.colour.numpy().reshape(cut.colours.shape), splats.numpy()):
+        np.testing.assert_allclose(colours[inside], 0.8, atol=1e-6)
+        assert not colours[~inside].any()

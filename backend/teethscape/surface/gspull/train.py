@@ -98,6 +98,7 @@ class Target:
 
 def targets_of(views: Views, rules: GaussianRules, device: torch.device) -> list[Target]:
     """Views as splatting takes them: shrunk by a whole factor, and to a width where they are wider."""
+    views = replace(views, colours=views.filled_colours())
     return [_target(views, k, rules, device) for k in range(len(views))]
 
 

@@ -16,6 +16,8 @@ from teethscape.surface.views import Views
 
 #: How far behind the surface that a view sees a vertex may lie, mm.
 _HIDDEN_MM = 0.3
+#: How much of what a view shows of a vertex must be believed.
+_BELIEVED = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +70,11 @@ def view_colours(views: Views, looks: list[Look], vertices: Array, faces: Faces)
         shown = looked_up(views.colour_mask[view].astype(np.float32), pixels)
         away = look.camera.centre - vertices
         facing = (normals * away).sum(axis=1) / np.linalg.norm(away, axis=1)
-        use = np.where((z < nearest + _HIDDEN_MM) & (shown > 0.9), np.clip(facing, 0, 1) ** 2, 0)
-        colour = np.stack(
-            [looked_up(np.ascontiguousarray(views.colours[view, ..., k]), pixels) for k in range(3)], 1
-        )
-        total += use[:, None] * colour
+        use = np.where((z < nearest + _HIDDEN_MM) & (shown > _BELIEVED), np.clip(facing, 0, 1) ** 2, 0)
+        # What lies between a pixel that is believed and one that is not has the colour of the former.
+        some = views.colours[view] * views.colour_mask[view][..., None]
+        colour = np.stack([looked_up(np.ascontiguousarray(some[..., k]), pixels) for k in range(3)], 1)
+        total += use[:, None] * colour / np.maximum(shown, _BELIEVED)[:, None]
         weight += use
     found = (total + 1e-6 * 0.7) / weight[:, None]
     return np.clip(np.round(255 * found), 0, 255).astype(np.uint8)

@@ -51,7 +51,7 @@ class RayBank:
         self.device = device
         self._centres = kept((views.centres - middle) / side)
         self._directions = kept(directions.reshape(-1, 3))
-        self._colours = kept(views.colours.reshape(-1, 3))
+        self._colours = kept(views.filled_colours().reshape(-1, 3))
         self._colour_mask = kept(views.colour_mask.reshape(-1))
         self._foreground = kept(views.foreground.reshape(-1))
         self._normals = None if views.normals is None else kept(views.normals.reshape(-1, 3))
