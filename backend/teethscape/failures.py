@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
+import sys
 
 from teethscape.errors import BadInputError, MissingComponentError, ResourceError, TeethscapeError
 from teethscape.libraries import card_full
 
 log = logging.getLogger(__name__)
 
+#: What PyTorch says where the processor's own memory ends.
+_TORCH_SHORT = "DefaultCPUAllocator: can't allocate memory"
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -21,7 +24,7 @@ def as_ours(error: Exception) -> TeethscapeError:
 
 
 def _mendable(error: Exception) -> TeethscapeError | None:
-    if isinstance(error, MemoryError):
+    if _is_short_of_memory(error):
         return ResourceError("out_of_memory", "There is not enough memory.", "Close other programs.")
     if isinstance(error, ModuleNotFoundError):
         words = f"The engine lacks the module {error.name}."
@@ -34,6 +37,14 @@ def _mendable(error: Exception) -> TeethscapeError | None:
         words = f"{error.filename} is no path ({error.strerror})."
         return BadInputError("path_too_long", words, "Check the path.")
     return None
+
+
+def _is_short_of_memory(error: Exception) -> bool:
+    """Whether memory ended; OpenCV and PyTorch have errors of their own for it."""
+    opencv = sys.modules.get("cv2")  # what nobody has imported has not failed
+    if opencv is not None and isinstance(error, opencv.error):
+        return getattr(error, "code", None) == opencv.Error.StsNoMem
+    return isinstance(error, MemoryError) or _TORCH_SHORT in str(error)
 
 
 def _internal(error: Exception) -> TeethscapeError:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -133,6 +134,22 @@ def test_every_failure_is_one_line_and_a_code(monkeypatch, capsys, error, code, 
     err = capsys.readouterr().err
     assert words in err
     assert "Traceback" not in err
+
+
+def _too_large_for_opencv():
+    cv2.resize(np.zeros((9, 9), np.float32), (1 << 25, 1 << 20))
+
+
+def _too_large_for_torch():
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    torch.zeros(1 << 46)
+
+
+@pytest.mark.parametrize("fill", [_too_large_for_opencv, _too_large_for_torch, lambda: np.zeros(1 << 50)])
+def test_full_memory_is_no_mistake_of_the_engine_whoever_asks_for_it(monkeypatch, capsys, fill):
+    monkeypatch.setitem(cli_commands.COMMANDS, "surface", lambda options: fill())
+    assert cli.main(["surface", "views", "--output", "mesh.ply", "--json"]) == ExitCode.OUT_OF_RESOURCES
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "out_of_memory"
 
 
 def test_a_full_graphics_processor_is_no_mistake_of_the_engine(monkeypatch, capsys):
