@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -70,19 +72,26 @@ def hull_distance(views: Views, points: Array) -> NDArray[np.float32]:
     and never larger than the true distance outside. Points that a view cannot see are outside, unless its
     mask is cut off by the picture's border.
     """
-    worst = np.full(len(points), -np.inf, np.float32)
+    return hull_of(views)(points)
+
+
+def hull_of(views: Views) -> Callable[[Array], NDArray[np.float32]]:
+    """`hull_distance` of points that are asked for in parts: distances to masks are worked out once."""
+    masks = [(mask_distances(one), touches_border(one)) for one in views.foreground]
     height, width = views.size
-    for view in range(len(views)):
-        pixels, depth = views.project(view, points)
-        distance = looked_up(mask_distances(views.foreground[view]), pixels)
-        beyond = np.maximum(np.maximum(-pixels, pixels - (width, height)).max(axis=1), 0)
-        if touches_border(views.foreground[view]):
-            distance = np.where(beyond > 0, -np.inf, distance)
-        else:
-            distance = distance + beyond
-        scaled = distance * depth / views.intrinsics[view, 0, 0]
-        worst = np.maximum(worst, np.where(depth > 0, scaled, np.inf)).astype(np.float32)
-    return worst
+
+    def distances(points: Array) -> NDArray[np.float32]:
+        worst = np.full(len(points), -np.inf, np.float32)
+        for view, (border, is_cut) in enumerate(masks):
+            pixels, depth = views.project(view, points)
+            distance = looked_up(border, pixels)
+            beyond = np.maximum(np.maximum(-pixels, pixels - (width, height)).max(axis=1), 0)
+            distance = np.where(beyond > 0, -np.inf, distance) if is_cut else distance + beyond
+            scaled = distance * depth / views.intrinsics[view, 0, 0]
+            worst = np.maximum(worst, np.where(depth > 0, scaled, np.inf)).astype(np.float32)
+        return worst
+
+    return distances
 
 
 def coverage(views: Views, points: Array, inside: NDArray[np.bool_]) -> NDArray[np.float64]:

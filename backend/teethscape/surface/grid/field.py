@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +11,11 @@ from scipy import ndimage
 
 from teethscape.surface.mesh.marching import Array, Faces, marching_cubes
 from teethscape.surface.mesh.marching_table import corner_offsets
+from teethscape.surface.mesh.sampling import by_slabs
 
 Values = NDArray[np.float32]
+#: Nodes whose places are held at once; what is worked out at them takes some 200 bytes each.
+_SLAB = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,11 @@ class GridField:
         """(n, 3) places of all nodes, mm."""
         return self.low + self.pitch * np.argwhere(np.ones(self.values.shape, bool))
 
+    def evaluated(self, function: Callable[[Array], NDArray[np.floating]]) -> Values:
+        """(x, y, z) values of a function of (n, 3) points, mm, at the nodes; a slab of them at a time."""
+        axes = [a + self.pitch * np.arange(n) for a, n in zip(self.low, self.values.shape, strict=True)]
+        return by_slabs(function, axes, _SLAB)
+
     def cell(self, points: Array) -> tuple[NDArray[np.int64], Array]:
         """Flat lower node (n,) of the cells around (n, 3) points, and the place (n, 3) in them, 0..1."""
         place = (points - self.low) / self.pitch
@@ -71,9 +80,12 @@ class GridField:
         """The same field on a finer grid."""
         counts = np.ceil((self.high - self.low) / pitch).astype(int) + 1
         axes = [np.arange(n) * (pitch / self.pitch) for n in counts]
-        places = np.stack(np.meshgrid(*axes, indexing="ij"))
-        values = ndimage.map_coordinates(self.values, places, order=1, mode="nearest")
-        return GridField(values.astype(np.float32), self.low, pitch)
+
+        def between(places: Array) -> Values:
+            found = ndimage.map_coordinates(self.values, places.T, order=1, mode="nearest")
+            return np.asarray(found, np.float32)
+
+        return GridField(by_slabs(between, axes, _SLAB), self.low, pitch)
 
     def redistanced(self, keep: float) -> GridField:
         """Values near the surface as they are, others as distances to where they were kept.

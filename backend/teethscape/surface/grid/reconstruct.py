@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from teethscape.dental.files import NPZ_DAMAGES
-from teethscape.surface.grid.field import GridField
+from teethscape.surface.grid.field import GridField, Values
 from teethscape.surface.grid.looks import Look, prepared
+from teethscape.surface.grid.room import roomy
 from teethscape.surface.grid.solve import SolveRules, stepped
-from teethscape.surface.hull import hull_distance
-from teethscape.surface.mesh.marching import Array
+from teethscape.surface.hull import hull_of
 from teethscape.surface.session import Session
 from teethscape.surface.start import footprint
 from teethscape.surface.views import Views
@@ -83,14 +83,13 @@ class _Solver:
             self.session.show(lambda shown=now: shown)
         return now
 
-    def _limit(self, now: GridField) -> Array:
+    def _limit(self, now: GridField) -> Values:
         """Values of the hull of the masks at a field's nodes, drawn a little wider, mm.
 
         The equations watch the masks' borders; what drifts farther out, where no view sees it, is cut off.
         """
-        hull = hull_distance(self.views, now.nodes() / self.scale) * self.scale
-        slack = _SLACK * footprint(self.views, self.scale)
-        return np.asarray(hull.reshape(now.values.shape) - slack, np.float64)
+        hull, slack = hull_of(self.views), _SLACK * footprint(self.views, self.scale)
+        return now.evaluated(lambda points: hull(points / self.scale) * self.scale - slack)
 
     def begun(self, start: Start) -> GridField:
         """The start, grown by what uncertain masks may have carved off."""
@@ -100,7 +99,7 @@ class _Solver:
 
 
 def solve_grid(views: Views, scale: float, start: Start, session: Session, key: str) -> GridField:
-    """Solve for the signed distance, mm, coarse to fine.
+    """Solve for the signed distance, mm, coarse to fine; of views that need too much memory shrunk ones.
 
     Args:
         views: with normals.
@@ -112,7 +111,7 @@ def solve_grid(views: Views, scale: float, start: Start, session: Session, key: 
     Raises:
         CancelledError: the user has cancelled; the checkpoint of the last resolution stays.
     """
-    solver = _solver(views, scale, session, LEVELS)
+    solver = _solver(roomy(views, scale, start, LEVELS[-1].pitch), scale, session, LEVELS)
     now, first = _continued(session, key) or (solver.begun(start), 0)
     for number in range(first, len(LEVELS)):
         if number > 0:
@@ -127,6 +126,9 @@ def solve_grid(views: Views, scale: float, start: Start, session: Session, key: 
 def rough_field(views: Views, scale: float, start: Start, session: Session) -> tuple[list[Look], GridField]:
     """The views, prepared, and the signed distance, mm, of the coarsest resolution alone.
 
+    Large views are shrunk, and so are those that are given back; how far borders are doubted is a matter of
+    the pixels that the surface is solved for, and stays.
+
     Args:
         views: with normals.
         scale: mm per unit of the views' world.
@@ -136,7 +138,8 @@ def rough_field(views: Views, scale: float, start: Start, session: Session) -> t
     Raises:
         CancelledError: the user has cancelled.
     """
-    solver = _solver(views, scale, session, _ROUGH)
+    small = replace(roomy(views, scale, start, _ROUGH[-1].pitch), border_px=views.border_px)
+    solver = _solver(small, scale, session, _ROUGH)
     return solver.looks, solver.advanced(solver.begun(start), 0)
 
 
@@ -144,9 +147,9 @@ def _solver(views: Views, scale: float, session: Session, levels: tuple[Level, .
     return _Solver(views, [prepared(views, k, scale) for k in range(len(views))], scale, session, levels)
 
 
-def within(body: GridField, limit: Array) -> GridField:
+def within(body: GridField, limit: Values) -> GridField:
     """The part of a field's body that a limit allows."""
-    return GridField(np.maximum(body.values, limit).astype(np.float32), body.low, body.pitch)
+    return replace(body, values=np.maximum(body.values, limit))
 
 
 def _save(session: Session, key: str, now: GridField, level: int) -> None:

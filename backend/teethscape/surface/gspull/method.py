@@ -27,7 +27,7 @@ from teethscape.surface.gspull.queries import QuerySet, drawn_queries, usable
 from teethscape.surface.gspull.seen import Seen, clear_views, seen_normals
 from teethscape.surface.gspull.splat import rasteriser
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
-from teethscape.surface.hull import hull_distance
+from teethscape.surface.hull import hull_of
 from teethscape.surface.job import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
@@ -43,6 +43,8 @@ _ASKED = 0.1
 #: Nodes along the longest side of the final grid, at most: the published number.
 _NODES = 600
 _CHUNK = 1 << 16
+#: How far outside the hull of the masks the surface may lie, footprints of a pixel.
+_SLACK = 2.5
 #: How far views may be apart on a normal that is believed (0.02: about 12 degrees from their mean).
 _SPREAD = 0.02
 #: Median distance of Gaussians from a surface that was not learnt, sides of the box: 0.1 before the first
@@ -317,10 +319,9 @@ def _extracted(run: _Run, pitch: float) -> GridField:
     if not run.begun.is_started:
         return found
     # Far from the cloud nothing was learnt; what no mask allows is no surface.
-    limit = hull_distance(run.job.views, found.nodes() / scale) * scale - 2.5 * footprint(
-        run.job.views, scale
-    )
-    return GridField(np.maximum(values, limit.reshape(values.shape)).astype(np.float32), low, step)
+    hull, slack = hull_of(run.job.views), _SLACK * footprint(run.job.views, scale)
+    limit = found.evaluated(lambda points: hull(points / scale) * scale - slack)
+    return replace(found, values=np.maximum(values, limit, out=limit))
 
 
 def _save(

@@ -5,7 +5,8 @@ Source: ``teethdreamer-spec.md``, section 6.8.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,32 @@ from teethscape.surface.mesh.marching import Array, Faces, marching_cubes
 #: (n, 3) world points, single precision, to (n,) values.
 Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 _MARGIN = 0.1
+
+
+def by_slabs(
+    function: Callable[[NDArray[Any]], NDArray[np.floating]],
+    axes: Sequence[NDArray[np.floating]],
+    most: int = 1,
+    each: Callable[[], None] = lambda: None,
+) -> NDArray[np.float32]:
+    """(x, y, z) values of a function at the nodes of a grid, a slab of it at a time.
+
+    So no more is held of the nodes' places, and of what the function makes of them, than of one slab.
+
+    Args:
+        function: (n, 3) points, of the axes' precision, to (n,) values.
+        axes: the nodes' places along x, y and z.
+        most: nodes of a slab; it has at least one slice of x.
+        each: called before every slab, so that a caller can stop there.
+    """
+    y, z = np.meshgrid(axes[1], axes[2], indexing="ij")
+    out = np.empty([len(axis) for axis in axes], np.float32)
+    thick = max(most // max(y.size, 1), 1)
+    for k in range(0, len(out), thick):
+        each()
+        slab = np.broadcast_arrays(axes[0][k : k + thick, None, None], y, z)
+        out[k : k + thick] = function(np.stack(slab, axis=-1).reshape(-1, 3)).reshape(-1, *y.shape)
+    return out
 
 
 def sampled(
@@ -29,13 +56,7 @@ def sampled(
     ``each`` is called before every slice, so that a caller can stop there.
     """
     axes = [np.linspace(a, b, n).astype(np.float32) for a, b, n in zip(low, high, counts, strict=True)]
-    y, z = np.meshgrid(axes[1], axes[2], indexing="ij")
-    out = np.empty(tuple(counts), np.float32)
-    for k, x in enumerate(axes[0]):
-        each()
-        points = np.stack([np.full_like(y, x), y, z], axis=-1).reshape(-1, 3)
-        out[k] = field(points).reshape(y.shape)
-    return out
+    return by_slabs(field, axes, each=each)
 
 
 def two_pass_surface(field: Field, radius: float, resolution: int) -> tuple[Array, Faces]:
