@@ -99,7 +99,8 @@ def compared_views(views: Views, output: Path, frame: Frame, progress: Progress)
             views = views.without(odd)
             borders = _as_most(views)
             continue
-        change = _alike(borders, beyond_borders(looks, *mesh))
+        share = views.size[1] / looks[0].mask.shape[1]  # of large views smaller ones are looked at
+        change = _alike(borders, (beyond_borders(looks, *mesh) - _USUAL_PX) * share)
         if abs(change) < _SMALL_PX:
             break
         borders = replace(borders, shifts=borders.shifts + change)
@@ -124,8 +125,9 @@ def _alike(borders: Borders, beyond: Array) -> float:
 
     Args:
         borders: as they were moved.
-        beyond: (n,) how far the surface reaches beyond the moved borders, px; NaN where nothing tells.
+        beyond: (n,) how much farther than usual the surface reaches beyond the moved borders, px; NaN where
+            nothing tells.
     """
-    told = (beyond - _USUAL_PX) / _FOLLOWS + borders.moves - borders.shifts
+    told = beyond / _FOLLOWS + borders.moves - borders.shifts
     told = told[np.isfinite(told)]
     return float(np.median(told)) if len(told) >= _ENOUGH else 0.0

@@ -98,9 +98,12 @@ class Session:
         self._progress.warn(code, message)
 
     def warn_unused(self) -> None:
-        """Tell the user that the checkpoint that is there does not fit and will be replaced."""
-        told = f"{self.checkpoint.name} does not fit these views and settings; the surface is begun anew."
-        self.warn("checkpoint_unused", told)
+        """Move a checkpoint that does not fit out of the way, for it may be of hours, and tell the user."""
+        kept = self.checkpoint.with_name(f"{self.checkpoint.name}.unused")
+        with suppress(FileNotFoundError):
+            self.checkpoint.replace(kept)
+        told = f"{self.checkpoint.name} does not fit these views and settings; the surface is begun anew"
+        self.warn("checkpoint_unused", f"{told}, and the file is kept as {kept.name}.")
 
     def save(self, write: Callable[[BinaryIO], object], at_once: bool = False) -> None:
         """Replace the checkpoint, at most once a minute unless ``at_once``."""

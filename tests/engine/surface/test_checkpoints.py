@@ -43,10 +43,12 @@ def test_a_checkpoint_that_does_not_fit_is_told_and_not_used(tmp_path, kind):
         found = lambda: _continued(session, "key")  # noqa: E731
     assert found() is None
     assert listener.codes == ["checkpoint_unused"]
+    unused = tmp_path / "mesh.checkpoint.unused"
     for content in (b"cut short", b"", _array()):
         session.checkpoint.write_bytes(content)
         assert found() is None
-    session.checkpoint.unlink()
+        assert unused.read_bytes() == content
+    assert not session.checkpoint.exists()
     assert found() is None  # there is none: nothing to tell
     assert listener.codes == ["checkpoint_unused"] * 4
 

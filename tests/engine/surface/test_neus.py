@@ -21,7 +21,7 @@ from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface import session as session_module  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
 from teethscape.surface.job import Job  # noqa: E402
-from teethscape.surface.neus import method  # noqa: E402
+from teethscape.surface.neus import encodings, method  # noqa: E402
 from teethscape.surface.neus.batches import RayBank  # noqa: E402
 from teethscape.surface.neus.encodings import FrequencyEncoding, TcnnGrid, hash_grid  # noqa: E402
 from teethscape.surface.neus.fields import NeusModel, SdfField  # noqa: E402
@@ -113,6 +113,25 @@ def test_a_missing_tinycudann_is_said(monkeypatch):
     with pytest.raises(MissingComponentError) as missing:
         hash_grid(SPEC, GridName.TCNN, torch.device("cpu"))
     assert missing.value.code == "tinycudann_missing"
+
+
+def test_a_tinycudann_that_cannot_be_loaded_is_said_and_not_taken(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "tinycudann" or None)
+
+    def broken(spec):
+        raise OSError("no extension for this card")
+
+    monkeypatch.setattr(encodings, "TcnnGrid", broken)
+    with pytest.raises(MissingComponentError, match="no extension for this card"):
+        hash_grid(SPEC, GridName.TCNN, torch.device("cpu"))
+    assert isinstance(hash_grid(SPEC, GridName.AUTO, torch.device("cuda")), HashGrid)
+
+
+def test_views_are_held_out_in_parts_that_fit_into_memory():
+    trainer = _tiny()
+    whole = trainer.held_out_error(trainer.bank, rays=8)
+    trainer.rays = 10
+    assert trainer.held_out_error(trainer.bank, rays=8) == pytest.approx(whole, rel=1e-5)
 
 
 def test_weights_may_be_ramps():

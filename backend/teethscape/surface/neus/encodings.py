@@ -98,13 +98,27 @@ def hash_grid(spec: HashGridSpec, name: GridName, device: torch.device) -> Encod
     """
     if name is GridName.AUTO:
         return _best(spec, device)
-    if name is GridName.TCNN and util.find_spec("tinycudann") is None:
-        raise _missing("tinycudann", "is not installed", "It is compiled on your machine")
     if name is GridName.TRITON and not fused_runs(device):
         raise _missing(
             "triton", f"does not run here ({device.type})", "It comes with PyTorch for NVIDIA cards"
         )
-    return TcnnGrid(spec) if name is GridName.TCNN else _own(spec, name)
+    return _loaded_tcnn(spec) if name is GridName.TCNN else _own(spec, name)
+
+
+def _loaded_tcnn(spec: HashGridSpec) -> TcnnGrid:
+    """The grid of tiny-cuda-nn.
+
+    Raises:
+        MissingComponentError: it is not installed, or cannot be loaded here.
+    """
+    try:
+        return TcnnGrid(spec)
+    except ModuleNotFoundError as error:
+        raise _missing("tinycudann", "is not installed", "It is compiled on your machine") from error
+    except (ImportError, OSError, RuntimeError) as error:  # compiled for another card, CUDA or PyTorch
+        raise _missing(
+            "tinycudann", f"cannot be loaded ({error})", "It is compiled for one card and PyTorch"
+        ) from error
 
 
 def _own(spec: HashGridSpec, name: GridName) -> HashGrid:
@@ -120,7 +134,10 @@ def _best(spec: HashGridSpec, device: torch.device) -> Encoding:
     if device.type == "cuda" and fused_runs(device):
         return _own(spec, GridName.TRITON)
     if device.type == "cuda" and util.find_spec("tinycudann") is not None:
-        return TcnnGrid(spec)
+        try:
+            return _loaded_tcnn(spec)
+        except MissingComponentError as error:
+            log.info("%s", error)
     return HashGrid(spec)
 
 

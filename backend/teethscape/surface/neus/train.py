@@ -190,14 +190,20 @@ class Trainer:
         """Error of masks and normals in views that training does not see; the same rays each time."""
         picks = torch.Generator().manual_seed(0)
         index = torch.randint(bank.views * bank.pixels, (8 * rays,), generator=picks).to(self.device)
-        batch = bank.at(index)
-        out = self.render(batch, jitter=False)
-        error = (out.opacity[:, 0] - batch.targets.foreground).abs().mean()
-        if batch.targets.normal is not None:
-            inside = batch.targets.foreground > 0.5
-            cos = (out.normal * batch.targets.normal).sum(dim=1)
-            error = error + ((1 - cos) * inside).sum() / inside.sum().clamp_min(1)
-        return float(error)
+        # No more at once than a step has: that many have fitted into memory.
+        parts = [self._errors(bank.at(some)) for some in index.split(self.rays)]
+        opacity, normal, inside = (float(sum(each)) for each in zip(*parts, strict=True))
+        return opacity / len(index) + normal / max(inside, 1.0)
+
+    def _errors(self, batch: RayBatch) -> tuple[float, float, float]:
+        """Errors of opacities and of normals, summed over rays, and how many of these have a normal."""
+        out, wanted = self.render(batch, jitter=False), batch.targets
+        opacity = float((out.opacity[:, 0] - wanted.foreground).abs().sum())
+        if wanted.normal is None:
+            return opacity, 0.0, 0.0
+        inside = wanted.foreground > 0.5
+        cos = (out.normal * wanted.normal).sum(dim=1)
+        return opacity, float(((1 - cos) * inside).sum()), float(inside.sum())
 
     def state(self) -> dict[str, object]:
         """Everything that a checkpoint needs."""
