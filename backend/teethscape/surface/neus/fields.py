@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from teethscape.surface.lookup import FieldLookup
-from teethscape.surface.neus.begun import Begun, FreshNetwork
 from teethscape.surface.neus.hash_grid import Encoding
 
 #: Sharpness of the softplus between the two layers of the distance network.
 _BETA = 100.0
 _HIDDEN = 64
+#: Of a network that adds to a start: its distance follows changes of the features by about this share.
+_GAIN = 1.0
 #: The published network: distance and twelve more numbers for the colour.
 FEATURES = 13
 
@@ -82,14 +83,22 @@ class SdfField(nn.Module):
         super().__init__()
         self.encoding, self.radius = encoding, radius
         self.network = _Layers([NormedLinear(3 + encoding.width, _HIDDEN), NormedLinear(_HIDDEN, FEATURES)])
-        self.begun: Begun | None = None
+        self.begun: FieldLookup | None = None
         self._start_as_sphere()
 
     def begin_at(self, start: FieldLookup) -> None:
-        """Add what is lacking to a field (world units), while nothing is learnt yet: the sum begins there."""
+        """Begin as a field (world units): the network, made anew, adds next to nothing to it at first.
+
+        It hears of the encoding alone, whose features are next to zero.
+        """
         first, last = self._two()
-        fresh = FreshNetwork((first.weight[:, :3], first.bias), (last.weight[0], last.bias[0]), _BETA)
-        self.begun = Begun(start, fresh, self.radius).to(first.bias.device)
+        weight = torch.zeros_like(first.weight_v)
+        weight[:, 3:].normal_(0.0, math.sqrt(2) / math.sqrt(_HIDDEN))
+        first.set_weight(weight)
+        last.set_weight(torch.empty_like(last.weight_v).normal_(0.0, _GAIN / math.sqrt(_HIDDEN)))
+        with torch.no_grad():
+            last.bias.copy_(-last.weight.sum(dim=1) * math.log(2) / _BETA)  # softplus at zero
+        self.begun = start
 
     def _start_as_sphere(self) -> None:
         first, last = self._two()
@@ -120,7 +129,7 @@ class SdfField(nn.Module):
         """What the network says at (n, 3) points, and what it began as."""
         if self.begun is None:
             return Distances(feature[:, 0], gradient, feature)
-        distance, slope = self.begun(points)
+        distance, slope = self.begun.with_slopes(points)
         feature = _with_distance(feature, distance)
         return Distances(feature[:, 0], gradient + slope, feature)
 
@@ -131,7 +140,7 @@ class SdfField(nn.Module):
         found = self.encoding.values(unit)
         inner = nn.functional.linear(torch.cat([2 * unit - 1, found], dim=1), first.weight, first.bias)
         feature = nn.functional.linear(nn.functional.softplus(inner, beta=_BETA), last.weight, last.bias)
-        return feature if self.begun is None else _with_distance(feature, self.begun(points)[0])
+        return feature if self.begun is None else _with_distance(feature, self.begun(points))
 
     def sdf(self, points: Tensor) -> Tensor:
         """(n,) distances alone."""

@@ -88,7 +88,10 @@ class NeusPreset:
 
 
 def load_preset(name: str, with_normals: bool) -> NeusPreset:
-    """A preset by name; the published one has a variant for views without normals."""
+    """A preset by name. Of views without normals a variant says what is different.
+
+    Published weights differ there; ours begin at a hull, far from the surface, instead of nearly at it.
+    """
     known = json.loads(_FILE.read_text("utf-8"))
-    values = known["upstream-colour" if name == "upstream" and not with_normals else name]
+    values = known[name] if with_normals else {**known[name], **known[f"{name}-colour"]}
     return NeusPreset(**{**values, "rates": tuple(values["rates"])})
