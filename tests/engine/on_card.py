@@ -144,7 +144,7 @@ def gspull() -> None:
 
     settings = json.loads(method._FILE.read_text("utf-8"))["small"]
     settings |= {
-        "points": 200, "swept": 2000, "pull_steps": 12, "query_budget": 2000, "batch": 200, "render_every": 2,
+        "points": 200, "pull_steps": 12, "query_budget": 2000, "batch": 200, "render_every": 2,
         "rebuild": [0, 6], "pictures": 3, "tied": 3, "turned": 6, "warm_up": 2,
     }  # fmt: skip
     settings["gaussians"] |= {"steps": 12, "dense": [4, 9, 2], "harmonics": 1}

@@ -31,7 +31,7 @@ from teethscape.surface.session import Session  # noqa: E402
 from .scene import SCALE, arch_mesh, views_of  # noqa: E402
 
 FRAME = Frame(SCALE, np.zeros(3), True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, 0.05)))
-SETTINGS = {"points": 300, "swept": 0, "started": True, "width": 16}
+SETTINGS = {"points": 300, "started": True, "width": 16}
 
 
 @pytest.fixture(scope="module")

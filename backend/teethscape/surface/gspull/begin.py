@@ -14,7 +14,6 @@ from teethscape.surface.gspull.joint import Link
 from teethscape.surface.gspull.queries import normalised
 from teethscape.surface.gspull.sdf import PullNetwork
 from teethscape.surface.gspull.started import StartedNetwork
-from teethscape.surface.gspull.sweep import swept
 from teethscape.surface.hull import hull_distance
 from teethscape.surface.job import Job
 from teethscape.surface.lookup import FieldLookup
@@ -26,8 +25,8 @@ _START_PITCH = 1.0
 #: Its nodes along a side at most: large pictures would ask for more than memory holds.
 _MOST_NODES = 512
 _GREY = 0.7
-#: Points that the sweep must find at least, as a share of those that are wanted, and a data set must bring.
-_ENOUGH, _FEWEST = 0.1, 60
+#: Points that a data set must bring at least.
+_FEWEST = 60
 #: How far outside the masks points of a data set may lie, footprints of a pixel.
 _SLACK = 2.0
 
@@ -64,9 +63,10 @@ def beginning(job: Job, settings: dict[str, Any]) -> Beginning:
         job.views, bounded_pitch(_START_PITCH * footprint(job.views, scale), extent, _MOST_NODES)
     )
     vertices, _ = field.surface()
-    cloud = _brought(job, int(settings["points"]), rng)
+    count = int(settings["points"])
+    cloud = _brought(job, count, rng)
     if cloud is None:
-        points = _on_start(job, settings, (field, vertices), rng)
+        points = _on_start(field, vertices, count, rng) / scale
         cloud = points, np.full(points.shape, _GREY)
     corners = np.stack([vertices.min(axis=0), vertices.max(axis=0)]) / scale
     link = _link(corners)
@@ -110,25 +110,14 @@ def _brought(job: Job, most: int, rng: np.random.Generator) -> tuple[Array, Arra
     return points[rows], np.full((len(rows), 3), _GREY) if colours is None else colours[rows]
 
 
-def _on_start(
-    job: Job, settings: dict[str, Any], start: tuple[GridField, Array], rng: np.random.Generator
-) -> Array:
-    """(n, 3) world points that the cloud begins with: on the start, or where normals agree within it.
+def _on_start(field: GridField, vertices: Array, count: int, rng: np.random.Generator) -> Array:
+    """(n, 3) points beside the start's surface, mm.
 
     Args:
-        job: views and scale.
-        settings: of the preset.
-        start: its field, and (V, 3) vertices of its surface, mm.
-        rng: draws the points.
+        field: the start, mm.
+        vertices: (V, 3) of its surface, mm.
+        count: how many.
+        rng: draws them.
     """
-    field, vertices = start
-    count, scale = int(settings["points"]), job.frame.scale
-    if settings["swept"]:
-        some = vertices[rng.integers(0, len(vertices), int(settings["swept"]))]
-        cloud = some / scale, field.slopes(some)
-        pixel = footprint(job.views, scale) / scale
-        found = swept(job.views, cloud, lambda points: field.at(points * scale) / scale, pixel)
-        if found is not None and len(found) > _ENOUGH * count:
-            return found[rng.permutation(len(found))[:count]]
     chosen = vertices[rng.integers(0, len(vertices), count)]
-    return (chosen + rng.normal(0, 0.1 * field.pitch, chosen.shape)) / scale
+    return chosen + rng.normal(0, 0.1 * field.pitch, chosen.shape)

@@ -200,11 +200,17 @@ def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, st
     rules = PullRules(
         steps=steps, first=first, last=last, batch=int(settings["batch"]),
         by_pairs=bool(settings["by_pairs"]), eikonal=float(settings["eikonal"]), sign=float(settings["sign"]),
-        warm_up=int(settings["warm_up"]), tied=lambda batch, step: field_loss(batch, tie, ties, step),
+        warm_up=int(settings["warm_up"]), rate=_rate(run),
+        tied=lambda batch, step: field_loss(batch, tie, ties, step),
     )  # fmt: skip
     # In the middle of a round's first step its optimiser may be half made; the last round was saved.
     with saved_when_stopped(lambda: _save_whole(run, number, pull) if state.step > begin else None):
         learn_by_pulling(run.network, data, rules, each, state)
+
+
+def _rate(run: _Run) -> float:
+    """Factor on the published rate: a preset's own from a start that normals have made nearly right."""
+    return float(run.settings["near_rate"]) if run.job.views.normals is not None else 1.0
 
 
 def _place(run: _Run) -> Callable[[torch.Tensor], torch.Tensor] | None:
