@@ -13,9 +13,21 @@ from teethscape.surface.grid.field import GridField
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.request import SurfaceRequest
 from teethscape.surface.session import Session
-from teethscape.surface.start import KEEP, arch_field, hull_box, hull_field
+from teethscape.surface.start import (
+    KEEP,
+    MOST_NODES,
+    arch_field,
+    bounded_pitch,
+    footprint,
+    hull_box,
+    hull_field,
+    roomy_pitch,
+)
 from teethscape.surface.tangents import Borders
 from teethscape.surface.views import Views
+
+#: Nodes of a start along a side at most: large pictures would ask for more than memory holds.
+_MOST_NODES = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +51,13 @@ class Job:
     session: Session
     key: str
     borders: Borders | None = None
+
+    def begun(self) -> GridField:
+        """The start, mm, at the resolution of the pixels: on a coarser grid crowns lose height."""
+        extent = float((self.views.high - self.views.low).max()) * self.frame.scale
+        return self.start(
+            self.views, bounded_pitch(footprint(self.views, self.frame.scale), extent, _MOST_NODES)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,4 +86,5 @@ def start_of(views: Views, frame: Frame) -> Callable[[Views, float], GridField]:
 
 def start_at(surface: GridField) -> Callable[[Views, float], GridField]:
     """What brings a surface that is known, mm, to a pitch, mm."""
-    return lambda _, pitch: surface.refined(pitch).redistanced(KEEP)
+    extent = surface.high - surface.low
+    return lambda _, pitch: surface.refined(roomy_pitch(pitch, extent, MOST_NODES)).redistanced(KEEP)

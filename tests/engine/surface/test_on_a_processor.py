@@ -145,5 +145,5 @@ def test_large_pictures_ask_for_no_grid_that_memory_cannot_hold(tmp_path, monkey
     monkeypatch.setattr(method, "_train", lambda *_: None)
     with pytest.raises(CancelledError):
         method.neus(replace(job, start=start, views=replace(job.views, intrinsics=fine)))
-    assert pitches == [pytest.approx(SCALE / 383)]
+    assert pitches == [pytest.approx(SCALE / 511)]
     assert max(counts[1]) == 512

@@ -11,6 +11,7 @@ from teethscape.dental.request import Device
 from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.progress import NoProgress, SurfaceStage
 from teethscape.surface import make
+from teethscape.surface.grid import room
 from teethscape.surface.request import SurfaceRequest
 from teethscape.surface.rough import compared_views
 
@@ -80,6 +81,36 @@ def test_right_normals_blame_no_view(views, tmp_path, monkeypatch, noise):
 def test_views_without_normals_are_all_kept(views, tmp_path, monkeypatch):
     report, _ = _made(replace(views, normals=None), tmp_path, monkeypatch, SurfaceMethod.NEUS)
     assert report["views_left_out"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "preset", "at_it"),
+    [
+        (SurfaceMethod.NEUS, Preset.SMALL, True),
+        (SurfaceMethod.GSPULL, Preset.TEETH, True),
+        (SurfaceMethod.NEUS, Preset.UPSTREAM, False),
+        (SurfaceMethod.GRID, None, False),
+    ],
+)
+def test_our_networks_begin_at_the_rough_surface(views, tmp_path, method, preset, at_it):
+    """It follows the normals into what the hull fills."""
+    found = compared_views(views, tmp_path / "m.ply", FRAME, NoProgress())
+    request = SurfaceRequest(tmp_path, tmp_path / "m.ply", method, preset)
+    pitch = found.surface.pitch / 2
+    begun = make._start(request, found, views, FRAME)(views, pitch)
+    assert begun.pitch == pitch
+    points, _ = found.surface.surface()
+    off = float(np.abs(begun.at(points)).mean())
+    assert (off < 0.02) if at_it else (off > 0.2)
+
+
+@pytest.mark.slow
+def test_what_large_views_share_is_told_in_their_own_pixels(tmp_path, monkeypatch):
+    large = resized(views_of(*arch_mesh(), size=384), np.full(8, -4.0))
+    monkeypatch.setattr(room, "MOST_PIXELS", int(large.foreground.sum() / 4))
+    found = compared_views(large, tmp_path / "m.ply", FRAME, NoProgress())
+    np.testing.assert_allclose(found.borders.shifts, 4.0, atol=1.2)
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,8 @@ from teethscape.surface.hull import hull_distance
 from teethscape.surface.job import Job
 from teethscape.surface.lookup import FieldLookup
 from teethscape.surface.mesh.marching import Array
-from teethscape.surface.start import bounded_pitch, footprint
+from teethscape.surface.start import footprint
 
-#: Of the grid of the start, footprints of a pixel: on a coarser one crowns lose height.
-_START_PITCH = 1.0
-#: Its nodes along a side at most: large pictures would ask for more than memory holds.
-_MOST_NODES = 512
 _GREY = 0.7
 #: Points that a data set must bring at least.
 _FEWEST = 60
@@ -58,10 +54,7 @@ def beginning(job: Job, settings: dict[str, Any]) -> Beginning:
     if not job.views.has_masks:
         return _in_the_box(job, settings, rng)
     scale = job.frame.scale
-    extent = float((job.views.high - job.views.low).max()) * scale
-    field = job.start(
-        job.views, bounded_pitch(_START_PITCH * footprint(job.views, scale), extent, _MOST_NODES)
-    )
+    field = job.begun()
     vertices, _ = field.surface()
     count = int(settings["points"])
     cloud = _brought(job, count, rng)

@@ -25,11 +25,9 @@ from teethscape.surface.neus.watch import Watch
 from teethscape.surface.session import Session
 from teethscape.surface.start import bounded_pitch, footprint
 
-#: Of the start's grid, footprints of a pixel; cells along a side when the surface is first looked for.
-_START_PITCH, _ROUGH = 1.0, 64
-#: Nodes along a side at most, of the start and of the extraction. Large pictures would ask for more than
-#: memory holds.
-_START_NODES, _MOST_NODES = 384, 512
+#: Cells along a side when the surface is first looked for, and nodes along one at most: large pictures would
+#: ask for more than memory holds.
+_ROUGH, _MOST_NODES = 64, 512
 #: Of a cell: what rounding may add to a whole number of them.
 _ROUNDING = 1e-6
 
@@ -117,9 +115,8 @@ def _held_out(count: int, wanted: int) -> list[int]:
 
 def _begin(trainer: Trainer, job: Job, cube: Cube) -> None:
     """Let the distance begin as the start of the job."""
-    pitch = _START_PITCH * footprint(job.views, job.frame.scale)
-    field = job.start(job.views, bounded_pitch(pitch, cube.side, _START_NODES))
-    trainer.model.geometry.begin_at(FieldLookup.moved(field, cube.middle, cube.side).to(trainer.device))
+    start = FieldLookup.moved(job.begun(), cube.middle, cube.side)
+    trainer.model.geometry.begin_at(start.to(trainer.device))
 
 
 def _train(trainer: Trainer, watch: Watch, job: Job, cube: Cube) -> None:

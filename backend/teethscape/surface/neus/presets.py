@@ -40,7 +40,7 @@ class NeusPreset:
         smooth_step: standard deviation of the step beside them, world units.
         radius: half side of the cube that the distance's encoding covers, world units; the start sphere's
             is half of it. Rays, occupancy and extraction keep to the views' box.
-        start: ``sphere``, or ``hull``: the start of the job (hull or fitted arch).
+        start: ``sphere``, or ``hull``: the start of the job (rough surface, hull or arch).
         held_out: views that training does not see, to stop when they no longer improve.
         patience: looks at the held-out views without improvement before training stops.
         pitch: of the extraction's grid, footprints of a pixel.
