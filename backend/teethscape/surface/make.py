@@ -33,6 +33,7 @@ from teethscape.surface.job import Found, Job, start_at, start_of
 from teethscape.surface.mesh.finish import FinishedMesh, finished
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
+from teethscape.surface.mesh.threads import without_threads
 from teethscape.surface.read.any import read_views
 from teethscape.surface.request import DistanceKind, SurfaceRequest
 from teethscape.surface.rough import ComparedViews, compared_views
@@ -183,8 +184,10 @@ def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]
     """Finish, check, paint and write what a method found; the report."""
     views, frame = job.views, job.frame
     refuse_lost(views, not (found.field.values < found.level).any())
-    mesh = finished(found.field, unit=unit_of(found.field, frame), level=found.level)
     looks = [prepared(views, k, frame.scale) for k in range(len(views))]
+    if frame.is_dental:  # other things may be thin
+        found = replace(found, field=without_threads(found.field, looks))
+    mesh = finished(found.field, unit=unit_of(found.field, frame), level=found.level)
     agree = agreement(looks, mesh.vertices, mesh.faces)
     refuse_half(views, agree)
     if found.colours is None:

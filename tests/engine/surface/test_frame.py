@@ -21,6 +21,7 @@ from teethscape.surface.fit_masks import cut_by_fit
 from teethscape.surface.frame import frame_of
 from teethscape.surface.lone import average_antagonists, lacking
 from teethscape.surface.request import SurfaceRequest
+from teethscape.surface.rough import ComparedViews
 from teethscape.surface.tangents import Borders
 
 from .scene import SCALE, arch_mesh, views_of
@@ -120,7 +121,8 @@ def test_a_guessed_size_is_said(views, tmp_path, monkeypatch, numbers, told):
         raise CancelledError
 
     monkeypatch.setattr(make, "read_views", lambda request: views)
-    monkeypatch.setattr(make, "compared_views", lambda views, *_: (views, Borders(np.zeros(8), 0.0)))
+    compared = ComparedViews(views, Borders(np.zeros(8), 0.0), None)
+    monkeypatch.setattr(make, "compared_views", lambda *_: compared)
     monkeypatch.setattr(make, "_method", lambda name: stop)
     listener = _Listener()
     request = SurfaceRequest(tmp_path, tmp_path / "out" / "m.ply", case=_case(tmp_path / "case", numbers))

@@ -37,7 +37,7 @@ class Beginning:
         corners: (2, 3) of the box that holds the object, world.
         link: between world and network.
         network: distance.
-        is_started: whether it is the start's (hull or arch) already.
+        is_started: whether it is the start's already.
     """
 
     points: Array

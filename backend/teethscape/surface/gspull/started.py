@@ -1,7 +1,7 @@
 """A distance that begins exactly as a known field: the network learns only what to add (needs torch).
 
-A ReLU network of the published form needs thousands of steps before it knows gaps between teeth; hull and
-fitted arch know them at once.
+A ReLU network of the published form needs thousands of steps before it knows gaps between teeth; a start
+knows them at once.
 """
 
 from __future__ import annotations
