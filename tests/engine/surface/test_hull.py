@@ -15,6 +15,7 @@ from teethscape.surface.grid.field import GridField
 from teethscape.surface.hull import mask_distances
 from teethscape.surface.job import Found
 from teethscape.surface.request import SurfaceRequest
+from teethscape.surface.rough import ComparedViews
 from teethscape.surface.start import hull_box
 from teethscape.surface.tangents import Borders
 
@@ -91,7 +92,8 @@ def test_a_lost_surface_is_refused_with_the_view_that_fits_least(views):
 def test_a_method_that_finds_nothing_is_refused_before_any_mesh(views, tmp_path, monkeypatch):
     nothing = Found(GridField(np.ones((5, 5, 5), np.float32), np.zeros(3), 1.0))
     monkeypatch.setattr(make, "read_views", lambda request: views)
-    monkeypatch.setattr(make, "compared_views", lambda views, *_: (views, Borders(np.zeros(8), 0.0)))
+    compared = ComparedViews(views, Borders(np.zeros(8), 0.0), None)
+    monkeypatch.setattr(make, "compared_views", lambda *_: compared)
     monkeypatch.setattr(make, "_method", lambda name: lambda job: nothing)
     with pytest.raises(RefusedError, match="the method has found no place inside, though the masks"):
         make.make_surface(SurfaceRequest(tmp_path, tmp_path / "m.ply"), NoProgress())
