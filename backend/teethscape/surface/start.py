@@ -1,4 +1,4 @@
-"""Where training begins: the visual hull of the masks, or the arch that a fit has found."""
+"""Where the first surface begins: the visual hull of the masks, or the arch that a fit has found."""
 
 from __future__ import annotations
 
