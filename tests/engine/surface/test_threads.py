@@ -68,6 +68,20 @@ def test_a_piece_that_no_view_shows_goes_with_the_thread_that_holds_it(looks):
     assert not ((found.values < 0) & (ball.values > 0.6)).any()
 
 
+def test_a_flake_that_hangs_on_nothing_goes_even_where_it_is_shown(looks):
+    """A part of the ball's own surface, moved toward the cameras above."""
+    ball = _field(lambda nodes: _ball(nodes, (0, 0, 0), 6.0))
+
+    def flake(nodes):
+        shell = np.abs(_ball(nodes, (0, 0, 1.5), 6.0)) - 0.3
+        return np.maximum(shell, np.linalg.norm(nodes - np.array([0, 0, 7.5]), axis=-1) - 2.5)
+
+    flakes = _field(flake)
+    assert (flakes.values < 0).any()
+    found = without_threads(replace(ball, values=np.minimum(ball.values, flakes.values)), looks)
+    assert ((found.values < 0) == (ball.values < 0)).all()
+
+
 def test_a_thin_plate_that_views_show_stays():
     """Half a millimetre thick, seen from above with its own normals."""
     side, low = 10.0, -0.25

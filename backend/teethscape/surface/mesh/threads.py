@@ -21,6 +21,8 @@ _ROUNDING = 0.75
 _ALIKE = 0.7
 #: A piece of whose surface a smaller share is borne out is nothing of the object's.
 _SHARE = 0.1
+#: A body of which a smaller share lies deeper than that is a flake; of a lower incisor's crown half does.
+_DEEP = 0.2
 
 Nodes = NDArray[np.bool_]
 
@@ -28,7 +30,8 @@ Nodes = NDArray[np.bool_]
 def without_threads(field: GridField, looks: Sequence[Look]) -> GridField:
     """A field, mm, without thin parts and pieces that no view shows with the normals which they have there.
 
-    Pieces are what hangs together otherwise than by thin parts.
+    Pieces are what hangs together otherwise than by thin parts. A flake that hangs on nothing goes even where
+    it is shown: from in front it may hide an edge whose normals it has.
 
     Args:
         field: negative inside.
@@ -42,6 +45,7 @@ def without_threads(field: GridField, looks: Sequence[Look]) -> GridField:
     beyond = _distance(~core, field.pitch) - _HALF_MM
     thin = inside & (beyond > _ROUNDING * field.pitch) & ~kept
     lost = inside & _lost_pieces(core, inside, borne_out)
+    lost |= _coreless(inside & ~thin & ~lost, core)
     values = np.where(thin, beyond, np.where(lost, np.abs(field.values), field.values))
     return replace(field, values=values.astype(np.float32))
 
@@ -88,8 +92,7 @@ def _shown(field: GridField, look: Look, depth: NDArray[np.float32]) -> Array:
 
 def _lost_pieces(core: Nodes, inside: Nodes, borne_out: Nodes) -> Nodes:
     """Nodes nearest to a piece of the core of whose surface next to nothing is borne out; never all."""
-    pieces = np.zeros(core.shape, np.int32)
-    ndimage.label(core, output=pieces)
+    pieces = _labelled(core)
     nearest = ndimage.distance_transform_edt(~core, return_distances=False, return_indices=True)
     owner = pieces[tuple(np.asarray(nearest))]
     surface = inside & ~np.asarray(ndimage.binary_erosion(inside), bool)
@@ -98,3 +101,18 @@ def _lost_pieces(core: Nodes, inside: Nodes, borne_out: Nodes) -> Nodes:
     shares = np.bincount(owner[surface & borne_out], minlength=count + 1) / np.maximum(sizes, 1)
     lost = shares < _SHARE
     return lost[owner] if not lost[1:].all() else np.zeros_like(inside)
+
+
+def _coreless(inside: Nodes, core: Nodes) -> Nodes:
+    """Nodes of bodies that are thin nearly everywhere."""
+    bodies = _labelled(inside)
+    sizes = np.bincount(bodies[inside], minlength=2)
+    deep = np.bincount(bodies[core & inside], minlength=len(sizes))
+    return inside & (deep < _DEEP * sizes)[bodies]
+
+
+def _labelled(nodes: Nodes) -> NDArray[np.int32]:
+    """Numbers from 1 of what hangs together by faces, 0 elsewhere."""
+    numbers = np.zeros(nodes.shape, np.int32)
+    ndimage.label(nodes, output=numbers)
+    return numbers
