@@ -94,6 +94,12 @@ def hull_of(views: Views) -> Callable[[Array], NDArray[np.float32]]:
     return distances
 
 
+def hull_mm(views: Views, scale: float) -> Callable[[Array], NDArray[np.float32]]:
+    """`hull_of` for points (n, 3) and distances (n,) in mm; ``scale`` is mm per world unit."""
+    hull = hull_of(views)
+    return lambda points: hull(points / scale) * scale
+
+
 def coverage(views: Views, points: Array, inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(n views,) share of each mask that a body covers.
 

@@ -16,6 +16,7 @@ from teethscape.surface.session import Session
 from teethscape.surface.start import (
     KEEP,
     MOST_NODES,
+    Start,
     arch_field,
     bounded_pitch,
     footprint,
@@ -47,7 +48,7 @@ class Job:
     request: SurfaceRequest
     views: Views
     frame: Frame
-    start: Callable[[Views, float], GridField]
+    start: Start
     session: Session
     key: str
     borders: Borders | None = None
@@ -75,7 +76,7 @@ class Found:
     level: float = 0.0
 
 
-def start_of(views: Views, frame: Frame) -> Callable[[Views, float], GridField]:
+def start_of(views: Views, frame: Frame) -> Start:
     """What makes the start at a pitch, mm: the fitted arch, or what all masks leave of their box."""
     arch = frame.arch
     if arch is not None:
@@ -84,7 +85,7 @@ def start_of(views: Views, frame: Frame) -> Callable[[Views, float], GridField]:
     return lambda some, pitch: hull_field(some, frame.scale, box, pitch)
 
 
-def start_at(surface: GridField) -> Callable[[Views, float], GridField]:
+def start_at(surface: GridField) -> Start:
     """What brings a surface that is known, mm, to a pitch, mm."""
     extent = surface.high - surface.low
     return lambda _, pitch: surface.refined(roomy_pitch(pitch, extent, MOST_NODES)).redistanced(KEEP)

@@ -38,6 +38,7 @@ from teethscape.surface.read.any import read_views
 from teethscape.surface.request import DistanceKind, SurfaceRequest
 from teethscape.surface.rough import ComparedViews, compared_views
 from teethscape.surface.session import Session, fingerprint
+from teethscape.surface.start import Start
 from teethscape.surface.tangents import Borders
 from teethscape.surface.views import Views
 from teethscape.surface.write import check_suffix, write_surface
@@ -154,9 +155,7 @@ def _prepared(
     return job, dropped
 
 
-def _start(
-    request: SurfaceRequest, compared: ComparedViews, views: Views, frame: Frame
-) -> Callable[[Views, float], GridField]:
+def _start(request: SurfaceRequest, compared: ComparedViews, views: Views, frame: Frame) -> Start:
     """Our presets of networks begin at the rough surface of the comparison, where there is one.
 
     The grid has made it of borders that it hardly believed, and begins anew; published settings begin at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +10,13 @@ import numpy as np
 from teethscape.errors import RefusedError
 from teethscape.surface.faults import spoilers
 from teethscape.surface.grid.field import GridField
-from teethscape.surface.hull import hull_of
+from teethscape.surface.hull import hull_mm
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.teeth import REACH_MM, KnownArch
 from teethscape.surface.views import Views
 
+#: Makes the start at a pitch (mm) from the views that are believed.
+Start = Callable[[Views, float], GridField]
 #: Nodes along the longest side when the hull's box is looked for, and the margin around it, in pitches.
 _SEARCH, _MARGIN = 48, 2
 #: Nodes of a start at most: so many and what is solved at them fit into eight gigabytes. In total and not
@@ -63,8 +65,7 @@ def hull_box(views: Views, scale: float) -> tuple[Array, Array]:
     pitch = float((high - low).max()) / _SEARCH
     counts = np.ceil((high - low) / pitch).astype(int) + 1
     grid = GridField(np.zeros(tuple(counts), np.float32), low, pitch)
-    hull = hull_of(views)
-    inside = grid.evaluated(lambda points: hull(points / scale) * scale) < pitch
+    inside = grid.evaluated(hull_mm(views, scale)) < pitch
     if not inside.any():
         names = spoilers(views, grid.nodes() / scale, pitch / scale)
         without = " or without ".join(names)
@@ -81,8 +82,8 @@ def hull_box(views: Views, scale: float) -> tuple[Array, Array]:
 
 def hull_field(views: Views, scale: float, box: tuple[Array, Array], pitch: float) -> GridField:
     """Signed distance of the visual hull on a grid, mm; coarser than the pitch where nodes were too many."""
-    grid, hull = _empty(box, pitch), hull_of(views)
-    values = grid.evaluated(lambda points: hull(points / scale) * scale)
+    grid = _empty(box, pitch)
+    values = grid.evaluated(hull_mm(views, scale))
     return replace(grid, values=values).redistanced(KEEP)
 
 
@@ -94,8 +95,8 @@ def arch_field(views: Views, scale: float, arch: KnownArch, pitch: float) -> Gri
     """
     points = np.concatenate([solid.vertices for solid in arch.teeth.values()])
     box = points.min(axis=0) - 2 * REACH_MM, points.max(axis=0) + 2 * REACH_MM
-    grid, hull = _empty(box, pitch), hull_of(views)
-    values = grid.evaluated(lambda points: np.maximum(arch.signed(points), hull(points / scale) * scale))
+    grid, hull = _empty(box, pitch), hull_mm(views, scale)
+    values = grid.evaluated(lambda points: np.maximum(arch.signed(points), hull(points)))
     return replace(grid, values=values).redistanced(KEEP)
 
 

@@ -33,15 +33,15 @@ def views():
 @pytest.fixture
 def asked(monkeypatch):
     """How many points the hull is asked for at once, in slabs of two thousand."""
-    sizes, made = [], start.hull_of
+    sizes, made = [], start.hull_mm
     monkeypatch.setattr(field_module, "_SLAB", 2000)
 
-    def counted(views):
-        hull = made(views)
+    def counted(views, scale):
+        hull = made(views, scale)
         return lambda points: sizes.append(len(points)) or hull(points)
 
-    monkeypatch.setattr(start, "hull_of", counted)
-    monkeypatch.setattr(reconstruct, "hull_of", counted)
+    monkeypatch.setattr(start, "hull_mm", counted)
+    monkeypatch.setattr(reconstruct, "hull_mm", counted)
     return sizes
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,13 +12,10 @@ from teethscape.surface.grid.field import GridField, Values
 from teethscape.surface.grid.looks import Look, prepared
 from teethscape.surface.grid.room import roomy
 from teethscape.surface.grid.solve import SolveRules, stepped
-from teethscape.surface.hull import hull_of
+from teethscape.surface.hull import hull_mm
 from teethscape.surface.session import Session
-from teethscape.surface.start import footprint
+from teethscape.surface.start import Start, footprint
 from teethscape.surface.views import Views
-
-#: Makes the start at a pitch (mm) from the views that are believed.
-Start = Callable[[Views, float], GridField]
 
 
 @dataclass(frozen=True)
@@ -88,8 +84,8 @@ class _Solver:
 
         The equations watch the masks' borders; what drifts farther out, where no view sees it, is cut off.
         """
-        hull, slack = hull_of(self.views), _SLACK * footprint(self.views, self.scale)
-        return now.evaluated(lambda points: hull(points / self.scale) * self.scale - slack)
+        hull, slack = hull_mm(self.views, self.scale), _SLACK * footprint(self.views, self.scale)
+        return now.evaluated(lambda points: hull(points) - slack)
 
     def begun(self, start: Start) -> GridField:
         """The start, grown by what uncertain masks may have carved off."""

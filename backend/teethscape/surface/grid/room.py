@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.surface.grid.field import GridField
-from teethscape.surface.start import MOST_NODES, footprint, node_count, roomy_pitch
+from teethscape.surface.start import MOST_NODES, Start, footprint, node_count, roomy_pitch
 from teethscape.surface.tangents import WHOLE_PX
 from teethscape.surface.views import FloatImage, Views
 
@@ -31,7 +30,7 @@ _SHORTEST = 0.25
 _FOR_SQUARES = 0.05
 
 
-def roomy(views: Views, scale: float, start: Callable[[Views, float], GridField], pitch: float) -> Views:
+def roomy(views: Views, scale: float, start: Start, pitch: float) -> Views:
     """The views, or smaller ones where a grid of their resolution would need too much memory.
 
     Args:
@@ -47,9 +46,7 @@ def roomy(views: Views, scale: float, start: Callable[[Views, float], GridField]
     return shrunk(views, factor) if factor > 1 else views
 
 
-def _extent(
-    views: Views, scale: float, start: Callable[[Views, float], GridField], finest: float
-) -> NDArray[np.float64]:
+def _extent(views: Views, scale: float, start: Start, finest: float) -> NDArray[np.float64]:
     """(3,) of the start, mm, at most; looked at more closely only where that matters."""
     box = (views.high - views.low) * scale
     if node_count(box, finest) <= MOST_NODES:

@@ -27,7 +27,7 @@ from teethscape.surface.gspull.queries import QuerySet, drawn_queries, usable
 from teethscape.surface.gspull.seen import Seen, clear_views, seen_normals
 from teethscape.surface.gspull.splat import rasteriser
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
-from teethscape.surface.hull import hull_of
+from teethscape.surface.hull import hull_mm
 from teethscape.surface.job import Found, Job
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
@@ -325,8 +325,8 @@ def _extracted(run: _Run, pitch: float) -> GridField:
     if not run.begun.is_started:
         return found
     # Far from the cloud nothing was learnt; what no mask allows is no surface.
-    hull, slack = hull_of(run.job.views), _SLACK * footprint(run.job.views, scale)
-    limit = found.evaluated(lambda points: hull(points / scale) * scale - slack)
+    hull, slack = hull_mm(run.job.views, scale), _SLACK * footprint(run.job.views, scale)
+    limit = found.evaluated(lambda points: hull(points) - slack)
     return replace(found, values=np.maximum(values, limit, out=limit))
 
 

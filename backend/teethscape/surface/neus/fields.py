@@ -14,8 +14,6 @@ from teethscape.surface.neus.hash_grid import Encoding
 #: Sharpness of the softplus between the two layers of the distance network.
 _BETA = 100.0
 _HIDDEN = 64
-#: Of a network that adds to a start: its distance follows changes of the features by about this share.
-_GAIN = 1.0
 #: The published network: distance and twelve more numbers for the colour.
 FEATURES = 13
 
@@ -95,7 +93,7 @@ class SdfField(nn.Module):
         weight = torch.zeros_like(first.weight_v)
         weight[:, 3:].normal_(0.0, math.sqrt(2) / math.sqrt(_HIDDEN))
         first.set_weight(weight)
-        last.set_weight(torch.empty_like(last.weight_v).normal_(0.0, _GAIN / math.sqrt(_HIDDEN)))
+        last.set_weight(torch.empty_like(last.weight_v).normal_(0.0, 1 / math.sqrt(_HIDDEN)))
         with torch.no_grad():
             last.bias.copy_(-last.weight.sum(dim=1) * math.log(2) / _BETA)  # softplus at zero
         self.begun = start
