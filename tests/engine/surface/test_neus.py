@@ -15,15 +15,15 @@ from dataclasses import replace  # noqa: E402
 from teethscape.dental.request import Device  # noqa: E402
 from teethscape.dental.units import ScaleRecord, ScaleSource  # noqa: E402
 from teethscape.dental.wishes import SurfaceMethod  # noqa: E402
-from teethscape.errors import CancelledError, MissingComponentError, ResourceError  # noqa: E402
+from teethscape.errors import CancelledError, ResourceError  # noqa: E402
 from teethscape.mesh.solid import FileNote  # noqa: E402
 from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface import session as session_module  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
 from teethscape.surface.job import Job  # noqa: E402
-from teethscape.surface.neus import encodings, method  # noqa: E402
+from teethscape.surface.neus import method  # noqa: E402
 from teethscape.surface.neus.batches import RayBank  # noqa: E402
-from teethscape.surface.neus.encodings import FrequencyEncoding, TcnnGrid, hash_grid  # noqa: E402
+from teethscape.surface.neus.encodings import FrequencyEncoding, TcnnGrid  # noqa: E402
 from teethscape.surface.neus.fields import NeusModel, SdfField  # noqa: E402
 from teethscape.surface.neus.hash_grid import HashGrid, HashGridSpec  # noqa: E402
 from teethscape.surface.neus.losses import distortion, laplacian  # noqa: E402
@@ -106,25 +106,6 @@ def test_the_written_out_gradient_is_that_of_automatic_differentiation():
     points = (torch.rand(50, 3) - 0.5).requires_grad_(True)
     (wanted,) = torch.autograd.grad(model.geometry(points).sdf.sum(), points)
     np.testing.assert_allclose(model.geometry(points).gradient.detach(), wanted, atol=1e-4)
-
-
-def test_a_missing_tinycudann_is_said(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingComponentError) as missing:
-        hash_grid(SPEC, GridName.TCNN, torch.device("cpu"))
-    assert missing.value.code == "tinycudann_missing"
-
-
-def test_a_tinycudann_that_cannot_be_loaded_is_said_and_not_taken(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "tinycudann" or None)
-
-    def broken(spec):
-        raise OSError("no extension for this card")
-
-    monkeypatch.setattr(encodings, "TcnnGrid", broken)
-    with pytest.raises(MissingComponentError, match="no extension for this card"):
-        hash_grid(SPEC, GridName.TCNN, torch.device("cpu"))
-    assert isinstance(hash_grid(SPEC, GridName.AUTO, torch.device("cuda")), HashGrid)
 
 
 def test_views_are_held_out_in_parts_that_fit_into_memory():

@@ -18,7 +18,6 @@ from teethscape.surface.read.any import read_views
 from teethscape.surface.read.blender import read_blender
 from teethscape.surface.read.colmap import pose_of, read_colmap, read_sparse
 from teethscape.surface.read.dtu import decomposed, read_dtu
-from teethscape.surface.read.folder import read_view_folder
 from teethscape.surface.request import SurfaceRequest
 
 SIZE = (12, 10)
@@ -271,48 +270,6 @@ def test_transparent_pixels_have_no_colour_that_is_believed(tmp_path):
     assert not mask[..., 6:].any()
 
 
-def test_a_rendered_view_of_another_size_is_named(tmp_path):
-    poses = np.repeat(np.eye(3, 4)[None], 3, axis=0)
-    (tmp_path / "meta.json").write_text(json.dumps({"poses": poses.tolist(), "K": np.eye(3).tolist()}))
-    for k in range(3):
-        _picture(tmp_path / f"{k:03d}.png", size=(8, 8) if k == 2 else SIZE)
-    told = _refusal(read_view_folder, tmp_path)
-    assert told.code == "views_damaged"
-    assert "002.png" in told.message
-    assert "8 x 8" in told.message
-
-
-_POSES, _K = [np.eye(3, 4).tolist()] * 2, [[40.0, 0, 6], [0, 40, 5], [0, 0, 1]]
-
-
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({"poses": [np.eye(4).tolist()] * 2}, "poses"),
-        ({"poses": np.reshape(_POSES, (2, 12)).tolist()}, "poses"),
-        ({"poses": [_POSES[0], np.full((3, 4), np.nan).tolist()]}, "poses"),
-        ({"poses": [_POSES[0], np.zeros((3, 4)).tolist()]}, "view 1"),
-        ({"K": np.ravel(_K).tolist()}, "K"),
-        ({"K": np.full((3, 3), np.nan).tolist()}, "K"),
-        ({"K": np.zeros((3, 3)).tolist()}, "focal"),
-        ({"jaw": []}, "jaw"),
-        ({"jaw": {}}, "jaw"),
-    ],
-    ids=["4 x 4", "flat", "nan", "zeros", "flat K", "nan K", "no focal length", "list", "object"],
-)
-def test_wrong_cameras_of_rendered_views_are_refused(tmp_path, wrong, words):
-    for k in range(2):
-        _picture(tmp_path / f"{k:03d}.png")
-    path, right = tmp_path / "meta.json", {"poses": _POSES, "K": _K, "jaw": None}
-    path.write_text(json.dumps(right))
-    assert len(read_view_folder(tmp_path)) == 2
-    path.write_text(json.dumps({**right, **wrong}))
-    told = _refusal(read_view_folder, tmp_path)
-    assert told.code == "views_damaged"
-    assert str(path) in told.message
-    assert words in told.message
-
-
 def test_an_empty_file_of_dtu_cameras_is_refused(tmp_path):
     _dtu(tmp_path)
     (tmp_path / "cameras.npz").write_bytes(b"")
@@ -348,7 +305,8 @@ def test_dtu_cameras_that_are_none_are_refused(tmp_path, matrices):
 
 def _rendered(folder, **facts):
     """A folder of two rendered views of opaque colours."""
-    (folder / "meta.json").write_text(json.dumps({"poses": _POSES, "K": _K, **facts}))
+    right = {"poses": [np.eye(3, 4).tolist()] * 2, "K": [[40.0, 0, 6], [0, 40, 5], [0, 0, 1]]}
+    (folder / "meta.json").write_text(json.dumps({**right, **facts}))
     for k in range(2):
         _picture(folder / f"{k:03d}.png")
 

@@ -1,0 +1,66 @@
+"""Folders of rendered views whose pictures or cameras are wrong."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from teethscape.errors import BadInputError
+from teethscape.surface.read.folder import read_view_folder
+
+SIZE = (12, 10)
+
+
+def _picture(path, size=SIZE):
+    Image.new("RGBA", size, (200, 100, 50, 255)).save(path)
+
+
+def _refusal(folder):
+    with pytest.raises(BadInputError) as refused:
+        read_view_folder(folder)
+    return refused.value
+
+
+def test_a_rendered_view_of_another_size_is_named(tmp_path):
+    poses = np.repeat(np.eye(3, 4)[None], 3, axis=0)
+    (tmp_path / "meta.json").write_text(json.dumps({"poses": poses.tolist(), "K": np.eye(3).tolist()}))
+    for k in range(3):
+        _picture(tmp_path / f"{k:03d}.png", size=(8, 8) if k == 2 else SIZE)
+    told = _refusal(tmp_path)
+    assert told.code == "views_damaged"
+    assert "002.png" in told.message
+    assert "8 x 8" in told.message
+
+
+_POSES, _K = [np.eye(3, 4).tolist()] * 2, [[40.0, 0, 6], [0, 40, 5], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"poses": [np.eye(4).tolist()] * 2}, "poses"),
+        ({"poses": np.reshape(_POSES, (2, 12)).tolist()}, "poses"),
+        ({"poses": [_POSES[0], np.full((3, 4), np.nan).tolist()]}, "poses"),
+        ({"poses": [_POSES[0], np.zeros((3, 4)).tolist()]}, "view 1"),
+        ({"K": np.ravel(_K).tolist()}, "K"),
+        ({"K": np.full((3, 3), np.nan).tolist()}, "K"),
+        ({"K": np.zeros((3, 3)).tolist()}, "focal"),
+        ({"jaw": []}, "jaw"),
+        ({"jaw": {}}, "jaw"),
+    ],
+    ids=["4 x 4", "flat", "nan", "zeros", "flat K", "nan K", "no focal length", "list", "object"],
+)
+def test_wrong_cameras_of_rendered_views_are_refused(tmp_path, wrong, words):
+    for k in range(2):
+        _picture(tmp_path / f"{k:03d}.png")
+    path, right = tmp_path / "meta.json", {"poses": _POSES, "K": _K, "jaw": None}
+    path.write_text(json.dumps(right))
+    assert len(read_view_folder(tmp_path)) == 2
+    path.write_text(json.dumps({**right, **wrong}))
+    told = _refusal(tmp_path)
+    assert told.code == "views_damaged"
+    assert str(path) in told.message
+    assert words in told.message
