@@ -288,3 +288,13 @@ def test_pictures_wider_than_that_are_shrunk_and_show_the_same(widest, size):
     assert float(found.mask.min()) >= 0
     assert float(found.mask.max()) <= 1
     assert float(found.mask.mean()) == pytest.approx(float(whole.mask.mean()), rel=0.15)
+
+
+def test_shrunk_pictures_keep_the_colour_of_the_object_at_its_rim():
+    """Where the object is cut out its colour is black beside it, which is no colour of its rim."""
+    views = views_of(*arch_mesh(), size=24)
+    cut = replace(views, colours=np.full_like(views.colours, 0.8) * views.foreground[..., None])
+    found = targets_of(cut, GaussianRules(shrink=2), torch.device("cpu"))[0]
+    rim = (found.mask > 0.1) & (found.mask < 0.9)
+    assert rim.any()
+    torch.testing.assert_close(found.colour[rim], torch.full_like(found.colour[rim], 0.8))

@@ -142,6 +142,15 @@ def test_of_sixteen_colour_tiles_of_other_views_the_last_are_ours(strip, tmp_pat
     np.testing.assert_allclose(views.colours[inside], 0.8, atol=0.002)
 
 
+def test_opaque_colour_tiles_show_the_object_where_the_normals_do(strip, tmp_path):
+    pieces = [piece.copy() for piece in _pieces(strip)]
+    for piece in pieces[:8]:
+        piece[..., 3] = 255
+    views = read_montage_views(_strip(tmp_path, "a_lower.png", pieces), MontageOptions())
+    assert np.array_equal(views.colour_mask, views.foreground)
+    assert 0.02 < views.colour_mask.mean() < 0.5
+
+
 def test_colours_that_a_foreground_method_removed_are_believed_by_the_published_training_alone(
     strip, tmp_path
 ):

@@ -117,10 +117,13 @@ def _target(views: Views, k: int, rules: GaussianRules, device: torch.device) ->
     )
     camera, k3 = (torch.tensor(a, dtype=torch.float32, device=device) for a in (pose, intrinsics))
     shot = Shot(camera, k3, height, width)
+    # Shrunk as opaque shares, or what lies hidden beside the object would darken its rim.
+    shares = kept(views.colours[k] * views.foreground[k][..., None])
+    colour = (shares / mask[..., None].clamp_min(1e-3)).clamp(0, 1)
     if views.normals is None:
-        return Target(shot, kept(views.colours[k]), mask, None, torch.zeros_like(mask))
+        return Target(shot, colour, mask, None, torch.zeros_like(mask))
     frontal = kept(_frontal(views.directions(k), views.normals[k])) * (mask > 0.5)[..., None]
-    return Target(shot, kept(views.colours[k]), mask, kept(views.normals[k]), frontal[..., 0])
+    return Target(shot, colour, mask, kept(views.normals[k]), frontal[..., 0])
 
 
 def _shrunk(image: Tensor, rules: GaussianRules) -> Tensor:

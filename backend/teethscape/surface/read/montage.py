@@ -70,7 +70,8 @@ def read_montage_views(path: Path, options: MontageOptions) -> Views:
     if options.published:
         return views
     opaque = np.stack([tile[..., 3] for tile in tiles[:COUNT]]) > 127
-    return replace(views, colour_mask=opaque.astype(np.float32))
+    believed = views.foreground > 0.5 if opaque.all() else opaque  # colour tiles may come without opacity
+    return replace(views, colour_mask=believed.astype(np.float32))
 
 
 def _check_count(path: Path, count: int, options: MontageOptions) -> None:
