@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.anchor.antagonists import pair_of
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, arch, is_left, jaw_of
 from teethscape.dental.files import NPZ_DAMAGES
@@ -51,7 +52,7 @@ class FittedJaw:
         place: (n,) along the arch: tooth k reaches from k to k + 1, neighbours meet at whole numbers.
         left: (teeth, 3) each tooth's mesiodistal axis, towards the patient's left.
         outside: (teeth, 3) each tooth's buccal axis.
-        low: (3,) lower corner of the box around both jaws, mm.
+        low: (3,) lower corner of the box around both jaws, mm; average teeth stand in for a jaw without any.
         high: (3,) its upper corner.
     """
 
@@ -79,7 +80,7 @@ def fitted_jaw(crowns: Mapping[int, FittedCrown], jaw: Jaw) -> FittedJaw:
     faces = np.concatenate([crown.faces + start for crown, start in zip(own, starts, strict=True)])
     owner = np.repeat(np.arange(len(own), dtype=np.int32), [len(crown.faces) for crown in own])
     left = np.array([c.axes[:, 0] * (-1 if is_left(f) else 1) for f, c in zip(teeth, own, strict=True)])
-    everything = np.concatenate([crown.vertices for crown in crowns.values()])
+    pair = pair_of(crowns)
     return FittedJaw(
         jaw=jaw,
         teeth=teeth,
@@ -90,8 +91,8 @@ def fitted_jaw(crowns: Mapping[int, FittedCrown], jaw: Jaw) -> FittedJaw:
         ),
         left=left,
         outside=np.array([crown.axes[:, 1] for crown in own]),
-        low=everything.min(axis=0),
-        high=everything.max(axis=0),
+        low=pair.min(axis=0),
+        high=pair.max(axis=0),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from teethscape.anchor.antagonists import lacking, pair_of
 from teethscape.anchor.jaw import read_crowns
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, jaw_of, object_name
@@ -17,7 +18,7 @@ from teethscape.mesh.align import Similarity
 from teethscape.mesh.load import load_teeth
 from teethscape.mesh.solid import FileNote, Solid
 from teethscape.parametric.prior import load_prior
-from teethscape.surface.lone import average_antagonists, lacking, place_by_outlines
+from teethscape.surface.lone import place_by_outlines
 from teethscape.surface.mesh.teeth import KnownArch
 from teethscape.surface.views import Array, Views
 
@@ -125,8 +126,7 @@ def _frame_of_case(
     """The frame of views that lie where those of the training data do, by the jaw pair's box."""
     points = np.concatenate([solid.vertices for solid in teeth.values()]).astype(np.float64)
     lacks = lacking(teeth)
-    pair = points if lacks is None else np.concatenate([points, average_antagonists(teeth, lacks)])
-    extent, centre = _box(pair)
+    extent, centre = _box(pair_of(teeth))
     frame = Frame(extent_mm or extent, centre, True, FileNote(scale, f"{jaw.value} jaw"), lacks=lacks)
     if lacks is not None and lacks is not jaw:
         start = Similarity(1 / frame.scale, _TURN, -_TURN @ centre / frame.scale)

@@ -1,22 +1,16 @@
 """Size and place of views of a case that has teeth of one jaw alone.
 
-The views' world is that of the jaw pair: its largest extent is 1, its middle the origin. Without the other
-jaw the case tells neither. What the views show does: the fitted teeth must fill their outlines. Where they do
-not, average teeth stand in for the missing jaw.
+The views' world is that of the jaw pair, so without the other jaw the case tells neither. What the views show
+does: the fitted teeth must fill their outlines.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from teethscape.dental.fdi import Jaw, jaw_of
-from teethscape.mesh.align import Similarity, best_similarity
-from teethscape.mesh.solid import Solid
-from teethscape.parametric.prior import load_prior
+from teethscape.mesh.align import Similarity
 from teethscape.surface.hull import touches_border
 from teethscape.surface.views import Array, Views
 
@@ -24,28 +18,8 @@ from teethscape.surface.views import Array, Views
 _OFF, _OFF_PX = 0.015, 1.0
 #: Beyond so many pixels an end counts less: that of a wrong mask.
 _WRONG_PX = 2.0
-#: Views and teeth that tell size and place.
-_VIEWS, _TEETH = 3, 3
-
-
-def lacking(teeth: Mapping[int, Solid]) -> Jaw | None:
-    """The jaw of which there are no teeth; None where there are of both."""
-    there = {jaw_of(fdi) for fdi in teeth}
-    return next((jaw for jaw in Jaw if jaw not in there), None)
-
-
-def average_antagonists(teeth: Mapping[int, Solid], lacks: Jaw) -> Array:
-    """(n, 3) points of the average teeth of the missing jaw, laid beside those that are there, mm."""
-    prior = load_prior()
-    shared = [fdi for fdi in teeth if fdi in prior.fdi]
-    others = np.concatenate([prior.mean_vertices(fdi) for fdi in prior.fdi if jaw_of(fdi) is lacks])
-    if not shared:
-        return others
-    mean = np.array([prior.mean_vertices(fdi).mean(axis=0) for fdi in shared])
-    own = np.array([teeth[fdi].vertices.mean(axis=0) for fdi in shared], np.float64)
-    if len(shared) < _TEETH:
-        return others + (own - mean).mean(axis=0)
-    return best_similarity(mean, own, with_scale=True).points(others)
+#: Views that tell size and place.
+_VIEWS = 3
 
 
 def place_by_outlines(views: Views, points: Array, start: Similarity, keep_size: bool) -> Similarity | None:

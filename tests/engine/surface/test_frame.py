@@ -7,19 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from teethscape.dataset.patient_case import make_patient
-from teethscape.dental.fdi import Jaw, jaw_of
+from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import write_with
 from teethscape.dental.units import ScaleRecord, ScaleSource
 from teethscape.errors import CancelledError, UsageError
 from teethscape.mesh.ply import write_ply
 from teethscape.mesh.solid import FileNote, Solid
-from teethscape.parametric.prior import load_prior
 from teethscape.progress import NoProgress
 from teethscape.surface import make
 from teethscape.surface.fit_masks import cut_by_fit
 from teethscape.surface.frame import frame_of
-from teethscape.surface.lone import average_antagonists, lacking
 from teethscape.surface.request import SurfaceRequest
 from teethscape.surface.rough import ComparedViews
 from teethscape.surface.tangents import Borders
@@ -76,35 +73,6 @@ def test_a_case_without_the_jaw_that_is_shown_says_so(views, tmp_path):
     assert (frame.lacks, frame.is_guessed, frame.arch) == (Jaw.LOWER, True, None)
     with pytest.raises(UsageError, match="of the lower jaw, of which the case has none"):
         cut_by_fit(views, frame)
-
-
-@pytest.mark.parametrize("jaw", list(Jaw))
-def test_average_antagonists_bring_the_middle_of_the_pair_nearer(jaw):
-    near, far = [], []
-    for seed in range(1, 6):
-        crowns = make_patient(load_prior(), seed).crowns
-        teeth = {fdi: Solid("crown", crown.vertices, crown.faces) for fdi, crown in crowns.items()}
-        own = {fdi: solid for fdi, solid in teeth.items() if jaw_of(fdi) is jaw}
-        assert lacking(teeth) is None
-        lacks = lacking(own)
-        assert lacks is not None
-        points = np.concatenate([solid.vertices for solid in own.values()])
-        truth = _middle(np.concatenate([solid.vertices for solid in teeth.values()]))
-        far.append(np.linalg.norm(_middle(points) - truth))
-        both = np.concatenate([points, average_antagonists(own, lacks)])
-        near.append(np.linalg.norm(_middle(both) - truth))
-    assert np.mean(near) < 0.75 * np.mean(far)
-
-
-def _middle(points):
-    return (points.min(axis=0) + points.max(axis=0)) / 2
-
-
-def test_few_or_only_wisdom_teeth_have_average_antagonists():
-    crown = Solid("crown", load_prior().mean_vertices(16) + _AWAY, np.zeros((0, 3), np.int32))
-    lower = np.concatenate([load_prior().mean_vertices(fdi) for fdi in load_prior().fdi if fdi > 30])
-    np.testing.assert_allclose(average_antagonists({16: crown}, Jaw.LOWER), lower + _AWAY)
-    np.testing.assert_allclose(average_antagonists({18: crown}, Jaw.LOWER), lower)
 
 
 class _Listener(NoProgress):

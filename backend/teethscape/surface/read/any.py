@@ -44,9 +44,10 @@ def _refuse_unknown(request: SurfaceRequest, numbers: Sequence[int]) -> None:
     unknown = sorted({*request.keep, *request.leave_out} - set(numbers))
     if unknown:
         there = ", ".join(map(str, sorted(numbers)))
+        among = " among those to be kept" if request.keep and unknown[0] not in request.keep else ""
         raise BadInputError(
             "views_missing",
-            f"{request.views} has no view {unknown[0]}; its views are {there}.",
+            f"{request.views} has no view {unknown[0]}{among}; its views are {there}.",
             "Choose among these with --keep and --leave-out.",
         )
 
