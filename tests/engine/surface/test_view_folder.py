@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from teethscape.errors import BadInputError
+from teethscape.surface.read.any import read_views
 from teethscape.surface.read.folder import read_view_folder
+from teethscape.surface.request import SurfaceRequest
 
 SIZE = (12, 10)
 
@@ -64,3 +66,14 @@ def test_wrong_cameras_of_rendered_views_are_refused(tmp_path, wrong, words):
     assert told.code == "views_damaged"
     assert str(path) in told.message
     assert words in told.message
+
+
+def test_a_view_that_is_there_but_not_to_be_kept_is_not_said_to_be_lacking(tmp_path):
+    poses = np.repeat(np.eye(3, 4)[None], 3, axis=0)
+    k = [[40.0, 0, 6], [0, 40, 5], [0, 0, 1]]
+    (tmp_path / "meta.json").write_text(json.dumps({"poses": poses.tolist(), "K": k, "jaw": None}))
+    for view in range(3):
+        _picture(tmp_path / f"{view:03d}.png")
+    request = SurfaceRequest(tmp_path, tmp_path / "m.ply", keep=(1, 2), leave_out=(0,))
+    with pytest.raises(BadInputError, match=r"no view 0 among those to be kept; its views are 1, 2\."):
+        read_views(request)
