@@ -98,7 +98,7 @@ def frame_of(
 
     Args:
         views: their jaw tells whether they show teeth.
-        extent_mm: largest extent of the jaw pair, when it is known.
+        extent_mm: largest extent of the jaw pair, when known; of a jaw that was normalised by itself, its.
         case: a finished case whose fitted arch gives size, place and a start.
         place: where the views lie on that arch, when they were compared; else where they should.
 
@@ -114,7 +114,8 @@ def frame_of(
             return anchored_frame(place, teeth, _case_scale(case), views.jaw)
         return _frame_of_case(views, views.jaw, teeth, _case_scale(case), extent_mm)
     prior = load_prior()
-    extent, centre = _box(np.concatenate([prior.mean_vertices(fdi) for fdi in prior.fdi]))
+    boxed = [fdi for fdi in prior.fdi if not views.is_alone or jaw_of(fdi) is views.jaw]
+    extent, centre = _box(np.concatenate([prior.mean_vertices(fdi) for fdi in boxed]))
     if extent_mm is not None:
         return Frame(extent_mm, centre, True, FileNote(ScaleRecord(ScaleSource.KNOWN_LENGTH, 0.0), subject))
     return Frame(extent, centre, True, FileNote(ScaleRecord(ScaleSource.ESTIMATED, _UNKNOWN_SIGMA), subject))
@@ -123,7 +124,15 @@ def frame_of(
 def _frame_of_case(
     views: Views, jaw: Jaw, teeth: Mapping[int, Solid], scale: ScaleRecord, extent_mm: float | None
 ) -> Frame:
-    """The frame of views that lie where those of the training data do, by the jaw pair's box."""
+    """The frame of views that lie where those of the training data do, by the jaw pair's box.
+
+    Views of a jaw that was normalised by itself lie by its own box, for which the other jaw is not wanted.
+    """
+    own = {fdi: solid for fdi, solid in teeth.items() if jaw_of(fdi) is jaw}
+    if views.is_alone and own:
+        extent, centre = _box(np.concatenate([solid.vertices for solid in own.values()]))
+        frame = Frame(extent_mm or extent, centre, True, FileNote(scale, f"{jaw.value} jaw"))
+        return replace(frame, arch=_known(teeth, jaw, frame))
     points = np.concatenate([solid.vertices for solid in teeth.values()]).astype(np.float64)
     lacks = lacking(teeth)
     extent, centre = _box(pair_of(teeth))

@@ -46,6 +46,7 @@ class Views:
         border_px: how far the foregrounds' borders wander about the true ones, standard deviation, px.
         points: (m, 3) on the object, world, where the data set brings some.
         point_colours: (m, 3) theirs, 0..1, where it brings those too.
+        is_alone: the jaw was laid into the world by its own box, not by that of both jaws.
     """
 
     names: tuple[str, ...]
@@ -61,6 +62,7 @@ class Views:
     border_px: float = 0.0
     points: Array | None = None
     point_colours: Array | None = None
+    is_alone: bool = False
 
     def __len__(self) -> int:
         return len(self.names)

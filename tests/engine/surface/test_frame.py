@@ -11,8 +11,10 @@ from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import write_with
 from teethscape.dental.units import ScaleRecord, ScaleSource
 from teethscape.errors import CancelledError, UsageError
+from teethscape.mesh.load import load_teeth
 from teethscape.mesh.ply import write_ply
 from teethscape.mesh.solid import FileNote, Solid
+from teethscape.parametric.prior import load_prior
 from teethscape.progress import NoProgress
 from teethscape.surface import make
 from teethscape.surface.fit_masks import cut_by_fit
@@ -33,11 +35,11 @@ def views():
     return views_of(*arch_mesh(), size=128)
 
 
-def _case(folder, numbers):
-    """The arch that the views show as crowns of one jaw in our frame."""
+def _case(folder, numbers, away=(0.0, 0.0, 0.0)):
+    """The arch that the views show as crowns of one jaw in our frame; ``away``: moved, mm."""
     for fdi, place in zip(numbers, ((-0.22, 0.0), (0.0, 0.14), (0.22, 0.0)), strict=True):
         vertices, faces = arch_mesh((place,))
-        solid = Solid(f"FDI_{fdi}", vertices * SCALE * (-1, -1, 1) + _CENTRE, faces)
+        solid = Solid(f"FDI_{fdi}", vertices * SCALE * (-1, -1, 1) + _CENTRE + away, faces)
         note = FileNote(ScaleRecord(ScaleSource.SCAN, 0.0))
         write_with(folder / f"FDI_{fdi}.ply", lambda stream, s=solid, n=note: write_ply(stream, s, n))
     return folder
@@ -73,6 +75,20 @@ def test_a_case_without_the_jaw_that_is_shown_says_so(views, tmp_path):
     assert (frame.lacks, frame.is_guessed, frame.arch) == (Jaw.LOWER, True, None)
     with pytest.raises(UsageError, match="of the lower jaw, of which the case has none"):
         cut_by_fit(views, frame)
+
+
+@pytest.mark.parametrize("of_case", [False, True])
+def test_a_jaw_that_was_normalised_by_itself_lies_by_its_own_box(views, tmp_path, of_case):
+    case = _case(_case(tmp_path, _LOWER), _UPPER, (0, 5, 9)) if of_case else None
+    frame = frame_of(replace(views, is_alone=True), None, case)
+    prior = load_prior()
+    own = [prior.mean_vertices(fdi) for fdi in prior.fdi if fdi > 30]
+    if case is not None:
+        own = [solid.vertices for fdi, solid in load_teeth(case).items() if fdi > 30]
+    box = np.concatenate(own)
+    assert frame.scale == pytest.approx(np.ptp(box, axis=0).max(), rel=1e-4)
+    np.testing.assert_allclose(frame.centre, (box.min(axis=0) + box.max(axis=0)) / 2, atol=1e-3)
+    assert (frame.arch is not None, frame.is_guessed) == (of_case, False)
 
 
 class _Listener(NoProgress):

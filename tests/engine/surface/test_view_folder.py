@@ -68,12 +68,22 @@ def test_wrong_cameras_of_rendered_views_are_refused(tmp_path, wrong, words):
     assert words in told.message
 
 
-def test_a_view_that_is_there_but_not_to_be_kept_is_not_said_to_be_lacking(tmp_path):
-    poses = np.repeat(np.eye(3, 4)[None], 3, axis=0)
-    k = [[40.0, 0, 6], [0, 40, 5], [0, 0, 1]]
-    (tmp_path / "meta.json").write_text(json.dumps({"poses": poses.tolist(), "K": k, "jaw": None}))
+def _three(folder, **more):
+    poses = np.repeat(np.eye(3, 4)[None], 3, axis=0).tolist()
+    facts = {"poses": poses, "K": _K, "jaw": None, **more}
+    (folder / "meta.json").write_text(json.dumps(facts))
     for view in range(3):
-        _picture(tmp_path / f"{view:03d}.png")
+        _picture(folder / f"{view:03d}.png")
+
+
+def test_a_view_that_is_there_but_not_to_be_kept_is_not_said_to_be_lacking(tmp_path):
+    _three(tmp_path)
     request = SurfaceRequest(tmp_path, tmp_path / "m.ply", keep=(1, 2), leave_out=(0,))
     with pytest.raises(BadInputError, match=r"no view 0 among those to be kept; its views are 1, 2\."):
         read_views(request)
+
+
+@pytest.mark.parametrize("source", ["alone", "pair"])
+def test_metadata_tell_whether_a_jaw_was_normalised_by_itself(tmp_path, source):
+    _three(tmp_path, jaw="upper", placement={"source": source})
+    assert read_view_folder(tmp_path).is_alone == (source == "alone")

@@ -73,11 +73,13 @@ class _Meta:
         poses: (n, 3, 4) world to camera, OpenCV axes.
         k: (3, 3) K, pixels.
         jaw: which is shown, where they name it.
+        is_alone: the mesh was normalised by itself, as ``--normalise alone`` does.
     """
 
     poses: Array
     k: Array
     jaw: Jaw | None
+    is_alone: bool
 
 
 def _folder_of(folder: Path, kind: tuple[str, str]) -> _Source | None:
@@ -100,7 +102,8 @@ def _meta(folder: Path, kind: tuple[str, str]) -> _Meta:
     path = folder / f"{kind[0]}.json"
     try:
         meta = json.loads(path.read_text("utf-8"))
-        return _Meta(_poses(meta["poses"]), _intrinsics(meta["K"]), _jaw(meta.get("jaw")))
+        is_alone = meta.get("placement", {}).get("source") == "alone"
+        return _Meta(_poses(meta["poses"]), _intrinsics(meta["K"]), _jaw(meta.get("jaw")), is_alone)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInputError(
             "views_damaged", f"{path} is damaged ({error}).", "Render the views anew."
@@ -204,6 +207,7 @@ def _assembled(
         intrinsics=np.repeat(meta.k[None], len(numbers), axis=0),
         cam2world=cam2world,
         jaw=meta.jaw,
+        is_alone=meta.is_alone,
         low=np.full(3, -RADIUS),
         high=np.full(3, RADIUS),
     )
