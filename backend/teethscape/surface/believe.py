@@ -18,6 +18,9 @@ from teethscape.surface.views import Views, directed
 
 #: Share of a view's mask that a whole surface covers at least.
 _WHOLE = 0.6
+#: Median overlap (intersection over union) of surface and masks below which it is another body: 0.2 of what
+#: NeuS begins as, 0.9 and more of jaws from spoilt views.
+_ALIKE = 0.5
 #: Share of a picture beyond which its mask says nothing.
 _FULL = 0.99
 
@@ -152,3 +155,20 @@ def refuse_half(views: Views, agree: Agreement) -> None:
             f"The surface covers only {100 * agree.covered[worst]:.0f} % of what {views.names[worst]} shows.",
             "Give it more time, another method, or leave that view out with --leave-out.",
         )
+
+
+def refuse_unlike(views: Views, agree: Agreement) -> None:
+    """Refuse a surface whose outlines are others than those of most views, such as the body a run begins as.
+
+    Raises:
+        RefusedError: in half of the views they have little in common; the message names the worst one.
+    """
+    if not views.has_masks or np.median(agree.overlap) >= _ALIKE:
+        return
+    worst = int(np.argmin(agree.overlap))
+    raise RefusedError(
+        "surface_unlike",
+        f"The surface reaches far beyond what the views show: in {views.names[worst]} only "
+        f"{100 * agree.overlap[worst]:.0f} % of the surface's picture and the mask are common to both.",
+        "Give it more time or another method.",
+    )

@@ -21,6 +21,7 @@ from teethscape.surface.believe import (
     refuse_half,
     refuse_lost,
     refuse_opaque,
+    refuse_unlike,
     smoothed,
     where_normals_are,
 )
@@ -189,6 +190,7 @@ def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]
     mesh = finished(found.field, unit=unit_of(found.field, frame), level=found.level)
     agree = agreement(looks, mesh.vertices, mesh.faces)
     refuse_half(views, agree)
+    refuse_unlike(views, agree)
     if found.colours is None:
         colours = view_colours(views, looks, mesh.vertices, mesh.faces)
     else:

@@ -89,12 +89,31 @@ def test_a_lost_surface_is_refused_with_the_view_that_fits_least(views):
     assert "--leave-out" in refused.value.advice
 
 
-def test_a_method_that_finds_nothing_is_refused_before_any_mesh(views, tmp_path, monkeypatch):
-    nothing = Found(GridField(np.ones((5, 5, 5), np.float32), np.zeros(3), 1.0))
-    monkeypatch.setattr(make, "read_views", lambda request: views)
-    compared = ComparedViews(views, Borders(np.zeros(8), 0.0), None)
-    monkeypatch.setattr(make, "compared_views", lambda *_: compared)
-    monkeypatch.setattr(make, "_method", lambda name: lambda job: nothing)
+@pytest.fixture
+def found(views, tmp_path, monkeypatch):
+    """Makes a surface by a method that finds the field that is given."""
+
+    def run(field):
+        monkeypatch.setattr(make, "read_views", lambda request: views)
+        compared = ComparedViews(views, Borders(np.zeros(8), 0.0), None)
+        monkeypatch.setattr(make, "compared_views", lambda *_: compared)
+        monkeypatch.setattr(make, "_method", lambda name: lambda job: Found(field))
+        make.make_surface(SurfaceRequest(tmp_path, tmp_path / "m.ply", extent_mm=SCALE), NoProgress())
+
+    return run
+
+
+def test_a_method_that_finds_nothing_is_refused_before_any_mesh(found, tmp_path):
     with pytest.raises(RefusedError, match="the method has found no place inside, though the masks"):
-        make.make_surface(SurfaceRequest(tmp_path, tmp_path / "m.ply"), NoProgress())
+        found(GridField(np.ones((5, 5, 5), np.float32), np.zeros(3), 1.0))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_ball_around_everything_is_refused(found, tmp_path):
+    """NeuS without normals begins as one: it covers every mask."""
+    places = np.stack(np.meshgrid(*[np.linspace(-32, 32, 33)] * 3, indexing="ij"), axis=-1)
+    ball = (np.linalg.norm(places, axis=-1) - 30).astype(np.float32)
+    with pytest.raises(RefusedError, match=r"reaches far beyond what the views show: in view \d+") as refused:
+        found(GridField(ball, np.full(3, -32.0), 2.0))
+    assert refused.value.code == "surface_unlike"
     assert not list(tmp_path.iterdir())
