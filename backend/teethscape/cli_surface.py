@@ -22,6 +22,8 @@ from teethscape.surface.request import (
 )
 
 Result = dict[str, Any] | None
+#: Longest number of a view.
+_DIGITS = 5
 
 
 def add_surface(commands: Any) -> None:
@@ -115,7 +117,7 @@ def surface(options: argparse.Namespace) -> Result:
 
 
 def numbers_of(text: str) -> tuple[int, ...]:
-    """Numbers of ``8-11,14``.
+    """Numbers of ``8-11,14``, each once.
 
     Raises:
         UsageError: the text has another form.
@@ -123,10 +125,10 @@ def numbers_of(text: str) -> tuple[int, ...]:
     out: list[int] = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         first, _, last = part.partition("-")
-        if not first.isdigit() or (last and not last.isdigit()):
+        if not all(end.isdecimal() and len(end) <= _DIGITS for end in (first, last or first)):
             raise UsageError("usage", f"'{part}' is no number of a view.", "Write numbers such as 8-11,14.")
         some = range(int(first), int(last or first) + 1)
         if not some:
             raise UsageError("usage", f"'{part}' runs backwards.", f"Write {last}-{first}.")
         out += some
-    return tuple(out)
+    return tuple(dict.fromkeys(out))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.anchor.antagonists import lacking, pair_of
+from teethscape.anchor.antagonists import average_antagonists, lacking, pair_of
 from teethscape.anchor.jaw import read_crowns
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, jaw_of, object_name
@@ -135,7 +135,7 @@ def _frame_of_case(
         return replace(frame, arch=_known(teeth, jaw, frame))
     points = np.concatenate([solid.vertices for solid in teeth.values()]).astype(np.float64)
     lacks = lacking(teeth)
-    extent, centre = _box(pair_of(teeth))
+    extent, centre = _box(average_antagonists(teeth, jaw) if views.is_alone else pair_of(teeth))
     frame = Frame(extent_mm or extent, centre, True, FileNote(scale, f"{jaw.value} jaw"), lacks=lacks)
     if lacks is not None and lacks is not jaw:
         start = Similarity(1 / frame.scale, _TURN, -_TURN @ centre / frame.scale)

@@ -191,7 +191,7 @@ def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]
     agree = agreement(looks, mesh.vertices, mesh.faces)
     refuse_half(views, agree)
     refuse_unlike(views, agree)
-    if found.colours is None:
+    if found.colours is None or not views.colour_mask.any():
         colours = view_colours(views, looks, mesh.vertices, mesh.faces)
     else:
         colours = found.colours(mesh.vertices)

@@ -178,7 +178,10 @@ def test_numbers_of_views_must_be_numbers(strip, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--extent", 0), ("--extent", -3), ("--extent", "nan"), ("--budget", -1), ("--keep", "15-8")],
+    [
+        *(("--extent", 0), ("--extent", -3), ("--extent", "nan"), ("--budget", -1)),
+        *(("--keep", "15-8"), ("--keep", "²"), ("--leave-out", "0-99999999999")),
+    ],
 )
 def test_impossible_numbers_are_refused(strip, tmp_path, capsys, option, value):
     code, answer = _run(capsys, strip, "--output", tmp_path / "m.ply", f"{option}={value}")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from teethscape.anchor.antagonists import average_antagonists
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import write_with
 from teethscape.dental.units import ScaleRecord, ScaleSource
@@ -89,6 +90,14 @@ def test_a_jaw_that_was_normalised_by_itself_lies_by_its_own_box(views, tmp_path
     assert frame.scale == pytest.approx(np.ptp(box, axis=0).max(), rel=1e-4)
     np.testing.assert_allclose(frame.centre, (box.min(axis=0) + box.max(axis=0)) / 2, atol=1e-3)
     assert (frame.arch is not None, frame.is_guessed) == (of_case, False)
+
+
+def test_an_average_jaw_stands_in_for_one_that_was_normalised_by_itself(views, tmp_path):
+    frame = frame_of(replace(views, is_alone=True), None, _case(tmp_path, _UPPER))
+    own = average_antagonists(load_teeth(tmp_path), Jaw.LOWER)
+    assert frame.is_guessed
+    assert frame.scale == pytest.approx(np.ptp(own, axis=0).max(), rel=1e-4)
+    np.testing.assert_allclose(frame.centre, (own.min(axis=0) + own.max(axis=0)) / 2, atol=1e-3)
 
 
 class _Listener(NoProgress):

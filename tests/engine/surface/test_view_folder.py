@@ -87,3 +87,47 @@ def test_a_view_that_is_there_but_not_to_be_kept_is_not_said_to_be_lacking(tmp_p
 def test_metadata_tell_whether_a_jaw_was_normalised_by_itself(tmp_path, source):
     _three(tmp_path, jaw="upper", placement={"source": source})
     assert read_view_folder(tmp_path).is_alone == (source == "alone")
+
+
+def _with_normals(folder, colours=None, size=(12, 10)):
+    """Three views whose normals are of a size, and their colours where they have some."""
+    _three(folder, jaw="upper")
+    (folder / "meta.json").rename(folder / "meta_normal.json")
+    for view in range(3):
+        _picture(folder / f"{view:03d}_normal.png", size)
+    if colours is None:
+        for view in range(3):
+            (folder / f"{view:03d}.png").unlink()
+        return
+    (folder / "meta.json").write_text((folder / "meta_normal.json").read_text())
+    for view in range(3):
+        _picture(folder / f"{view:03d}.png", colours)
+
+
+def test_normals_are_no_colours(tmp_path):
+    _with_normals(tmp_path)
+    views = read_view_folder(tmp_path)
+    assert not views.colour_mask.any()
+    assert not views.colours.any()
+    assert views.foreground.all()
+    with pytest.raises(BadInputError, match="holds no colours"):
+        read_views(SurfaceRequest(tmp_path, tmp_path / "m.ply", normals=False))
+
+
+@pytest.mark.parametrize("colours", [(24, 20), (25, 20)])
+def test_colours_of_another_size_are_brought_to_the_normals(tmp_path, colours):
+    _with_normals(tmp_path, colours)
+    assert read_view_folder(tmp_path).colours.shape == (3, 10, 12, 3)
+
+
+@pytest.mark.parametrize("colours", [(20, 24), (16, 10)])
+def test_colours_of_another_form_than_the_normals_are_refused(tmp_path, colours):
+    _with_normals(tmp_path, colours)
+    told = _refusal(tmp_path)
+    assert told.code == "views_damaged"
+    assert "its normals 12 x 10" in told.message
+
+
+def test_a_view_that_is_asked_for_twice_is_read_once(tmp_path):
+    _three(tmp_path)
+    assert read_view_folder(tmp_path, (2, 2, 0)).names == ("view 2", "view 0")

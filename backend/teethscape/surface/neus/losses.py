@@ -83,7 +83,7 @@ class LossRules:
 
 
 def ranked(errors: Tensor, keep: float, weights: Tensor | None = None, summed: bool = False) -> Tensor:
-    """Mean or sum of a share of the errors (n,), each times its weight (n,).
+    """Mean or sum of a share of the errors (n,), each times its weight (n,); 0 of none.
 
     Meant are the smallest errors; but the published function looks the order up in the list that it has
     already sorted, so that a share below one picks others. The fixtures pin that, and so do we.
@@ -91,7 +91,7 @@ def ranked(errors: Tensor, keep: float, weights: Tensor | None = None, summed: b
     in_order, order = torch.sort(errors)
     order = order[: int(keep * len(errors))]
     kept = in_order[order] if weights is None else in_order[order] * weights[order]
-    return kept.sum() if summed else kept.mean()
+    return kept.sum() if summed or not len(kept) else kept.mean()
 
 
 def all_losses(out: Rendered, wanted: RayTargets, rules: LossRules) -> dict[str, Tensor]:

@@ -81,9 +81,17 @@ def _read(request: SurfaceRequest) -> Views:
 
 
 def _read_rendered(request: SurfaceRequest) -> Views:
-    """A folder of rendered views; the request knows better than its metadata which jaw they show."""
+    """A folder of rendered views; the request knows better than its metadata which jaw they show.
+
+    Raises:
+        BadInputError: it has neither colours nor normals that are wanted.
+    """
     views = read_view_folder(request.views, request.keep or None)
     normals = views.normals if request.normals else None
+    if normals is None and not views.colour_mask.any():
+        raise BadInputError(
+            "views_missing", f"{request.views} holds no colours.", "Render them, or leave --no-normals out."
+        )
     views = replace(views, jaw=request.jaw or views.jaw, normals=normals)
     if views.jaw is None:
         _refuse_dental(request, "Give --jaw upper or --jaw lower if they show one, else leave it out.")

@@ -49,7 +49,7 @@ def read_view_folder(folder: Path, keep: Sequence[int] | None = None) -> Views:
             "views_missing", f"{folder} holds no rendered views.", "Give a folder with meta.json."
         )
     meta = _meta(*source)
-    numbers = list(range(len(meta.poses))) if keep is None else list(keep)
+    numbers = list(range(len(meta.poses))) if keep is None else list(dict.fromkeys(keep))
     there = [n for n in numbers if n < len(meta.poses) and _picture(*source, n).is_file()]
     if keep is not None and len(there) < len(numbers):
         absent = sorted(set(numbers) - set(there))
@@ -196,8 +196,12 @@ def _assembled(
     files = [[_picture(*s, n) for n in numbers] if s else [] for s in sources]
     normal, colour = ([read_rgba(path) for path in some] for some in files)
     pictures = stacked(normal or colour, files[0] or files[1])
-    size = pictures.shape[1]
-    shade = stacked([_fitted(c, size) for c in colour], files[1]) if colour else pictures
+    shade = np.zeros_like(pictures)  # nowhere a colour that may be believed
+    if colour:
+        shade = stacked(
+            [_fitted(c, pictures.shape[1:3], path) for c, path in zip(colour, files[1], strict=True)],
+            files[1],
+        )
     return Views(
         names=tuple(f"view {n}" for n in numbers),
         colours=shade[..., :3],
@@ -213,12 +217,25 @@ def _assembled(
     )
 
 
-def _fitted(picture: FloatImage, size: int) -> FloatImage:
-    """A colour picture at the normals' size."""
-    if picture.shape[0] == size:
+def _fitted(picture: FloatImage, size: tuple[int, int], path: Path) -> FloatImage:
+    """A colour picture at the normals' height and width.
+
+    Raises:
+        BadInputError: it has another form than they have.
+    """
+    (height, width), (own_height, own_width) = size, picture.shape[:2]
+    if (own_height, own_width) == size:
         return picture
+    if abs(own_width * height - own_height * width) > max(own_height, own_width):
+        raise BadInputError(
+            "views_damaged",
+            f"{path} has {own_width} x {own_height} pixels, its normals {width} x {height}.",
+            "Render both of the same form.",
+        )
     levels = Image.fromarray((255 * picture).round().astype(np.uint8), "RGBA")
-    return np.divide(np.asarray(levels.resize((size, size), Image.Resampling.BICUBIC)), 255, dtype=np.float32)
+    return np.divide(
+        np.asarray(levels.resize((width, height), Image.Resampling.BICUBIC)), 255, dtype=np.float32
+    )
 
 
 def _world_normals(pictures: NDArray[np.float32], cam2world: Array) -> FloatImage:
