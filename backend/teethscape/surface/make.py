@@ -187,12 +187,13 @@ def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]
     looks = [prepared(views, k, frame.scale) for k in range(len(views))]
     if frame.is_dental:  # other things may be thin
         found = replace(found, field=without_threads(found.field, looks))
-    mesh = finished(found.field, unit=unit_of(found.field, frame), level=found.level)
+    unit = unit_of(found.field, frame)
+    mesh = finished(found.field, unit=unit, level=found.level)
     agree = agreement(looks, mesh.vertices, mesh.faces)
     refuse_half(views, agree)
     refuse_unlike(views, agree)
     if found.colours is None or not views.colour_mask.any():
-        colours = view_colours(views, looks, mesh.vertices, mesh.faces)
+        colours = view_colours(views, looks, mesh.vertices, mesh.faces, unit)
     else:
         colours = found.colours(mesh.vertices)
     report = _report(job, mesh, agree, dropped)

@@ -29,3 +29,15 @@ def test_what_lies_beside_a_mask_that_was_too_small_paints_nothing(outside):
     found = view_colours(moved, looks, vertices * SCALE, faces)
     assert (found == 204).all(axis=1).mean() > 0.3
     assert np.isin(found, (178, 204)).mean() > 0.999  # grey where no view shows a vertex
+
+
+def test_colours_are_the_same_in_any_unit():
+    """What is hidden by a little in millimetres is so in the units of other programs, too."""
+    vertices, faces = arch_mesh()
+    views = views_of(vertices, faces, size=96)
+    found = []
+    for unit in (1.0, 1 / SCALE):
+        looks = [prepared(views, k, SCALE * unit) for k in range(len(views))]
+        found.append(view_colours(views, looks, vertices * SCALE * unit, faces, unit))
+    assert (found[0] == 178).all(axis=1).mean() > 0.01  # some vertices no view shows
+    assert np.array_equal(*found)

@@ -14,7 +14,7 @@ from teethscape.surface.mesh.even import vertex_normals
 from teethscape.surface.mesh.marching import Array, Faces
 from teethscape.surface.views import Views
 
-#: How far behind the surface that a view sees a vertex may lie, mm.
+#: How far behind the surface that a view sees a vertex may lie, mm, or what stands for them.
 _HIDDEN_MM = 0.3
 #: How much of what a view shows of a vertex must be believed.
 _BELIEVED = 0.9
@@ -59,8 +59,18 @@ def face_picture(look: Look, vertices: Array, faces: Faces) -> NDArray[np.int32]
     return render_ids(TriangleSoup(vertices, faces, np.zeros(len(faces), np.int32)), look.camera).face
 
 
-def view_colours(views: Views, looks: list[Look], vertices: Array, faces: Faces) -> NDArray[np.uint8]:
-    """(V, 3) RGB: mean of the views that see a vertex, the frontal ones most; grey where none does."""
+def view_colours(
+    views: Views, looks: list[Look], vertices: Array, faces: Faces, unit: float = 1.0
+) -> NDArray[np.uint8]:
+    """(V, 3) RGB: mean of the views that see a vertex, the frontal ones most; grey where none does.
+
+    Args:
+        views: their colours.
+        looks: the same views, prepared.
+        vertices: (V, 3).
+        faces: (F, 3).
+        unit: what stands for a millimetre in the vertices.
+    """
     normals = vertex_normals(vertices, faces)
     total, weight = np.zeros((len(vertices), 3)), np.full(len(vertices), 1e-6)
     for view, look in enumerate(looks):
@@ -70,7 +80,7 @@ def view_colours(views: Views, looks: list[Look], vertices: Array, faces: Faces)
         shown = looked_up(views.colour_mask[view].astype(np.float32), pixels)
         away = look.camera.centre - vertices
         facing = (normals * away).sum(axis=1) / np.linalg.norm(away, axis=1)
-        use = np.where((z < nearest + _HIDDEN_MM) & (shown > _BELIEVED), np.clip(facing, 0, 1) ** 2, 0)
+        use = np.where((z < nearest + _HIDDEN_MM * unit) & (shown > _BELIEVED), np.clip(facing, 0, 1) ** 2, 0)
         # What lies between a pixel that is believed and one that is not has the colour of the former.
         some = views.colours[view] * views.colour_mask[view][..., None]
         colour = np.stack([looked_up(np.ascontiguousarray(some[..., k]), pixels) for k in range(3)], 1)
