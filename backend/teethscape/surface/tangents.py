@@ -20,7 +20,9 @@ from teethscape.surface.views import FLIP, Array, Views
 #: Standard deviations, px: of masks' borders before anything is known, and of a tangent on whole pixels.
 _EXPECTED_PX, _TANGENT_PX = 1.5, 0.35
 #: Standard deviation of what is off in all masks alike, before anything is known: anything, px. Little tells
-#: it, so that it counts only from so many of its standard deviations; no border is sharper than the least.
+#: it, so that it counts only from so many of its standard deviations. Whole pixels leave more than the least
+#: noise, unless cameras and body are so regular that all tangents are rounded alike: that looks like a share
+#: of all masks and is none.
 _ANY_PX, _SURE, _LEAST_NOISE_PX = 50.0, 4.0, 0.1
 #: Standard deviation of normal noise in medians of its absolute value.
 _MEDIAN_TO_SIGMA = 1.48
@@ -174,8 +176,8 @@ def _robust_shares(rows: Array, gaps: Array) -> Borders:
         noise = max(_TANGENT_PX, _MEDIAN_TO_SIGMA * float(np.median(left)))
         weight = 1 / (1 + (left / (2 * noise)) ** 2)
     wander = _noise(rows, left)
-    unsure = max(wander, _LEAST_NOISE_PX) * np.sqrt(np.linalg.inv(system).sum()) / count
-    if abs(shares.mean()) < _SURE * unsure:
+    unsure = wander * np.sqrt(np.linalg.inv(system).sum()) / count
+    if wander < _LEAST_NOISE_PX or abs(shares.mean()) < _SURE * unsure:
         shares = shares - np.median(shares)
     return Borders(shares, wander)
 

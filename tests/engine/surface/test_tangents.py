@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from teethscape.surface.tangents import LEAST_PX, WHOLE_PX, compared_borders, with_moved_borders
+from teethscape.surface.views import Views
 
 from .scene import arch_mesh, ragged, resized, views_of
 
@@ -45,6 +46,33 @@ def test_masks_that_are_all_off_alike_are_told(views, change):
     shifts = compared_borders(resized(views, np.full(8, change))).shifts
     assert -change * np.median(shifts) > 0
     np.testing.assert_allclose(np.median(shifts), -change, atol=1.5)
+
+
+def _turned_around_a_ball(count, size):
+    """Views of a ball from alternating heights: all tangents are alike, and so are they rounded."""
+    around = 2 * np.pi * np.arange(count) / count
+    centres = 3 * np.stack([0.9 * np.cos(around), 0.9 * np.sin(around), 0.43 * (-1.0) ** np.arange(count)], 1)
+    back = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+    right = np.cross([0.0, 0, 1], back)
+    right /= np.linalg.norm(right, axis=1, keepdims=True)
+    turns = np.stack([right, np.cross(back, right), back], axis=2)
+    k = np.array([[1.37 * size, 0, size / 2], [0, 1.37 * size, size / 2], [0, 0, 1]])
+    nothing = np.zeros((count, size, size), np.float32)
+    views = Views(
+        tuple(f"view {n}" for n in range(count)),
+        np.zeros((count, size, size, 3), np.float32), nothing, nothing,
+        None, np.repeat(k[None], count, axis=0), np.concatenate([turns, centres[:, :, None]], axis=2), None,
+        np.full(3, -0.5), np.full(3, 0.5),
+    )  # fmt: skip
+    rays = np.stack([views.directions(n) for n in range(count)])
+    along = -(rays * centres[:, None, None]).sum(axis=-1) / (rays**2).sum(axis=-1)
+    nearest = centres[:, None, None] + along[..., None] * rays
+    return replace(views, foreground=((nearest**2).sum(axis=-1) < 0.25).astype(np.float32))
+
+
+@pytest.mark.parametrize(("count", "size"), [(6, 100), (6, 128), (10, 100), (10, 160)])
+def test_tangents_that_are_rounded_alike_move_no_border(count, size):
+    assert not compared_borders(_turned_around_a_ball(count, size)).moves.any()
 
 
 def test_what_ragged_masks_seem_to_share_is_chance(views):
