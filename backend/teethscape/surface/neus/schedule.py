@@ -6,9 +6,42 @@ Source: ``teethdreamer-spec.md``, sections 6.5 to 6.7.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 _WARM_UP, _COLD = 500, 0.02
 _DECAY = 0.1
+#: Of a budget: less is nothing left.
+_NOTHING = 1e-9
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Where a run finds the schedules: at their beginning, or where an earlier run has left them.
+
+    Attributes:
+        age: how far they are, optimiser steps.
+        lead: by how many steps they are ahead of the optimiser's.
+        share: of the budget that was used up by then, 0..1.
+    """
+
+    age: float = 0.0
+    lead: float = 0.0
+    share: float = 0.0
+
+    def age_at(self, step: int, share: float, steps: int) -> float:
+        """How far the schedules are, ``steps`` at most and never behind the optimiser.
+
+        Args:
+            step: of the optimiser, 0 = first.
+            share: used share of the budget, over the rest of which the rest of them is spread; 0: there is
+                none, and they go on by one a step.
+            steps: that they are made for.
+        """
+        age = step + self.lead
+        if share > 0:
+            rest = (share - self.share) / max(1.0 - self.share, _NOTHING)
+            age = self.age + (steps - self.age) * rest
+        return min(max(age, float(step)), float(steps))
 
 
 def learning_factor(step: float, steps: int, warm_up: int = _WARM_UP) -> float:

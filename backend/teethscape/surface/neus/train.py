@@ -18,7 +18,7 @@ from teethscape.surface.neus.march import box_bounds, march
 from teethscape.surface.neus.occupancy import PUBLISHED, STARTED, Occupancy, resting_opacity
 from teethscape.surface.neus.presets import NeusPreset
 from teethscape.surface.neus.render import Rendering, render_rays, spread_along_rays
-from teethscape.surface.neus.schedule import active_levels, learning_factor, next_rays, weight_at
+from teethscape.surface.neus.schedule import Begin, active_levels, learning_factor, next_rays, weight_at
 from teethscape.surface.request import GridName
 
 RADIUS = 0.5
@@ -49,6 +49,7 @@ class Trainer:
         ]
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99), eps=1e-15, weight_decay=0.01)
         self.step_number, self.rays, self.age = 0, preset.first_rays, 0.0
+        self._begin: Begin | None = Begin()  # None: the first step after a checkpoint will tell
         self.sample_target = self._samples = preset.sample_target
         self.step_length = _DIAGONAL * 2 * RADIUS / preset.samples_per_ray
         self.scaler = self._fresh_scaler()
@@ -98,10 +99,10 @@ class Trainer:
 
         Args:
             budget_share: of the time that is used up, 0..1. Where the preset says so, the schedules of
-                rates, levels and weights are then at least that far.
+                rates, levels and weights are then at least that far; those that are continued end with the
+                budget, too, but never fall back, however much larger it has become.
         """
-        share = budget_share if self.preset.within_budget else 0.0
-        self.age = max(float(self.step_number), share * self.preset.steps)
+        self._grow(budget_share if self.preset.within_budget else 0.0)
         self.set_levels()
         self.update_occupancy()
         batch = self.bank.random(self.rays, near_only=self.preset.start != "sphere")
@@ -114,6 +115,12 @@ class Trainer:
         self.rays = max(self.rays, 16)
         self.step_number += 1
         return float(loss.detach())
+
+    def _grow(self, share: float) -> None:
+        """Let the schedules go on."""
+        if self._begin is None:
+            self._begin = Begin(self.age, max(self.age + 1 - self.step_number, 0.0), share)
+        self.age = max(self.age, self._begin.age_at(self.step_number, share, self.preset.steps))
 
     def spare_memory(self) -> bool:
         """Take half the rays, and from now on half the samples of the last step at most; False: too few.
@@ -210,7 +217,7 @@ class Trainer:
         return {
             "model": self.model.state_dict(), "occupancy": self.occupancy.state_dict(),
             "optimiser": self.optimiser.state_dict(), "scaler": self.scaler.state_dict(),
-            "step": self.step_number, "rays": self.rays,
+            "step": self.step_number, "rays": self.rays, "age": self.age,
         }  # fmt: skip
 
     def load(self, state: dict) -> None:
@@ -221,3 +228,6 @@ class Trainer:
         if state["scaler"]:  # empty where it was not needed: on a processor, or in full precision
             self.scaler.load_state_dict(state["scaler"])
         self.step_number, self.rays = int(state["step"]), int(state["rays"])
+        if "age" in state:  # older checkpoints do not say it: the budget tells
+            self.age, self._begin = float(state["age"]), None
+            self.set_levels()
