@@ -23,7 +23,7 @@ from teethscape.surface.neus.presets import load_preset
 from teethscape.surface.neus.train import Trainer
 from teethscape.surface.neus.watch import Watch
 from teethscape.surface.session import Session
-from teethscape.surface.start import bounded_pitch, footprint
+from teethscape.surface.start import MOST_NODES, bounded_pitch, footprint, roomy_pitch
 
 #: Cells along a side when the surface is first looked for, and nodes along one at most: large pictures would
 #: ask for more than memory holds.
@@ -178,6 +178,7 @@ def extracted(trainer: Trainer, job: Job, cube: Cube, pitch: float) -> GridField
         low, high = low + corner * (inside.min(axis=0) - 1), low + corner * (inside.max(axis=0) + 1)
         low, high = np.maximum(low, cube.mm(-cube.half)), np.minimum(high, cube.mm(cube.half))
     step = bounded_pitch(step, float((high - low).max()), _MOST_NODES)
+    step = roomy_pitch(step, high - low, MOST_NODES)
     counts = np.ceil((high - low) / step - _ROUNDING).astype(int) + 1
     high = low + step * (counts - 1)
     values = sampled(lambda p: field(cube.unit(p.astype(np.float64))), low, high, counts, each)
