@@ -17,10 +17,20 @@ from teethscape.surface.request import GridName  # noqa: E402
 SPEC = HashGridSpec(4, 2, 8, 4, 1.6)
 
 
+@pytest.fixture(autouse=True)
+def unknown():
+    """Nothing is known yet of what runs here."""
+    encodings.tcnn_runs.cache_clear()
+    encodings.fused_runs.cache_clear()
+    yield
+    encodings.tcnn_runs.cache_clear()
+    encodings.fused_runs.cache_clear()
+
+
 def test_a_missing_tinycudann_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "tinycudann", None)
     with pytest.raises(MissingComponentError) as missing:
-        hash_grid(SPEC, GridName.TCNN, torch.device("cpu"))
+        hash_grid(SPEC, GridName.TCNN, torch.device("cuda"))
     assert missing.value.code == "tinycudann_missing"
 
 
@@ -32,5 +42,5 @@ def test_a_tinycudann_that_cannot_be_loaded_is_said_and_not_taken(monkeypatch):
 
     monkeypatch.setattr(encodings, "TcnnGrid", broken)
     with pytest.raises(MissingComponentError, match="no extension for this card"):
-        hash_grid(SPEC, GridName.TCNN, torch.device("cpu"))
+        hash_grid(SPEC, GridName.TCNN, torch.device("cuda"))
     assert isinstance(hash_grid(SPEC, GridName.AUTO, torch.device("cuda")), HashGrid)

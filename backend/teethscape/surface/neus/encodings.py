@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from teethscape.errors import MissingComponentError
-from teethscape.surface.neus.hash_grid import Encoding, HashGrid, HashGridSpec
+from teethscape.surface.neus.hash_grid import Chain, Encoding, HashGrid, HashGridSpec
 from teethscape.surface.request import GridName
 
 log = logging.getLogger(__name__)
-#: What two ways to compute the same numbers, up to about a hundred, may differ by.
-_ALIKE = 1e-3
+#: What two ways to compute the same numbers, up to about two hundred, may differ by; most of it is what a
+#: level's scale, rounded otherwise, does to slopes.
+_ALIKE = 3e-3
 
 
 class FrequencyEncoding(Encoding):
@@ -49,6 +50,8 @@ class FrequencyEncoding(Encoding):
 class TcnnGrid(Encoding):
     """The hash grid of tiny-cuda-nn; its derivative comes by automatic differentiation.
 
+    Training differentiates through the chain rule, which is one pass; slopes of every feature are one each.
+
     Args:
         spec: sizes; the parameters lie in the same order as ours.
     """
@@ -70,18 +73,34 @@ class TcnnGrid(Encoding):
     def values(self, unit: Tensor) -> Tensor:
         """As `HashGrid.values`."""
         keep = torch.arange(self.width, device=unit.device) < self.active * self.spec.features
-        return self.grid(unit) * keep
+        return _dense_backward(self.grid(unit)) * keep
 
-    def forward(self, unit: Tensor) -> tuple[Tensor, Tensor]:
-        """As `HashGrid.forward`."""
+    def chained(self, unit: Tensor) -> tuple[Tensor, Chain]:
+        """As `Encoding.chained`."""
         unit = unit.detach().requires_grad_(True)
         with torch.enable_grad():
             features = self.values(unit)
-            slopes = [
-                torch.autograd.grad(features[:, k].sum(), unit, create_graph=True)[0]
-                for k in range(self.width)
-            ]
-        return features, torch.stack(slopes, dim=1)
+
+        def chain(derivative: Tensor) -> Tensor:
+            with torch.enable_grad():
+                derivative = derivative.to(features.dtype)
+                (slope,) = torch.autograd.grad(features, unit, derivative, create_graph=True)
+            return _dense_backward(slope)
+
+        return features, chain
+
+    def forward(self, unit: Tensor) -> tuple[Tensor, Tensor]:
+        """As `HashGrid.forward`."""
+        features, chain = self.chained(unit)
+        each = torch.eye(self.width, device=unit.device)
+        return features, torch.stack([chain(one.expand(len(unit), -1)) for one in each], dim=1)
+
+
+def _dense_backward(found: Tensor) -> Tensor:
+    """What tiny-cuda-nn has found; it reads the memory of gradients that come back to it row by row."""
+    if found.requires_grad:
+        found.register_hook(lambda gradient: gradient.contiguous())
+    return found
 
 
 def hash_grid(spec: HashGridSpec, name: GridName, device: torch.device) -> Encoding:
@@ -89,8 +108,8 @@ def hash_grid(spec: HashGridSpec, name: GridName, device: torch.device) -> Encod
 
     Args:
         spec: sizes.
-        name: ``auto``: on a graphics processor the Triton kernels where they run, then tiny-cuda-nn where
-            it is installed; else plain PyTorch.
+        name: ``auto``: on a graphics processor tiny-cuda-nn where it is installed and gives the plain path's
+            numbers, then the Triton kernels where they do; else plain PyTorch.
         device: where it will run.
 
     Raises:
@@ -102,7 +121,25 @@ def hash_grid(spec: HashGridSpec, name: GridName, device: torch.device) -> Encod
         raise _missing(
             "triton", f"does not run here ({device.type})", "It comes with PyTorch for NVIDIA cards"
         )
-    return _loaded_tcnn(spec) if name is GridName.TCNN else _own(spec, name)
+    return _asked_tcnn(spec, device) if name is GridName.TCNN else _own(spec, name)
+
+
+def _asked_tcnn(spec: HashGridSpec, device: torch.device) -> TcnnGrid:
+    """The grid of tiny-cuda-nn, or the reason why not.
+
+    Raises:
+        MissingComponentError: it is for another device, not installed, cannot be loaded or is of no use here.
+    """
+    if device.type != "cuda":  # it would lie on the card all the same
+        raise _missing(
+            "tinycudann", f"does not run here ({device.type})", "It is for NVIDIA cards alone (--device cuda)"
+        )
+    grid = _loaded_tcnn(spec)
+    if not tcnn_runs(device):
+        raise _missing(
+            "tinycudann", "does not give the numbers that training needs", "Another version of it may"
+        )
+    return grid
 
 
 def _loaded_tcnn(spec: HashGridSpec) -> TcnnGrid:
@@ -130,50 +167,63 @@ def _own(spec: HashGridSpec, name: GridName) -> HashGrid:
 
 
 def _best(spec: HashGridSpec, device: torch.device) -> Encoding:
-    """What is quickest: Triton's slopes come in closed form, tiny-cuda-nn's by differentiation."""
-    if device.type == "cuda" and fused_runs(device):
-        return _own(spec, GridName.TRITON)
-    if device.type == "cuda" and util.find_spec("tinycudann") is not None:
+    """What was installed for speed, then what PyTorch brings for it, then what always runs."""
+    if device.type != "cuda":
+        return HashGrid(spec)
+    if tcnn_runs(device):
         try:
             return _loaded_tcnn(spec)
         except MissingComponentError as error:
             log.info("%s", error)
-    return HashGrid(spec)
+    return _own(spec, GridName.TRITON if fused_runs(device) else GridName.TORCH)
+
+
+@cache
+def tcnn_runs(device: torch.device) -> bool:
+    """Whether tiny-cuda-nn is installed and gives the plain path's numbers on a device, gradients too."""
+    return util.find_spec("tinycudann") is not None and _agrees(GridName.TCNN, device)
 
 
 @cache
 def fused_runs(device: torch.device) -> bool:
     """Whether the Triton kernels run on a device and give the plain path's numbers there, gradients too."""
-    if util.find_spec("triton") is None:
-        return False
+    return util.find_spec("triton") is not None and _agrees(GridName.TRITON, device)
+
+
+def _agrees(name: GridName, device: torch.device) -> bool:
+    """Whether a grid gives the numbers of the plain path."""
     try:
-        found = _probed(GridName.TRITON, device)
-    except Exception as error:  # noqa: BLE001 - its compiler raises all kinds of errors
-        log.info("triton does not run on %s: %s", device, error)
+        found = _probed(name, device)
+    except Exception as error:  # noqa: BLE001 - compilers and what they compiled raise all kinds of errors
+        log.info("%s does not run on %s: %s", name, device, error)
         return False
     wanted = _probed(GridName.TORCH, device)
     return all(torch.allclose(f, w, rtol=_ALIKE, atol=_ALIKE) for f, w in zip(found, wanted, strict=True))
 
 
-def _probed(name: GridName, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Features, slopes and the table's gradient of one of our grids for numbers that are the same each time.
+def _probed(name: GridName, device: torch.device) -> tuple[Tensor, ...]:
+    """What training takes from a grid: features, slopes, the chain rule, and gradients of these.
 
-    Two of its levels are hashed; the points need several programs and lie partly beyond the cube.
+    The numbers that go in are the same each time. Two levels are hashed, and no scale beyond the first is
+    near a whole number, where rounding decides; the points need several programs and lie partly beyond the
+    cube; as many are chained as tiny-cuda-nn takes without padding them.
     """
-    spec = HashGridSpec(levels=3, log2_table=9, base=4, growth=2.0)
+    spec = HashGridSpec(levels=3, log2_table=9, base=4, growth=2.2)
     draws = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):  # a training draws the same numbers with and without a probe
-        grid = _own(spec, name)
+        grid = (TcnnGrid(spec) if name is GridName.TCNN else _own(spec, name)).to(device)
+    (table,) = grid.parameters()
     with torch.no_grad():
-        grid.table.normal_(generator=draws)
-    unit = 1.2 * torch.rand(300, 3, generator=draws) - 0.1
-    shapes = (300, spec.width), (300, spec.width, 3)
-    weights = [torch.randn(shape, generator=draws).to(device) for shape in shapes]
+        table.copy_(torch.randn(sum(spec.entries) * spec.features, generator=draws).reshape(table.shape))
+    unit = (1.2 * torch.rand(300, 3, generator=draws) - 0.1).to(device)
+    shapes = (300, spec.width), (300, spec.width, 3), (256, 3), (256, spec.width)
+    *weights, derivative = (torch.randn(shape, generator=draws).to(device) for shape in shapes)
     with torch.enable_grad():
-        features, slopes = grid.to(device)(unit.to(device))
-        told = (features * weights[0]).sum() + (slopes * weights[1]).sum()
-        (gradient,) = torch.autograd.grad(told, grid.table)
-    return features.detach(), slopes.detach(), gradient
+        features, slopes = grid(unit)
+        chained = grid.chained(unit[:256])[1](derivative.requires_grad_(True))
+        losses = [(f * w).sum() for f, w in zip((features, slopes, chained), weights, strict=True)]
+        gradients = torch.autograd.grad(torch.stack(losses).sum(), (table, derivative))
+    return tuple(found.detach().flatten() for found in (features, slopes, chained, *gradients))
 
 
 def _missing(name: str, what: str, why: str) -> MissingComponentError:

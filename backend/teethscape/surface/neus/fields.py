@@ -113,14 +113,14 @@ class SdfField(nn.Module):
     def forward(self, points: Tensor) -> Distances:
         """Distance, gradient and feature at (n, 3) world points."""
         unit = (points + self.radius) / (2 * self.radius)
-        found, slopes = self.encoding(unit)
+        found, chain = self.encoding.chained(unit)
         first, last = self._two()
         weight = first.weight
         inner = nn.functional.linear(torch.cat([2 * unit - 1, found], dim=1), weight, first.bias)
         last_weight = last.weight
         feature = nn.functional.linear(nn.functional.softplus(inner, beta=_BETA), last_weight, last.bias)
         back = (torch.sigmoid(_BETA * inner) * last_weight[0]) @ weight  # (n, 3 + w)
-        gradient = 2 * back[:, :3] + torch.einsum("nw,nwk->nk", back[:, 3:], slopes)
+        gradient = 2 * back[:, :3] + chain(back[:, 3:])
         return self._begun_at(points, feature, gradient / (2 * self.radius))
 
     def _begun_at(self, points: Tensor, feature: Tensor, gradient: Tensor) -> Distances:

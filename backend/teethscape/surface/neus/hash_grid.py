@@ -8,6 +8,7 @@ Source: Mueller et al. 2022, "Instant Neural Graphics Primitives"; ``teethdreame
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 
 #: Scale, nodes along an edge, entries and first row of a level.
 Shape = tuple[float, int, int, int]
+#: Derivatives (n, w) to features to those (n, 3) to positions.
+Chain = Callable[[Tensor], Tensor]
 _PRIMES = (1, 2654435761, 805459861)
 _WORD = 0xFFFFFFFF
 _START = 1e-4
@@ -88,6 +91,15 @@ class Encoding(nn.Module):
     def values(self, unit: Tensor) -> Tensor:
         """(n, 3) in the unit cube to (n, w) features alone."""
         raise NotImplementedError
+
+    def chained(self, unit: Tensor) -> tuple[Tensor, Chain]:
+        """(n, 3) in the unit cube to (n, w) features, and the chain rule through them.
+
+        The rule takes (n, w) derivatives of something to the features and gives (n, 3) to the positions; it
+        is differentiable to the table and to what it takes.
+        """
+        features, slopes = self(unit)
+        return features, lambda derivative: torch.einsum("nw,nwk->nk", derivative, slopes)
 
 
 class HashGrid(Encoding):
