@@ -65,6 +65,59 @@ def test_radii_are_those_of_what_is_in_the_picture():
     assert float(radii[1]) == 0
 
 
+def _many(count=300):
+    """Gaussians of many sizes and opacities on a ball."""
+    rng = np.random.default_rng(0)
+    ways = rng.standard_normal((count, 3))
+    cloud = Gaussians(ways / np.linalg.norm(ways, axis=1, keepdims=True), rng.uniform(0, 1, (count, 3)))
+    torch.manual_seed(0)
+    cloud.log_scales.data += 0.5 * torch.randn(count, 3)
+    cloud.logits.data += 2 * torch.randn(count)
+    return cloud
+
+
+@pytest.mark.parametrize("pairs", [100, 1000, 30_000])
+def test_pictures_and_slopes_by_pieces_are_those_of_the_whole(monkeypatch, pairs):
+    found, sizes, blend = [], [], splat._blend
+
+    def counted(pixels, splats, background):
+        sizes.append(len(pixels) * len(splats[0]))
+        return blend(pixels, splats, background)
+
+    for most in (1 << 30, pairs):
+        monkeypatch.setattr(splat, "_PAIRS", most)
+        monkeypatch.setattr(splat, "_blend", counted)
+        sizes.clear()
+        cloud = _many()
+        picture = draw(cloud, cloud.colours, _shot(40), torch.ones(3))
+        weights = torch.linspace(0, 1, 40)[:, None]
+        ((picture.values**2).sum(dim=2) * weights + picture.opacity).sum().backward()
+        slopes = [p.grad for p in cloud.parameters() if p.grad is not None]
+        found.append([picture.values.detach(), picture.opacity.detach(), picture.means.grad, *slopes])
+    assert max(sizes) <= max(pairs, 300)
+    assert sum(sizes) < 0.9 * 2 * 300 * 40**2  # most pieces see some of the Gaussians alone
+    for whole, pieces in zip(*found, strict=True):
+        assert float((whole - pieces).norm()) <= 1e-5 * float(whole.norm())
+
+
+def test_nothing_of_pixels_times_gaussians_is_remembered_for_slopes():
+    cloud, kept = _many(), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+        picture = draw(cloud, cloud.colours, _shot(64), torch.zeros(3))
+    assert picture.values.requires_grad
+    assert max(kept) <= 2 * 64**2  # the places of the pixels
+
+
+def test_a_row_that_no_gaussian_reaches_shows_the_background():
+    cloud = _one()
+    cloud.centres.data[:, 2] = -9.0  # behind the camera
+    picture = draw(cloud, cloud.colours, _shot(), torch.tensor([0.2, 0.3, 0.4]))
+    picture.values.sum().backward()
+    torch.testing.assert_close(picture.values.detach(), torch.tensor([0.2, 0.3, 0.4]).expand(21, 21, 3))
+    assert cloud.logits.grad is not None
+    assert not cloud.logits.grad.any()
+
+
 @pytest.mark.parametrize("fault", [AttributeError("no CameraModelType"), ImportError("no nvcc"), OSError()])
 def test_a_gsplat_that_imports_but_cannot_compile_is_no_crash(monkeypatch, fault):
     def rasterization(*arguments, **named):

@@ -5,12 +5,15 @@ Source: Zwicker et al. 2001, "EWA Volume Splatting"; Kerbl et al. 2023, equation
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from teethscape.errors import MissingComponentError
 from teethscape.surface.gspull.gaussians import Gaussians
@@ -20,10 +23,12 @@ _DILATION, _LEAST, _MOST = 0.3, 1 / 255, 0.99
 _NEAR = 0.01
 #: Radius of a splat, standard deviations.
 _REACH = 3.0
-#: Gaussians that ours draws on a graphics processor; every pixel remembers each of them.
+#: Distance in standard deviations beyond which no splat is drawn; a hundredth more, for rounding.
+_DRAWN = 1.01 * math.sqrt(2 * math.log(1 / _LEAST))
+#: Gaussians that ours draws on a graphics processor.
 _FEW = 5000
-#: Pixels at a time, a bound on memory.
-_PIXELS = 2048
+#: Pairs of a pixel and a Gaussian at a time, a bound on memory: slopes need 70 bytes for each.
+_PAIRS = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +72,10 @@ Rasteriser = Callable[[Gaussians, Tensor, Shot, Tensor, Tensor | None], Picture]
 def draw(
     cloud: Gaussians, values: Tensor, shot: Shot, background: Tensor, centres: Tensor | None = None
 ) -> Picture:
-    """Draw all Gaussians at all pixels: exact and differentiable, for some thousands of them."""
+    """Draw Gaussians at all pixels that they reach: exact and differentiable, for some thousands of them.
+
+    Memory does not grow with pixels times Gaussians: slopes are computed by pieces of the picture.
+    """
     local = (cloud.centres if centres is None else centres) @ shot.pose[:, :3].T + shot.pose[:, 3]
     depth = local[:, 2].clamp_min(_NEAR)
     focal = torch.stack([shot.k[0, 0], shot.k[1, 1]])
@@ -84,13 +92,11 @@ def draw(
         indexing="ij",
     )
     pixels = torch.stack([xs, ys], dim=-1).reshape(-1, 2) + 0.5
-    rows = [
-        _blend(part, (means[order], inverse[order], cloud.opacity[order]), values[order], background)
-        for part in pixels.split(_PIXELS)
-    ]
+    splats = means[order], inverse[order], cloud.opacity[order], values[order]
+    pieces = _Pieces(shot, splats[0][:, 1].detach(), _DRAWN * cov[order, 2].detach().sqrt())
+    drawn: tuple[Tensor, Tensor] = _Blended.apply(pieces, pixels, *splats, background)
     shape = (shot.height, shot.width)
-    shown = torch.cat([v for v, _ in rows]).reshape(*shape, -1)
-    opacity = torch.cat([a for _, a in rows]).reshape(shape)
+    shown, opacity = drawn[0].reshape(*shape, -1), drawn[1].reshape(shape)
     return Picture(shown, opacity, means, _radii(cov, means, local[:, 2] > _NEAR, shot))
 
 
@@ -120,11 +126,74 @@ def _covariance(cloud: Gaussians, local: Tensor, depth: Tensor, shot: Shot) -> T
     return torch.stack([cov[:, 0, 0] + _DILATION, cov[:, 0, 1], cov[:, 1, 1] + _DILATION], dim=1)
 
 
-def _blend(
-    pixels: Tensor, splats: tuple[Tensor, Tensor, Tensor], values: Tensor, background: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Values (p, c) and opacity (p,) of pixels (p, 2), splats ordered front to back."""
-    means, inverse, opacity = splats
+@dataclass(frozen=True, eq=False)
+class _Pieces:
+    """Parts of a picture, each with few enough pixels and Gaussians for memory.
+
+    Attributes:
+        shot: camera.
+        middles: (n,) rows at which Gaussians lie, px.
+        reaches: (n,) how far above and below they may be drawn, px.
+    """
+
+    shot: Shot
+    middles: Tensor
+    reaches: Tensor
+
+    def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
+        """Pixels, counted row by row, and which Gaussians (m,) may be drawn there."""
+        width, height = self.shot.width, self.shot.height
+        rows = max(_PAIRS // max(width * len(self.middles), 1), 1)
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            beyond = (self.middles < top - self.reaches) | (self.middles > bottom + self.reaches)
+            near = (~beyond).nonzero()[:, 0]
+            count = max(_PAIRS // max(len(near), 1), 1)
+            for first in range(top * width, bottom * width, count):
+                yield slice(first, min(first + count, bottom * width)), near
+
+
+class _Blended(torch.autograd.Function):
+    """Blending by pieces; each piece is blended again for its slopes, so that none need be remembered."""
+
+    @staticmethod
+    def forward(ctx: Any, pieces: _Pieces, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        """Values (p, c) and opacity (p,) of pixels (p, 2), then as :func:`_blend` takes them."""
+        ctx.pieces = pieces
+        ctx.save_for_backward(*tensors)
+        pixels, *splats, background = tensors
+        shown, opacity = pixels.new_empty(len(pixels), len(background)), pixels.new_empty(len(pixels))
+        for part, near in pieces:
+            shown[part], opacity[part] = _blend(pixels[part], [s[near] for s in splats], background)
+        return shown, opacity
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - torch's decorator hides the names
+        ctx: Any, *slopes: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        """Slopes of the splats; pixels and background have none."""
+        pixels, *splats, background = ctx.saved_tensors
+        found = [torch.zeros_like(s) for s in splats]
+        for part, near in ctx.pieces:
+            with torch.enable_grad():
+                some = [s[near].requires_grad_() for s in splats]
+                drawn = _blend(pixels[part], some, background)
+            parts = torch.autograd.grad(drawn, some, [s[part] for s in slopes])
+            for total, more in zip(found, parts, strict=True):
+                total[near] += more
+        return None, None, *found, None
+
+
+def _blend(pixels: Tensor, splats: list[Tensor], background: Tensor) -> tuple[Tensor, Tensor]:
+    """Values (p, c) and opacity (p,) of pixels (p, 2).
+
+    Args:
+        pixels: px.
+        splats: front to back: centres (n, 2), inverse covariances (n, 3), opacities (n,), values (n, c).
+        background: (c,).
+    """
+    means, inverse, opacity, values = splats
     off = pixels[:, None] - means
     power = inverse[:, 0] * off[..., 0] ** 2 + 2 * inverse[:, 1] * off[..., 0] * off[..., 1]
     power = power + inverse[:, 2] * off[..., 1] ** 2
