@@ -60,7 +60,11 @@ class Session:
     @property
     def budget_share(self) -> float:
         """Used share of the budget, 0 without one."""
-        return 0.0 if self._budget is None else min(self.spent_s / max(self._budget, 1e-9), 1.0)
+        return self.share_of(self.spent_s)
+
+    def share_of(self, seconds: float) -> float:
+        """The share of the budget that so many seconds are, at most 1; 0 without one."""
+        return 0.0 if self._budget is None else min(seconds / max(self._budget, 1e-9), 1.0)
 
     def tell(self, fraction: float, message: str) -> None:
         """Report how far training is (never less than before), and stop where the user has cancelled.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -43,6 +44,8 @@ _ASKED = 0.1
 #: Nodes along the longest side of the final grid, at most: the published number.
 _NODES = 600
 _CHUNK = 1 << 16
+#: Share of the budget that the Gaussians may take before pulling begins.
+_HALF = 0.5
 #: How far outside the hull of the masks the surface may lie, footprints of a pixel.
 _SLACK = 2.5
 #: How far views may be apart on a normal that is believed (0.02: about 12 degrees from their mean).
@@ -64,6 +67,7 @@ class _Run:
         trainer: Gaussians.
         begun: distance and box; the cloud need not reach all of a start that is kept.
         device: where it is computed.
+        cut: what a checkpoint held of the Gaussians when the budget ended their training; None: it did not.
     """
 
     job: Job
@@ -71,6 +75,7 @@ class _Run:
     trainer: GaussianTrainer
     begun: Beginning
     device: torch.device
+    cut: dict[str, Any] | None = None
 
     @property
     def network(self) -> nn.Module:
@@ -94,11 +99,12 @@ def gspull(job: Job) -> Found:
     device = torch_device(job.request.device)
     torch.manual_seed(job.request.seed)
     run = _prepared(job, device)
-    state = load_state(job.session, run.job.key, device) or {}
+    state = _loaded(run)
     if state:
         _restore(run, state)
+    run = replace(run, cut=state.get("cut"))
     if int(state.get("round", 0)) == 0:
-        _stage_one(run)
+        run = replace(run, cut=_stage_one(run))
         _save(run, 1, at_once=True)
     _stage_two(run, max(int(state.get("round", 1)), 1), state.get("pull"))
     if not run.job.views.has_masks:  # with masks every view tells whether the surface is whole
@@ -124,23 +130,46 @@ def _prepared(job: Job, device: torch.device) -> _Run:
     return _Run(job, settings, trainer, begun, device)
 
 
-def _stage_one(run: _Run) -> None:
-    """Gaussians that look like the views; of a cloud that has grown, faint ones are dropped at the end."""
+def _loaded(run: _Run) -> dict[str, Any]:
+    """What a checkpoint holds, empty without one: how far pulling is, or where Gaussians must go on before.
+
+    They must where the budget had cut them and now leaves them more. Pulls onto them as they were are given
+    up, and the seconds of these are not counted, as if the budget had been the larger one at once.
+    """
+    session = run.job.session
+    state = load_state(session, run.job.key, run.device) or {}
+    cut = state.get("cut")
+    if cut is None or session.share_of(float(cut["spent_s"])) >= _HALF:
+        return state
+    session.continue_after(float(cut["spent_s"]))
+    return cut
+
+
+def _stage_one(run: _Run) -> dict[str, Any] | None:
+    """Gaussians that look like the views; of a cloud that has grown, faint ones are dropped at the end.
+
+    Returns:
+        What they go on with when a larger budget leaves them more steps; None: they have done all.
+    """
     trainer, session = run.trainer, run.job.session
     steps = trainer.rules.steps
     with saved_when_stopped(lambda: _save_whole(run, 0)):
-        while trainer.step_number < steps and session.budget_share < 0.5:
+        while trainer.step_number < steps and session.budget_share < _HALF:
             session.check_cancelled()
             loss = trainer.step()
             if trainer.step_number % 10 == 0:
                 session.tell(0.5 * trainer.step_number / steps, f"Gaussians, loss {loss:.3f}")
             _save(run, 0)
+    cut = None
+    if trainer.step_number < steps:
+        cut = {"spent_s": session.spent_s, **copy.deepcopy(trainer.state())}
     # Only a cloud that has grown has Gaussians that nothing but their opacity vouches for.
     opaque, grown = trainer.cloud.opacity > _OPACITY, trainer.rules.dense[0] < steps
     if grown and int(opaque.sum()) >= len(opaque) // 4:
         trainer.cloud.replace(opaque)
     trainer.drop_outside()
     trainer.step_number = steps  # however few there were: from here on none are added
+    return cut
 
 
 def _stage_two(run: _Run, first: int, saved: dict[str, Any] | None) -> None:
@@ -164,8 +193,11 @@ def _stage_two(run: _Run, first: int, saved: dict[str, Any] | None) -> None:
         if run.settings["restarts"] and state.step == begin:
             state = replace(PullState.fresh(run.network, state.rng), step=begin)
         _pull_round(run, (number, begin, last), centres, state)
+        if state.step < last:  # the budget has ended in the middle of it
+            _save(run, number, at_once=True, pull=partial(_pull_content, state, centres))
+        else:
+            _save(run, number + 1, at_once=True, pull=partial(_pull_content, state, None))
         centres = None
-        _save(run, number + 1, at_once=True, pull=partial(_pull_content, state, None))
 
 
 def _pull_round(run: _Run, part: tuple[int, int, int], centres: torch.Tensor, state: PullState) -> None:
@@ -336,13 +368,11 @@ def _save(
     """Write a checkpoint when one is due; ``pull``: how far pulling is. Round 0: the Gaussians alone."""
 
     def state() -> dict[str, Any]:
-        cloud = {name: getattr(run.trainer.cloud, name).detach() for name in NAMES}
         return {
-            "cloud": cloud,
+            **run.trainer.state(),
             "network": run.network.state_dict(),
             "round": number,
-            "step": run.trainer.step_number,
-            "memory": run.trainer.memory(),
+            **({} if run.cut is None else {"cut": run.cut}),
             **({} if pull is None else {"pull": pull()}),
         }
 
@@ -356,10 +386,6 @@ def _save_whole(run: _Run, number: int, pull: Callable[[], dict[str, Any]] | Non
 
 
 def _restore(run: _Run, state: dict[str, Any]) -> None:
-    for name in NAMES:
-        setattr(run.trainer.cloud, name, torch.nn.Parameter(state["cloud"][name]))
-    run.network.load_state_dict(state["network"])
-    run.trainer.step_number = int(state["step"])
-    run.trainer.renew()
-    if state.get("memory") is not None:
-        run.trainer.recall(state["memory"])
+    run.trainer.load(state)
+    if "network" in state:  # before the first pull it is the one that every run begins with
+        run.network.load_state_dict(state["network"])

@@ -221,6 +221,20 @@ class GaussianTrainer:
         if all(states[k][_MOMENTS[0]].shape == parameters[k].shape for k in states):
             self.optimiser.load_state_dict(memory)
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of the Gaussians."""
+        cloud = {name: getattr(self.cloud, name).detach() for name in NAMES}
+        return {"cloud": cloud, "step": self.step_number, "memory": self.memory()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on with the Gaussians of a checkpoint."""
+        for name in NAMES:
+            setattr(self.cloud, name, torch.nn.Parameter(state["cloud"][name]))
+        self.step_number = int(state["step"])
+        self.renew()
+        if state.get("memory") is not None:
+            self.recall(state["memory"])
+
     def step(
         self,
         more: Callable[[], Tensor] | None = None,
