@@ -122,7 +122,7 @@ def _with_preset(request: SurfaceRequest, progress: Progress) -> SurfaceRequest:
 
     preset = chosen_preset(request.preset, request.device)
     if torch_device(request.device).type == "cpu" and preset is not Preset.SMALL:
-        told = f"The preset {preset} is for a graphics processor: without one a step of it takes seconds."
+        told = f"The preset {preset} is for a graphics processor: elsewhere a step takes seconds to minutes."
         progress.warn("cpu_slow", f"{told} Take --preset small, or --method grid.")
     return replace(request, preset=preset)
 

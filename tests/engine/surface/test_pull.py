@@ -294,7 +294,7 @@ def test_published_settings_are_those_of_the_release_and_ours_stay_ours(tmp_path
     assert published.trainer.extent == scene_extent(published.job.views, among_cameras=True)
     assert ours.trainer.extent == scene_extent(ours.job.views, among_cameras=False)
     assert (published.trainer.rules.keeps_moments, ours.trainer.rules.keeps_moments) == (True, False)
-    assert (published.trainer.rules.widest, ours.trainer.rules.widest) == (1600, None)
+    assert (published.trainer.rules.widest, ours.trainer.rules.widest) == (1600, 100)
 
 
 @pytest.mark.usefixtures("tiny")
