@@ -323,6 +323,14 @@ def test_the_published_surface_is_taken_at_its_level(tmp_path, monkeypatch, pres
 
 
 @pytest.mark.usefixtures("tiny")
+def test_nodes_of_the_surface_are_bounded_in_total(tmp_path, monkeypatch):
+    run = method._prepared(_job(tmp_path, NoProgress()), torch.device("cpu"))
+    whole = method._extracted(run, 1.0).values.size
+    monkeypatch.setattr(method, "MOST_NODES", whole // 4)
+    assert whole // 6 < method._extracted(run, 1.0).values.size <= whole // 4
+
+
+@pytest.mark.usefixtures("tiny")
 def test_moments_of_gaussians_are_continued(tmp_path):
     job = _job(tmp_path, NoProgress(), Preset.UPSTREAM)
     run = method._prepared(job, torch.device("cpu"))

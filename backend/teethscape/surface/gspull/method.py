@@ -34,7 +34,7 @@ from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.read.dtu import is_dtu_folder
 from teethscape.surface.request import Background, DiskKernel, SplatPlace
-from teethscape.surface.start import footprint
+from teethscape.surface.start import MOST_NODES, footprint, roomy_pitch
 
 _FILE = Path(__file__).parent / "presets.json"
 _BACKGROUNDS = {Background.BLACK: (0.0, 0.0, 0.0), Background.WHITE: (1.0, 1.0, 1.0), Background.RANDOM: None}
@@ -344,6 +344,7 @@ def _extracted(run: _Run, pitch: float) -> GridField:
     low, high = cloud.min(axis=0) * scale, cloud.max(axis=0) * scale
     step = max(pitch * footprint(run.job.views, scale), float((high - low).max()) / _NODES)
     low, high = low - 4 * step, high + 4 * step
+    step = roomy_pitch(step, high - low, MOST_NODES)
     counts = np.ceil((high - low) / step).astype(int) + 1
 
     @torch.no_grad()
