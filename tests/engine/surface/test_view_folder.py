@@ -47,13 +47,14 @@ _POSES, _K = [np.eye(3, 4).tolist()] * 2, [[40.0, 0, 6], [0, 40, 5], [0, 0, 1]]
         ({"poses": np.reshape(_POSES, (2, 12)).tolist()}, "poses"),
         ({"poses": [_POSES[0], np.full((3, 4), np.nan).tolist()]}, "poses"),
         ({"poses": [_POSES[0], np.zeros((3, 4)).tolist()]}, "view 1"),
+        ({"poses": [_POSES[0], np.diag([-1.0, 1, 1, 0])[:3].tolist()]}, "view 1"),
         ({"K": np.ravel(_K).tolist()}, "K"),
         ({"K": np.full((3, 3), np.nan).tolist()}, "K"),
         ({"K": np.zeros((3, 3)).tolist()}, "focal"),
         ({"jaw": []}, "jaw"),
         ({"jaw": {}}, "jaw"),
     ],
-    ids=["4 x 4", "flat", "nan", "zeros", "flat K", "nan K", "no focal length", "list", "object"],
+    ids=["4 x 4", "flat", "nan", "zeros", "mirror", "flat K", "nan K", "no focal length", "list", "object"],
 )
 def test_wrong_cameras_of_rendered_views_are_refused(tmp_path, wrong, words):
     for k in range(2):

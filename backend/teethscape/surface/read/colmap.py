@@ -15,6 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from teethscape.errors import BadInputError
+from teethscape.surface.read.cameras import fitting
 from teethscape.surface.read.cloud import read_cloud
 from teethscape.surface.read.pictures import read_pictures
 from teethscape.surface.views import Array, Views, opengl_cam2world
@@ -80,7 +81,7 @@ def read_colmap(folder: Path) -> Views:
         colour_mask=(stack[..., 3] > 0.5).astype(np.float32),
         foreground=stack[..., 3],
         normals=None,
-        intrinsics=_fitting(model, stack.shape[2], stack.shape[1]),
+        intrinsics=fitting(model.intrinsics, model.sizes, model.names, (stack.shape[2], stack.shape[1])),
         cam2world=opengl_cam2world(model.poses),
         jaw=None,
         low=low - margin,
@@ -109,26 +110,6 @@ def cloud_of(folder: Path, model: SparseModel) -> tuple[Array, Array | None]:
             "views_damaged", f"{place} has no points, which tell where the object is.", "Run COLMAP's mapper."
         )
     return points, colours
-
-
-def _fitting(model: SparseModel, width: int, height: int) -> Array:
-    """The intrinsics (n, 3, 3) for pictures of a size, when they were made smaller or larger afterwards.
-
-    Raises:
-        BadInputError: a camera has other proportions than its picture.
-    """
-    out = model.intrinsics.copy()
-    for k, (name, size) in enumerate(zip(model.names, model.sizes, strict=True)):
-        factor = width / size[0] if size[0] > 0 else 0.0
-        if abs(size[1] * factor - height) > 1:
-            raise BadInputError(
-                "views_damaged",
-                f"{name} has {width} x {height} pixels and its camera {size[0]:.0f} x {size[1]:.0f}.",
-                "Give the pictures that COLMAP has seen, or ones made smaller as a whole.",
-            )
-        out[k, 0] *= factor
-        out[k, 1] *= height / size[1]
-    return out
 
 
 def read_sparse(folder: Path) -> SparseModel:

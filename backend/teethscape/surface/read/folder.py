@@ -15,6 +15,7 @@ from PIL import Image
 
 from teethscape.dental.fdi import Jaw
 from teethscape.errors import BadInputError
+from teethscape.surface.read.cameras import first_askew
 from teethscape.surface.read.montage import RADIUS
 from teethscape.surface.views import Array, FloatImage, Views, opengl_cam2world
 
@@ -22,8 +23,6 @@ from teethscape.surface.views import Array, FloatImage, Views, opengl_cam2world
 _COLOUR, _NORMAL = ("meta", ".png"), ("meta_normal", "_normal.png")
 #: A published pair of folders differs in this one part of the path.
 _PARTS = ("target", "normal")
-#: How far a pose's axes may be from unit and square; files keep few digits.
-_SKEW = 0.01
 
 
 def is_view_folder(folder: Path) -> bool:
@@ -119,10 +118,9 @@ def _poses(values: Any) -> Array:
     poses = np.array(values, np.float64)
     if poses.ndim != 3 or poses.shape[1:] != (3, 4) or not np.isfinite(poses).all():
         raise ValueError("poses is no list of 3 x 4 matrices of numbers")
-    turns = poses[:, :, :3]
-    off = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
-    if (off > _SKEW).any():
-        raise ValueError(f"the pose of view {int(np.argmax(off))} is no turn and shift")
+    askew = first_askew(poses[:, :, :3])
+    if askew is not None:
+        raise ValueError(f"the pose of view {askew} is no turn and shift")
     return poses
 
 
