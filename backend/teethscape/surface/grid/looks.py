@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from teethscape.parametric.camera import Camera
 from teethscape.parametric.raster import TriangleSoup, render_ids
+from teethscape.surface.grid.room import squared
 from teethscape.surface.hull import mask_distances
 from teethscape.surface.mesh.marching import Array, Faces
 from teethscape.surface.tangents import WHOLE_PX
@@ -60,21 +61,26 @@ class Look:
 
 
 def prepared(views: Views, view: int, scale: float) -> Look:
-    """A view's pictures and camera; ``scale`` is mm per world unit. Normals are zero where there are none."""
-    mask = views.foreground[view] > 0.5
-    if views.normals is None:
+    """A view's pictures and camera, with square pixels; ``scale`` is mm per world unit.
+
+    Normals are zero where there are none.
+    """
+    one = squared(views, view)
+    foreground = one.foreground[0]
+    mask = foreground > 0.5
+    if one.normals is None:
         normals = np.zeros((*mask.shape, 3), np.float32)
     else:
-        normals = views.normals[view] * mask[..., None]
+        normals = one.normals[0] * mask[..., None]
     known = directed(normals)
     steady = _steady(normals, known)
     noise = _noise(normals, steady)
     soft = _softened(normals, _BLUR + _BLUR_BY_NOISE * noise)
     wide = _softened(normals, float(np.hypot(_WIDE, _BLUR_BY_NOISE * noise)))
     return Look(
-        camera=camera_of(views, view, scale),
+        camera=camera_of(one, 0, scale),
         mask=mask,
-        edge=mask_distances(views.foreground[view]),
+        edge=mask_distances(foreground),
         wander=float(np.sqrt(max(views.border_px**2 - WHOLE_PX**2, 0.0))),
         normals=normals,
         known=known,
@@ -115,12 +121,13 @@ def _steady(normals: NDArray, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def camera_of(views: Views, view: int, scale: float) -> Camera:
-    """A view's camera for rasterising, mm; its pixels are taken to be square."""
+    """A view's camera for rasterising, mm, of pixels that are square, or nearly."""
     height, width = views.size
     rotation = (views.cam2world[view, :, :3] @ FLIP).T
     centre = views.cam2world[view, :, 3] * scale
     k = views.intrinsics[view]
-    return Camera(width, height, float(k[0, 0]), k[:2, 2] - 0.5, rotation, -rotation @ centre, np.zeros(3))
+    focal = float(k[[0, 1], [0, 1]].mean())
+    return Camera(width, height, focal, k[:2, 2] - 0.5, rotation, -rotation @ centre, np.zeros(3))
 
 
 def hits(look: Look, vertices: Array, faces: Faces) -> NDArray[np.float32]:

@@ -60,6 +60,25 @@ def shrunk(views: Views, factor: float) -> Views:
     height, width = views.size
     columns = _columns(height, width, factor)
     size = columns, max(round(height * columns / width), 1)
+    return replace(_resampled(views, size), border_px=_border(views.border_px, columns / width))
+
+
+def squared(views: Views, view: int) -> Views:
+    """One view alone, shrunk along one axis where its pixels are not square.
+
+    Methods take two focal lengths; what draws a mesh into a view has one.
+    """
+    one = views.subset([view])
+    height, width = one.size
+    fx, fy = one.intrinsics[0, [0, 1], [0, 1]]
+    focal = min(fx, fy)
+    size = max(round(width * float(focal / fx)), 1), max(round(height * float(focal / fy)), 1)
+    return one if size == (width, height) else _resampled(one, size)
+
+
+def _resampled(views: Views, size: tuple[int, int]) -> Views:
+    """The views with pictures of another width and height, px."""
+    height, width = views.size
     intrinsics = views.intrinsics.copy()
     intrinsics[:, 0] *= size[0] / width
     intrinsics[:, 1] *= size[1] / height
@@ -74,7 +93,6 @@ def shrunk(views: Views, factor: float) -> Views:
         foreground=small(views.foreground),
         normals=None if views.normals is None else _small_normals(views.normals, views.foreground, small),
         intrinsics=intrinsics,
-        border_px=_border(views.border_px, columns / width),
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from teethscape.parametric.raster import TriangleSoup, render_ids
 from teethscape.surface.grid.looks import Look, hits
+from teethscape.surface.grid.room import squared
 from teethscape.surface.hull import looked_up
 from teethscape.surface.mesh.even import vertex_normals
 from teethscape.surface.mesh.marching import Array, Faces
@@ -74,15 +75,15 @@ def view_colours(
     normals = vertex_normals(vertices, faces)
     total, weight = np.zeros((len(vertices), 3)), np.full(len(vertices), 1e-6)
     for view, look in enumerate(looks):
-        depth = hits(look, vertices, faces)
+        one, depth = squared(views, view), hits(look, vertices, faces)
         pixels, z = look.camera.project(vertices) + 0.5, look.camera.to_camera(vertices)[:, 2]
         nearest = looked_up(np.where(np.isfinite(depth), depth, 0).astype(np.float32), pixels)
-        shown = looked_up(views.colour_mask[view].astype(np.float32), pixels)
+        shown = looked_up(one.colour_mask[0].astype(np.float32), pixels)
         away = look.camera.centre - vertices
         facing = (normals * away).sum(axis=1) / np.linalg.norm(away, axis=1)
         use = np.where((z < nearest + _HIDDEN_MM * unit) & (shown > _BELIEVED), np.clip(facing, 0, 1) ** 2, 0)
         # What lies between a pixel that is believed and one that is not has the colour of the former.
-        some = views.colours[view] * views.colour_mask[view][..., None]
+        some = one.colours[0] * one.colour_mask[0][..., None]
         colour = np.stack([looked_up(np.ascontiguousarray(some[..., k]), pixels) for k in range(3)], 1)
         total += use[:, None] * colour / np.maximum(shown, _BELIEVED)[:, None]
         weight += use
