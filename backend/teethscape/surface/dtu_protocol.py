@@ -28,6 +28,8 @@ from teethscape.surface.views import Array
 
 #: Distance of samples, mm; distances from here on are dropped; margin of the observed box, mm.
 SPACING_MM, FARTHEST_MM, _PATCH_MM = 0.2, 20.0, 60.0
+#: Points whose neighbours are looked for at once: those of all would fill the memory.
+_AT_ONCE = 16384
 #: Radius by which masks are dilated before culling, px.
 _DILATION = 24
 #: Endings of files that may hold points alone.
@@ -194,12 +196,14 @@ def even_samples(mesh: Solid, spacing: float, rng: np.random.Generator) -> Array
 def thinned(points: Array, spacing: float, rng: np.random.Generator) -> Array:
     """(m, 3) of (n, 3) points, in random order, each dropped that is nearer than ``spacing`` to one kept."""
     points = points[rng.permutation(len(points))]
-    near = KDTree(points).query_ball_point(points, spacing, return_sorted=False)
-    keep = np.ones(len(points), bool)
-    for index, others in enumerate(near):
-        if keep[index]:
-            keep[others] = False
-            keep[index] = True
+    tree, keep = KDTree(points), np.ones(len(points), bool)
+    for first in range(0, len(points), _AT_ONCE):
+        left = first + np.flatnonzero(keep[first : first + _AT_ONCE])
+        near = tree.query_ball_point(points[left], spacing, return_sorted=False)
+        for index, others in zip(left, near, strict=True):
+            if keep[index]:
+                keep[others] = False
+                keep[index] = True
     return points[keep]
 
 

@@ -13,6 +13,7 @@ from scipy.io import savemat
 from teethscape.cli import main
 from teethscape.errors import BadInputError
 from teethscape.mesh.solid import Solid
+from teethscape.surface import dtu_protocol
 from teethscape.surface.dtu_protocol import _disk, culled, read_observed, thinned
 
 SCAN = 24
@@ -182,6 +183,23 @@ def test_thinning_keeps_a_distance_and_covers_everything():
     gaps = np.linalg.norm(kept[:, None] - kept, axis=-1) + np.eye(len(kept))
     assert gaps.min() >= 0.2
     assert np.linalg.norm(points[:, None] - kept, axis=-1).min(axis=1).max() <= 0.2
+
+
+def test_thinning_in_parts_keeps_the_same_points_and_asks_only_for_those_that_are_left(monkeypatch):
+    points = np.random.default_rng(0).uniform(0, 1, (2000, 3))
+    whole, asked = thinned(points, 0.2, np.random.default_rng(1)), []
+
+    class Counting(dtu_protocol.KDTree):
+        def query_ball_point(self, places, *rest, **options):
+            asked.append(len(places))
+            return super().query_ball_point(places, *rest, **options)
+
+    monkeypatch.setattr(dtu_protocol, "KDTree", Counting)
+    monkeypatch.setattr(dtu_protocol, "_AT_ONCE", 100)
+    np.testing.assert_array_equal(thinned(points, 0.2, np.random.default_rng(1)), whole)
+    assert len(asked) == 20
+    assert max(asked) <= 100
+    assert sum(asked) < len(points) / 2
 
 
 def test_culling_keeps_what_masks_show_and_scales(tmp_path):
