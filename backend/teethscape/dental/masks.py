@@ -20,8 +20,8 @@ from teethscape.errors import BadInputError, RefusedError
 _SAME_ASPECT = 0.002
 #: Values of ``named`` masks from here on are teeth without a number.
 FIRST_UNNAMED = 100
-#: What Pillow may raise on a damaged file.
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
+#: What Pillow may raise on a damaged file, or on one that says it has more pixels than can be safe.
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 def read_masks(

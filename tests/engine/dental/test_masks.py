@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from teethscape.dental.masks import ids_of, read_masks
+from teethscape.dental.masks import ids_of, read_label_image, read_masks
 from teethscape.dental.photos import Photo
 from teethscape.dental.request import MaskValues
 from teethscape.dental.views import View
+from teethscape.dental.wishes import Backdrop
+from teethscape.diffusion.pictures import read_picture
 from teethscape.errors import BadInputError, ExitCode, RefusedError
+from teethscape.pipeline.montage import read_montage
 
 
 def _photo(size=(480, 360), original=(960, 720)) -> Photo:
@@ -133,3 +136,22 @@ def test_colour_overlay_is_not_a_mask(tmp_path):
 def test_ids_are_listed_without_the_background(kind):
     assert ids_of(np.array([[0, 36, 11], [11, 0, 2]], kind)) == [2, 11, 36]
     assert ids_of(np.zeros((2, 3), kind)) == []
+
+
+@pytest.mark.parametrize(
+    ("read", "code"),
+    [
+        (read_label_image, "mask_damaged"),
+        (read_montage, "not_an_image"),
+        (lambda path: read_picture(path, Backdrop.WHITE), "not_an_image"),
+    ],
+    ids=["mask", "strip", "masked photo"],
+)
+def test_pictures_that_say_they_are_huge_are_refused(tmp_path, monkeypatch, read, code):
+    path = tmp_path / "0.png"
+    Image.fromarray(np.full((10, 10), 11, np.uint8)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 49)
+    with pytest.raises(BadInputError) as refused:
+        read(path)
+    assert refused.value.code == code
+    assert "0.png" in refused.value.message

@@ -62,6 +62,15 @@ def test_blender_damaged(tmp_path):
     assert refused.value.code == "views_damaged"
 
 
+def test_a_picture_that_says_it_is_huge_is_refused(tmp_path, monkeypatch):
+    _picture(tmp_path / "train" / "r_0.png")
+    _blender(tmp_path, "r_0")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12 * 10 // 2 - 1)
+    told = _refusal(read_blender, tmp_path)
+    assert told.code == "views_damaged"
+    assert "r_0.png" in told.message
+
+
 def test_blender_names_with_dots_are_found(tmp_path):
     for name in ("frame.0001.png", "frame.0002.jpg"):
         _picture(tmp_path / "train" / name, "RGB")

@@ -92,7 +92,7 @@ def _header(path: Path) -> _Header | None:
             lying = isinstance(turn, int) and turn >= _LYING
             header = _Header((image.height, image.width), lying, image.mode not in _COLOURED)
             return header if _ENDS[str(image.format)] in _tail(path) else None
-    except (*DECODE_ERRORS, KeyError, Image.DecompressionBombError):
+    except (*DECODE_ERRORS, KeyError):
         return None
 
 

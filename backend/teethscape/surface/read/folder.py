@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from teethscape.dental.fdi import Jaw
+from teethscape.dental.masks import DECODE_ERRORS
 from teethscape.errors import BadInputError
 from teethscape.surface.read.cameras import first_askew
 from teethscape.surface.read.montage import RADIUS
@@ -157,12 +158,12 @@ def read_rgba(path: Path) -> FloatImage:
     """(h, w, 4) 0..1.
 
     Raises:
-        BadInputError: there is no such picture, or it is damaged.
+        BadInputError: there is no such picture, or it is damaged or far too large.
     """
     try:
         with Image.open(path) as image:
             return np.divide(np.asarray(image.convert("RGBA")), 255, dtype=np.float32)
-    except (OSError, SyntaxError, ValueError) as error:
+    except DECODE_ERRORS as error:
         raise BadInputError(
             "views_damaged", f"{path} cannot be read ({error}).", "Render, export or copy it anew."
         ) from error
