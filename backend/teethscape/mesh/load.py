@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teethscape.dental.fdi import is_permanent
 from teethscape.dental.files import require_file
@@ -44,18 +45,41 @@ def load_mesh(path: Path) -> Solid:
     """Any mesh file as one surface with shared vertices.
 
     Raises:
-        BadInputError: it is missing or damaged, or holds no triangles.
+        BadInputError: it is missing or damaged, or holds no triangles, one whose corners are nowhere, or
+            none with an area.
     """
     import trimesh
 
     require_file(path)
     try:
-        mesh = trimesh.load(path, force="mesh")
+        whole = trimesh.load(path, force="mesh", process=False)
+        mesh = trimesh.load(path, force="mesh")  # drops what is no number without a word
     except (ValueError, OSError, KeyError, IndexError, TypeError, NotImplementedError) as error:
         raise BadInputError(
             "mesh_damaged", f"{path} cannot be read ({error}).", "Export it again."
         ) from error
+    _refuse_wrong(path, np.asarray(whole.vertices), np.asarray(whole.faces))  # pyright: ignore
     vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)  # pyright: ignore
+    solid = Solid(path.stem, vertices, faces.astype(np.int32))
+    with np.errstate(over="ignore", invalid="ignore"):
+        has_area = 0 < solid.areas.sum() < np.inf
+    if not has_area:
+        raise BadInputError("mesh_damaged", f"{path} holds no triangle with an area.", "Export it again.")
+    return solid
+
+
+def _refuse_wrong(path: Path, vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> None:
+    """Refuse triangles that are none; vertices that no triangle has do not matter.
+
+    Raises:
+        BadInputError: there are such triangles, or none at all.
+    """
+    wrong = None
     if len(faces) == 0:
-        raise BadInputError("mesh_damaged", f"{path} holds no triangles.", "Export it again.")
-    return Solid(path.stem, vertices, faces.astype(np.int32))
+        wrong = "no triangles"
+    elif faces.min() < 0 or faces.max() >= len(vertices):
+        wrong = "triangles with corners that are not there"
+    elif not np.isfinite(vertices[faces]).all():
+        wrong = "triangles with corners that are no numbers"
+    if wrong is not None:
+        raise BadInputError("mesh_damaged", f"{path} holds {wrong}.", "Export it again.")

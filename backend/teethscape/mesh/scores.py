@@ -119,10 +119,9 @@ def distances(predicted: NDArray[np.float64], wanted: NDArray[np.float64]) -> di
 
 
 def sample(solid: Solid, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(count, 3) points spread evenly over a surface."""
-    corners = solid.vertices[solid.faces]
-    doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    chosen = corners[rng.choice(len(corners), size=count, p=doubled / doubled.sum())]
+    """(count, 3) points spread evenly over a surface, which must have an area."""
+    areas = solid.areas
+    chosen = solid.vertices[solid.faces[rng.choice(len(areas), size=count, p=areas / areas.sum())]]
     u, v = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
     return (1 - u) * chosen[:, 0] + u * (1 - v) * chosen[:, 1] + u * v * chosen[:, 2]
 

@@ -29,6 +29,13 @@ class Solid:
     faces: NDArray[np.integer]
     colours: NDArray[np.uint8] | None = None
 
+    @property
+    def areas(self) -> NDArray[np.floating]:
+        """(F,) of the faces, mm^2."""
+        corners = self.vertices[self.faces]
+        sides = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+        return np.linalg.norm(np.cross(*sides), axis=1) / 2
+
 
 @dataclass(frozen=True)
 class FileNote:

@@ -180,15 +180,10 @@ def _shown(local: Array, k: Array, mask: NDArray[np.uint8]) -> NDArray[np.bool_]
 
 
 def even_samples(mesh: Solid, spacing: float, rng: np.random.Generator) -> Array:
-    """(n, 3) samples of a surface, no two nearer than ``spacing``."""
+    """(n, 3) samples of a surface, which must have an area, no two nearer than ``spacing``."""
     from teethscape.mesh.scores import sample
 
-    corners = mesh.vertices[mesh.faces]
-    area = (
-        np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum()
-        / 2
-    )
-    dense = sample(mesh, max(int(4 * area / spacing**2), 1), rng)
+    dense = sample(mesh, max(int(4 * mesh.areas.sum() / spacing**2), 1), rng)
     both = np.concatenate([mesh.vertices[np.unique(mesh.faces)], dense])
     return thinned(np.asarray(both, np.float64), spacing, rng)
 
@@ -272,7 +267,7 @@ def evaluate_dtu(prediction: Path, reference: Path, scan: int, scan_folder: Path
     mesh, observed = _mesh_or_points(prediction), read_observed(reference, scan)
     is_cloud = not len(mesh.faces)
     mesh = culled(mesh, scan_folder) if scan_folder is not None else mesh
-    if not len(mesh.vertices if is_cloud else mesh.faces):
+    if not (len(mesh.vertices) if is_cloud else mesh.areas.any()):
         raise BadInputError(
             "mesh_damaged", f"Nothing of {prediction} lies inside the masks.", "Check its frame."
         )

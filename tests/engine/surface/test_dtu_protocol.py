@@ -71,6 +71,19 @@ def test_points_alone_score_like_a_mesh(reference, tmp_path, capsys):
     assert found["d2s_mm"] == pytest.approx(0.5, abs=0.01)
 
 
+def test_points_that_are_nowhere_are_refused(reference, tmp_path, capsys):
+    cloud = _plate(1.5)
+    cloud[5] = np.nan
+    trimesh.PointCloud(cloud).export(tmp_path / "points.ply")
+    code, told = _evaluated(capsys, tmp_path / "points.ply", reference)
+    assert (code, told["error"]["code"]) == (3, "mesh_damaged")
+    trimesh.PointCloud(cloud).export(reference / "Points" / "stl" / f"stl{SCAN:03d}_total.ply")
+    trimesh.PointCloud(_plate(1.5)).export(tmp_path / "points.ply")
+    code, told = _evaluated(capsys, tmp_path / "points.ply", reference)
+    assert (code, told["error"]["code"]) == (3, "dtu_incomplete")
+    assert "_total.ply" in told["error"]["message"]
+
+
 def test_a_mesh_that_lies_elsewhere_has_no_score(reference, tmp_path, capsys):
     mesh = trimesh.creation.box((1, 1, 1))
     mesh.apply_translation((500, 0, 0))
@@ -202,17 +215,36 @@ def test_thinning_in_parts_keeps_the_same_points_and_asks_only_for_those_that_ar
     assert sum(asked) < len(points) / 2
 
 
-def test_culling_keeps_what_masks_show_and_scales(tmp_path):
+def _scan_of_a_small_mask(folder):
+    """A camera that looks along z, and a mask of the middle of its picture."""
     k = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
     pose = np.column_stack([np.eye(3), [0, 0, 4]])
     scale, world = np.diag([10.0, 10, 10, 1]), np.eye(4)
     world[:3] = k @ pose @ np.linalg.inv(scale)
-    np.savez(tmp_path / "cameras.npz", world_mat_0=world, scale_mat_0=scale)
-    (tmp_path / "mask").mkdir()
+    np.savez(folder / "cameras.npz", world_mat_0=world, scale_mat_0=scale)
+    (folder / "mask").mkdir()
     mask = np.zeros((100, 100), np.uint8)
     mask[48:52, 48:52] = 255
-    Image.fromarray(mask).save(tmp_path / "mask" / "000.png")
+    Image.fromarray(mask).save(folder / "mask" / "000.png")
+
+
+def test_culling_keeps_what_masks_show_and_scales(tmp_path):
+    _scan_of_a_small_mask(tmp_path)
     vertices = np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0], [1.6, 0, 0], [1.7, 0, 0], [1.6, 0.1, 0]], float)
     found = culled(Solid("m", vertices, np.array([[0, 1, 2], [3, 4, 5]])), tmp_path)
     assert found.faces.tolist() == [[0, 1, 2]]
     np.testing.assert_allclose(found.vertices[1], (1, 0, 0))
+
+
+def test_masks_that_leave_triangles_without_area_leave_nothing(reference, tmp_path, capsys):
+    scan = tmp_path / "scan"
+    scan.mkdir()
+    _scan_of_a_small_mask(scan)
+    vertices = np.array(
+        [[0, 0, 0], [0.05, 0, 0], [0.1, 0, 0], [1.6, 0, 0], [1.7, 0, 0], [1.6, 0.1, 0]], float
+    )
+    mesh = trimesh.Trimesh(vertices, [[0, 1, 2], [3, 4, 5]], process=False)
+    mesh.export(tmp_path / "mesh.ply")
+    code, told = _evaluated(capsys, tmp_path / "mesh.ply", reference, "--scan-folder", str(scan))
+    assert (code, told["error"]["code"]) == (3, "mesh_damaged")
+    assert "inside the masks" in told["error"]["message"]

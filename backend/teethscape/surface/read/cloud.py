@@ -36,7 +36,7 @@ def read_cloud(path: Path, code: str, advice: str) -> Cloud:
         advice: what to do then.
 
     Raises:
-        BadInputError: it is missing or damaged.
+        BadInputError: it is missing or damaged, or a point of it is nowhere.
     """
     import trimesh
 
@@ -53,6 +53,8 @@ def read_cloud(path: Path, code: str, advice: str) -> Cloud:
         NotImplementedError,
     ) as error:
         raise BadInputError(code, f"{path} cannot be read ({error}).", advice) from error
+    if not np.isfinite(points).all():
+        raise BadInputError(code, f"{path} holds points whose coordinates are no numbers.", advice)
     shades = np.asarray(getattr(found, "colors", np.zeros(0)), np.float64)
     has_colours = shades.ndim == 2 and shades.shape[0] == len(points) and shades.shape[1] >= 3
     return Cloud(points, shades[:, :3] / 255 if has_colours else None, not len(getattr(found, "faces", ())))
