@@ -90,3 +90,13 @@ def test_pictures_of_square_pixels_stay_as_they_are():
     one = squared(views, 3)
     for name in ("colours", "colour_mask", "foreground", "normals", "intrinsics", "cam2world"):
         np.testing.assert_array_equal(getattr(one, name)[0], getattr(views, name)[3])
+
+
+def test_looks_of_views_without_normals_hold_none_and_take_no_memory_for_them():
+    views = replace(views_of(*arch_mesh()), normals=None)
+    look = prepared(views, 0, SCALE)
+    assert not look.known.any()
+    assert not look.steady.any()
+    assert look.slopes.shape == (*views.size, 3, 2)
+    assert not any(array.any() for array in (look.normals, look.soft, look.wide, look.slopes))
+    assert all(stride == 0 for stride in look.wide_slopes.strides)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -68,29 +69,37 @@ def prepared(views: Views, view: int, scale: float) -> Look:
     one = squared(views, view)
     foreground = one.foreground[0]
     mask = foreground > 0.5
-    if one.normals is None:
-        normals = np.zeros((*mask.shape, 3), np.float32)
-    else:
-        normals = one.normals[0] * mask[..., None]
-    known = directed(normals)
-    steady = _steady(normals, known)
-    noise = _noise(normals, steady)
-    soft = _softened(normals, _BLUR + _BLUR_BY_NOISE * noise)
-    wide = _softened(normals, float(np.hypot(_WIDE, _BLUR_BY_NOISE * noise)))
     return Look(
         camera=camera_of(one, 0, scale),
         mask=mask,
         edge=mask_distances(foreground),
         wander=float(np.sqrt(max(views.border_px**2 - WHOLE_PX**2, 0.0))),
-        normals=normals,
-        known=known,
-        soft=soft,
-        slopes=_slopes(soft),
-        wide=wide,
-        wide_slopes=_slopes(wide),
-        steady=steady,
-        noise=noise,
+        **(_without_normals(mask.shape) if one.normals is None else _of_normals(one.normals[0], mask)),
     )
+
+
+def _of_normals(normals: NDArray[np.float32], mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """What a `Look` holds of normals (h, w, 3) within a mask (h, w)."""
+    normals = normals * mask[..., None]
+    known = directed(normals)
+    steady = _steady(normals, known)
+    noise = _noise(normals, steady)
+    soft = _softened(normals, _BLUR + _BLUR_BY_NOISE * noise)
+    wide = _softened(normals, float(np.hypot(_WIDE, _BLUR_BY_NOISE * noise)))
+    return {
+        "normals": normals, "known": known, "steady": steady, "noise": noise,
+        "soft": soft, "slopes": _slopes(soft), "wide": wide, "wide_slopes": _slopes(wide),
+    }  # fmt: skip
+
+
+def _without_normals(shape: tuple[int, ...]) -> dict[str, Any]:
+    """The same without any: nothing, which takes no memory however large the pictures are."""
+    vectors, slopes = (np.broadcast_to(np.float32(0), (*shape, *more)) for more in ((3,), (3, 2)))
+    nowhere = np.broadcast_to(np.False_, shape)
+    return {
+        "normals": vectors, "known": nowhere, "steady": nowhere, "noise": 0.0,
+        "soft": vectors, "slopes": slopes, "wide": vectors, "wide_slopes": slopes,
+    }  # fmt: skip
 
 
 def _softened(normals: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
