@@ -79,3 +79,9 @@ def test_contradicting_lengths_are_refused():
     assert len(parse_known_lengths(["33-43=26", "43-33=26", "11=8.6"])) == 2
     with pytest.raises(UsageError):
         parse_known_lengths(["33-43=26", "43-33=27"])
+
+
+@pytest.mark.parametrize("budget", [-1.0, float("nan"), float("inf")])
+def test_an_impossible_budget_is_refused_before_any_work(budget):
+    with pytest.raises(UsageError, match="A budget of"):
+        ReconstructRequest.from_json({"photos": "p", "output": "o", "views": {"budget_s": budget}})

@@ -179,7 +179,7 @@ def test_numbers_of_views_must_be_numbers(strip, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        *(("--extent", 0), ("--extent", -3), ("--extent", "nan"), ("--budget", -1)),
+        *(("--extent", 0), ("--extent", -3), ("--extent", "nan"), ("--budget", -1), ("--budget", "inf")),
         *(("--keep", "15-8"), ("--keep", "²"), ("--leave-out", "0-99999999999")),
     ],
 )
