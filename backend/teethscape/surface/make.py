@@ -10,10 +10,11 @@ import numpy as np
 
 from teethscape.anchor.report import read_place, report_path
 from teethscape.dental.files import refuse_folder, require_folder, require_space
-from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
+from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod, check_budget
 from teethscape.errors import RefusedError, UsageError
 from teethscape.libraries import require_torch
 from teethscape.mesh.align import Similarity
+from teethscape.mesh.solid import Solid
 from teethscape.progress import Progress, SurfaceStage
 from teethscape.surface.believe import (
     believed,
@@ -34,6 +35,7 @@ from teethscape.surface.job import Found, Job, start_at, start_of
 from teethscape.surface.mesh.finish import FinishedMesh, finished
 from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
+from teethscape.surface.mesh.teeth import tooth_bodies
 from teethscape.surface.mesh.threads import without_threads
 from teethscape.surface.read.any import read_views
 from teethscape.surface.request import DistanceKind, SurfaceRequest
@@ -45,6 +47,8 @@ from teethscape.surface.views import Views
 from teethscape.surface.write import check_suffix, write_surface
 
 _NEEDED_BYTES = 60_000_000
+#: Shares of finishing after which threads are gone, and the mesh is there; a body per tooth is the rest.
+_THREADS, _MESH = 0.3, 0.5
 #: Width of a jaw, as far as it decides what is small in things of another size.
 _JAW_MM = 60.0
 _WITHOUT_TORCH = "Run in the engine's environment: python -m pip install torch; or take --method grid."
@@ -93,13 +97,12 @@ def _check_numbers(request: SurfaceRequest) -> None:
     """Refuse sizes and times that there are not.
 
     Raises:
-        UsageError: the extent is not above zero, or the budget below it.
+        UsageError: the extent is not above zero, or the budget below it or endless.
     """
-    extent, budget = request.extent_mm, request.budget_s
+    extent = request.extent_mm
     if extent is not None and not 0 < extent < np.inf:
         raise UsageError("usage", f"An extent of {extent:g} mm is none.", "Give millimetres above zero.")
-    if budget is not None and not budget >= 0:
-        raise UsageError("usage", f"A budget of {budget:g} seconds is none.", "Give zero or more seconds.")
+    check_budget(request.budget_s)
 
 
 def _refuse_unsigned(request: SurfaceRequest) -> None:
@@ -182,13 +185,16 @@ def _place_of(request: SurfaceRequest) -> Similarity | None:
 
 def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]:
     """Finish, check, paint and write what a method found; the report."""
-    views, frame = job.views, job.frame
+    views, frame, finish = job.views, job.frame, job.session.finish
     refuse_lost(views, not (found.field.values < found.level).any())
     looks = [prepared(views, k, frame.scale) for k in range(len(views))]
     if frame.is_dental:  # other things may be thin
-        found = replace(found, field=without_threads(found.field, looks))
+        field = without_threads(found.field, looks, lambda share: finish(_THREADS * share))
+        found = replace(found, field=field)
+    finish(_THREADS)
     unit = unit_of(found.field, frame)
     mesh = finished(found.field, unit=unit, level=found.level)
+    finish(_MESH)
     agree = agreement(looks, mesh.vertices, mesh.faces)
     refuse_half(views, agree)
     refuse_unlike(views, agree)
@@ -196,8 +202,11 @@ def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]
         colours = view_colours(views, looks, mesh.vertices, mesh.faces, unit)
     else:
         colours = found.colours(mesh.vertices)
+    teeth: dict[int, Solid] = {}
+    if frame.arch is not None:
+        teeth = tooth_bodies(found.field, frame.arch, lambda share: finish(_MESH + (1 - _MESH) * share))
     report = _report(job, mesh, agree, dropped)
-    write_surface(job.request.output, (mesh, colours), found.field, frame, report)
+    write_surface(job.request.output, (mesh, colours), teeth, frame, report)
     return report
 
 

@@ -89,6 +89,15 @@ class Session:
         self._pulsed = now
         self.tell(fraction, message)
 
+    def finish(self, fraction: float) -> None:
+        """Report how far the mesh is finished, and stop where the user has cancelled.
+
+        Raises:
+            CancelledError: as for `tell`.
+        """
+        self._progress.stage(SurfaceStage.FINISH, fraction)
+        self._progress.check_cancelled()
+
     def check_cancelled(self) -> None:
         """Stop where the user has cancelled.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,7 @@ from teethscape.mesh.solid import Solid
 from teethscape.mesh.stl import write_stl
 from teethscape.mesh.threemf import write_3mf
 from teethscape.surface.frame import Frame
-from teethscape.surface.grid.field import GridField
 from teethscape.surface.mesh.finish import FinishedMesh
-from teethscape.surface.mesh.teeth import tooth_bodies
 
 SUFFIXES = (".ply", ".stl", ".obj", ".glb", ".3mf")
 
@@ -39,7 +38,7 @@ def check_suffix(path: Path) -> None:
 def write_surface(
     path: Path,
     painted: tuple[FinishedMesh, NDArray[np.uint8]],
-    field: GridField,
+    teeth: Mapping[int, Solid],
     frame: Frame,
     report: dict[str, Any],
 ) -> None:
@@ -48,7 +47,7 @@ def write_surface(
     Args:
         path: of the mesh.
         painted: the mesh in the views' axes, and (V, 3) RGB.
-        field: to cut teeth from.
+        teeth: a body per tooth, mm, the views' axes; none where the arch is not known.
         frame: how to get to our frame.
         report: written beside the mesh as ``NAME.json``.
     """
@@ -57,7 +56,6 @@ def write_surface(
     extra: dict[str, NDArray] = {}
     if frame.arch is not None:
         extra["fdi"] = frame.arch.distances(mesh.vertices)[0].astype(np.uint8)
-        teeth = tooth_bodies(field, frame.arch)
         report["teeth"] = sorted(teeth)
         for fdi, body in teeth.items():
             placed = Solid(body.name, frame.to_ours(body.vertices.astype(np.float64)), body.faces)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
 from scipy.spatial import KDTree
 
 from teethscape.dental.units import ScaleRecord, ScaleSource
-from teethscape.errors import RefusedError
+from teethscape.errors import CancelledError, RefusedError
 from teethscape.mesh.solid import FileNote, Solid
 from teethscape.surface.frame import Frame
 from teethscape.surface.grid.field import GridField
@@ -161,6 +163,30 @@ def test_each_tooth_of_a_known_arch_becomes_a_closed_body():
         assert is_two_manifold(body.faces)
         wanted = _volume(crowns[fdi].vertices, crowns[fdi].faces)
         assert _volume(body.vertices, body.faces) == pytest.approx(wanted, rel=0.1)
+
+
+@pytest.mark.parametrize("grown", [0.03, 0.2, 0.3, 0.5])
+def test_a_tooth_that_is_not_there_is_no_sliver_of_its_neighbours(grown):
+    """The middle one of three is missing, the others are somewhat larger than the arch says."""
+    middles = {12: -8.0, 11: 0.0, 21: 8.0}
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=4.0)
+    vertices, faces = np.asarray(ball.vertices), np.asarray(ball.faces, np.int32)
+    crowns = {fdi: Solid(f"FDI_{fdi}", vertices + np.array([x, 0, 0]), faces) for fdi, x in middles.items()}
+    low, high = np.array([-14.0, -6, -6]), np.array([14.0, 6, 6])
+    field = GridField(np.zeros(tuple(np.ceil((high - low) / 0.25).astype(int)), np.float32), low, 0.25)
+    near = [np.linalg.norm(field.nodes() - [x, 0, 0], axis=1) for fdi, x in middles.items() if fdi != 11]
+    values = np.min(near, axis=0) - (4 + grown)
+    field = replace(field, values=values.reshape(field.values.shape).astype(np.float32))
+    assert set(tooth_bodies(field, KnownArch(crowns))) == {12, 21}
+
+
+def test_cutting_teeth_can_be_stopped():
+    def stop(_):
+        raise CancelledError
+
+    ball = Solid("FDI_11", *arch_mesh(((0.0, 0.0),)))
+    with pytest.raises(CancelledError):
+        tooth_bodies(_balls(), KnownArch({11: ball}), stop)
 
 
 def test_a_surface_taken_at_another_value_is_moved_back():

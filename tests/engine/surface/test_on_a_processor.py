@@ -25,6 +25,7 @@ from teethscape.surface.neus import method  # noqa: E402
 from teethscape.surface.neus.presets import load_preset  # noqa: E402
 from teethscape.surface.request import SurfaceRequest  # noqa: E402
 from teethscape.surface.session import Session  # noqa: E402
+from teethscape.surface.start import MOST_NODES  # noqa: E402
 
 from .scene import SCALE, arch_mesh, views_of  # noqa: E402
 
@@ -146,4 +147,5 @@ def test_large_pictures_ask_for_no_grid_that_memory_cannot_hold(tmp_path, monkey
     with pytest.raises(CancelledError):
         method.neus(replace(job, start=start, views=replace(job.views, intrinsics=fine)))
     assert pitches == [pytest.approx(SCALE / 511)]
-    assert max(counts[1]) == 512
+    assert max(counts[1]) <= 512
+    assert 0.9 * MOST_NODES < np.prod(counts[1]) <= MOST_NODES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +27,9 @@ _DEEP = 0.2
 Nodes = NDArray[np.bool_]
 
 
-def without_threads(field: GridField, looks: Sequence[Look]) -> GridField:
+def without_threads(
+    field: GridField, looks: Sequence[Look], each: Callable[[float], object] = lambda _: None
+) -> GridField:
     """A field, mm, without thin parts and pieces that no view shows with the normals which they have there.
 
     Pieces are what hangs together otherwise than by thin parts. A flake that hangs on nothing goes even where
@@ -36,12 +38,13 @@ def without_threads(field: GridField, looks: Sequence[Look]) -> GridField:
     Args:
         field: negative inside.
         looks: the views.
+        each: told before each view which share of them is done, 0..1; what it raises ends the work.
     """
     inside = field.values < 0
     core = _distance(inside, field.pitch) > _HALF_MM
     if not core.any():
         return field
-    borne_out, kept = _borne_out(field, looks)
+    borne_out, kept = _borne_out(field, looks, each)
     beyond = _distance(~core, field.pitch) - _HALF_MM
     thin = inside & (beyond > _ROUNDING * field.pitch) & ~kept
     lost = inside & _lost_pieces(core, inside, borne_out)
@@ -56,10 +59,16 @@ def _distance(region: Nodes, pitch: float) -> NDArray[np.float32]:
     return (np.asarray(found, np.float32) - np.float32(0.5)) * np.float32(pitch)
 
 
-def _borne_out(field: GridField, looks: Sequence[Look]) -> tuple[Nodes, Nodes]:
+def _borne_out(
+    field: GridField, looks: Sequence[Look], each: Callable[[float], object]
+) -> tuple[Nodes, Nodes]:
     """Nodes beside places of the surface that some view shows as they are; and those, with what is behind."""
     mesh = field.surface()
-    shown = np.concatenate([_shown(field, look, hits(look, *mesh)) for look in looks])
+    places = []
+    for number, look in enumerate(looks):
+        each(number / len(looks))
+        places.append(_shown(field, look, hits(look, *mesh)))
+    shown = np.concatenate(places)
     inward = field.slopes(shown)
     surface, behind = (np.zeros(field.values.shape, bool) for _ in range(2))
     _mark(surface, field, shown)
