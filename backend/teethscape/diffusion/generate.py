@@ -60,6 +60,7 @@ class GenerateRequest:
         previews: how often unfinished views are shown per jaw.
         anchor: views of a case are compared with its fitted teeth.
         repaint: how often views that disagree are painted again at the most.
+        name: what strips of a case are named after; None: its folder.
     """
 
     source: Path
@@ -74,6 +75,7 @@ class GenerateRequest:
     previews: int = 4
     anchor: bool = True
     repaint: int = 2
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def generate(
         ResourceError: memory or disk are too small.
         CancelledError: the user has cancelled; finished jaws stay.
     """
-    jaws = read_source(request.source, request.jaws, request.backdrop, progress)
+    jaws = read_source(request.source, request.jaws, request.backdrop, progress, request.name)
     weights = weights_of(request.weights)
     require_space(request.output, _NEEDED_BYTES)
     with storage_errors(request.output):

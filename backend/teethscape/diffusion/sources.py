@@ -38,7 +38,9 @@ class JawPhotos:
     pictures: tuple[Image.Image, ...]
 
 
-def read_source(path: Path, jaws: Jaws, backdrop: Backdrop, progress: Progress) -> list[JawPhotos]:
+def read_source(
+    path: Path, jaws: Jaws, backdrop: Backdrop, progress: Progress, name: str | None = None
+) -> list[JawPhotos]:
     """All jaws that a case or a folder holds.
 
     Args:
@@ -47,6 +49,7 @@ def read_source(path: Path, jaws: Jaws, backdrop: Backdrop, progress: Progress) 
         jaws: which jaws are wanted.
         backdrop: what stands behind the teeth.
         progress: told what was left out.
+        name: what results of a case are named after; None: its folder.
 
     Raises:
         BadInputError: nothing of the kind is there, or a picture is damaged.
@@ -56,7 +59,8 @@ def read_source(path: Path, jaws: Jaws, backdrop: Backdrop, progress: Progress) 
             "folder_missing", f"{path} is no folder.", "Give a case or a folder of masked photos."
         )
     if (path / "case.json").is_file():
-        return [_of_case(path, jaw, backdrop) for jaw in _jaws_of_case(path, jaws)]
+        name = name or path.resolve().name
+        return [_of_case(path, jaw, backdrop, name) for jaw in _jaws_of_case(path, jaws)]
     folders = [path] if (path / _FILES[0]).is_file() else sorted(p for p in path.iterdir() if p.is_dir())
     found = [one for folder in folders if (one := _of_folder(folder, jaws, backdrop, progress)) is not None]
     if not found:
@@ -102,11 +106,11 @@ def _jaws_of_case(path: Path, wanted: Jaws) -> list[Jaw]:
     return jaws
 
 
-def _of_case(path: Path, jaw: Jaw, backdrop: Backdrop) -> JawPhotos:
+def _of_case(path: Path, jaw: Jaw, backdrop: Backdrop, name: str) -> JawPhotos:
     """Cut out of the case's photos with its masks; the published tool cuts on black."""
     case = CaseFolder(path)
     pictures = tuple(_cut(case, view, jaw, _BACKGROUND[backdrop]) for view in ORDER[jaw])
-    return JawPhotos(f"{path.resolve().name}_{jaw.value}", jaw, pictures)
+    return JawPhotos(f"{name}_{jaw.value}", jaw, pictures)
 
 
 def _cut(case: CaseFolder, view: View, jaw: Jaw, background: Background) -> Image.Image:

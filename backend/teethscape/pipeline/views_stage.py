@@ -19,7 +19,7 @@ from teethscape.anchor.jaw import crowns_of
 from teethscape.anchor.report import read_place, report_path
 from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw, jaw_of, object_name
-from teethscape.dental.files import tooth_files, write_json
+from teethscape.dental.files import storage_errors, tooth_files, write_json
 from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.wishes import Preset, SurfaceMethod
 from teethscape.libraries import require_full
@@ -35,6 +35,8 @@ from teethscape.weights.store import file_sha256, remembered_sha256
 _FIRST_ROUND = 0.9
 #: Within this distance, mm, of a fitted vertex the surface there is taken for its tangent plane.
 _FLAT_MM = 1.0
+#: What a case's own strips are named after: not its folder, which may be renamed.
+_STRIPS = "case"
 #: Where the report of a surface holds what it depends on.
 _KEY = "key"
 
@@ -113,9 +115,10 @@ def paint_views(
 
     wishes = request.views
     recipe = Recipe(wishes.steps, SEED + request.seed, white=wishes.background.lays_on_white)
+    _take_over_strips(case, request)
     job = GenerateRequest(
         case.root, case.root / "views", wishes.weights, request.jaws, recipe, wishes.background,
-        request.device, wishes.precision, wishes.memory, repaint=wishes.repaint,
+        request.device, wishes.precision, wishes.memory, repaint=wishes.repaint, name=_STRIPS,
     )  # fmt: skip
     done = generate(job, Folded(progress, Stage.PAINT, len(request.jaws.members)), crowns_of(result))
     require_agreement(done)
@@ -126,8 +129,27 @@ def painted_strips(case: CaseFolder, request: ReconstructRequest) -> dict[Jaw, P
     """Where the strips of a finished stage lie."""
     from teethscape.diffusion.pictures import MONTAGE_ENDING
 
-    name = case.root.resolve().name
-    return {jaw: case.root / "views" / f"{name}_{jaw.value}{MONTAGE_ENDING}" for jaw in request.jaws.members}
+    return {jaw: case.root / "views" / f"{_STRIPS}{_ending(jaw)}" for jaw in request.jaws.members}
+
+
+def _ending(jaw: Jaw) -> str:
+    return f"_{jaw.value}{MONTAGE_ENDING}"
+
+
+def _take_over_strips(case: CaseFolder, request: ReconstructRequest) -> None:
+    """Rename strips that an older version has named after the folder, whose name may be another by now.
+
+    Of several the newest is taken. The strip comes last, so that an interruption leaves one to begin with.
+    """
+    for jaw, strip in painted_strips(case, request).items():
+        older = [] if strip.is_file() else list(strip.parent.glob(f"*{_ending(jaw)}"))
+        if not older:
+            continue
+        newest = max(older, key=lambda path: path.stat().st_mtime_ns)
+        with storage_errors(strip.parent):
+            for old, new in zip(strip_files(newest)[::-1], strip_files(strip)[::-1], strict=True):
+                if old.is_file():
+                    old.replace(new)
 
 
 def strip_files(strip: Path) -> list[Path]:

@@ -300,5 +300,6 @@ def test_photos_become_surfaces_in_millimetres_in_the_bite_of_the_fit(request_of
     assert np.median(misses) < 0.35
     for jaw in Jaw:
         assert (request.output / "meshes" / "surface" / f"{jaw.value}.ply").is_file()
-    again = reconstruct(request, NoProgress())
+    moved = replace(request, output=request.output.rename(request.output.with_name("upper Patient 7")))
+    again = reconstruct(moved, NoProgress())
     assert {"paint", "wrap", "meshes"} <= set(again.resumed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -141,6 +142,30 @@ def test_notices_name_jaw_and_views(tmp_path):
     (tmp_path / "lower.json").write_text(json.dumps({"repainted": rounds}))
     told = "Lower jaw: painted again, because of what disagreed with the fitted teeth: view 8 and view 10."
     assert painting_notices(files) == [told]
+
+
+def test_strips_keep_their_names_when_the_folder_gets_another(case):
+    request = ReconstructRequest(case.root, case.root)
+    names = {strip.name for strip in views_stage.painted_strips(case, request).values()}
+    moved = CaseFolder(case.root.rename(case.root.with_name("Patient 7")))
+    assert {strip.name for strip in views_stage.painted_strips(moved, request).values()} == names
+
+
+def test_strips_named_after_the_folder_are_taken_over(case):
+    request = ReconstructRequest(case.root, case.root)
+    strips, ending = views_stage.painted_strips(case, request), "_upper_cond_000_000_000_000"
+    for number, name in enumerate(("Former", "Older")):
+        strip = case.root / "views" / f"{name}{ending}.png"
+        for file in views_stage.strip_files(strip):
+            file.write_text(name)
+        os.utime(strip, (1000 - number, 1000 - number))
+    strips[Jaw.LOWER].write_text("own")
+    (case.root / "views" / "Former_lower_cond_000_000_000_000.png").write_text("of another run")
+    views_stage._take_over_strips(case, request)
+    assert [file.read_text() for file in views_stage.strip_files(strips[Jaw.UPPER])] == ["Former"] * 3
+    assert strips[Jaw.LOWER].read_text() == "own"
+    left = {path.name for path in (case.root / "views").glob(f"*{ending}*")}
+    assert {name for name in left if name.startswith("Former")} == set()
 
 
 class _Listener(NoProgress):
