@@ -70,7 +70,7 @@ def compare(jaw: FittedJaw, views: Sequence[PaintedView], name: str) -> JawRepor
     if keep.sum() < NEEDED_VIEWS:
         keep[:] = True
     count = counted(jaw, line, pooled(painted, keep), pooled(fitted, keep))
-    return JawReport(name, jaw.jaw, jaw.teeth, count, reports, place, start)
+    return JawReport(name, jaw.jaw, jaw.teeth, count, reports, place, start, jaw.fit)
 
 
 def _view_report(jaw: FittedJaw, number: int, pair: tuple[DrawnView, PaintedView], told: Count) -> ViewReport:

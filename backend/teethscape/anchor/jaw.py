@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ class FittedJaw:
         outside: (teeth, 3) each tooth's buccal axis.
         low: (3,) lower corner of the box around both jaws, mm; average teeth stand in for a jaw without any.
         high: (3,) its upper corner.
+        fit: tells these crowns from those of another fit.
     """
 
     jaw: Jaw
@@ -65,6 +67,7 @@ class FittedJaw:
     outside: Array
     low: Array
     high: Array
+    fit: str
 
 
 def fitted_jaw(crowns: Mapping[int, FittedCrown], jaw: Jaw) -> FittedJaw:
@@ -93,7 +96,23 @@ def fitted_jaw(crowns: Mapping[int, FittedCrown], jaw: Jaw) -> FittedJaw:
         outside=np.array([crown.axes[:, 1] for crown in own]),
         low=pair.min(axis=0),
         high=pair.max(axis=0),
+        fit=fit_digest({fdi: crown.vertices for fdi, crown in crowns.items()}, jaw),
     )
+
+
+def fit_digest(vertices: Mapping[int, NDArray[np.floating]], jaw: Jaw) -> str:
+    """SHA-256 of a jaw's fitted crowns: the same for the same fit, read from meshes or kept as it was.
+
+    Args:
+        vertices: (V, 3) of each crown by FDI number, mm; those of the other jaw do not count.
+        jaw: which jaw.
+    """
+    digest = hashlib.sha256()
+    for fdi in arch(jaw):
+        if fdi in vertices:
+            points = np.ascontiguousarray(vertices[fdi], "<f4")  # as meshes hold them
+            digest.update(f"{fdi} {len(points)} ".encode() + points.tobytes())
+    return digest.hexdigest()
 
 
 def _share(crown: FittedCrown, axis: Array) -> Array:

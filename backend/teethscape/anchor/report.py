@@ -85,6 +85,7 @@ class JawReport:
         views: one report per view.
         place: the patient's frame (mm) to the views' world.
         start: the same as the renderer of the training data would have it.
+        fit: digest of the fitted crowns, as `fit_digest` gives it.
     """
 
     name: str
@@ -94,6 +95,7 @@ class JawReport:
     views: tuple[ViewReport, ...]
     place: Similarity
     start: Similarity
+    fit: str
 
     @property
     def disagreeing(self) -> tuple[int, ...]:
@@ -190,6 +192,7 @@ def as_json(report: JawReport) -> dict[str, Any]:
         "views": [_view_json(view) for view in report.views],
         "place": _place_json(report.place),
         "start": _place_json(report.start),
+        "fit": report.fit,
         "frames": "place takes the case's frame (mm) to the views' world (extents of the jaw pair)",
         "created": utc_now(),
     }
@@ -215,6 +218,16 @@ def _place_json(place: Similarity) -> dict[str, Any]:
 
 def _finite(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
+
+
+def read_fit(strip: Path) -> str | None:
+    """The digest of the fitted crowns that a strip was compared with; None where its report tells none."""
+    try:
+        told = json.loads(report_path(strip).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    fit = told.get("fit") if isinstance(told, dict) else None
+    return fit if isinstance(fit, str) else None
 
 
 def read_place(strip: Path) -> Similarity:

@@ -109,7 +109,7 @@ def frame_of(
         return Frame(1.0, np.zeros(3), False, OwnNote(ScaleRecord(ScaleSource.ESTIMATED, 0.0)))
     subject = f"{views.jaw.value} jaw"
     if case is not None:
-        teeth = _fitted_teeth(case)
+        teeth = fitted_teeth(case)
         if place is not None:
             return anchored_frame(place, teeth, _case_scale(case), views.jaw)
         return _frame_of_case(views, views.jaw, teeth, _case_scale(case), extent_mm)
@@ -161,8 +161,12 @@ def _box(points: NDArray[np.floating]) -> tuple[float, Array]:
     return float((high - low).max()), (low + high) / 2
 
 
-def _fitted_teeth(case: Path) -> dict[int, Solid]:
-    """The fitted crowns of a case; of a folder of meshes, those."""
+def fitted_teeth(case: Path) -> dict[int, Solid]:
+    """The fitted crowns of a case by FDI number, mm; of a folder of meshes, those.
+
+    Raises:
+        BadInputError: the case is not finished or damaged, or the folder holds no teeth.
+    """
     if not CaseFolder(case).record_path.is_file():
         return load_teeth(case)
     return {fdi: Solid(object_name(fdi), c.vertices, c.faces) for fdi, c in read_crowns(case).items()}

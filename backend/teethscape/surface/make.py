@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from teethscape.anchor.report import read_place, report_path
+from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import refuse_folder, require_folder, require_space
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod, check_budget
 from teethscape.errors import RefusedError, UsageError
@@ -37,6 +37,7 @@ from teethscape.surface.mesh.marching import Array
 from teethscape.surface.mesh.paint import Agreement, agreement, view_colours
 from teethscape.surface.mesh.teeth import tooth_bodies
 from teethscape.surface.mesh.threads import without_threads
+from teethscape.surface.placement import place_in
 from teethscape.surface.read.any import read_views
 from teethscape.surface.request import DistanceKind, SurfaceRequest
 from teethscape.surface.rough import ComparedViews, compared_views
@@ -138,7 +139,8 @@ def _prepared(
     views = read_views(request)
     if request.method is SurfaceMethod.GRID:
         views = where_normals_are(views)
-    frame = frame or frame_of(views, request.extent_mm, request.case, _place_of(request))
+    place = None if frame else _place_of(request, views.jaw, progress)
+    frame = frame or frame_of(views, request.extent_mm, request.case, place)
     if request.foreground is ForegroundName.FIT:
         views = cut_by_fit(views, frame)
     refuse_opaque(request, views)
@@ -176,11 +178,11 @@ def _warn_of_guess(frame: Frame, progress: Progress) -> None:
         progress.warn("jaw_average", f"{told} They may be off by some millimetres.")
 
 
-def _place_of(request: SurfaceRequest) -> Similarity | None:
-    """Where the views of a case lie, when `generate` has compared them with its fit."""
-    if request.case is None or request.extent_mm is not None or not report_path(request.views).is_file():
+def _place_of(request: SurfaceRequest, jaw: Jaw | None, progress: Progress) -> Similarity | None:
+    """Where the views of a case lie, when `generate` has compared them."""
+    if request.case is None or request.extent_mm is not None or jaw is None:
         return None
-    return read_place(request.views)
+    return place_in(request.case, request.views, jaw, progress)
 
 
 def _written(job: Job, found: Found, dropped: tuple[str, ...]) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from PIL import Image
 from teethscape.anchor.agreement import Agreement
 from teethscape.anchor.compare import compare, compare_strip, fitted_of
 from teethscape.anchor.count import Count
-from teethscape.anchor.jaw import read_crowns
+from teethscape.anchor.jaw import fit_digest, read_crowns
 from teethscape.anchor.painted import painted_views, read_painted
 from teethscape.anchor.report import (
     Fault,
     JawReport,
     ViewReport,
+    read_fit,
     read_place,
     report_path,
     sentences,
@@ -27,7 +28,10 @@ from teethscape.anchor.sequences import Change
 from teethscape.dental.fdi import Jaw
 from teethscape.errors import BadInputError, ExitCode
 from teethscape.mesh.align import Similarity
+from teethscape.progress import NoProgress
+from teethscape.surface.placement import place_in
 
+from .cases import write_case
 from .conftest import JAW
 from .paint import Brush, strip, tiles, truth_of
 
@@ -43,7 +47,7 @@ def _report(*views, count=RIGHT):
     """A report of eight views; those not given are good."""
     others = [_view(k) for k in range(len(views), 8)]
     same = Similarity.identity()
-    return JawReport("p_upper", JAW, tuple(range(14)), count, (*views, *others), same, same)
+    return JawReport("p_upper", JAW, tuple(range(14)), count, (*views, *others), same, same, "f1")
 
 
 def test_faults_name_what_is_wrong():
@@ -88,7 +92,9 @@ def test_the_report_in_words_and_as_a_file(tmp_path):
     assert values["disagreeing"] == ["view 9", "view 10"]
     assert values["views"][1]["outline_mm"] is None
     assert read_place(tmp_path / "p_upper.png").scale == 1
+    assert read_fit(tmp_path / "p_upper.png") == "f1"
     path.write_text("{}")
+    assert read_fit(tmp_path / "p_upper.png") is None
     with pytest.raises(BadInputError, match="does not tell where"):
         read_place(tmp_path / "p_upper.png")
 
@@ -101,6 +107,16 @@ def test_crowns_are_read_as_the_case_has_them(crowns, finished_case):
     jaw = fitted_of(finished_case, Jaw.LOWER)
     assert jaw.teeth == (47, 46, 45, 44, 43, 42, 41, 31, 32, 33, 34, 35, 36, 37)
     assert (jaw.left[:, 0] > -0.3).all()  # towards the patient's left, or along the side
+
+
+def test_a_fit_is_told_from_others_by_its_crowns(exact, crowns, finished_case):
+    kept = {fdi: crown.vertices for fdi, crown in read_crowns(finished_case).items()}
+    assert exact.fit == fit_digest(kept, JAW)  # meshes hold less exact numbers
+    assert exact.fit == fit_digest({fdi: v for fdi, v in kept.items() if fdi < 30}, JAW)
+    for other in ({**kept, 11: kept[11] * 1.001}, {**kept, 11: kept[21], 21: kept[11]}):
+        assert exact.fit != fit_digest(other, JAW)
+    assert exact.fit != fit_digest(kept, Jaw.LOWER)
+    assert exact.fit != fit_digest({fdi: v for fdi, v in kept.items() if fdi != 17}, JAW)
 
 
 def test_a_strip_must_have_sixteen_tiles(painted, tmp_path):
@@ -144,6 +160,21 @@ def test_views_painted_wrongly_are_named(crowns, arch, finished_case, tmp_path):
     noisy = [*good[:8], *tiles(crowns, JAW, truth_of(crowns), Brush(noise=45))[8:]]
     parts = [*good[:12], noisy[12], *good[13:]]
     assert compare(arch, painted_views(parts, JAW), "p_upper").disagreeing == (4,)
+
+
+@pytest.mark.slow
+def test_a_strip_of_a_case_that_was_fitted_again_is_laid_onto_the_new_fit(
+    crowns, painted, exact, finished_case, tmp_path
+):
+    file = tmp_path / "p_upper.png"
+    Image.fromarray(strip(painted)).save(file)
+    write_report(file, compare(exact, painted_views(painted, JAW), "p_upper"))
+    known = place_in(finished_case, file, JAW, NoProgress())
+    larger = {fdi: replace(crown, vertices=1.08 * crown.vertices) for fdi, crown in crowns.items()}
+    place = place_in(write_case(tmp_path / "case", larger), file, JAW, NoProgress())
+    assert known is not None
+    assert place is not None
+    assert known.scale / place.scale == pytest.approx(1.08, rel=2e-3)
 
 
 @pytest.mark.slow
