@@ -45,16 +45,18 @@ def require_engine(request: ReconstructRequest) -> Path:
     """The weights of the engine; refuses before any work begins.
 
     Raises:
-        MissingComponentError: libraries or weights are not installed.
+        MissingComponentError: libraries or weights are not installed, or those of the surface do not run.
         BadInputError: the weights cannot be used, or the number of steps cannot.
     """
     require_full("The engine teethdreamer")
     from teethscape.diffusion.generate import check_steps
     from teethscape.diffusion.weights_file import weights_of
     from teethscape.segmentation.foreground import require_foreground
+    from teethscape.surface.device import require_preset
 
     check_steps(request.views.steps)
     require_foreground(request.views.foreground)
+    require_preset(surface_preset(request), request.device, surface_method(request))
     return weights_of(request.views.weights)
 
 
@@ -84,10 +86,10 @@ def surface_method(request: ReconstructRequest) -> SurfaceMethod:
 
 
 def surface_preset(request: ReconstructRequest) -> Preset:
-    """The one that is asked for, else our own: small without a graphics processor."""
+    """The one that is asked for, else our own: small where the larger one cannot be computed."""
     from teethscape.surface.device import chosen_preset
 
-    return chosen_preset(request.views.preset, request.device)
+    return chosen_preset(request.views.preset, request.device, surface_method(request))
 
 
 def wrap_inputs(request: ReconstructRequest) -> dict[str, Any]:
@@ -113,9 +115,9 @@ def paint_views(
     from teethscape.diffusion.generate import GenerateRequest, generate, require_agreement
     from teethscape.diffusion.painter import SEED, Recipe
 
+    _take_over_strips(case, request)
     wishes = request.views
     recipe = Recipe(wishes.steps, SEED + request.seed, white=wishes.background.lays_on_white)
-    _take_over_strips(case, request)
     job = GenerateRequest(
         case.root, case.root / "views", wishes.weights, request.jaws, recipe, wishes.background,
         request.device, wishes.precision, wishes.memory, repaint=wishes.repaint, name=_STRIPS,
@@ -127,12 +129,12 @@ def paint_views(
 
 def painted_strips(case: CaseFolder, request: ReconstructRequest) -> dict[Jaw, Path]:
     """Where the strips of a finished stage lie."""
-    from teethscape.diffusion.pictures import MONTAGE_ENDING
-
     return {jaw: case.root / "views" / f"{_STRIPS}{_ending(jaw)}" for jaw in request.jaws.members}
 
 
 def _ending(jaw: Jaw) -> str:
+    from teethscape.diffusion.pictures import MONTAGE_ENDING
+
     return f"_{jaw.value}{MONTAGE_ENDING}"
 
 

@@ -124,7 +124,7 @@ def _with_preset(request: SurfaceRequest, progress: Progress) -> SurfaceRequest:
     """The request with settings that fit the machine; warns of others."""
     from teethscape.surface.device import chosen_preset, torch_device
 
-    preset = chosen_preset(request.preset, request.device)
+    preset = chosen_preset(request.preset, request.device, request.method)
     if torch_device(request.device).type == "cpu" and preset is not Preset.SMALL:
         told = f"The preset {preset} is for a graphics processor: elsewhere a step takes seconds to minutes."
         progress.warn("cpu_slow", f"{told} Take --preset small, or --method grid.")

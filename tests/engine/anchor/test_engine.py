@@ -29,7 +29,7 @@ from teethscape.dental.request import Engine, MaskValues, ReconstructRequest
 from teethscape.dental.wishes import Backdrop, MemoryMode, Precision, Preset, SurfaceMethod, ViewWishes
 from teethscape.diffusion.generate import Generated
 from teethscape.diffusion.painter import Recipe
-from teethscape.errors import BadInputError, ExitCode, RefusedError, UsageError
+from teethscape.errors import BadInputError, ExitCode, MissingComponentError, RefusedError, UsageError
 from teethscape.mesh.ply import read_ply
 from teethscape.mesh.solid import Solid
 from teethscape.parametric.interface import FitInputs, FittedTooth
@@ -39,6 +39,7 @@ from teethscape.pipeline.views_stage import (
     paint_inputs,
     paint_views,
     replaced,
+    require_engine,
     surface_method,
     surface_preset,
 )
@@ -183,6 +184,19 @@ def test_the_surface_is_chosen_by_the_device(request_of, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert (surface_method(free), surface_preset(free)) == (SurfaceMethod.NEUS, Preset.TEETH)
     assert surface_method(request_of()) is SurfaceMethod.GRID
+
+
+def test_gaussians_that_cannot_be_drawn_are_refused_before_any_work(request_of, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("teethscape.surface.device._card_fault", lambda: "ImportError: no nvcc")
+    request = request_of()
+    views = replace(request.views, surface=SurfaceMethod.GSPULL)
+    free = replace(request, views=views)
+    require_engine(free)
+    assert surface_preset(free) is Preset.SMALL
+    with pytest.raises(MissingComponentError, match="no nvcc"):
+        reconstruct(replace(request, views=replace(views, preset=Preset.TEETH)), NoProgress())
+    assert not request.output.exists()
 
 
 def test_views_are_compared_with_the_fit_and_never_with_their_own_surfaces(small, crowns, tmp_path):

@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 from teethscape.dental.request import Device  # noqa: E402
 from teethscape.dental.units import ScaleRecord, ScaleSource  # noqa: E402
 from teethscape.dental.wishes import Preset, SurfaceMethod  # noqa: E402
-from teethscape.errors import CancelledError  # noqa: E402
+from teethscape.errors import CancelledError, MissingComponentError  # noqa: E402
 from teethscape.mesh.solid import FileNote  # noqa: E402
 from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface import session as session_module  # noqa: E402
-from teethscape.surface.device import chosen_preset  # noqa: E402
+from teethscape.surface.device import _card_fault, chosen_preset, require_preset  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
 from teethscape.surface.job import Job, start_of  # noqa: E402
 from teethscape.surface.make import _with_preset  # noqa: E402
@@ -65,7 +65,37 @@ def _request(folder, preset, device=Device.AUTO):
 )
 def test_the_usual_preset_is_that_of_the_machine(monkeypatch, card, device, asked, wanted):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
-    assert chosen_preset(asked, device) is wanted
+    monkeypatch.setattr("teethscape.surface.device._card_fault", lambda: None)
+    for name in (SurfaceMethod.NEUS, SurfaceMethod.GSPULL):
+        assert chosen_preset(asked, device, name) is wanted
+
+
+def test_a_card_without_gsplat_has_few_gaussians_unless_more_are_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("teethscape.surface.device._card_fault", lambda: "ImportError: no nvcc")
+    gspull, neus = SurfaceMethod.GSPULL, SurfaceMethod.NEUS
+    assert chosen_preset(None, Device.AUTO, gspull) is Preset.SMALL
+    assert chosen_preset(None, Device.AUTO, neus) is Preset.TEETH
+    assert chosen_preset(Preset.TEETH, Device.AUTO, gspull) is Preset.TEETH
+    request = replace(_request(tmp_path, None), method=gspull)
+    assert _with_preset(request, NoProgress()).preset is Preset.SMALL
+    with pytest.raises(MissingComponentError, match="no nvcc") as refusal:
+        require_preset(Preset.TEETH, Device.AUTO, gspull)
+    assert refusal.value.code == "gsplat_missing"
+    require_preset(Preset.SMALL, Device.AUTO, gspull)
+    require_preset(Preset.TEETH, Device.CPU, gspull)
+    require_preset(Preset.TEETH, Device.AUTO, neus)
+
+
+def test_gsplat_is_tried_once(monkeypatch):
+    tried = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("teethscape.surface.gspull.splat.gsplat_fault", tried.append)
+    _card_fault.cache_clear()
+    found = [chosen_preset(None, Device.AUTO, SurfaceMethod.GSPULL) for _ in range(2)]
+    _card_fault.cache_clear()
+    assert found == [Preset.TEETH, Preset.TEETH]
+    assert tried == [torch.device("cuda")]
 
 
 @pytest.mark.parametrize("preset", [None, *Preset])

@@ -114,7 +114,7 @@ def gspull(job: Job) -> Found:
 
 
 def _prepared(job: Job, device: torch.device) -> _Run:
-    name = chosen_preset(job.request.preset, job.request.device).value
+    name = chosen_preset(job.request.preset, job.request.device, job.request.method).value
     settings = json.loads(_FILE.read_text("utf-8"))[name]
     shape = dict(settings["gaussians"])
     if "dense" in shape:

@@ -225,7 +225,16 @@ def rasteriser(device: torch.device, count: int, warn: Callable[[str, str], None
     if count <= _FEW:
         warn("gsplat_unused", f"gsplat does not run here ({fault}); Gaussians are drawn by PyTorch.")
         return draw
-    raise MissingComponentError(
+    raise too_many(fault)
+
+
+def too_many(fault: str) -> MissingComponentError:
+    """The refusal of Gaussians that gsplat alone could draw on a graphics processor.
+
+    Args:
+        fault: why it does not run there.
+    """
+    return MissingComponentError(
         "gsplat_missing",
         f"So many Gaussians need gsplat on a graphics processor, and it does not run here ({fault}).",
         "Install gsplat and NVIDIA's CUDA toolkit, whose nvcc it compiles with; or give --preset small.",

@@ -73,7 +73,8 @@ def neus(job: Job) -> Found:
     device = torch_device(job.request.device)
     torch.manual_seed(job.request.seed)
     preset = load_preset(
-        chosen_preset(job.request.preset, job.request.device).value, job.views.normals is not None
+        chosen_preset(job.request.preset, job.request.device, job.request.method).value,
+        job.views.normals is not None,
     )
     cube = cube_of(job)
     moves = cube.middle / job.frame.scale, cube.side / job.frame.scale
