@@ -6,7 +6,7 @@ import bpy
 
 from ..photos.thumbnails import shelf
 from . import result, runtime, ticker
-from .previews import drop_previews
+from .previews import drop_previews, drop_saved_previews, recheck_previews
 from .unfinished import unfinished
 from .view_state import ViewState, state
 
@@ -20,13 +20,14 @@ def _after_load(*_: object) -> None:
     Unfinished surfaces that were saved with it are of a job that it knows nothing of; one that still runs is
     shown anew.
     """
-    drop_previews()
+    drop_saved_previews()
     wake()
 
 
 @bpy.app.handlers.persistent
 def _after_undo(*_: object) -> None:
-    """Undo may have changed the slots."""
+    """Undo may have changed the slots, and brought back unfinished surfaces."""
+    recheck_previews()
     if not bpy.app.background:
         shelf.refresh(bpy.context.scene.teethscape)
 
@@ -76,6 +77,8 @@ def unregister() -> None:
         bpy.app.timers.unregister(wake)
     ticker.stop()
     runtime.end_runtime()
+    if hasattr(bpy.data, "objects"):  # not while Blender enables extensions, and there are none yet
+        drop_previews()
     shelf.clear()
     unfinished.clear()
     for handlers, handler in _handlers():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import TypeGuard
 
 from ..backend.client import JobView
 from ..backend.teethscape.errors import BadInputError
 from ..scene.ply import read_ply
-from ..scene.preview import clear_previews, show_preview
+from ..scene.preview import clear_previews, forget_edits, is_edited, show_preview, watch_edits
 from .runtime import target_scene
 from .view_state import state
 
@@ -22,15 +23,17 @@ def refresh_previews(job: JobView | None) -> bool:
     Returns:
         Whether the scene has changed.
     """
-    if job is None or job.state.is_over or job.stage != "wrap":
+    if not _makes_surfaces(job):
         return drop_previews()
+    watch_edits()
     changed = False
     for path in sorted((job.case / "meshes" / "surface").glob(f"*{_ENDING}")):
+        scene, name = target_scene(), path.name.removesuffix(_ENDING)
         try:
             written = path.stat().st_mtime_ns
-            if state.previews.get(path) == written:
+            if state.previews.get(path) == written or is_edited(scene, name):
                 continue
-            show_preview(target_scene(), path.name.removesuffix(_ENDING), read_ply(path))
+            show_preview(scene, name, read_ply(path))
         except (OSError, BadInputError) as error:  # the finished surface may have replaced it this moment
             log.debug("no preview: %s", error)
             continue
@@ -47,3 +50,25 @@ def drop_previews() -> bool:
     """
     state.previews.clear()
     return clear_previews()
+
+
+def drop_saved_previews() -> None:
+    """A file was opened: take out what was saved with it."""
+    forget_edits()
+    drop_previews()
+
+
+def recheck_previews() -> None:
+    """Undo or redo has changed what is in the scenes: the timer shows a running job's surfaces anew.
+
+    Those of a job that is over, which undo brings back, go.
+    """
+    if _makes_surfaces(state.job):
+        watch_edits()
+        state.previews.clear()
+    else:
+        drop_previews()
+
+
+def _makes_surfaces(job: JobView | None) -> TypeGuard[JobView]:
+    return job is not None and not job.state.is_over and job.stage == "wrap"
