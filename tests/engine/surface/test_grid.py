@@ -208,6 +208,19 @@ def test_the_preview_stands_where_the_mesh_will(views, tmp_path, monkeypatch):
     np.testing.assert_allclose(solid.vertices, FRAME.to_ours(field.surface()[0]), atol=1e-4)
 
 
+def test_the_preview_is_coarse_enough_for_blender(views, tmp_path, monkeypatch):
+    monkeypatch.setattr(session_module, "_PREVIEW_S", 0.0)
+    session = Session(Listener(cancel_at=2), tmp_path / "mesh.ply", None, FRAME)
+    with pytest.raises(CancelledError):
+        solve_grid(views, SCALE, _start(views), session, "key")
+    solid, _ = read_ply(session.preview)
+    pixel = footprint(views, SCALE)
+    vertices, faces = _start(views)(views, LEVELS[-1].pitch * pixel).surface()
+    assert 0 < len(solid.faces) < len(faces) / 10
+    sizes = [np.ptp(each, axis=0) for each in (solid.vertices, FRAME.to_ours(vertices))]
+    np.testing.assert_allclose(*sizes, atol=8 * pixel)
+
+
 def test_the_scene_is_what_it_should_be(mesh, views):
     points = _start(views)(views, footprint(views, SCALE)).surface()[0]
     assert distance_mm(points, mesh[0]).max() < 12

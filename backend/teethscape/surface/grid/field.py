@@ -77,7 +77,7 @@ class GridField:
         return self.low + self.pitch * (vertices - 1), faces
 
     def refined(self, pitch: float) -> GridField:
-        """The same field on a finer grid."""
+        """The same field on a finer grid, or on a coarser one to look at."""
         counts = np.ceil((self.high - self.low) / pitch).astype(int) + 1
         axes = [np.arange(n) * (pitch / self.pitch) for n in counts]
 
