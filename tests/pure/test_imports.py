@@ -113,6 +113,17 @@ def test_shared_modules_lean_on_the_standard_library_alone(name):
         assert imported.split(".")[0] in STDLIB or imported in SHARED or imported.rpartition(".")[0] in SHARED
 
 
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_shared_modules_name_each_other_relatively(name):
+    """In Blender the engine lies within the extension, and no package ``teethscape`` is there to import."""
+    path = ROOT / "backend" / (name.replace(".", "/") + ".py")
+    path = path if path.exists() else path.with_suffix("") / "__init__.py"
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        named += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        assert not [name for name in named if name.split(".")[0] == "teethscape"]
+
+
 @pytest.mark.parametrize("name", sorted(SHARED_NUMPY))
 def test_modules_shared_with_render_scripts_lean_on_numpy_at_most(name):
     base = ROOT / "backend"

@@ -6,6 +6,7 @@ worker's first answer stay quick.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,7 +17,7 @@ from teethscape.dental.fdi import Jaws
 from teethscape.dental.lengths import KnownLength, parse_known_lengths
 from teethscape.dental.views import View
 from teethscape.dental.wishes import ViewWishes
-from teethscape.errors import unreadable_request
+from teethscape.errors import UsageError, unreadable_request
 
 
 class MaskValues(str, Enum):
@@ -81,9 +82,25 @@ class PhotoSlot:
     mirrored: bool = False
 
 
+def check_budget(budget_s: float | None) -> None:
+    """Refuse a time that there is not.
+
+    Raises:
+        UsageError: it is below zero or endless.
+    """
+    if budget_s is not None and not 0 <= budget_s < math.inf:
+        raise UsageError(
+            "usage", f"A budget of {budget_s:g} seconds is none.",
+            "Give zero or more seconds, or none for as many as it needs.",
+        )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class ReconstructRequest:
     """Everything that a reconstruction depends on besides the engine's version.
+
+    Raises:
+        UsageError: the budget of the surfaces is impossible.
 
     Attributes:
         photos: folder with the photos (unused when ``slots`` is given).
@@ -116,6 +133,9 @@ class ReconstructRequest:
     trust_views: bool = False
     absent_teeth: tuple[int, ...] = field(default=())
     views: ViewWishes = field(default_factory=ViewWishes)
+
+    def __post_init__(self) -> None:
+        check_budget(self.views.budget_s)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; ``from_json`` is the inverse."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
-
-from teethscape.errors import UsageError
 
 
 class SurfaceMethod(str, Enum):
@@ -90,22 +87,9 @@ class MemoryMode(str, Enum):
 PREVIEW_STEPS = 20
 
 
-def check_budget(budget_s: float | None) -> None:
-    """Refuse a time that there is not.
-
-    Raises:
-        UsageError: it is below zero or endless.
-    """
-    if budget_s is not None and not 0 <= budget_s < math.inf:
-        raise UsageError(
-            "usage", f"A budget of {budget_s:g} seconds is none.",
-            "Give zero or more seconds, or none for as many as it needs.",
-        )  # fmt: skip
-
-
 @dataclass(frozen=True)
 class ViewWishes:
-    """How the engine ``teethdreamer`` paints views and makes surfaces of them; refuses an impossible budget.
+    """How the engine ``teethdreamer`` paints views and makes surfaces of them.
 
     Attributes:
         weights: file of the networks; None for the installed one.
@@ -130,9 +114,6 @@ class ViewWishes:
     background: Backdrop = Backdrop.AS_GIVEN
     precision: Precision = Precision.AUTO
     memory: MemoryMode = MemoryMode.AUTO
-
-    def __post_init__(self) -> None:
-        check_budget(self.budget_s)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; ``from_json`` is the inverse."""

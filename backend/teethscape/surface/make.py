@@ -10,7 +10,8 @@ import numpy as np
 
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import refuse_folder, require_folder, require_space
-from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod, check_budget
+from teethscape.dental.request import check_budget
+from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import RefusedError, UsageError
 from teethscape.libraries import require_torch
 from teethscape.mesh.align import Similarity
