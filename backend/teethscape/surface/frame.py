@@ -124,18 +124,12 @@ def frame_of(
 def _frame_of_case(
     views: Views, jaw: Jaw, teeth: Mapping[int, Solid], scale: ScaleRecord, extent_mm: float | None
 ) -> Frame:
-    """The frame of views that lie where those of the training data do, by the jaw pair's box.
-
-    Views of a jaw that was normalised by itself lie by its own box, for which the other jaw is not wanted.
-    """
-    own = {fdi: solid for fdi, solid in teeth.items() if jaw_of(fdi) is jaw}
-    if views.is_alone and own:
-        extent, centre = _box(np.concatenate([solid.vertices for solid in own.values()]))
-        frame = Frame(extent_mm or extent, centre, True, FileNote(scale, f"{jaw.value} jaw"))
-        return replace(frame, arch=_known(teeth, jaw, frame))
+    """The frame of views that lie where those of the training data do, by the jaw pair's box or their own."""
     points = np.concatenate([solid.vertices for solid in teeth.values()]).astype(np.float64)
     lacks = lacking(teeth)
-    extent, centre = _box(average_antagonists(teeth, jaw) if views.is_alone else pair_of(teeth))
+    if views.is_alone and lacks is not jaw:
+        lacks = None  # the other jaw is not wanted
+    extent, centre = _box(_boxed(views, jaw, teeth))
     frame = Frame(extent_mm or extent, centre, True, FileNote(scale, f"{jaw.value} jaw"), lacks=lacks)
     if lacks is not None and lacks is not jaw:
         start = Similarity(1 / frame.scale, _TURN, -_TURN @ centre / frame.scale)
@@ -145,6 +139,14 @@ def _frame_of_case(
     if lacks is not None:
         frame = replace(frame, is_guessed=True, note=_guessed(frame.note, extent_mm))
     return replace(frame, arch=_known(teeth, jaw, frame))
+
+
+def _boxed(views: Views, jaw: Jaw, teeth: Mapping[int, Solid]) -> NDArray[np.floating]:
+    """(n, 3) points by whose box the views lie: of both jaws, or of one that was normalised by itself."""
+    if not views.is_alone:
+        return pair_of(teeth)
+    own = [solid.vertices for fdi, solid in teeth.items() if jaw_of(fdi) is jaw]
+    return np.concatenate(own) if own else average_antagonists(teeth, jaw)
 
 
 def _guessed(note: FileNote, extent_mm: float | None) -> FileNote:
