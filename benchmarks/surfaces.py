@@ -54,7 +54,7 @@ _NEAREST = 12
 #: What ``--like`` takes of another preset; lengths of the schedule are shortened with the steps.
 _SIZES = (
     "steps", "samples_per_ray", "first_rays", "most_rays", "levels", "log2_table", "base", "finest",
-    "occupancy", "smooth_points", "pitch",
+    "occupancy", "smooth_points", "pitch", "nodes",
 )  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def _resized_preset(setting: Setting) -> Callable[[str, bool], Any]:
     like = load_preset(setting.like, True) if setting.like else None
     sizes: dict[str, Any] = {} if like is None else {name: getattr(like, name) for name in _SIZES}
     if setting.rays is not None:
-        sizes |= {"samples_per_ray": setting.rays, "pitch": 1.0}
+        sizes |= {"samples_per_ray": setting.rays, "pitch": 1.0, "nodes": 0}
 
     def load(name: str, with_normals: bool) -> Any:
         preset = load_preset(name, with_normals)

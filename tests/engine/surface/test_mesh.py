@@ -15,6 +15,7 @@ from teethscape.mesh.solid import FileNote, Solid
 from teethscape.surface.frame import Frame
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.make import unit_of
+from teethscape.surface.mesh import sampling
 from teethscape.surface.mesh.finish import (
     TOLERANCE_MM,
     arrays,
@@ -201,3 +202,16 @@ def test_a_surface_taken_at_another_value_is_moved_back():
     mesh = finished(whole, level=0.3)
     assert is_two_manifold(mesh.faces)
     np.testing.assert_allclose(np.linalg.norm(mesh.vertices, axis=1), 4, atol=0.06)
+
+
+@pytest.mark.parametrize("chunk", [1, 700, 1 << 21])
+def test_the_box_of_a_surface_does_not_depend_on_how_much_is_looked_at_together(monkeypatch, chunk):
+    monkeypatch.setattr(sampling, "_CHUNK", chunk)
+    low, high, counts = np.array([-2.0, -1, -1]), np.array([2.0, 1, 2]), np.array([33, 17, 25])
+    ball = lambda p: np.linalg.norm(p - np.float32([0.5, 0, 0.5]), axis=1) - np.float32(0.8)  # noqa: E731
+    first, last = sampling.surface_box(ball, low, high, counts)
+    assert first == pytest.approx([-0.46, -0.96, -0.46], abs=0.01)
+    assert last == pytest.approx([1.46, 0.96, 1.46], abs=0.01)
+    looked = []
+    assert sampling.surface_box(lambda p: ball(p) + 9, low, high, counts, lambda: looked.append(1)) is None
+    assert len(looked) == {1: 33, 700: 33, 1 << 21: 1}[chunk]

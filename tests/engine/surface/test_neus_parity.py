@@ -9,7 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
-from teethscape.surface.mesh.sampling import two_pass_surface  # noqa: E402
+from teethscape.surface.mesh.marching import marching_cubes  # noqa: E402
+from teethscape.surface.mesh.sampling import sampled, surface_box  # noqa: E402
 from teethscape.surface.neus.encodings import FrequencyEncoding  # noqa: E402
 from teethscape.surface.neus.extract import numpy_field, surface_colours  # noqa: E402
 from teethscape.surface.neus.fields import NeusModel  # noqa: E402
@@ -158,7 +159,11 @@ def test_parity_n05_learning_rates(published, kind, steps, rates):
 def test_parity_n06_mesh_and_colours(published):
     d = _load(published, "n06_marching_cubes.npz")
     model = _model(d)
-    vertices, faces = two_pass_surface(numpy_field(model), RADIUS, int(d["resolution"]))
+    field, counts, corner = numpy_field(model), np.full(3, int(d["resolution"])), np.full(3, RADIUS)
+    box = surface_box(field, -corner, corner, counts)
+    assert box is not None
+    vertices, faces = marching_cubes(sampled(field, *box, counts))
+    vertices = box[0] + vertices / (counts - 1) * (box[1] - box[0])
     assert (len(vertices), len(faces)) == (int(d["n_vertices"]), int(d["n_faces"]))
     np.testing.assert_allclose(vertices.min(axis=0), d["bounds_min"].numpy(), **TOLERANCE)
     np.testing.assert_allclose(vertices.max(axis=0), d["bounds_max"].numpy(), **TOLERANCE)

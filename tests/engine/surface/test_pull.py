@@ -21,7 +21,7 @@ from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface import session as session_module  # noqa: E402
 from teethscape.surface.checkpoints import load_state  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
-from teethscape.surface.gspull import method  # noqa: E402
+from teethscape.surface.gspull import extract, method  # noqa: E402
 from teethscape.surface.gspull.gaussians import Gaussians  # noqa: E402
 from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss, pulled_centres  # noqa: E402
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling  # noqa: E402
@@ -96,7 +96,14 @@ def tiny(monkeypatch, tmp_path):
         "warm_up": 2,
     }
     values["small"]["gaussians"] |= {"steps": 2}
-    values["upstream"] |= {"points": 150, "width": 16, "pull_steps": 40, "query_budget": 2000, "batch": 64}
+    values["upstream"] |= {
+        "points": 150,
+        "width": 16,
+        "pull_steps": 40,
+        "query_budget": 2000,
+        "batch": 64,
+        "nodes": 60,
+    }
     values["upstream"] |= {"rebuild": [0, 10, 20, 30], "tied": 10, "turned": 20, "warm_up": 2}
     times = {"steps": 9, "thin_from": 4, "opaque_from": 1, "settled": 7, "dense": [3, 7, 2]}
     values["upstream"]["gaussians"] |= times
@@ -326,8 +333,28 @@ def test_the_published_surface_is_taken_at_its_level(tmp_path, monkeypatch, pres
 def test_nodes_of_the_surface_are_bounded_in_total(tmp_path, monkeypatch):
     run = method._prepared(_job(tmp_path, NoProgress()), torch.device("cpu"))
     whole = method._extracted(run, 1.0).values.size
-    monkeypatch.setattr(method, "MOST_NODES", whole // 4)
+    monkeypatch.setattr(extract, "MOST_NODES", whole // 4)
     assert whole // 6 < method._extracted(run, 1.0).values.size <= whole // 4
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_published_grid_has_its_pitch_in_the_box_of_the_cloud(tmp_path):
+    run = method._prepared(_job(tmp_path, NoProgress(), Preset.UPSTREAM), torch.device("cpu"))
+    found = method._extracted(run, 1.0, 60)
+    side = run.link.scale * SCALE
+    assert found.pitch == pytest.approx(1.2 * side / 59)
+    cloud = run.trainer.cloud.centres.detach().numpy() * SCALE
+    assert found.low == pytest.approx(cloud.min(axis=0) - 4 * found.pitch, abs=1e-3)
+    assert (found.high >= cloud.max(axis=0) + 4 * found.pitch - 1e-3).all()
+
+
+def test_upstream_is_sampled_as_published_and_ours_are_not():
+    presets = json.loads(method._FILE.read_text("utf-8"))
+    assert {name: values["nodes"] for name, values in presets.items()} == {
+        "teeth": 0,
+        "small": 0,
+        "upstream": 600,
+    }
 
 
 @pytest.mark.usefixtures("tiny")

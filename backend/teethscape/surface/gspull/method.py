@@ -21,6 +21,7 @@ from teethscape.surface.checkpoints import load_state, save_state, saved_when_st
 from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.begin import Beginning, beginning
+from teethscape.surface.gspull.extract import CHUNK, extracted
 from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians
 from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss, pulled_centres
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling
@@ -28,26 +29,18 @@ from teethscape.surface.gspull.queries import QuerySet, drawn_queries, usable
 from teethscape.surface.gspull.seen import Seen, clear_views, seen_normals
 from teethscape.surface.gspull.splat import rasteriser
 from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer
-from teethscape.surface.hull import hull_mm
 from teethscape.surface.job import Found, Job
 from teethscape.surface.mesh.marching import Array
-from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.read.dtu import is_dtu_folder
 from teethscape.surface.request import Background, DiskKernel, SplatPlace
-from teethscape.surface.start import MOST_NODES, footprint, roomy_pitch
 
 _FILE = Path(__file__).parent / "presets.json"
 _BACKGROUNDS = {Background.BLACK: (0.0, 0.0, 0.0), Background.WHITE: (1.0, 1.0, 1.0), Background.RANDOM: None}
 _OPACITY = 0.5
 #: Weight of the pull onto disks where a preset has none and its kernel is asked for.
 _ASKED = 0.1
-#: Nodes along the longest side of the final grid, at most: the published number.
-_NODES = 600
-_CHUNK = 1 << 16
 #: Share of the budget that the Gaussians may take before pulling begins.
 _HALF = 0.5
-#: How far outside the hull of the masks the surface may lie, footprints of a pixel.
-_SLACK = 2.5
 #: How far views may be apart on a normal that is believed (0.02: about 12 degrees from their mean).
 _SPREAD = 0.02
 #: Median distance of Gaussians from a surface that was not learnt, sides of the box: 0.1 before the first
@@ -110,7 +103,7 @@ def gspull(job: Job) -> Found:
     if not run.job.views.has_masks:  # with masks every view tells whether the surface is whole
         _refuse_unlearnt(run)
     level = float(run.settings["level"]) * run.link.scale * job.frame.scale
-    return Found(_extracted(run, float(run.settings["pitch"])), level=level)
+    return Found(_extracted(run, float(run.settings["pitch"]), int(run.settings["nodes"])), level=level)
 
 
 def _prepared(job: Job, device: torch.device) -> _Run:
@@ -328,39 +321,15 @@ def _distance(run: _Run) -> Callable[[Array], NDArray[np.float32]]:
     @torch.no_grad()
     def distance(points: Array) -> NDArray[np.float32]:
         cube = link.cube(torch.from_numpy(points.astype(np.float32)).to(run.device))
-        return torch.cat([run.network(p).cpu() for p in cube.split(_CHUNK)]).numpy() * np.float32(link.scale)
+        return torch.cat([run.network(p).cpu() for p in cube.split(CHUNK)]).numpy() * np.float32(link.scale)
 
     return distance
 
 
-def _extracted(run: _Run, pitch: float) -> GridField:
-    """The distance on a grid around cloud and start, mm; ``pitch`` in footprints of a pixel."""
-    scale, side = run.job.frame.scale, run.link.scale * run.job.frame.scale
-    centre = run.link.centre.cpu().numpy().astype(np.float64) * scale
-    cloud = run.begun.corners
-    if run.job.views.has_masks:
-        centres = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64)
-        cloud = np.concatenate([centres, cloud]) if run.begun.is_started else centres
-    low, high = cloud.min(axis=0) * scale, cloud.max(axis=0) * scale
-    step = max(pitch * footprint(run.job.views, scale), float((high - low).max()) / _NODES)
-    low, high = low - 4 * step, high + 4 * step
-    step = roomy_pitch(step, high - low, MOST_NODES)
-    counts = np.ceil((high - low) / step).astype(int) + 1
-
-    @torch.no_grad()
-    def field(points: NDArray[np.float32]) -> NDArray[np.float32]:
-        cube = torch.from_numpy(((points - centre) / side).astype(np.float32))
-        return torch.cat([run.network(p.to(run.device)).cpu() for p in cube.split(_CHUNK)]).numpy()
-
-    high = low + step * (counts - 1)
-    values = sampled(field, low, high, counts, run.job.session.check_cancelled) * np.float32(side)
-    found = GridField(values, low, step)
-    if not run.begun.is_started:
-        return found
-    # Far from the cloud nothing was learnt; what no mask allows is no surface.
-    hull, slack = hull_mm(run.job.views, scale), _SLACK * footprint(run.job.views, scale)
-    limit = found.evaluated(lambda points: hull(points) - slack)
-    return replace(found, values=np.maximum(values, limit, out=limit))
+def _extracted(run: _Run, pitch: float, nodes: int = 0) -> GridField:
+    """The distance on a grid, mm, as `extracted` lays it."""
+    centres = run.trainer.cloud.centres.detach().cpu().numpy().astype(np.float64)
+    return extracted(run.job, run.begun, centres, pitch, nodes)
 
 
 def _save(

@@ -1,21 +1,19 @@
-"""A field sampled on a grid, in two passes: roughly everywhere, then closely where the surface is.
-
-Source: ``teethdreamer-spec.md``, section 6.8.
-"""
+"""A field sampled on a grid, and the box that its surface lies in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.surface.mesh.marching import Array, Faces, marching_cubes
+from teethscape.surface.mesh.marching import Array, marching_cubes
 
 #: (n, 3) world points, single precision, to (n,) values.
 Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-_MARGIN = 0.1
+#: Of its size, added to the box of a surface on each side; and nodes that are looked at together there.
+_MARGIN, _CHUNK = 0.1, 1 << 21
 
 
 def by_slabs(
@@ -34,14 +32,25 @@ def by_slabs(
         most: nodes of a slab; it has at least one slice of x.
         each: called before every slab, so that a caller can stop there.
     """
-    y, z = np.meshgrid(axes[1], axes[2], indexing="ij")
     out = np.empty([len(axis) for axis in axes], np.float32)
-    thick = max(most // max(y.size, 1), 1)
-    for k in range(0, len(out), thick):
-        each()
-        slab = np.broadcast_arrays(axes[0][k : k + thick, None, None], y, z)
-        out[k : k + thick] = function(np.stack(slab, axis=-1).reshape(-1, 3)).reshape(-1, *y.shape)
+    for first, values in slabs(function, axes, most, each):
+        out[first : first + len(values)] = values
     return out
+
+
+def slabs(
+    function: Callable[[NDArray[Any]], NDArray[np.floating]],
+    axes: Sequence[NDArray[np.floating]],
+    most: int,
+    each: Callable[[], None],
+) -> Iterator[tuple[int, NDArray[np.floating]]]:
+    """One slab of a grid after the other: its first slice, and its (x, y, z) values; as for `by_slabs`."""
+    y, z = np.meshgrid(axes[1], axes[2], indexing="ij")
+    thick = max(most // max(y.size, 1), 1)
+    for first in range(0, len(axes[0]), thick):
+        each()
+        nodes = np.broadcast_arrays(axes[0][first : first + thick, None, None], y, z)
+        yield first, function(np.stack(nodes, axis=-1).reshape(-1, 3)).reshape(-1, *y.shape)
 
 
 def sampled(
@@ -55,32 +64,45 @@ def sampled(
 
     ``each`` is called before every slice, so that a caller can stop there.
     """
-    axes = [np.linspace(a, b, n).astype(np.float32) for a, b, n in zip(low, high, counts, strict=True)]
-    return by_slabs(field, axes, each=each)
+    return by_slabs(field, _axes(low, high, counts), each=each)
 
 
-def two_pass_surface(field: Field, radius: float, resolution: int) -> tuple[Array, Faces]:
-    """The zero set of a field in the cube of half side ``radius``; the published extraction.
+def surface_box(
+    field: Field,
+    low: Array,
+    high: Array,
+    counts: NDArray[np.int64],
+    each: Callable[[], None] = lambda: None,
+) -> tuple[Array, Array] | None:
+    """The part of a box that is sampled again: where the surface lies, and a tenth of that more on each side.
 
-    The second pass covers the box of the first one's vertices and a tenth more on each side.
+    No more than some slices of the grid are held at once. Source: ``teethdreamer-spec.md``, section 6.8.
+
+    Args:
+        field: negative inside.
+        low: (3,) corner of the box.
+        high: (3,) the other one.
+        counts: (3,) nodes at which the surface is looked for.
+        each: called before every slab of them, so that a caller can stop there.
 
     Returns:
-        (V, 3) world, (F, 3) outward; both empty where there is no surface.
+        Two corners (3,); None where the field is on one side everywhere.
     """
-    counts = np.full(3, resolution)
-    low, high = np.full(3, -radius), np.full(3, radius)
-    vertices, faces = surface_in_box(field, low, high, counts)
-    if not len(faces):
-        return vertices, faces
-    first, last = vertices.min(axis=0), vertices.max(axis=0)
+    first, last = np.full(3, np.inf), np.full(3, -np.inf)
+    before: list[NDArray[np.floating]] = []  # the slice in front of a slab: surface lies between them, too
+    for number, values in slabs(field, _axes(low, high, counts), _CHUNK, each):
+        vertices, _ = marching_cubes(np.concatenate([*before, values]))
+        if len(vertices):
+            vertices[:, 0] += number - len(before)
+            first, last = np.minimum(first, vertices.min(axis=0)), np.maximum(last, vertices.max(axis=0))
+        before = [values[-1:]]
+    if not np.isfinite(first).all():
+        return None
+    first, last = (low + place / (counts - 1) * (high - low) for place in (first, last))
     margin = _MARGIN * (last - first)
-    low, high = np.maximum(first - margin, low), np.minimum(last + margin, high)
-    return surface_in_box(field, low, high, counts)
+    return np.maximum(first - margin, low), np.minimum(last + margin, high)
 
 
-def surface_in_box(
-    field: Field, low: Array, high: Array, counts: NDArray[np.int64], level: float = 0.0
-) -> tuple[Array, Faces]:
-    """The surface of a field in a box: (V, 3) world, (F, 3) outward."""
-    vertices, faces = marching_cubes(sampled(field, low, high, counts), level)
-    return low + vertices / (counts - 1) * (high - low), faces
+def _axes(low: Array, high: Array, counts: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+    """Places of ``counts`` nodes per axis between two corners."""
+    return [np.linspace(a, b, n).astype(np.float32) for a, b, n in zip(low, high, counts, strict=True)]

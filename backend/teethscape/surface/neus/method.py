@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from teethscape.surface.grid.field import GridField
 from teethscape.surface.job import Found, Job
 from teethscape.surface.lookup import FieldLookup
 from teethscape.surface.mesh.marching import Array
-from teethscape.surface.mesh.sampling import sampled
+from teethscape.surface.mesh.sampling import Field, sampled, surface_box
 from teethscape.surface.neus.batches import RayBank
 from teethscape.surface.neus.extract import numpy_field, surface_colours
 from teethscape.surface.neus.presets import load_preset
@@ -97,7 +98,8 @@ def neus(job: Job) -> Found:
     def colours(points: Array) -> NDArray[np.uint8]:
         return np.round(255 * surface_colours(model, cube.unit(points))).astype(np.uint8)
 
-    return Found(extracted(trainer, job, cube, preset.pitch), colours)
+    field = published(trainer, job, cube) if preset.nodes else extracted(trainer, job, cube, preset.pitch)
+    return Found(field, colours)
 
 
 def checkpoint_key(key: str, trainer: Trainer) -> str:
@@ -180,6 +182,33 @@ def extracted(trainer: Trainer, job: Job, cube: Cube, pitch: float) -> GridField
         low, high = np.maximum(low, cube.mm(-cube.half)), np.minimum(high, cube.mm(cube.half))
     step = bounded_pitch(step, float((high - low).max()), _MOST_NODES)
     step = roomy_pitch(step, high - low, MOST_NODES)
+    return _on_grid(field, cube, (low, high, step), each)
+
+
+def published(trainer: Trainer, job: Job, cube: Cube) -> GridField:
+    """The distance on a grid as the published extraction lays it, mm.
+
+    The whole cube of the encoding is looked through first, also where no ray was, then the box of what was
+    found there (``teethdreamer-spec.md``, section 6.8). The longest side of that has the published nodes;
+    along the others they lie as near to each other and not nearer, for our cells are cubes.
+    """
+    nodes, session = trainer.preset.nodes, job.session
+    field, corner = numpy_field(trainer.model), np.full(3, trainer.preset.radius)
+    session.tell(1.0, "looking for the surface")
+    box = surface_box(field, -corner, corner, np.full(3, nodes), session.check_cancelled)
+    if box is None:  # nothing but inside or outside: a look tells which
+        return extracted(trainer, job, cube, trainer.preset.pitch)
+    session.tell(1.0, "sampling the surface")
+    low, high = map(cube.mm, box)
+    step = float((high - low).max()) / (nodes - 1)
+    return _on_grid(field, cube, (low, high, step), session.check_cancelled)
+
+
+def _on_grid(
+    field: Field, cube: Cube, box: tuple[Array, Array, float], each: Callable[[], None]
+) -> GridField:
+    """A distance, cube units, at nodes some step apart from one corner to the other or beyond, mm."""
+    low, high, step = box
     counts = np.ceil((high - low) / step - _ROUNDING).astype(int) + 1
     high = low + step * (counts - 1)
     values = sampled(lambda p: field(cube.unit(p.astype(np.float64))), low, high, counts, each)

@@ -44,6 +44,7 @@ class NeusPreset:
         held_out: views that training does not see, to stop when they no longer improve.
         patience: looks at the held-out views without improvement before training stops.
         pitch: of the extraction's grid, footprints of a pixel.
+        nodes: along a side of the published extraction instead, 0: none.
     """
 
     steps: int
@@ -72,6 +73,7 @@ class NeusPreset:
     held_out: int
     patience: int
     pitch: float
+    nodes: int
 
     @property
     def grid(self) -> HashGridSpec:
