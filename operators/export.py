@@ -10,7 +10,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..scene.case_data import CaseScale
 from ..scene.export import ExportRequest, MeshFormat, Split, export_teeth
-from ..scene.find import teeth
+from ..scene.find import shown_teeth
 from ..session.result import result_of
 
 _FORMATS = [
@@ -26,8 +26,8 @@ _SPLITS = [
 
 
 def present_teeth(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """The teeth of a scene that the patient has."""
-    return [item for item in teeth(scene) if item.teethscape.present]
+    """The teeth that the patient has, of the case that the panels show."""
+    return [item for item in shown_teeth(scene) if item.teethscape.present]
 
 
 class TEETH_OT_export(bpy.types.Operator):

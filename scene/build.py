@@ -39,11 +39,10 @@ def build_case(scene: bpy.types.Scene, case: CaseData) -> CaseScene:
         BadInputError: a mesh of the case cannot be read.
     """
     meshes = {tooth.fdi: read_ply(case.mesh_file(tooth.fdi)) for tooth in case.teeth if tooth.present}
-    old = find_case_collection(scene, case.identifier)
+    old = find_case_collection(scene, case)
     if old is not None:
         remove_case(old)
-    collections = create_case_collections(scene, case.identifier)
-    collections.case["teethscape_folder"] = str(case.folder)
+    collections = create_case_collections(scene, case)
     teeth = {}
     for record in case.teeth:
         if record.present:

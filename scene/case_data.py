@@ -72,6 +72,7 @@ class CaseData:
         scale: where the millimetres come from.
         notices: what the engine wants the user to know.
         absent_teeth: FDI numbers that the user had declared absent.
+        created: when its first reconstruction began; stays when the folder gets another name or place.
     """
 
     folder: Path
@@ -81,6 +82,7 @@ class CaseData:
     scale: CaseScale
     notices: tuple[str, ...]
     absent_teeth: tuple[int, ...] = ()
+    created: str = ""
 
     def mesh_file(self, fdi: int) -> Path:
         """The PLY file of a tooth."""
@@ -146,6 +148,7 @@ def _parse(folder: Path, document: dict[str, Any]) -> CaseData:
         scale=CaseScale(str(scale["source"]), float(scale["relative_sigma"])),
         notices=tuple(_parse_notices(document)),
         absent_teeth=tuple(int(fdi) for fdi in document.get("request", {}).get("absent_teeth", ())),
+        created=str(document.get("created", "")),
     )
 
 

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 import bpy
 
 from ..backend.teethscape.dental.fdi import Jaw
+from .case_data import CaseData
 
 _CASE_KEY = "teethscape_case"
+_FOLDER_KEY = "teethscape_folder"
+_CREATED_KEY = "teethscape_created"
 _ROLE_KEY = "teethscape_role"
 
 
@@ -37,30 +41,55 @@ class CaseCollections:
         return self.upper if jaw is Jaw.UPPER else self.lower
 
 
-def create_case_collections(scene: bpy.types.Scene, identifier: str) -> CaseCollections:
+def create_case_collections(scene: bpy.types.Scene, case: CaseData) -> CaseCollections:
     """Make the empty collections of a case and link them to the scene."""
-    case = bpy.data.collections.new(f"Case {identifier.removeprefix('case-')}")
-    case[_CASE_KEY] = identifier
-    scene.collection.children.link(case)
+    made = bpy.data.collections.new(f"Case {case.identifier.removeprefix('case-')}")
+    made[_CASE_KEY], made[_FOLDER_KEY], made[_CREATED_KEY] = case.identifier, str(case.folder), case.created
+    scene.collection.children.link(made)
     children = []
     for role in Role:
         child = bpy.data.collections.new(role.value)
         child[_ROLE_KEY] = role.name
-        case.children.link(child)
+        made.children.link(child)
         children.append(child)
-    return CaseCollections(case, *children)
+    return CaseCollections(made, *children)
 
 
-def find_case_collection(scene: bpy.types.Scene, identifier: str) -> bpy.types.Collection | None:
+def find_case_collection(scene: bpy.types.Scene, case: CaseData) -> bpy.types.Collection | None:
     """The collection of a case in this scene.
 
-    Found by a property, never by name: users rename, and Blender appends
+    Found by properties, never by name: users rename, and Blender appends
     ``.001`` when two cases share a name.
     """
-    for collection in scene.collection.children_recursive:
-        if collection.get(_CASE_KEY) == identifier:
-            return collection
-    return None
+    cases = (one for one in scene.collection.children_recursive if _CASE_KEY in one)
+    return next((one for one in cases if _is_build_of(one, case)), None)
+
+
+def _is_build_of(collection: bpy.types.Collection, case: CaseData) -> bool:
+    """Whether a collection was built from a case, whose folder may have been renamed or moved since.
+
+    One whose own folder is still there is another case: folders of two patients may have the same name, and
+    a copy of a folder tells of the same beginning.
+    """
+    folder = Path(collection.get(_FOLDER_KEY, ""))
+    if folder.name and folder.is_dir():
+        return case.folder.is_dir() and folder.samefile(case.folder)
+    if created := collection.get(_CREATED_KEY):
+        return created == case.created
+    return collection[_CASE_KEY] == case.identifier  # built by a version that noted no more
+
+
+def objects_of_other_cases(scene: bpy.types.Scene) -> set[bpy.types.Object]:
+    """What lies in the collections of cases that a scene holds besides the one that its panels show.
+
+    Nothing where that one has no collection: then it is not known which objects are its own.
+    """
+    cases = [one for one in scene.collection.children_recursive if _CASE_KEY in one]
+    shown = [one for one in cases if one.get(_FOLDER_KEY) == scene.teethscape.result_folder]
+    if not shown or len(cases) == 1:
+        return set()
+    own = {item for one in shown for item in one.all_objects}
+    return {item for one in cases if one not in shown for item in one.all_objects} - own
 
 
 def show_jaws(view_layer: bpy.types.ViewLayer, jaws: tuple[Jaw, ...]) -> None:

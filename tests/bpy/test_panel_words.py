@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from pathlib import Path
 
 import bpy
 
@@ -48,6 +49,9 @@ def test_a_tooth_selected_in_the_viewport_is_the_one_that_is_shown(part, scene, 
 
 
 def test_a_case_named_by_us_is_not_called_case_twice(part, scene):
-    made = part("scene.collections").create_case_collections(scene, "case-20300101-ab12")
+    data, collections = part("scene.case_data"), part("scene.collections")
+    scale = data.CaseScale("estimated", 0.05)
+    case = data.CaseData(Path("/gone/case-20300101-ab12"), "case-20300101-ab12", (), (), scale, ())
+    made = collections.create_case_collections(scene, case)
     assert made.case.name == "Case 20300101-ab12"
-    assert part("scene.collections").find_case_collection(scene, "case-20300101-ab12") == made.case
+    assert collections.find_case_collection(scene, case) == made.case
