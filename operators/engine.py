@@ -60,6 +60,7 @@ class TEETH_OT_install_engine(_EngineOperator, bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         current.task = Task.INSTALL
+        state.abilities = None  # what the engine has by then, it will tell
         return _follow(self)
 
 
@@ -98,6 +99,7 @@ class TEETH_OT_remove_engine(_EngineOperator, bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         current.task = Task.REMOVE
+        state.abilities = None
         return _follow(self)
 
 

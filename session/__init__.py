@@ -54,6 +54,7 @@ def look_again() -> None:
     state.engine, state.job, state.unfinished = None, None, ()
     state.dataset, state.unfinished_sets, state.xray = None, (), None
     state.check, state.weights, state.models = None, None, None
+    state.abilities, state.asking = None, None
     if not bpy.app.background:
         wake()
 

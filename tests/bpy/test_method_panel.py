@@ -202,3 +202,18 @@ def test_installed_weights_bring_the_new_abilities(part, state, tmp_path, monkey
     monkeypatch.setattr(runtime.Runtime, "weights_view", done)
     part("session.ticker").refresh()
     assert state.abilities == _abilities()
+
+
+@pytest.mark.parametrize("change", ["install", "remove", "another folder"])
+def test_another_engine_is_asked_anew(part, state, tmp_path, monkeypatch, change):
+    state.abilities = _abilities(("It needs the full profile (torch is missing).", "profile"))
+    installer = part("session.runtime").runtime().installer
+    for name in ("plan", "install", "remove"):
+        monkeypatch.setattr(installer, name, lambda *_: None)
+    monkeypatch.setattr(installer, "wait", lambda: installer.view)
+    if change == "another folder":
+        part("preferences").preferences().engine_folder = str(tmp_path / "other")
+    else:
+        getattr(bpy.ops.teeth, f"{change}_engine")("EXEC_DEFAULT")
+    assert state.abilities is None
+    assert any("Not looked yet" in text for text in _drawn(part).texts)
