@@ -9,6 +9,7 @@ import bpy
 
 from ..backend.client import EngineClient, JobState, JobView
 from ..session import ticker
+from ..session.view_state import state
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,9 @@ def follow(
     view = client.wait(job, on_change=on_change)
     ticker.refresh()
     if view.state is JobState.DONE:
-        return {"FINISHED"}
+        if reason := state.unreadable.get(view.case):
+            operator.report({"ERROR"}, reason)
+        return {"CANCELLED"} if reason else {"FINISHED"}
     words = f"{view.problem.message} {view.problem.advice}" if view.problem else "Cancelled."
     operator.report({"ERROR"}, words)
     return {"CANCELLED"}

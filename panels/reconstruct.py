@@ -88,6 +88,8 @@ def _draw_views(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 def _draw_end(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobView) -> None:
     if view.state is JobState.DONE:
         layout.label(text=f"Done in {clock(view.elapsed_s)}", icon="CHECKMARK")
+        if reason := state.unreadable.get(view.case):
+            wrapped(layout, context, f"The teeth cannot be shown. {reason}", "ERROR")
         return  # what there is to know stands with the result
     if view.state is JobState.CANCELLED:
         row = layout.row()

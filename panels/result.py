@@ -11,7 +11,7 @@ from ..scene.collections import hides_a_jaw
 from ..scene.find import find_tooth, shown_tooth
 from ..scene.heatmap import FULL_SCALE_MM, STOPS
 from ..scene.units import shows_millimetres
-from ..session.result import result_of
+from ..session.result import result_of, why_not_shown
 from ..session.view_state import ResultView
 from . import icons
 from .arches import tooth_label, tooth_name
@@ -40,7 +40,9 @@ class TEETH_PT_result(TeethPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the case's name, or how to get one."""
         result = result_of(context.scene)
-        if result is None:
+        if reason := why_not_shown(context.scene):
+            wrapped(self.layout, context, f"The case of this scene cannot be read. {reason}", "ERROR")
+        elif result is None:
             wrapped(self.layout, context, "No result yet. Reconstruct teeth, or open a case folder.", "INFO")
         else:
             self.layout.label(text=result.case.identifier, icon="FILE_FOLDER")

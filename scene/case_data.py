@@ -95,10 +95,9 @@ def load_case(folder: Path) -> CaseData:
     Raises:
         BadInputError: no case, an unfinished case, or one of a newer version.
     """
-    document = _read_document(folder)
     try:
-        return _parse(folder, document)
-    except (KeyError, TypeError, ValueError) as error:
+        return _parse(folder, _read_document(folder))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInputError(
             "case_damaged",
             f"case.json in {folder} lacks or misstates {error}.",

@@ -35,6 +35,7 @@ def _after_undo(*_: object) -> None:
 def wake() -> float | None:
     """Look at the open file and at the engine, once, outside of drawing."""
     state.results.clear()
+    state.unreadable.clear()
     result.recall_results()
     if not bpy.app.background:
         shelf.refresh(bpy.context.scene.teethscape)

@@ -33,6 +33,7 @@ def show_case(scene: bpy.types.Scene, folder: Path) -> CaseScene:
     if settings.photo_display != "BEHIND":
         settings.photo_display = "BEHIND"
     state.results[folder] = ResultView.of(case)
+    state.unreadable.pop(folder, None)
     bpy.context.view_layer.update()
     for space in viewports():
         frame_teeth(space, built.teeth.values())
@@ -45,6 +46,12 @@ def result_of(scene: bpy.types.Scene) -> ResultView | None:
     return state.results.get(Path(folder)) if folder else None
 
 
+def why_not_shown(scene: bpy.types.Scene) -> str:
+    """Why the case that a scene refers to is not known; empty when it is, or there is none."""
+    folder = scene.teethscape.result_folder
+    return state.unreadable.get(Path(folder), "") if folder else ""
+
+
 def recall_results() -> None:
     """Read the cases that the open file refers to, after it was loaded."""
     for scene in bpy.data.scenes:
@@ -53,5 +60,5 @@ def recall_results() -> None:
             continue
         try:
             state.results[Path(folder)] = ResultView.of(load_case(Path(folder)))
-        except BadInputError:
-            continue  # the case folder has moved; the objects in the file stay usable
+        except BadInputError as error:  # moved, say; the objects in the file stay usable
+            state.unreadable[Path(folder)] = str(error)

@@ -122,6 +122,8 @@ def _deliver() -> None:
         show_case(target_scene(), view.case)
     except TeethscapeError as error:
         log.error("the finished case cannot be shown: %s", error)
+        state.unreadable[view.case] = str(error)
+        redraw()
         return
     _redraw_scenes()
     windows = bpy.context.window_manager.windows

@@ -48,6 +48,7 @@ class ViewState:
         clicking: a photo is being clicked; one at a time.
         previews: unfinished surfaces in the scene: their files, and when they were written (ns).
         results: shown cases by their folder.
+        unreadable: why a case is not shown, by its folder: one that a scene refers to, or that was just made.
     """
 
     engine: InstallerView | None = None
@@ -65,6 +66,7 @@ class ViewState:
     clicking: bool = False
     previews: dict[Path, int] = field(default_factory=dict)
     results: dict[Path, ResultView] = field(default_factory=dict)
+    unreadable: dict[Path, str] = field(default_factory=dict)
 
 
 state = ViewState()

@@ -38,6 +38,7 @@ def make_case(folder: Path) -> Path:
         _paint(folder / f"photos/{key}.png", [vertices for vertices, _ in crowns.values()], camera)
     document = {
         "format": "teethscape-case", "schema_version": 1, "status": "done", "unit": "mm",
+        "created": "2030-01-01T00:00:00Z",
         "scale": {"source": "estimated", "relative_sigma": 0.05, "factor": 1.0},
         "photos": {key: {"view": SLUGS[int(key)], "file": f"photos/{key}.png"} for key in cameras},
         "cameras": cameras,

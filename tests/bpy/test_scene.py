@@ -153,6 +153,8 @@ def test_units_change_only_when_asked(built, part, scene):
         (lambda case: case.update(schema_version=99), "case_newer"),
         (lambda case: case.update(status="running"), "case_unfinished"),
         (lambda case: case.pop("teeth"), "case_damaged"),
+        (lambda case: case.update(schema_version="new"), "case_damaged"),
+        (lambda case: case.update(request=[]), "case_damaged"),
         (lambda case: case["cameras"]["0"].update(cam2world=[1, 2]), "case_damaged"),
     ],
 )

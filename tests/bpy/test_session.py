@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import bpy
 import case_factory
 import pytest
+from fake_layout import draw
 from stage import speak
 
 
@@ -48,14 +51,41 @@ def test_a_reopened_file_knows_its_case(part, scene, case_folder, tmp_path):
 
 
 def test_a_file_whose_case_folder_is_gone_still_opens(part, scene, case_folder, tmp_path):
-    import shutil
-
     copy = shutil.copytree(case_folder, tmp_path / "copy")
     bpy.ops.teeth.open_case(directory=str(copy))
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "x.blend"))
     shutil.rmtree(copy)
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "x.blend"))
     assert part("session.result").result_of(bpy.context.scene) is None
+    assert len(_teeth()) == 28
+    words = " ".join(draw(part("panels.result").TEETH_PT_result).texts)
+    assert "cannot be read" in words
+    assert "case.json is missing" in words
+    copy.with_name("renamed").mkdir()
+    shutil.copytree(case_folder, copy.with_name("renamed"), dirs_exist_ok=True)
+    bpy.ops.teeth.open_case(directory=str(copy.with_name("renamed")))
+    assert draw(part("panels.result").TEETH_PT_result).texts[0] == "renamed"
+    assert len(_teeth()) == 28
+
+
+@pytest.mark.parametrize("lost", ["a mesh", "all"])
+def test_a_finished_case_that_cannot_be_shown_is_told(part, scene, case_folder, tmp_path, monkeypatch, lost):
+    client, state = part("backend.client"), part("session.view_state").state
+    copy = shutil.copytree(case_folder, tmp_path / "copy")
+    if lost == "all":
+        shutil.rmtree(copy)
+    else:
+        (copy / "meshes" / "teeth" / "FDI_36.ply").unlink()
+    monkeypatch.setattr(state, "job", client.JobView("j", copy, client.JobState.DONE))
+    monkeypatch.setattr(state, "unreadable", {})
+    part("session.ticker")._deliver()
+    panel = part("panels.reconstruct").TEETH_PT_reconstruct
+    words = " ".join(draw(panel).texts)
+    assert "The teeth cannot be shown." in words
+    assert ("FDI_36.ply" if lost == "a mesh" else "case.json is missing") in words
+    shutil.copytree(case_folder, copy, dirs_exist_ok=True)
+    part("session.ticker")._deliver()
+    assert "The teeth cannot be shown." not in " ".join(draw(panel).texts)
     assert len(_teeth()) == 28
 
 
@@ -85,8 +115,6 @@ def test_a_crashed_job_can_be_continued(part, crashing, case_folder, tmp_path):
     with pytest.raises(RuntimeError):
         bpy.ops.teeth.reconstruct()
     (job,) = crashing.unfinished()
-    import shutil
-
     shutil.copytree(case_folder, tmp_path / "case")  # what the engine would write
     speak(part, tmp_path, "ok", "client")
     assert bpy.ops.teeth.resume_job(job=job.id) == {"FINISHED"}
