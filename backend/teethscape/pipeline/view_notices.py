@@ -27,14 +27,30 @@ def painting_notices(strips: Mapping[Jaw, Path]) -> list[str]:
 
 
 def surface_notices(surfaces: Mapping[Jaw, Path]) -> list[str]:
-    """Which views contradicted the others and are no part of the jaws' surfaces."""
+    """Which views are no part of the jaws' surfaces, and of which the masks' borders were moved."""
     notices = []
     for jaw, file in surfaces.items():
-        names: list[str] = _beside(file).get("views_left_out", [])
-        if names:
-            verb = "contradicts the others and is" if len(names) == 1 else "contradict the others and are"
-            notices.append(f"{jaw_title(jaw)}: {_listed(names)} {verb} left out of the surface.")
+        report = _beside(file)
+        told = _left_out(report.get("views_left_out", [])), _moved(report.get("views", {}))
+        notices += [f"{jaw_title(jaw)}: {sentence}" for sentence in told if sentence]
     return notices
+
+
+def _left_out(names: Sequence[str]) -> str:
+    verb = "contradicts the others and is" if len(names) == 1 else "contradict the others and are"
+    return f"{_listed(names)} {verb} left out of the surface." if names else ""
+
+
+def _moved(views: Mapping[str, Mapping[str, Any]]) -> str:
+    """A surface is the less certain, the farther its outlines had to be moved."""
+    moves = {name: abs(view.get("mask_moved_px") or 0.0) for name, view in views.items()}
+    names = [name for name, move in moves.items() if move > 0]
+    if not names:
+        return ""
+    off = f"{max(moves.values()):.1f} px too large or too small"
+    if len(names) == 1:
+        return f"the mask of {names[0]} was {off}; its border is moved."
+    return f"the masks of {_listed(names)} were up to {off}; their borders are moved."
 
 
 def jaw_title(jaw: Jaw) -> str:

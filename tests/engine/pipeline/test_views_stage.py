@@ -144,6 +144,18 @@ def test_notices_name_jaw_and_views(tmp_path):
     assert painting_notices(files) == [told]
 
 
+def test_notices_tell_of_masks_whose_borders_were_moved(tmp_path):
+    moves = {
+        "upper": {"view 1": 0.0, "view 2": -1.24, "view 9": 0.5},
+        "lower": {"view 3": 0.0, "view 4": None},
+    }
+    for name, of_views in moves.items():
+        views = {view: {"mask_moved_px": move} for view, move in of_views.items()}
+        (tmp_path / f"{name}.json").write_text(json.dumps({"views_left_out": [], "views": views}))
+    told = "the masks of view 2 and view 9 were up to 1.2 px too large or too small; their borders are moved."
+    assert surface_notices({jaw: tmp_path / f"{jaw.value}.ply" for jaw in Jaw}) == [f"Upper jaw: {told}"]
+
+
 def test_strips_keep_their_names_when_the_folder_gets_another(case):
     request = ReconstructRequest(case.root, case.root)
     names = {strip.name for strip in views_stage.painted_strips(case, request).values()}
