@@ -22,7 +22,7 @@ _SHORT = {
     View.ANTERIOR: "Anterior", View.LEFT_BUCCAL: "Left", View.RIGHT_BUCCAL: "Right",
     View.MAXILLARY_OCCLUSAL: "Maxillary", View.MANDIBULAR_OCCLUSAL: "Mandibular",
 }  # fmt: skip
-#: More notices than this would push the chart out of sight; the report has them all.
+#: More notices than this would push the chart out of sight; the others are shown when asked for.
 _NOTICES = 6
 _SCALE_TEXTS = {
     "estimated": "Estimated from mean tooth sizes",
@@ -46,9 +46,19 @@ class TEETH_PT_result(TeethPanel, bpy.types.Panel):
             wrapped(self.layout, context, "No result yet. Reconstruct teeth, or open a case folder.", "INFO")
         else:
             self.layout.label(text=result.case.identifier, icon="FILE_FOLDER")
-            for notice in result.case.notices[:_NOTICES]:
-                wrapped(self.layout, context, notice, "INFO")
+            _draw_notices(self.layout, context, result.case.notices)
         self.layout.operator("teeth.open_case", text="Open Case…", icon="FILEBROWSER")
+
+
+def _draw_notices(layout: bpy.types.UILayout, context: bpy.types.Context, notices: tuple[str, ...]) -> None:
+    """What the engine wants the user to know; the last of many in a section of their own."""
+    for notice in notices[:_NOTICES]:
+        wrapped(layout, context, notice, "INFO")
+    if rest := notices[_NOTICES:]:
+        header, body = layout.panel("TEETH_PT_result_notices", default_closed=True)
+        header.label(text=f"{len(rest)} More {'Note' if len(rest) == 1 else 'Notes'}")
+        for notice in rest if body else ():
+            wrapped(body, context, notice, "INFO")
 
 
 class _ResultChild(TeethPanel):

@@ -185,11 +185,17 @@ def _parse_camera(view: View, entry: dict[str, Any], photo: Path) -> PhotoCamera
 
 
 def _parse_notices(document: dict[str, Any]) -> list[str]:
-    """What the engine wants the user to know: of the case, then of each photo."""
-    notices = [_notice_text(entry) for entry in document.get("notices", ())]
+    """What the engine wants the user to know: of the case, then of each photo.
+
+    The case repeats what is told of photos, under the names of their files.
+    """
+    of_photos, repeated = [], set()
     for key, photo in sorted(document["photos"].items()):
-        notices += [f"{View(int(key)).title}: {_notice_text(entry)}" for entry in photo.get("notices", ())]
-    return notices
+        for entry in photo.get("notices", ()):
+            of_photos.append(f"{View(int(key)).title}: {_notice_text(entry)}")
+            repeated.add(f"{photo.get('source_name')}: {_notice_text(entry)}")
+    of_case = [_notice_text(entry) for entry in document.get("notices", ())]
+    return [notice for notice in of_case if notice not in repeated] + of_photos
 
 
 def _notice_text(entry: object) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 import textwrap
 from pathlib import Path
 
 import bpy
+from fake_layout import draw
 
 
 def test_a_standard_deviation_stays_on_one_line(part):
@@ -46,6 +49,19 @@ def test_a_tooth_selected_in_the_viewport_is_the_one_that_is_shown(part, scene, 
     assert (length.teeth, round(length.mm, 3)) == ("36", 9.8)  # its estimated width, to be corrected
     bpy.ops.teeth.select_tooth(fdi=18)  # not in the result: nothing is selected, the chart shows it
     assert shown_tooth(bpy.context) == 18
+
+
+def test_every_note_of_a_case_can_be_read(part, scene, case_folder, tmp_path):
+    copy = shutil.copytree(case_folder, tmp_path / "copy")
+    document = json.loads((copy / "case.json").read_text())
+    document["notices"] = [f"Note {k}." for k in range(8)]
+    (copy / "case.json").write_text(json.dumps(document))
+    bpy.ops.teeth.open_case(directory=str(copy))
+    panel = part("panels.result").TEETH_PT_result
+    closed, opened = draw(panel).texts, draw(panel, "TEETH_PT_result_notices").texts
+    assert "2 More Notes" in closed
+    assert [text for text in closed if text.startswith("Note ")] == document["notices"][:6]
+    assert [text for text in opened if text.startswith("Note ")] == document["notices"]
 
 
 def test_a_case_named_by_us_is_not_called_case_twice(part, scene):

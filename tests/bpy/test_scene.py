@@ -177,6 +177,15 @@ def test_notices_of_the_case_and_of_its_photos_are_kept(part, case_folder, tmp_p
     assert notices == ("Two photos were exchanged.", "Maxillary Occlusal: Turned by 180 degrees.")
 
 
+def test_what_is_told_of_a_photo_is_told_once(part, case_folder, tmp_path):
+    document = json.loads((case_folder / "case.json").read_text())
+    document["notices"] = ["IMG_3.jpg: Turned by 180 degrees.", "Two photos were exchanged."]
+    document["photos"]["3"] |= {"source_name": "IMG_3.jpg", "notices": ["Turned by 180 degrees."]}
+    (tmp_path / "case.json").write_text(json.dumps(document))
+    notices = part("scene.case_data").load_case(tmp_path).notices
+    assert notices == ("Two photos were exchanged.", "Maxillary Occlusal: Turned by 180 degrees.")
+
+
 def test_a_damaged_mesh_leaves_the_scene_alone(part, scene, case_folder, tmp_path):
     import shutil
 
