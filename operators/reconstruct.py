@@ -73,7 +73,7 @@ class TEETH_OT_cancel_job(bpy.types.Operator):
 
 
 class TEETH_OT_resume_job(bpy.types.Operator):
-    """Continue a job that was cancelled or interrupted; finished stages are kept."""
+    """Continue a job that was cancelled or interrupted, as it was asked for; finished stages are kept."""
 
     bl_idname = "teeth.resume_job"
     bl_label = "Continue"

@@ -31,6 +31,12 @@ def photo_paths(settings: TEETH_PG_scene) -> tuple[str, ...]:
     return tuple(_slot(settings, view)["path"] for view in needed_views(settings))
 
 
+def masks_path(settings: TEETH_PG_scene) -> str | None:
+    """The folder of label images that a job gets."""
+    chosen = bpy.path.abspath(settings.masks_folder)
+    return str(Path(chosen).absolute()) if chosen else None
+
+
 def new_case_folder() -> Path:
     """A folder that does not exist yet, named without anything of the patient's."""
     return cases_root() / f"case-{time.strftime('%Y%m%d')}-{secrets.token_hex(2)}"
@@ -47,7 +53,7 @@ def build_request(settings: TEETH_PG_scene, output: Path) -> dict[str, Any]:
     return {
         "photos": str(Path(slots[0]["path"]).parent),
         "output": str(output),
-        "masks": bpy.path.abspath(settings.masks_folder) or None,
+        "masks": masks_path(settings),
         "mask_values": settings.mask_values,
         "jaws": settings.jaws,
         "known_lengths": [f"{length.teeth.strip()}={length.mm:.3f}" for length in settings.known_lengths],
