@@ -12,8 +12,8 @@ from ..backend.client import ClientError, JobState
 from ..backend.teethscape.errors import TeethscapeError
 from ..session.readiness import job_is_open, why_not
 from ..session.refusal import case_for
-from ..session.request import build_request
-from ..session.result import show_case
+from ..session.request import are_photos_of, build_request, take_over
+from ..session.result import result_of, show_case
 from ..session.runtime import runtime
 from ..session.view_state import state
 from .follow import follow, log_progress, stop
@@ -42,8 +42,11 @@ class TEETH_OT_reconstruct(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Submit the job; in background mode wait for it."""
         settings = context.scene.teethscape
-        shown = settings.result_folder if self.into_result else ""
-        output = Path(shown) if shown else case_for(settings)
+        folder, shown = settings.result_folder if self.into_result else "", result_of(context.scene)
+        if folder and shown is not None and not are_photos_of(settings, shown.case):
+            self.report({"ERROR"}, "The loaded photos are not those of this case: load these in Photos.")
+            return {"CANCELLED"}
+        output = Path(folder) if folder else case_for(settings)
         try:
             current = runtime()
             current.scene_name = context.scene.name
@@ -141,6 +144,7 @@ class TEETH_OT_open_case(bpy.types.Operator):
         """Build the case in this scene."""
         try:
             built = show_case(context.scene, Path(bpy.path.abspath(self.directory)))
+            take_over(context.scene.teethscape, result_of(context.scene).case.request)
         except TeethscapeError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

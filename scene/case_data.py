@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ class CaseData:
         scale: where the millimetres come from.
         notices: what the engine wants the user to know.
         absent_teeth: FDI numbers that the user had declared absent.
+        request: what was asked, as the engine noted it: without paths.
+        photo_hashes: SHA-256 of the photo files as they were given; empty when the engine did not note them.
         created: when its first reconstruction began; stays when the folder gets another name or place.
     """
 
@@ -82,6 +85,8 @@ class CaseData:
     scale: CaseScale
     notices: tuple[str, ...]
     absent_teeth: tuple[int, ...] = ()
+    request: Mapping[str, Any] = field(default_factory=dict)
+    photo_hashes: frozenset[str] = frozenset()
     created: str = ""
 
     def mesh_file(self, fdi: int) -> Path:
@@ -147,6 +152,10 @@ def _parse(folder: Path, document: dict[str, Any]) -> CaseData:
         scale=CaseScale(str(scale["source"]), float(scale["relative_sigma"])),
         notices=tuple(_parse_notices(document)),
         absent_teeth=tuple(int(fdi) for fdi in document.get("request", {}).get("absent_teeth", ())),
+        request=dict(document.get("request", {})),
+        photo_hashes=frozenset(
+            str(photo["source_sha256"]) for photo in document["photos"].values() if photo.get("source_sha256")
+        ),
         created=str(document.get("created", "")),
     )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,10 @@ from ..backend.teethscape.dental.views import View, views_needed
 from ..backend.teethscape.dental.wishes import PREVIEW_STEPS
 from ..preferences import cases_root
 from ..properties import TEETH_PG_scene, TEETH_PG_views
+from ..scene.case_data import CaseData
+
+#: Wishes about views whose names are those of the sidebar's settings.
+_VIEW_WISHES = ("steps", "repaint", "foreground", "background", "precision", "memory")
 
 
 def needed_views(settings: TEETH_PG_scene) -> tuple[View, ...]:
@@ -64,6 +71,44 @@ def build_request(settings: TEETH_PG_scene, output: Path) -> dict[str, Any]:
         "engine": settings.engine,
         "views": _views(settings.views),
     }
+
+
+def are_photos_of(settings: TEETH_PG_scene, case: CaseData) -> bool:
+    """Whether a job's photos are those that a case was made of; files tell it by what they hold.
+
+    Names and places may be anyone's. A case of an engine that noted nothing is believed, and of a file that
+    cannot be read the engine will tell.
+    """
+    try:
+        given = {hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in photo_paths(settings)}
+    except OSError:
+        return True
+    return not case.photo_hashes or given <= case.photo_hashes
+
+
+def take_over(settings: TEETH_PG_scene, request: Mapping[str, Any]) -> None:
+    """Let the sidebar say what a case was asked with, so that what is applied to it changes nothing else.
+
+    Files are not taken over: a case names none. What another version of the engine knows and this one does
+    not stays as it is.
+    """
+    views = request.get("views") or {}
+    wishes = [(settings, name, request.get(name)) for name in ("engine", "jaws", "seed")]
+    wishes += [(settings.views, name, views.get(name)) for name in _VIEW_WISHES]
+    if views:
+        wishes.append((settings.views, "surface", views.get("surface") or "auto"))
+        settings.views.preview = False
+    for owner, name, value in wishes:
+        if value is not None:
+            with suppress(TypeError, ValueError):
+                setattr(owner, name, value)
+    settings.known_lengths.clear()
+    for text in request.get("known_lengths", ()):
+        teeth, _, mm = str(text).partition("=")
+        with suppress(ValueError):
+            value = float(mm)
+            length = settings.known_lengths.add()
+            length.teeth, length.mm = teeth, value
 
 
 def _views(views: TEETH_PG_views) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -106,6 +107,54 @@ def test_absent_teeth_are_remembered_when_the_result_lacks_them(part, ready, sce
     ready.absent_teeth = {24}
     bpy.ops.teeth.open_case(directory=str(case_folder))  # another case brings its own list
     assert ready.absent_teeth == set()
+
+
+def _noted(case_folder, folder, request):
+    """A case that knows what it was asked, and its photos."""
+    copy = shutil.copytree(case_folder, folder)
+    document = json.loads((copy / "case.json").read_text())
+    document["request"] = request
+    for photo in document["photos"].values():
+        photo["source_sha256"] = hashlib.sha256((copy / photo["file"]).read_bytes()).hexdigest()
+    (copy / "case.json").write_text(json.dumps(document))
+    return copy
+
+
+def test_a_case_that_is_opened_brings_what_it_was_asked_with(part, ready, case_folder, tmp_path):
+    views = {
+        "weights": "own.safetensors", "steps": 20, "repaint": 1, "surface": "gspull", "preset": None,
+        "budget_s": None, "foreground": "fit", "background": "white", "precision": "fp32", "memory": "small",
+    }  # fmt: skip
+    asked = {"engine": "teethdreamer", "jaws": "upper", "seed": 7, "known_lengths": ["11=8.6", "33-43=26.5"]}
+    build = part("session.request").build_request
+    ready.views.weights, ready.views.preview = "/mine.safetensors", True
+    bpy.ops.teeth.add_known_length()
+    bpy.ops.teeth.open_case(directory=str(_noted(case_folder, tmp_path / "a", {**asked, "views": views})))
+    made = build(ready, Path("/x"))
+    assert made["views"] == {**views, "weights": "/mine.safetensors"}
+    assert (made["engine"], made["jaws"], made["seed"]) == ("teethdreamer", "upper", 7)
+    assert made["known_lengths"] == ["11=8.600", "33-43=26.500"]
+    later = {"engine": "of tomorrow", "views": {**views, "surface": None, "steps": "many"}}
+    bpy.ops.teeth.open_case(directory=str(_noted(case_folder, tmp_path / "b", later)))
+    made = build(ready, Path("/x"))
+    assert (made["engine"], made["views"]["surface"], made["views"]["steps"]) == ("teethdreamer", None, 20)
+    assert made["known_lengths"] == []
+
+
+def test_another_patients_photos_are_not_applied_to_a_case(part, ready, scene, case_folder, tmp_path):
+    _speak(part, tmp_path, "refused")
+    folder = _noted(case_folder, tmp_path / "a", {})
+    bpy.ops.teeth.open_case(directory=str(folder))
+    with pytest.raises(RuntimeError, match=r"Error: (?!The loaded photos)"):
+        bpy.ops.teeth.reconstruct(into_result=True)
+    job = part("session.view_state").state.job
+    assert job.case == folder
+    other = tmp_path / "0.png"
+    other.write_bytes((case_folder / "photos" / "0.png").read_bytes() + b"retaken")
+    ready.anterior.filepath = str(other)
+    with pytest.raises(RuntimeError, match="photos are not those of this case"):
+        bpy.ops.teeth.reconstruct(into_result=True)
+    assert part("session.view_state").state.job is job
 
 
 def test_new_cases_have_folders_of_their_own(part, ready):
