@@ -22,6 +22,7 @@ from teethscape.dental.fdi import Jaw, jaw_of, object_name
 from teethscape.dental.files import storage_errors, tooth_files, write_json
 from teethscape.dental.request import ReconstructRequest
 from teethscape.dental.wishes import Preset, SurfaceMethod
+from teethscape.errors import RefusedError
 from teethscape.libraries import require_full
 from teethscape.mesh.ply import read_ply
 from teethscape.mesh.solid import Solid
@@ -37,6 +38,8 @@ _FIRST_ROUND = 0.9
 _FLAT_MM = 1.0
 #: What a case's own strips are named after: not its folder, which may be renamed.
 _STRIPS = "case"
+#: What helps when a surface is refused.
+_REFUSED = "Take another surface method, which keeps the painted views, or another seed, which paints others."
 #: Where the report of a surface holds what it depends on.
 _KEY = "key"
 
@@ -198,7 +201,11 @@ def wrap_views(work: Wrapping, progress: Progress) -> list[Path]:
 
 
 def _wrap(work: Wrapping, jaw: Jaw, progress: Progress) -> None:
-    """Make the surface of a jaw; its report learns the key last of all."""
+    """Make the surface of a jaw; its report learns the key last of all.
+
+    Raises:
+        RefusedError: as `make_surface` does, and of which jaw.
+    """
     from teethscape.surface.frame import anchored_frame
     from teethscape.surface.make import make_surface
     from teethscape.surface.request import SurfaceRequest
@@ -211,7 +218,10 @@ def _wrap(work: Wrapping, jaw: Jaw, progress: Progress) -> None:
         seed=request.seed,
     )  # fmt: skip
     frame = anchored_frame(read_place(work.strips[jaw]), solids, result.scale, jaw)
-    report = make_surface(job, progress, frame)
+    try:
+        report = make_surface(job, progress, frame)
+    except RefusedError as error:  # both jaws have a view 9, and no view can be left out here
+        raise RefusedError(error.code, f"{jaw_title(jaw)}: {error.message}", _REFUSED) from error
     write_json(_surface_report(case, jaw), {**report, _KEY: work.key_of(jaw)})
 
 

@@ -13,7 +13,7 @@ from teethscape.dental.case import CaseFolder
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Engine, ReconstructRequest
 from teethscape.dental.units import ScaleRecord, ScaleSource
-from teethscape.errors import CancelledError
+from teethscape.errors import CancelledError, RefusedError
 from teethscape.pipeline import job as job_module
 from teethscape.pipeline import views_stage
 from teethscape.pipeline.job import Job
@@ -105,6 +105,21 @@ def test_a_cancelled_stage_continues_after_the_finished_jaw(maker, case):
     names = ["upper.ply", "upper.json", "FDI_11.ply", "lower.ply", "lower.json", "FDI_41.ply"]
     assert [path.name for path in files] == names
     assert all(path.is_file() for path in files)
+
+
+def test_a_refused_surface_names_its_jaw_and_what_can_be_done_here(maker, case, monkeypatch):
+    def refuse(request, progress, frame):
+        if request.jaw is Jaw.UPPER:
+            return maker(request, progress, frame)
+        raise RefusedError("surface_half", "It covers only 40 % of what view 9 shows.", "--leave-out it.")
+
+    monkeypatch.setattr("teethscape.surface.make.make_surface", refuse)
+    with pytest.raises(RefusedError) as caught:
+        _wrapped(case)
+    assert caught.value.code == "surface_half"
+    assert caught.value.message == "Lower jaw: It covers only 40 % of what view 9 shows."
+    assert "leave-out" not in caught.value.advice
+    assert "another surface method" in caught.value.advice
 
 
 @pytest.mark.parametrize("spoil", ["inputs", "strip", "tooth", "report"])
