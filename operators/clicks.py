@@ -221,7 +221,7 @@ class TEETH_OT_refit(bpy.types.Operator):
         settings, current = context.scene.teethscape, runtime()
         try:
             request = build_refit(settings, clickable_case(settings))
-            current.scene_name = context.scene.name
+            current.aim_at(context.scene)
             current.job = current.client.submit(request)
         except (ClientError, OSError, ValueError) as error:
             self.report({"ERROR"}, str(error))

@@ -49,7 +49,7 @@ class TEETH_OT_reconstruct(bpy.types.Operator):
         output = Path(folder) if folder else case_for(settings)
         try:
             current = runtime()
-            current.scene_name = context.scene.name
+            current.aim_at(context.scene)
             current.job = current.client.submit(build_request(settings, output))
         except ClientError as error:
             self.report({"ERROR"}, str(error))
@@ -99,7 +99,7 @@ class TEETH_OT_resume_job(bpy.types.Operator):
         except ClientError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        current.scene_name = context.scene.name
+        current.aim_at(context.scene)
         state.unfinished = current.client.unfinished()
         return follow(self, current.client, current.job, log_progress)
 

@@ -46,8 +46,9 @@ class Runtime:
         check_job: id of the last check of the photos.
         weights_job: id of the job that the Weights panel shows.
         asking_job: id of the last question about engines and surface methods.
-        scene_name: the scene that gets the job's result; a name, for pointers
-            die with every undo.
+        scene_uid: the scene that gets the job's result; a number that outlives undo and another name,
+            for pointers die with every undo.
+        scene_name: its name, by which it is found in a file that was opened meanwhile.
     """
 
     inbox: Inbox
@@ -64,7 +65,12 @@ class Runtime:
     check_job: str | None = None
     weights_job: str | None = None
     asking_job: str | None = None
+    scene_uid: int = 0
     scene_name: str = ""
+
+    def aim_at(self, scene: bpy.types.Scene) -> None:
+        """Let a scene get the job's result."""
+        self.scene_uid, self.scene_name = scene.session_uid, scene.name
 
     @property
     def job_view(self) -> JobView | None:
@@ -160,5 +166,7 @@ def end_runtime() -> None:
 
 def target_scene() -> bpy.types.Scene:
     """The scene that gets the job's result, or the current one when it is gone."""
-    name = _runtime.scene_name if _runtime else ""
-    return bpy.data.scenes.get(name) or bpy.context.scene
+    if _runtime is None:
+        return bpy.context.scene
+    same = (scene for scene in bpy.data.scenes if scene.session_uid == _runtime.scene_uid)
+    return next(same, None) or bpy.data.scenes.get(_runtime.scene_name) or bpy.context.scene

@@ -130,3 +130,28 @@ def test_another_engine_folder_means_another_engine(part, scene, tmp_path):
     assert runtime.runtime().installer.folder.root == tmp_path / "two"
     assert runtime.runtime() is not first
     addon.engine_folder = ""
+
+
+def test_a_result_goes_to_its_scene_under_another_name_and_after_undo(
+    part, own_runtime, scene, case_folder, tmp_path, monkeypatch
+):
+    own_runtime.runtime().aim_at(scene)
+    bpy.ops.ed.undo_push(message="begun")
+    scene.name = "Patient 7"
+    bpy.ops.ed.undo_push(message="renamed")
+    other = bpy.data.scenes.new("Scene")
+    bpy.context.window.scene = other
+    bpy.ops.ed.undo_push(message="another scene")
+    bpy.ops.object.empty_add()
+    bpy.ops.ed.undo_push(message="something")
+    bpy.ops.ed.undo()
+    monkeypatch.setattr(
+        part("session.view_state").state, "job", part("backend.client").JobView("j", case_folder)
+    )
+    part("session.ticker")._deliver()
+    found = {one.name: one.teethscape.result_folder != "" for one in bpy.data.scenes}
+    assert found == {"Patient 7": True, "Scene": False}
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "x.blend"))
+    own_runtime.runtime().aim_at(bpy.data.scenes["Patient 7"])
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "x.blend"))
+    assert own_runtime.target_scene() == bpy.data.scenes["Patient 7"]
