@@ -25,7 +25,9 @@ def updated(view: JobView, message: protocol.Message) -> JobView:
         overall = max(view.overall, message.overall)  # a bar that never runs backwards
         return replace(view, stage=message.stage, message=words, fraction=message.fraction, overall=overall)
     if isinstance(message, protocol.Warning):
-        return replace(view, warnings=(*view.warnings, JobWarning(message.code, message.message)))
+        told = JobWarning(message.code, message.message)
+        known = told in view.warnings  # an engine that was started again after a crash tells it anew
+        return view if known else replace(view, warnings=(*view.warnings, told))
     if isinstance(message, protocol.Artifact):
         return replace(view, artifacts=(*view.artifacts, (message.role, message.path)))
     if isinstance(message, protocol.Pong):

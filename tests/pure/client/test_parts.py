@@ -99,6 +99,19 @@ def test_a_full_disk_does_not_stop_a_running_job(tmp_path: Path, monkeypatch: py
     assert queue.view(run.job).state is JobState.DONE
 
 
+def test_what_an_engine_tells_again_after_a_crash_is_known(tmp_path: Path) -> None:
+    queue = JobQueue(JobStore(tmp_path))
+    view = queue.add({"output": str(tmp_path / "case")})
+    moved = [("mask_moved", "Upper jaw: The mask of view 3 is 1.0 px too small; its border is moved.")]
+    for told in (moved, [*moved, ("mask_moved", "Upper jaw: The mask of view 4 is 1.0 px too small.")]):
+        run = queue.begin(queue.view(view.id))
+        for code, message in told:
+            queue.receive(protocol.Warning(run.job, code, message))
+        queue.current = None
+        queue.put(replace(queue.view(view.id), state=JobState.QUEUED))
+    assert [warning.message[-4:] for warning in queue.view(view.id).warnings] == ["ved.", "all."]
+
+
 def test_a_finished_job_cannot_come_back_to_life(tmp_path: Path) -> None:
     queue = JobQueue(JobStore(tmp_path))
     view = queue.add({"output": str(tmp_path / "case")})
