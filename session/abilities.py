@@ -36,7 +36,9 @@ def why_not_surface(name: str) -> str:
 
 def why_not_foreground(name: str) -> str:
     """Why views cannot be cut out this way; empty when they can."""
-    return "" if name in ("plain", "fit") else _why_not(_found("foregrounds", name))
+    if name in ("plain", "fit"):
+        return ""
+    return _why_not(_found("foregrounds", name), {**_REMEDIES, "weights": "install them in Networks"})
 
 
 def why_not_method(settings: TEETH_PG_scene) -> str:
@@ -52,12 +54,12 @@ def _found(kind: str, name: str) -> Mapping[str, Any] | None:
     return next((one for one in (state.abilities or {}).get(kind, ()) if one["name"] == name), None)
 
 
-def _why_not(found: Mapping[str, Any] | None) -> str:
+def _why_not(found: Mapping[str, Any] | None, remedies: Mapping[str, str] = _REMEDIES) -> str:
     if state.abilities is None:
         return _UNKNOWN
     if found is None:
         return "This version of the engine does not have it"
     if not found["missing"]:
         return ""
-    remedy = _REMEDIES.get(found["need"], "")
+    remedy = remedies.get(found["need"], "")
     return found["missing"].rstrip(".") + (f": {remedy}" if remedy else "")

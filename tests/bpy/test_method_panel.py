@@ -100,6 +100,10 @@ def test_a_way_to_cut_out_that_is_missing_is_told(part, state, scene):
     scene.teethscape.views.foreground = "rembg"
     assert "rembg is not installed: install it in the engine's environment" in " ".join(_drawn(part).texts)
     assert part("session.abilities").why_not_method(scene.teethscape).startswith("rembg is not installed")
+    state.abilities["foregrounds"] = [_ability("sam", "The weights sam-vit-b are missing.", "weights")]
+    scene.teethscape.views.foreground = "sam"  # the field below names the networks that paint, not this
+    words = part("session.abilities").why_not_method(scene.teethscape)
+    assert words == "The weights sam-vit-b are missing: install them in Networks"
 
 
 def test_the_choice_reaches_the_engine(part, state, scene, case_folder):
