@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TypeGuard
 
+import bpy
+
 from ..backend.client import JobView
 from ..backend.teethscape.errors import BadInputError
+from ..scene.find import teeth
+from ..scene.look import frame_teeth, viewports
 from ..scene.ply import read_ply
 from ..scene.preview import clear_previews, forget_edits, is_edited, show_preview, watch_edits
 from .runtime import target_scene
@@ -24,6 +28,7 @@ def refresh_previews(job: JobView | None) -> bool:
         Whether the scene has changed.
     """
     if not _makes_surfaces(job):
+        state.framed = None
         return drop_previews()
     watch_edits()
     changed = False
@@ -33,13 +38,24 @@ def refresh_previews(job: JobView | None) -> bool:
             written = path.stat().st_mtime_ns
             if state.previews.get(path) == written or is_edited(scene, name):
                 continue
-            show_preview(scene, name, read_ply(path))
+            _frame_once(job, scene, show_preview(scene, name, read_ply(path)))
         except (OSError, BadInputError) as error:  # the finished surface may have replaced it this moment
             log.debug("no preview: %s", error)
             continue
         state.previews[path] = written
         changed = True
     return changed
+
+
+def _frame_once(job: JobView, scene: bpy.types.Scene, shown: bpy.types.Object) -> None:
+    """Bring a job's first preview into view, for a jaw is tens of units large; teeth have brought theirs."""
+    if state.framed == job.case:
+        return
+    state.framed = job.case
+    if next(teeth(scene), None) is None and scene == bpy.context.scene:
+        bpy.context.view_layer.update()
+        for space in viewports():
+            frame_teeth(space, (shown,))
 
 
 def drop_previews() -> bool:

@@ -47,6 +47,7 @@ class ViewState:
         asking: the running or last question about them in this Blender, if any.
         clicking: a photo is being clicked; one at a time.
         previews: unfinished surfaces in the scene: their files, and when they were written (ns).
+        framed: the case whose first unfinished surface has been brought into view.
         results: shown cases by their folder.
         unreadable: why a case is not shown, by its folder: one that a scene refers to, or that was just made.
     """
@@ -65,6 +66,7 @@ class ViewState:
     asking: JobView | None = None
     clicking: bool = False
     previews: dict[Path, int] = field(default_factory=dict)
+    framed: Path | None = None
     results: dict[Path, ResultView] = field(default_factory=dict)
     unreadable: dict[Path, str] = field(default_factory=dict)
 

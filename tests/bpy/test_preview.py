@@ -84,6 +84,22 @@ def test_a_preview_is_shown_once_and_renewed_when_its_file_is(part, own_runtime,
     assert first not in bpy.data.meshes
 
 
+def test_the_first_preview_of_a_job_is_brought_into_view(
+    part, own_runtime, scene, job, case_folder, monkeypatch
+):
+    previews, seen = part("session.previews"), []
+    monkeypatch.setattr(previews, "viewports", lambda: ["viewport"])
+    monkeypatch.setattr(previews, "frame_teeth", lambda space, items: seen.append(items[0].name))
+    for _ in range(2):
+        previews.refresh_previews(job)
+        _rewrite(job)
+    assert seen == ["Preview upper"]
+    previews.refresh_previews(None)
+    bpy.ops.teeth.open_case(directory=str(case_folder))  # and the view is where the user wants it
+    previews.refresh_previews(job)
+    assert seen == ["Preview upper"]
+
+
 @pytest.mark.parametrize("stage", ["done", "another"])
 def test_previews_go_with_their_stage(part, own_runtime, scene, job, stage):
     refresh = part("session.previews").refresh_previews
