@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
-from teethscape.surface.gspull import losses  # noqa: E402
+from teethscape.surface.gspull import losses, method  # noqa: E402
+from teethscape.surface.gspull.gaussians import Gaussians  # noqa: E402
+from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss  # noqa: E402
 from teethscape.surface.gspull.losses import DiskKernel  # noqa: E402
-from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling  # noqa: E402
+from teethscape.surface.gspull.pull import Pulled, PullRules, PullState, learn_by_pulling  # noqa: E402
 from teethscape.surface.gspull.queries import (  # noqa: E402
     FAR,
     NEAR,
@@ -22,8 +26,11 @@ from teethscape.surface.gspull.queries import (  # noqa: E402
     usable,
 )
 from teethscape.surface.gspull.schedule import position_rate, sdf_rate  # noqa: E402
-from teethscape.surface.gspull.sdf import PullNetwork, pulled  # noqa: E402
+from teethscape.surface.gspull.sdf import PullNetwork, distance_and_slope, pulled  # noqa: E402
+from teethscape.surface.gspull.train import GaussianRules, GaussianTrainer  # noqa: E402
 from teethscape.surface.neus.fields import NormedLinear  # noqa: E402
+
+from .scene import arch_mesh, views_of  # noqa: E402
 
 CLOSE: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-4}
 
@@ -42,7 +49,7 @@ def sampling(shared):
 
 @pytest.fixture(scope="module")
 def network(core):
-    found = PullNetwork(32)
+    found = PullNetwork(len(core["b0"]), depth=sum(key[0] == "b" for key in core) - 1)
     for k, layer in enumerate(found.layers):
         assert isinstance(layer, NormedLinear)
         layer.weight_g.data, layer.weight_v.data, layer.bias.data = (
@@ -61,13 +68,15 @@ def _same(found, wanted):
 def test_parity_distance_slope_and_pull(core, network):
     moved, distance, normal = pulled(network, core["query"])
     _same(distance, core["sdf"][:, 0])
+    _same(distance_and_slope(network, core["query"])[1], core["grad"])
     _same(normal, core["grad_unit"])
     _same(moved, core["pulled"])
 
 
 def test_parity_chamfer_and_nearest(core):
-    found = losses.chamfer(core["target_points"], core["pulled"])
-    assert float(found) == pytest.approx(float(core["chamfer_l1"]), rel=1e-4)
+    _same(losses.chamfer(core["target_points"], core["pulled"]), core["chamfer_l1"])
+    found = losses.chamfer(core["target_points"].double(), core["pulled"].double())
+    assert float(found) == pytest.approx(float(core["chamfer_l1"]), abs=1e-9)
     assert torch.equal(losses.nearest(core["pulled"], core["target_points"]), core["nn_idx_pulled_to_target"])
 
 
@@ -94,9 +103,62 @@ def test_parity_losses_of_gaussians(core, network):
     _same(losses.alignment_loss(normal, axes[nearest]), core["normal_loss_gaussian"])
     _same(losses.alignment_loss(core["grad_unit"], axes[nearest]), core["normal_loss_query"])
     _same(losses.thin_loss(core["scales"], clamped=True), core["stage2_thin_loss"])
-    _same(losses.thin_loss(core["scales"], clamped=False), core["stage1_thin_loss"])
-    _same(losses.entropy_loss(core["opacity"]), core["entropy_loss"])
-    _same((1 - core["opacity"]).mean(), core["stage1_opacity_loss"])
+
+
+def _cloud(core):
+    """The fixture's Gaussians, in the world."""
+    world = core["target_points"] * core["shape_scale"] + core["shape_center"]
+    cloud = Gaussians(world.numpy(), np.full(world.shape, 0.5))
+    cloud.log_scales.data = core["scales"].log()
+    cloud.logits.data, cloud.quaternions.data = core["opacity"].logit(), core["quaternion_wxyz"]
+    return cloud
+
+
+def _tie(core, rows):
+    link = Link(core["shape_center"], float(core["shape_scale"]))
+    return Tie(_cloud(core), rows, core["target_points"][rows], link)
+
+
+def test_parity_what_moves_the_distance_besides_the_pull(core):
+    """A query's disk is the one that lies nearest to where it is pulled."""
+    tie = _tie(core, torch.arange(len(core["target_points"])))
+    batch = Pulled(core["pulled"], core["grad_unit"])
+    for kernel, name in ((DiskKernel.SHIPPED, "release"), (DiskKernel.WIDENED, "intended")):
+        rules = TieRules(kernel, disk=1.0, tied_from=5, turned_from=7)
+        disk, turn = core[f"loss2_{name}"], 0.01 * core["normal_loss_query"]
+        for step, wanted in ((4, 0 * disk), (5, disk), (6, disk), (7, disk + turn)):
+            _same(field_loss(batch, tie, rules, step), wanted)
+        _same(field_loss(batch, tie, TieRules(kernel, 0.0, 5, 7), 7), turn)
+
+
+def test_parity_what_moves_the_gaussians(core, network, monkeypatch):
+    tie = _tie(core, core["nn_idx_pulled_to_target"])
+    monkeypatch.setattr(torch, "randint", lambda most, *_, **__: torch.arange(most))
+    wanted = 0.05 * core["gaussian_pull_loss"] + 0.1 * core["normal_loss_gaussian"]
+    _same(cloud_loss(network, tie), wanted)
+
+
+@pytest.fixture
+def upstream():
+    """The preset of the published settings."""
+    return json.loads(method._FILE.read_text("utf-8"))["upstream"]
+
+
+def _trainer(cloud, settings):
+    """Trains Gaussians as published, but adds and removes none."""
+    stages = {name: settings["gaussians"][name] for name in ("steps", "thin_from", "opaque_from", "settled")}
+    rules = GaussianRules(**stages, dense=(10**9, 0, 1))
+    return GaussianTrainer(cloud, views_of(*arch_mesh(), size=16), rules)
+
+
+def test_parity_what_shapes_cost_in_the_published_stages(core, upstream):
+    trainer, visible = _trainer(_cloud(core), upstream), torch.ones(len(core["opacity"]), dtype=torch.bool)
+    thin, opaque = 100 * core["stage1_thin_loss"], 0.03 * core["stage1_opacity_loss"]
+    entropy, none = 0.1 * core["entropy_loss"], torch.tensor(0.0)
+    stages = (none, 0, 999), (opaque, 1000, 3999), (thin + opaque, 4000, 6999), (entropy, 7000, 8999)
+    for wanted, *steps in (*stages, (none, 9000, 14999)):
+        for trainer.step_number in steps:
+            _same(trainer._shape_losses(visible), wanted)
 
 
 def test_parity_losses_of_pictures(core):
@@ -108,9 +170,35 @@ def test_parity_losses_of_pictures(core):
 
 def test_parity_learning_rates(sampling):
     found = [sdf_rate(int(step)) for step in sampling["sdf_lr_iter"]]
-    np.testing.assert_allclose(found, sampling["sdf_lr"], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(found, sampling["sdf_lr"], rtol=1e-12, atol=1e-15)
     found = [position_rate(int(step)) for step in sampling["pos_lr_iter"]]
-    np.testing.assert_allclose(found, sampling["pos_lr"], rtol=1e-6)
+    np.testing.assert_allclose(found, sampling["pos_lr"], rtol=1e-12)
+
+
+def test_parity_learning_rates_while_the_distance_is_learnt(sampling, upstream):
+    """Of the step that is the first, second ... the rate is that of iteration 1, 2 ..."""
+    rng, network = np.random.default_rng(0), PullNetwork(8)
+    data = drawn_queries(rng.standard_normal((60, 3)), rng, budget=60)
+    steps, warm_up = int(upstream["pull_steps"]), int(upstream["warm_up"])
+    numbers = [int(step) for step in sampling["sdf_lr_iter"] if 1 <= step <= steps]
+    found = []
+    for number in numbers:
+        state = PullState.fresh(network, rng)
+        state.step = number - 1
+        rules = PullRules(steps=steps, last=number, batch=8, warm_up=warm_up)
+        learn_by_pulling(network, data, rules, lambda _: True, state)
+        found.append(state.optimiser.param_groups[0]["lr"])
+    known = dict(zip(sampling["sdf_lr_iter"].tolist(), sampling["sdf_lr"], strict=True))
+    np.testing.assert_allclose(found, [known[number] for number in numbers], rtol=1e-9)
+
+
+def test_parity_learning_rates_of_centres_while_gaussians_are_trained(core, sampling, upstream):
+    trainer = _trainer(_cloud(core), upstream)
+    for number, rate in zip(sampling["pos_lr_iter"], sampling["pos_lr"], strict=True):
+        trainer.step_number = int(number)
+        trainer.step()
+        group = next(g for g in trainer.optimiser.param_groups if g["name"] == "centres")
+        assert group["lr"] == pytest.approx(rate * trainer.extent, rel=1e-9)
 
 
 def test_parity_normalising_and_sampling(sampling):
@@ -120,12 +208,27 @@ def test_parity_normalising_and_sampling(sampling):
     count = usable(len(found.points))
     assert count == int(sampling["n_used"])
     assert queries_each(count) == int(sampling["query_each"])
-    np.testing.assert_allclose(spreads(found.points[:count]), sampling["sigma51_first_n_used"], **CLOSE)
+    points, sigma = found.points[:count], sampling["sigma51_first_n_used"]
+    np.testing.assert_allclose(spreads(points), sigma, **CLOSE)
     assert float(sampling["near_factor"]) == NEAR
     assert float(sampling["far_factor"]) == FAR
 
 
+def test_parity_queries_lie_as_far_from_the_cloud_as_published(sampling):
+    found = normalised(sampling["cloud"])
+    points, sigma = found.points[: int(sampling["n_used"])], sampling["sigma51_first_n_used"]
+    ones: Any = SimpleNamespace(standard_normal=np.ones)
+    data = drawn_queries(points, ones)
+    off = data.queries.reshape(-1, *points.shape) - points
+    assert len(off) == int(sampling["query_each"]) + 1
+    widen = max(1.0, float(np.sqrt(len(points) / 20_000)))
+    for rounds, factor in ((off[:-1], sampling["near_factor"]), (off[-1:], sampling["far_factor"])):
+        wanted = np.broadcast_to((factor * widen * sigma)[:, None], rounds.shape)
+        np.testing.assert_allclose(rounds, wanted, **CLOSE)
+
+
 def test_parity_fresh_network_is_a_sphere(sampling):
+    """As far off as so few random networks may be from the mean of as many as the fixture has: 24."""
     torch.manual_seed(0)
     networks = [PullNetwork() for _ in range(6)]
     # The release keeps the effective weight besides its two factors out of the count.
@@ -134,9 +237,15 @@ def test_parity_fresh_network_is_a_sphere(sampling):
     rng = np.random.default_rng(0)
     ways = rng.standard_normal((400, 3))
     ways = torch.tensor(ways / np.linalg.norm(ways, axis=1, keepdims=True), dtype=torch.float32)
+    radii = sampling["init_radius"].tolist()
     with torch.no_grad():
+        found = np.array([[float(n(r * ways).mean()) for r in radii] for n in networks])
+        found[:, -1] = [float(n(radii[-1] * ways).std()) for n in networks]  # of the last the spread
         at_quarter = np.mean([float(n(0.25 * ways).mean()) for n in networks])
         middle = [float(n(torch.zeros(1, 3))) for n in networks]
+    sway = sampling["init_stat_std_over_24_seeds"] * np.sqrt(1 / len(networks) + 1 / 24)
+    off = np.abs(found.mean(axis=0) - sampling["init_stat_mean_over_24_seeds"])
+    assert (off <= 3 * sway + 1e-6).all()
     assert at_quarter == pytest.approx(0.0, abs=0.05)
     np.testing.assert_allclose(middle, -0.25, atol=1e-6)
 

@@ -110,15 +110,20 @@ def cloud_loss(network: nn.Module, tie: Tie) -> Tensor:
 def field_loss(batch: Pulled, tie: Tie, rules: TieRules, step: int) -> Tensor:
     """What moves the distance: slopes along the disks' axes, and pulled queries within the disks.
 
-    The Gaussians are left as they are.
+    The disk of a query is the one that lies nearest to where it is pulled, as published, and not the one
+    that it was drawn around. The Gaussians are left as they are.
     """
     loss = batch.moved.new_zeros(())
-    if rules.turned_from is not None and step >= rules.turned_from:
-        axes = tie.cloud.normals.detach()[tie.rows[batch.target]]
+    turned = rules.turned_from is not None and step >= rules.turned_from
+    reaches = bool(rules.disk) and step >= rules.tied_from
+    if not (turned or reaches):
+        return loss
+    near = losses.nearest(batch.moved.detach(), tie.points)
+    rows = tie.rows[near]
+    if turned:
+        axes = tie.cloud.normals.detach()[rows]
         loss = loss + _ORTHOGONAL * losses.alignment_loss(batch.normal, axes)
-    if rules.disk and step >= rules.tied_from:
-        near = losses.nearest(batch.moved.detach(), tie.points)
-        rows = tie.rows[near]
+    if reaches:
         offset = (batch.moved - tie.points[near]) * tie.link.scale
         reached = losses.reach(tie.cloud.scales[rows].detach(), rules.kernel)
         value = losses.disk_kernel(offset, tie.cloud.rotations[rows].detach(), reached)

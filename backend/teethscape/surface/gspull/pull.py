@@ -23,12 +23,10 @@ class Pulled:
     """A batch of queries after their pull, normalised.
 
     Attributes:
-        target: (n,) the point of the cloud that each query was drawn nearest to.
         moved: (n, 3) queries on the zero set, differentiable to the network.
         normal: (n, 3) unit slopes at the queries, differentiable as well.
     """
 
-    target: Tensor
     moved: Tensor
     normal: Tensor
 
@@ -119,7 +117,7 @@ def learn_by_pulling(
         loss = pull_loss(moved, points[target[chosen]], rules.by_pairs)
         loss = loss + _extra(network, points, outward, rules, rng)
         if rules.tied is not None:
-            loss = loss + rules.tied(Pulled(target[chosen], moved, normal), step)
+            loss = loss + rules.tied(Pulled(moved, normal), step)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
