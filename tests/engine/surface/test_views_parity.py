@@ -31,12 +31,26 @@ def data(published):
 
 @pytest.fixture(scope="module")
 def tiles(data):
-    return list(data["montage_rgba_uint8"].reshape(32, -1, 32, 4).transpose(1, 0, 2, 3))
+    strip = data["montage_rgba_uint8"]
+    side = len(strip)
+    return list(strip.reshape(side, -1, side, 4).transpose(1, 0, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def read(data, tiles, tmp_path_factory):
+    """Views of the strip's file, as the published training sees them; the jaw is told by its name."""
+    folder = tmp_path_factory.mktemp("strips")
+
+    def views(jaw):
+        path = _strip(folder, f"a_{jaw.value}.png", tiles)
+        return read_montage_views(path, MontageOptions(size=len(data["directions"]), published=True))
+
+    return views
 
 
 @pytest.mark.parametrize("jaw", list(Jaw))
-def test_parity_n01_pictures_masks_normals_and_cameras(data, tiles, jaw):
-    views = montage_views(tiles, jaw, with_normals=True)
+def test_parity_n01_pictures_masks_normals_and_cameras(data, read, jaw):
+    views = read(jaw)
     np.testing.assert_allclose(views.colours, data["images"], **TOLERANCE)
     assert np.array_equal(views.foreground, data["fg_masks"])
     assert np.array_equal(views.colour_mask, data["color_masks"])
@@ -46,8 +60,20 @@ def test_parity_n01_pictures_masks_normals_and_cameras(data, tiles, jaw):
     assert views.intrinsics[0, 0, 0] == pytest.approx(float(data["focal"]), abs=1e-4)
 
 
-def test_parity_n01_ray_directions_and_the_published_picture_of_normals(data, tiles):
-    views = montage_views(tiles, Jaw.UPPER, with_normals=True)
+@pytest.mark.parametrize("jaw", list(Jaw))
+def test_parity_n01_cameras_are_those_of_the_written_file(data, read, jaw):
+    views = read(jaw)
+    wanted = data[f"{jaw.value}_transform_matrix"]
+    np.testing.assert_allclose(views.cam2world, wanted[:, :3], **TOLERANCE)
+    assert np.array_equal(wanted[:, 3], np.tile([0.0, 0, 0, 1], (len(views), 1)))
+    width = np.tan(float(data[f"{jaw.value}_camera_angle_x"]) / 2) * 2 * views.intrinsics[:, 0, 0]
+    np.testing.assert_allclose(width, views.size[1], **TOLERANCE)
+    numbers = [int(name.split()[-1]) for name in views.names]
+    assert [f"train/{number:03d}.png" for number in numbers] == data[f"{jaw.value}_file_paths"].tolist()
+
+
+def test_parity_n01_ray_directions_and_the_published_picture_of_normals(data, read):
+    views = read(Jaw.UPPER)
     turned_back = views.directions(0) @ views.cam2world[0, :, :3]
     np.testing.assert_allclose(turned_back, data["directions"], **TOLERANCE)
     assert views.normals is not None
