@@ -28,6 +28,7 @@ _CAPTURES = {
     "cap_middle_block": "mid_block.resnets.1",
     "cap_middle_conditions": "mid_block",
     "cap_output_block_2": "up_blocks.0.upsamplers.0",
+    "cap_output_block_5": "up_blocks.1.upsamplers.0.conv",
     "cap_output_condition_0": "up_blocks.1.attentions.0",
     "cap_output_condition_2": "up_blocks.1.upsamplers.0",
     "cap_output_condition_8": "up_blocks.3.attentions.2",
@@ -67,12 +68,18 @@ def test_parity_f01_unet_and_its_parts(tiny, f01, agree):
         )
         for name, place in _CAPTURES.items()
     ]
+    # Of an output block that depth attention follows the outcome is what that begins with.
+    conditions = tiny.unet.get_submodule("output_conditions.0")
+    handles.append(
+        conditions.register_forward_hook(lambda _, taken, __: seen.update(cap_output_block_3=taken[0]))
+    )
     out = tiny.unet(_whole(f01), f01["t"], f01["context"], _volumes(f01))
     for handle in handles:
         handle.remove()
     agree(out, f01["out"])
-    for name in _CAPTURES:
-        agree(seen[name], f01[name])
+    assert set(seen) == {name for name in f01 if name.startswith("cap_")}
+    for name, found in seen.items():
+        agree(found, f01[name])
 
 
 @torch.no_grad()
@@ -84,7 +91,7 @@ def test_parity_f01_guidance_with_empty_volumes_never_built(tiny, f01, agree):
     agree(without + GUIDANCE * (with_it - without), f01["out_cfg2"])
     # what an empty volume adds is computed without it; with it the result is the same
     zeros = {width: torch.zeros_like(volume) for width, volume in _volumes(f01).items()}
-    agree(tiny.unet(empty_photos, f01["t"], tokens[2:], zeros), without)
+    agree(tiny.unet(empty_photos, f01["t"], tokens[len(empty_photos) :], zeros), without)
 
 
 @torch.no_grad()
@@ -107,9 +114,10 @@ def test_parity_f03_volumes(tiny, denoiser, f03, agree):
 
 @torch.no_grad()
 def test_parity_f03_frustums_and_tokens(tiny, denoiser, f03, agree):
-    time = denoiser.embedded_time(f03["t"]).repeat(2, 1)
-    volume = denoiser.volume(f03["x_noisy"], denoiser.embedded_time(f03["t"])).repeat(2, 1, 1, 1, 1)
     index = f03["target_index"][0]
+    count = len(index)
+    time = denoiser.embedded_time(f03["t"]).repeat(count, 1)
+    volume = denoiser.volume(f03["x_noisy"], denoiser.embedded_time(f03["t"])).repeat(count, 1, 1, 1, 1)
     projections = ViewCameras(f03["poses"], f03["Ks"]).of_latents(FIXTURE)[0, index]
     points, _ = frustum_points(projections, FIXTURE)
     agree(sampled(volume, points, FIXTURE)[:, :, ::8, ::2, ::2], f03["frustum_in_sub"])
@@ -123,7 +131,9 @@ def test_parity_f03_frustums_and_tokens(tiny, denoiser, f03, agree):
                 agree(found[width][:1, :, ::4], f03[key])
             else:
                 agree(found[width][:, :, :: {16: 6, 8: 4}.get(width, 1)], f03[key])
-        tokens = view_tokens(tiny, f03["clip_embed"].repeat(2, 1, 1), f03["v_embed"][0, index + 8 * domain])
+        tokens = view_tokens(
+            tiny, f03["clip_embed"].repeat(count, 1, 1), f03["v_embed"][0, index + 8 * domain]
+        )
         agree(tokens, f03[f"clip_embed_out_{name}"])
 
 

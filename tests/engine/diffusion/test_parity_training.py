@@ -30,7 +30,7 @@ def test_parity_f13_sample(arrays, tmp_path, agree):
     seen = [f13[f"src_input_down_meta_{name}"] for name in ("az", "el", "dis")]
     (tmp_path / "target/p_upper_front/meta.pkl").write_bytes(dumps(cameras))
     (tmp_path / "input/p_upper_down/meta.pkl").write_bytes(dumps([cameras[0], *seen, cameras[4]]))
-    sample = read_sample(tmp_path, "p_upper", picked, 32)
+    sample = read_sample(tmp_path, "p_upper", picked, len(f13["out_input_image"]))
     targets, wanted = (
         torch.from_numpy(a) for a in (sample.targets.transpose(0, 2, 3, 1), f13["out_target_image"])
     )
