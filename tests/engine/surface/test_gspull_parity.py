@@ -134,8 +134,11 @@ def test_parity_what_moves_the_distance_besides_the_pull(core):
 def test_parity_what_moves_the_gaussians(core, network, monkeypatch):
     tie = _tie(core, core["nn_idx_pulled_to_target"])
     monkeypatch.setattr(torch, "randint", lambda most, *_, **__: torch.arange(most))
-    wanted = 0.05 * core["gaussian_pull_loss"] + 0.1 * core["normal_loss_gaussian"]
-    _same(cloud_loss(network, tie), wanted)
+    turned = 0.1 * core["normal_loss_gaussian"]
+    _same(cloud_loss(network, tie), 0.05 * core["gaussian_pull_loss"] + turned)
+    tie.cloud.centres.data += torch.tensor([0.3, 0.0, 0.1])  # pulled is where they were
+    off = tie.cloud.centres.detach()[tie.rows] - tie.link.world(core["target_pulled"])
+    _same(cloud_loss(network, tie), 0.05 * off.norm(dim=1).mean() + turned)
 
 
 @pytest.fixture

@@ -111,11 +111,11 @@ def _of_n03(published, d):
     """The published training at the step and with the model and occupancy of n03."""
     trainer = _trainer(published, samples_per_ray=round(1.732 * 2 * RADIUS / float(d["render_step_size"])))
     trainer.model, grid = _model(d), trainer.occupancy
-    trainer.age = float(d["cos_anneal_ratio"]) * trainer.preset.anneal
+    trainer.age = float(d["cos_anneal_ratio"]) * 20_000
     centres = grid.points(torch.arange(grid.resolution**3), 0.5)
     grid.binary = centres.norm(dim=1) < float(d["occupancy_radius"])
     assert trainer.step_length == pytest.approx(float(d["render_step_size"]), abs=1e-9)
-    assert trainer.anneal == pytest.approx(5 / 20000, abs=1e-9)
+    assert trainer.anneal == pytest.approx(float(d["cos_anneal_ratio"]), abs=1e-9)
     return trainer
 
 
