@@ -8,14 +8,24 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(scope="session")
-def published(request) -> Path:
-    """The TeethDreamer fixtures: ``TEETHSCAPE_FIXTURES``, else those of the shared folder."""
+def published_folder(request) -> Path:
+    """The TeethDreamer fixtures: ``TEETHSCAPE_FIXTURES``, else those of the shared folder.
+
+    What is named and is not there is a mistake, and no reason to skip what it was named for.
+    """
     named = os.environ.get("TEETHSCAPE_FIXTURES")
     folder = Path(named) if named else request.getfixturevalue("shared") / "fixtures" / "teethdreamer"
     if not folder.is_dir():
-        pytest.skip(f"needs the TeethDreamer fixtures: {folder} is absent")
+        if named:
+            pytest.fail(f"TEETHSCAPE_FIXTURES names {folder}, which is no folder.")
+        pytest.skip(f"needs the TeethDreamer fixtures of the shared folder: {folder} is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def published(request) -> Path:
+    """The TeethDreamer fixtures."""
+    return published_folder(request)
 
 
 @pytest.fixture(scope="session")
