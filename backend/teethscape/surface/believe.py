@@ -23,6 +23,8 @@ _WHOLE = 0.6
 _ALIKE = 0.5
 #: Share of a picture beyond which its mask says nothing.
 _FULL = 0.99
+#: Pixels of a mask below which it shows nothing.
+_SHOWN = 9
 
 
 def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
@@ -30,23 +32,43 @@ def believed(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
 
     Raises:
         BadInputError: half of the masks or more fill their pictures.
-        RefusedError: a mask is empty, or the masks contradict each other and no single view is at fault.
+        RefusedError: half of the masks or more are empty, or the masks contradict each other and no single
+            view is at fault.
     """
     if not views.has_masks:
         return views, ()
+    views, empty = _with_object(views, progress)
     views, full = _with_background(views, progress)
+    dropped = (*empty, *full)
     # Masks a little too small carve off what others show, and are no fault of the views.
     check = check_masks(with_moved_borders(views, compared_borders(views)))
-    if check.empty:
-        raise RefusedError(
-            "view_empty", f"The mask of {check.empty[0]} is empty.", "Correct it, or leave the view out."
-        )
     if check.culprit is not None:
         name = views.names[check.culprit]
         progress.warn("view_odd", f"The mask of {name} contradicts the others; it is left out.")
-        return views.without(check.culprit), (*full, name)
+        return views.without(check.culprit), (*dropped, name)
     _refuse_contradiction(views, check)
-    return views, full
+    return views, dropped
+
+
+def _with_object(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
+    """The views whose masks show something, and the names of the others.
+
+    An empty mask of one view would carve away all that the others show.
+
+    Raises:
+        RefusedError: half of them or more do not.
+    """
+    empty = (views.foreground > 0.5).sum(axis=(1, 2)) < _SHOWN
+    names = tuple(name for name, is_empty in zip(views.names, empty, strict=True) if is_empty)
+    if 2 * len(names) >= len(views):
+        raise RefusedError(
+            "view_empty",
+            f"These masks are empty: {', '.join(names)}.",
+            "Correct them, or leave the views out.",
+        )
+    for name in names:
+        progress.warn("view_odd", f"The mask of {name} is empty; it is left out.")
+    return views.subset(np.flatnonzero(~empty).tolist()), names
 
 
 def _with_background(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:

@@ -23,13 +23,11 @@ class MaskCheck:
     Attributes:
         covered: (n,) share of each mask that the hull of all views covers.
         without: (n,) mean share of the others' masks covered when a view is left out.
-        empty: names of views whose mask is empty.
         culprit: number of the view that spoils the hull, if one does.
     """
 
     covered: Array
     without: Array
-    empty: tuple[str, ...]
     culprit: int | None
 
 
@@ -39,15 +37,12 @@ def check_masks(views: Views) -> MaskCheck:
     A wrong mask carves away what the others show: their masks are then no longer covered, and are
     covered again without it.
     """
-    empty = tuple(
-        name for name, mask in zip(views.names, views.foreground, strict=True) if (mask > 0.5).sum() < 9
-    )
     points = _coarse_points(views)
     per_view = np.stack([hull_distance(views.subset([v]), points) for v in range(len(views))])
     slack = float((views.high - views.low).max()) / _NODES / 2
     covered = coverage(views, points, per_view.max(axis=0) < slack)
     without = np.array([_without(views, points, per_view, v, slack) for v in range(len(views))])
-    return MaskCheck(covered, without, empty, _culprit(covered, without))
+    return MaskCheck(covered, without, _culprit(covered, without))
 
 
 def spoilers(views: Views, points: Array, reach: float) -> tuple[str, ...]:

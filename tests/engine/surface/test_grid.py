@@ -132,10 +132,19 @@ def test_masks_a_little_too_large_or_too_small_blame_nobody(views):
 
 
 @pytest.mark.slow
-def test_an_empty_mask_is_refused_by_name(views):
-    masks = views.foreground.copy()
+def test_an_empty_mask_is_named_and_left_out(views):
+    masks, listener = views.foreground.copy(), Listener()
     masks[2] = 0
-    with pytest.raises(RefusedError, match="view 10") as refused:
+    kept, dropped = believed(replace(views, foreground=masks), listener)
+    assert dropped == ("view 10",)
+    assert len(kept) == 7
+    assert listener.warnings == [("view_odd", "The mask of view 10 is empty; it is left out.")]
+
+
+def test_views_of_which_half_show_nothing_are_refused_by_name(views):
+    masks = views.foreground.copy()
+    masks[2:6] = 0
+    with pytest.raises(RefusedError, match="empty: view 10, view 11, view 12, view 13") as refused:
         believed(replace(views, foreground=masks), Listener())
     assert refused.value.code == "view_empty"
 
