@@ -163,6 +163,23 @@ def refuse_folder(path: Path) -> None:
         raise BadInputError("output_not_writable", f"{path} is a folder.", "Give the file another name.")
 
 
+def require_writable(path: Path, longest: str) -> None:
+    """Refuse a file that cannot be written, before any work; what is missing of its folders stays so.
+
+    Args:
+        path: the file that is named where it cannot be.
+        longest: the longest name that a file beside it will have.
+
+    Raises:
+        BadInputError: the folder is not to be written to, or the name is too long.
+    """
+    folder = nearest_existing(path.parent)
+    probe = folder / f".{longest}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    with storage_errors(path):
+        probe.touch()
+        probe.unlink()
+
+
 def require_space(folder: Path, needed: int = NEEDED_BYTES) -> None:
     """Refuse to start where a case would not fit.
 

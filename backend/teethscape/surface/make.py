@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from teethscape.dental.fdi import Jaw
-from teethscape.dental.files import refuse_folder, require_folder, require_space
+from teethscape.dental.files import require_space
 from teethscape.dental.request import check_budget
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import RefusedError, UsageError
@@ -46,7 +46,7 @@ from teethscape.surface.session import Session, fingerprint
 from teethscape.surface.start import Start
 from teethscape.surface.tangents import Borders
 from teethscape.surface.views import Views
-from teethscape.surface.write import check_suffix, write_surface
+from teethscape.surface.write import check_output, write_surface
 
 _NEEDED_BYTES = 60_000_000
 #: Shares of finishing after which threads are gone, and the mesh is there; a body per tooth is the rest.
@@ -68,22 +68,21 @@ def make_surface(request: SurfaceRequest, progress: Progress, frame: Frame | Non
         The report, as it is also written beside the mesh.
 
     Raises:
-        UsageError: the output's ending is no mesh format, or a number of the request is impossible.
-        BadInputError: the output is a folder or lies below a file, the views cannot be read, or lack what
-            the method needs.
+        UsageError: the output's ending is no mesh format, it or its report would replace another file, or a
+            number of the request is impossible.
+        BadInputError: the output is a folder or lies below a file or cannot be written, or the views cannot
+            be read, or lack what the method needs.
         MissingComponentError: the method needs a library or a device that is missing.
         RefusedError: unsigned distances are asked for, the masks contradict each other, or the surface is
             empty or half.
         CancelledError: the user has cancelled; the checkpoint stays.
     """
-    check_suffix(request.output)
-    refuse_folder(request.output)
+    check_output(request.output, (request.views, request.case))
     _check_numbers(request)
     _refuse_unsigned(request)
     if request.method is not SurfaceMethod.GRID:
         require_torch("The method " + request.method.value, _WITHOUT_TORCH)
         request = _with_preset(request, progress)
-    require_folder(request.output.parent)
     require_space(request.output.parent, _NEEDED_BYTES)
     job, dropped = _prepared(request, progress, frame)
     _warn_of_guess(job.frame, progress)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from teethscape.dental.files import tooth_file, tooth_files, write_json, write_with
+from teethscape.dental.files import (
+    refuse_folder,
+    require_folder,
+    require_writable,
+    tooth_file,
+    tooth_files,
+    write_json,
+    write_with,
+)
 from teethscape.errors import UsageError
 from teethscape.mesh.glb import write_glb
 from teethscape.mesh.obj import write_obj
@@ -21,6 +30,49 @@ from teethscape.surface.frame import Frame
 from teethscape.surface.mesh.finish import FinishedMesh
 
 SUFFIXES = (".ply", ".stl", ".obj", ".glb", ".3mf")
+#: What every report of a surface tells, by which it is known.
+_TOLD = {"output", "method", "triangles"}
+
+
+def check_output(path: Path, inputs: Sequence[Path | None] = ()) -> None:
+    """Refuse a mesh that cannot be written where it should, or for which a file would be lost.
+
+    Args:
+        path: of the mesh.
+        inputs: files and folders that it is made from.
+
+    Raises:
+        UsageError: its ending is no mesh format, it would replace a file of the inputs, or its report one
+            that is no report.
+        BadInputError: it is a folder or lies below a file, or nothing can be written there.
+    """
+    check_suffix(path)
+    refuse_folder(path)
+    require_folder(path.parent)
+    report = report_file(path)
+    refuse_folder(report)
+    require_writable(path, f"{path.stem}.preview.ply")  # the longest of what lies beside it
+    is_known, advice = _is_report(report), "Give the mesh another name or folder."
+    if report.exists() and not is_known:
+        told = f"The report would replace {report}, which is none of a surface."
+        raise UsageError("same_folder", told, advice)
+    parents = path.resolve().parents
+    if path.exists() and not is_known and any(place.resolve() in parents for place in inputs if place):
+        raise UsageError("same_folder", f"The mesh would replace {path}, a file of its input.", advice)
+
+
+def report_file(path: Path) -> Path:
+    """Where the report of a mesh lies."""
+    return path.with_suffix(".json")
+
+
+def _is_report(path: Path) -> bool:
+    """Whether a file is the report of a surface; views, cases and others have such files, too."""
+    try:
+        told = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and told.keys() >= _TOLD
 
 
 def check_suffix(path: Path) -> None:
@@ -64,7 +116,7 @@ def write_surface(
         if fdi not in report.get("teeth", ()):
             file.unlink(missing_ok=True)
     _write_mesh(path, solid, frame, extra)
-    write_json(path.with_suffix(".json"), report)
+    write_json(report_file(path), report)
 
 
 def _write_mesh(path: Path, solid: Solid, frame: Frame, extra: dict[str, NDArray]) -> None:

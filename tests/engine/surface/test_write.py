@@ -1,15 +1,18 @@
-"""What lies beside a mesh after it was written."""
+"""Where a mesh may be written, and what lies beside it afterwards."""
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from teethscape.dental.files import tooth_file, tooth_files
+from teethscape.errors import BadInputError, UsageError
 from teethscape.mesh.solid import Solid
 from teethscape.surface import write
 
@@ -44,3 +47,44 @@ def test_teeth_of_an_earlier_mesh_are_removed_and_nothing_else(tmp_path, teeth):
     assert _written(path, teeth).get("teeth", []) == teeth
     assert {file.name for file in folder.iterdir()} == others | {f"FDI_{fdi}.ply" for fdi in teeth}
     assert other.is_file()
+
+
+@pytest.mark.parametrize("name", ["meta", "transforms_train", "case"])
+def test_a_report_that_would_replace_another_file_is_refused(tmp_path, name):
+    other = tmp_path / f"{name}.json"
+    other.write_text('{"poses": []}')
+    with pytest.raises(UsageError) as refused:
+        write.check_output(tmp_path / f"{name}.ply")
+    assert refused.value.code == "same_folder"
+    assert str(other) in refused.value.message
+    assert [path.name for path in tmp_path.iterdir()] == [other.name]
+
+
+def test_an_earlier_surface_may_be_replaced_and_a_file_of_the_input_may_not(tmp_path):
+    views = tmp_path / "views"
+    cloud = views / "dense" / "fused.ply"
+    cloud.parent.mkdir(parents=True)
+    cloud.write_text("points")
+    with pytest.raises(UsageError, match="a file of its input"):
+        write.check_output(tmp_path / "views" / ".." / "views" / "dense" / "fused.ply", (views, None))
+    write.check_output(views / "dense" / "new.ply", (views,))
+    write.check_output(cloud, (tmp_path / "others",))
+    cloud.with_suffix(".json").write_text(json.dumps({"output": "", "method": "grid", "triangles": 4}))
+    write.check_output(cloud, (views,))
+
+
+def test_a_name_too_long_for_what_lies_beside_the_mesh_is_refused_before_any_work(tmp_path):
+    with pytest.raises(BadInputError) as refused:
+        write.check_output(tmp_path / "new" / f"{'x' * 240}.ply")
+    assert refused.value.code == "output_not_writable"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused_before_any_work(tmp_path, monkeypatch):
+    def denied(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", denied)
+    with pytest.raises(BadInputError) as refused:
+        write.check_output(tmp_path / "m.ply")
+    assert refused.value.code == "output_not_writable"
