@@ -104,7 +104,7 @@ def write_surface(
         report: written beside the mesh as ``NAME.json``.
     """
     mesh, colours = painted
-    solid = Solid(path.stem, frame.to_ours(mesh.vertices), mesh.faces, colours)
+    solid = Solid(_name(path), frame.to_ours(mesh.vertices), mesh.faces, colours)
     extra: dict[str, NDArray] = {}
     if frame.arch is not None:
         extra["fdi"] = frame.arch.distances(mesh.vertices)[0].astype(np.uint8)
@@ -117,6 +117,11 @@ def write_surface(
             file.unlink(missing_ok=True)
     _write_mesh(path, solid, frame, extra)
     write_json(report_file(path), report)
+
+
+def _name(path: Path) -> str:
+    """What a mesh is called inside its file: names of files may hold line breaks and bytes of no alphabet."""
+    return "".join(letter if letter.isprintable() else "_" for letter in path.stem)
 
 
 def _write_mesh(path: Path, solid: Solid, frame: Frame, extra: dict[str, NDArray]) -> None:

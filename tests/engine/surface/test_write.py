@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,3 +89,15 @@ def test_a_folder_that_may_not_be_written_to_is_refused_before_any_work(tmp_path
     with pytest.raises(BadInputError) as refused:
         write.check_output(tmp_path / "m.ply")
     assert refused.value.code == "output_not_writable"
+
+
+@pytest.mark.parametrize("suffix", write.SUFFIXES)
+def test_names_of_files_that_no_format_can_hold_are_written_plainly(tmp_path, suffix):
+    path = tmp_path / f"a\nb\x01\udcff ü{suffix}"
+    _written(path, [])
+    told = path.read_bytes()
+    if suffix == ".3mf":
+        with zipfile.ZipFile(path) as archive:
+            told = archive.read("3D/3dmodel.model")
+    assert (suffix in {".ply", ".stl"}) or "a_b__ ü".encode() in told or b"a_b__ \\u00fc" in told
+    assert b"a\nb" not in told
