@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
@@ -105,9 +106,11 @@ def cloud_of(folder: Path, model: SparseModel) -> tuple[Array, Array | None]:
             break
     else:
         points, colours = model.points, model.colours / 255
-    if not len(points) or not np.isfinite(points).all():
+    if not len(points) or not np.isfinite(points).all() or not np.ptp(points, axis=0).any():
         raise BadInputError(
-            "views_damaged", f"{place} has no points, which tell where the object is.", "Run COLMAP's mapper."
+            "views_damaged",
+            f"{place} has no points, or all at one place; they tell where the object is.",
+            "Run COLMAP's mapper.",
         )
     return points, colours
 
@@ -143,7 +146,7 @@ def _joined(
 
     Raises:
         BadInputError: it has no images.
-        ValueError: an image's camera is missing, or a number is none.
+        ValueError: an image's camera is missing, two images are one, or a number is none.
     """
     if not images:
         raise BadInputError("views_missing", f"{place} has no registered images.", "Run COLMAP's mapper.")
@@ -151,11 +154,16 @@ def _joined(
     if unknown is not None:
         raise ValueError(f"the camera of {unknown} is missing")
     images = sorted(images, key=lambda image: image[0])
+    twice = next((a[0] for a, b in pairwise(images) if a[0] == b[0]), None)
+    if twice is not None:
+        raise ValueError(f"two images are named {twice}")
     of_images = [cameras[camera] for _, camera, _ in images]
     table = np.array(points, np.float64).reshape(-1, 6)
     poses, intrinsics = np.array([pose for _, _, pose in images]), np.array([k for _, _, k in of_images])
     if not (np.isfinite(poses).all() and np.isfinite(intrinsics).all()):
         raise ValueError("a pose or a camera holds no numbers")
+    if not (intrinsics[:, [0, 1], [0, 1]] > 0).all():
+        raise ValueError("a camera's focal length is not above zero")
     return SparseModel(
         names=tuple(name for name, _, _ in images),
         sizes=np.array([size for *size, _ in of_images], np.float64),
@@ -188,30 +196,37 @@ def _known(model: str, place: Path) -> str:
 
 
 def _text_model(place: Path) -> _Parts:
+    def lines(name: str) -> list[str]:
+        text = (place / f"{name}.txt").read_text("utf-8-sig")  # some editors mark their encoding
+        return [line.strip() for line in text.split("\n") if not line.startswith("#")]
+
     def rows(name: str) -> list[list[str]]:
-        lines = (place / f"{name}.txt").read_text("utf-8").splitlines()
-        return [line.split() for line in lines if line.strip() and not line.startswith("#")]
+        return [line.split() for line in lines(name) if line]
 
     cameras = {}
     for number, model, width, height, *values in rows("cameras"):
         k = _matrix(_known(model, place), tuple(map(float, values)))
         cameras[int(number)] = int(width), int(height), k
-    # Two lines an image; the second, its points, may be empty.
-    lines = [
-        line for line in (place / "images.txt").read_text("utf-8").splitlines() if not line.startswith("#")
-    ]
-    images = []
-    for line in lines[::2]:
-        words = line.split()
-        if len(words) >= 10:
-            numbers = tuple(map(float, words[1:8]))
-            images.append((" ".join(words[9:]), int(words[8]), pose_of(numbers[:4], numbers[4:])))
+    images = [_image(*pair) for pair in zip_longest(*2 * [iter(lines("images"))], fillvalue="") if pair[0]]
     points = (
         [tuple(map(float, row[1:7])) for row in rows("points3D")]
         if (place / "points3D.txt").is_file()
         else []
     )
     return cameras, images, points
+
+
+def _image(line: str, points: str) -> _Image:
+    """An image of its two lines; the second, its points, may be empty.
+
+    Raises:
+        ValueError: they are no such lines.
+    """
+    words = line.split(maxsplit=9)  # the name may have spaces
+    if len(words) < 10 or (points and not points.split()[-1].lstrip("-").isdecimal()):
+        raise ValueError("images.txt has other than two lines for each image, its second one the points")
+    numbers = tuple(map(float, words[1:8]))
+    return words[9], int(words[8]), pose_of(numbers[:4], numbers[4:])
 
 
 def _take(stream: BinaryIO, form: str) -> tuple:
