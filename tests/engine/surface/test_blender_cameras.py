@@ -79,6 +79,7 @@ def test_blender_cameras_with_distortion_are_refused(tmp_path, facts):
         {"w": "wide"},
         {"w": 12, "h": 12},
         {"k1": "a"},
+        {"cx": 10**400},
     ],
 )
 def test_blender_cameras_that_cannot_be_are_refused(tmp_path, facts):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from teethscape.errors import BadInputError
 from teethscape.surface.read.any import read_views
-from teethscape.surface.read.folder import read_view_folder
+from teethscape.surface.read.folder import read_rgba, read_view_folder
 from teethscape.surface.request import SurfaceRequest
 
 SIZE = (12, 10)
@@ -132,3 +132,56 @@ def test_colours_of_another_form_than_the_normals_are_refused(tmp_path, colours)
 def test_a_view_that_is_asked_for_twice_is_read_once(tmp_path):
     _three(tmp_path)
     assert read_view_folder(tmp_path, (2, 2, 0)).names == ("view 2", "view 0")
+
+
+def _twins(folder, colour_poses=None, views=3):
+    """Normals and colours of three views."""
+    poses = np.repeat(np.eye(3, 4)[None], 3, axis=0).tolist()
+    for stem, kept in (("meta_normal", poses), ("meta", colour_poses or poses)):
+        (folder / f"{stem}.json").write_text(json.dumps({"poses": kept, "K": _K, "jaw": None}))
+    for view in range(views):
+        _picture(folder / f"{view:03d}.png")
+        _picture(folder / f"{view:03d}_normal.png")
+
+
+def test_a_normal_picture_that_is_lost_is_named_unless_the_view_is_not_wanted(tmp_path):
+    _twins(tmp_path)
+    (tmp_path / "001_normal.png").unlink()
+    told = _refusal(tmp_path)
+    assert told.code == "views_missing"
+    assert "001_normal.png does not exist" in told.message
+    assert read_view_folder(tmp_path, [0, 2]).names == ("view 0", "view 2")
+    (tmp_path / "001.png").unlink()
+    assert read_view_folder(tmp_path).names == ("view 0", "view 2")
+
+
+def test_pictures_without_a_pose_are_refused(tmp_path):
+    _twins(tmp_path, views=4)
+    told = _refusal(tmp_path)
+    assert told.code == "views_damaged"
+    assert "has 3 poses, none for 003_normal.png" in told.message
+
+
+def test_colours_of_other_cameras_than_the_normals_are_refused(tmp_path):
+    turned = [np.eye(3, 4).tolist(), np.eye(3, 4)[[1, 2, 0]].tolist(), np.eye(3, 4).tolist()]
+    _twins(tmp_path, turned)
+    told = _refusal(tmp_path)
+    assert told.code == "views_damaged"
+    assert "cameras of the colours" in told.message
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"poses": [], "K": [[1' + "0" * 400 + "]]}"], ids=["deep", "large"]
+)
+def test_metadata_that_python_cannot_hold_are_damaged(tmp_path, text):
+    (tmp_path / "meta.json").write_text(text)
+    assert _refusal(tmp_path).code == "views_damaged"
+
+
+def test_grey_pictures_of_sixteen_bits_keep_their_levels(tmp_path):
+    levels = np.array([[0, 1000, 32896, 65535]], np.uint16)
+    Image.fromarray(levels).save(tmp_path / "grey.png")
+    read = read_rgba(tmp_path / "grey.png")
+    assert read.shape == (1, 4, 4)
+    np.testing.assert_allclose(read[0, :, 0], levels[0] / 65535, atol=1 / 255)
+    assert (read[..., 3] == 1).all()

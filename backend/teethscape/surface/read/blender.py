@@ -77,7 +77,7 @@ def _telling(path: Path) -> Iterator[None]:
     """Tell of what a file lacks, or says that cannot be."""
     try:
         yield
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadInputError(
             "views_damaged", f"{path} is damaged ({error}).", "Export the data set anew."
         ) from error

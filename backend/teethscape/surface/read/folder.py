@@ -24,6 +24,8 @@ from teethscape.surface.views import Array, FloatImage, Views, opengl_cam2world
 _COLOUR, _NORMAL = ("meta", ".png"), ("meta_normal", "_normal.png")
 #: A published pair of folders differs in this one part of the path.
 _PARTS = ("target", "normal")
+#: Numbers of pictures have three digits; and how far poses of one camera may be apart.
+_MOST, _SAME = 1000, 1e-3
 
 
 def is_view_folder(folder: Path) -> bool:
@@ -50,6 +52,9 @@ def read_view_folder(folder: Path, keep: Sequence[int] | None = None) -> Views:
         )
     meta = _meta(*source)
     numbers = list(range(len(meta.poses))) if keep is None else list(dict.fromkeys(keep))
+    _refuse_spare(source, len(meta.poses))
+    if normals and colours:
+        _refuse_other_colours(colours, normals, meta, numbers)
     there = [n for n in numbers if n < len(meta.poses) and _picture(*source, n).is_file()]
     if keep is not None and len(there) < len(numbers):
         absent = sorted(set(numbers) - set(there))
@@ -63,6 +68,34 @@ def read_view_folder(folder: Path, keep: Sequence[int] | None = None) -> Views:
 
 
 _Source = tuple[Path, tuple[str, str]]
+
+
+def _refuse_spare(source: _Source, poses: int) -> None:
+    """Refuse pictures without a pose: the metadata are of other ones.
+
+    Raises:
+        BadInputError: there is one; the message names it.
+    """
+    spare = next((n for n in range(poses, _MOST) if _picture(*source, n).is_file()), None)
+    if spare is not None:
+        told = f"{source[0] / source[1][0]}.json has {poses} poses, none for {_picture(*source, spare).name}."
+        raise BadInputError("views_damaged", told, "Render the views anew.")
+
+
+def _refuse_other_colours(colours: _Source, normals: _Source, meta: _Meta, numbers: Sequence[int]) -> None:
+    """Refuse colours that were rendered by other cameras than the normals, or without normals.
+
+    Raises:
+        BadInputError: they are such.
+    """
+    poses = _meta(*colours).poses
+    if poses.shape != meta.poses.shape or np.abs(poses - meta.poses).max() > _SAME:
+        told = f"The cameras of the colours in {colours[0]} are others than those of the normals."
+        raise BadInputError("views_damaged", told, "Render both anew, or leave the colours out.")
+    for n in numbers:
+        if n < len(poses) and _picture(*colours, n).is_file() and not _picture(*normals, n).is_file():
+            told = f"{_picture(*normals, n)} does not exist, but the colours of that view do."
+            raise BadInputError("views_missing", told, "Render the view anew, or remove its colours.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +137,7 @@ def _meta(folder: Path, kind: tuple[str, str]) -> _Meta:
         meta = json.loads(path.read_text("utf-8"))
         is_alone = meta.get("placement", {}).get("source") == "alone"
         return _Meta(_poses(meta["poses"]), _intrinsics(meta["K"]), _jaw(meta.get("jaw")), is_alone)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadInputError(
             "views_damaged", f"{path} is damaged ({error}).", "Render the views anew."
         ) from error
@@ -162,11 +195,21 @@ def read_rgba(path: Path) -> FloatImage:
     """
     try:
         with Image.open(path) as image:
-            return np.divide(np.asarray(image.convert("RGBA")), 255, dtype=np.float32)
+            return np.divide(np.asarray(_with_levels(image).convert("RGBA")), 255, dtype=np.float32)
     except DECODE_ERRORS as error:
         raise BadInputError(
             "views_damaged", f"{path} cannot be read ({error}).", "Render, export or copy it anew."
         ) from error
+
+
+def _with_levels(image: Image.Image) -> Image.Image:
+    """A picture of 8 bits; grey ones of more would be cut off at 255 of their 65535 levels."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image, np.float32)
+    brightest = 65535 if image.mode.startswith("I;16") else float(values.max(initial=0))
+    full = next((level for level in (1, 255, 65535) if brightest <= level), brightest)
+    return Image.fromarray(np.round(255 / full * np.clip(values, 0, full)).astype(np.uint8))
 
 
 def stacked(pictures: Sequence[FloatImage], files: Sequence[Path]) -> FloatImage:
