@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from teethscape.errors import RefusedError
 from teethscape.progress import AnyStage, Progress, SurfaceStage
 from teethscape.surface.faults import odd_view
 from teethscape.surface.frame import Frame
@@ -36,6 +37,9 @@ _USUAL_PX, _FOLLOWS = 0.36, 0.75
 _SMALL_PX, _MOST = 0.25, 5
 #: Fewer views leave the rough surface too much freedom to tell anything of masks.
 _ENOUGH = 5
+#: Median of the angles, degrees, from which on normals are of no surface: those of good views are 5 to 15 off
+#: the rough one's, very noisy ones 50; red and blue exchanged 75, depth turned round 110, black ones 120.
+_TURNED_DEG = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,7 @@ def compared_views(views: Views, output: Path, frame: Frame, progress: Progress)
         progress: learns of a view at fault.
 
     Raises:
+        RefusedError: the normals of most views contradict it.
         CancelledError: the user has cancelled.
     """
     count = len(views)
@@ -93,18 +98,42 @@ def compared_views(views: Views, output: Path, frame: Frame, progress: Progress)
     for _ in range(_MOST):
         looks, surface = _rough(with_moved_borders(views, borders), frame, session)
         mesh = surface.surface()
-        odd = odd_view(agreement(looks, *mesh).angle_deg) if len(views) == count else None
+        angles = agreement(looks, *mesh).angle_deg
+        odd = odd_view(angles) if len(views) == count else None
         if odd is not None:
             session.warn("view_odd", f"{views.names[odd]} contradicts the others and is left out.")
             views = views.without(odd)
             borders = _as_most(views)
             continue
+        _refuse_turned(views, angles)
         share = views.size[1] / looks[0].mask.shape[1]  # of large views smaller ones are looked at
         change = _alike(borders, (beyond_borders(looks, *mesh) - _USUAL_PX) * share)
         if abs(change) < _SMALL_PX:
             break
         borders = replace(borders, shifts=borders.shifts + change)
     return ComparedViews(views, borders, surface)
+
+
+def _refuse_turned(views: Views, angles: Array) -> None:
+    """Refuse normals that no surface has: of other axes or another encoding, or no normals at all.
+
+    Args:
+        views: with normals.
+        angles: (n,) how far theirs are from those of the surface that they gave, degrees; NaN without any.
+
+    Raises:
+        RefusedError: most are; the message names the worst view.
+    """
+    known = angles[np.isfinite(angles)]
+    if not len(known) or np.median(known) <= _TURNED_DEG:
+        return
+    worst = int(np.nanargmax(angles))
+    raise RefusedError(
+        "views_contradict",
+        f"The normals contradict the masks and each other: those of {views.names[worst]} are "
+        f"{angles[worst]:.0f} degrees from the surface that fits best, and most others little less.",
+        "Check how the normals are encoded and which axes they have.",
+    )
 
 
 def _as_most(views: Views) -> Borders:

@@ -9,6 +9,7 @@ import pytest
 
 from teethscape.dental.request import Device
 from teethscape.dental.wishes import Preset, SurfaceMethod
+from teethscape.errors import RefusedError
 from teethscape.progress import NoProgress, SurfaceStage
 from teethscape.surface import make
 from teethscape.surface.grid import room
@@ -150,3 +151,13 @@ def test_the_view_at_fault_does_not_tell_about_masks(fine_views, tmp_path):
     assert found.views.names == tuple(name for name in fine_views.names if name != "view 11")
     assert len(found.borders.shifts) == 7
     assert not found.borders.moves.any()
+
+
+@pytest.mark.parametrize("turn", [-1.0, (1.0, 1.0, -1.0)], ids=["inverted", "depth turned round"])
+def test_normals_that_no_surface_has_are_refused(views, tmp_path, turn):
+    local = np.einsum("vij,vhwi->vhwj", views.cam2world[:, :, :3], views.normals) * np.array(turn)
+    wrong = np.einsum("vij,vhwj->vhwi", views.cam2world[:, :, :3], local).astype(np.float32)
+    with pytest.raises(RefusedError) as refused:
+        compared_views(replace(views, normals=wrong), tmp_path / "m.ply", FRAME, NoProgress())
+    assert refused.value.code == "views_contradict"
+    assert "normals" in refused.value.message
