@@ -32,7 +32,8 @@ def read_montage(path: Path) -> list[NDArray[np.uint8]]:
     """
     try:
         with Image.open(path) as image:
-            strip = np.asarray(image.convert("RGB"))
+            # By way of RGBA, else Pillow complains of palettes with opacity.
+            strip = np.asarray(image.convert("RGBA").convert("RGB"))
     except FileNotFoundError:
         raise BadInputError("file_missing", f"{path} does not exist.", "Check the path.") from None
     except DECODE_ERRORS as error:

@@ -57,13 +57,16 @@ def read_montage_views(path: Path, options: MontageOptions) -> Views:
     """A strip as views in TeethDreamer's world.
 
     Raises:
-        BadInputError: no strip of 16 (8 without normals) squares, no opacity, or no jaw in the name.
+        BadInputError: no strip of 16 (8 without normals) squares, normals that are none, no opacity, or no
+            jaw in the name.
         MissingComponentError: rembg is asked for and not installed.
     """
     jaw = options.jaw or jaw_in_name(path)
     tiles = _tiles(path)
     _check_count(path, len(tiles), options)
-    if not options.normals:
+    if options.normals:
+        _refuse_unlike(path, tiles)
+    else:
         tiles = _colour_tiles(tiles)
     tiles = [_resized(tile, options.size) for tile in _opaque(tiles, path, options)]
     views = montage_views(tiles, jaw, options.normals)
@@ -95,9 +98,27 @@ def _colour_tiles(tiles: Sequence[Tile]) -> list[Tile]:
     In a strip of 16 the last eight are normals where they have the outlines of the first eight. Otherwise
     they are colours of other views: an older model drew all sixteen, of which the last eight are ours.
     """
+    return list(tiles[:COUNT] if _overlap(tiles) > _ONE_VIEW else tiles[-COUNT:])
+
+
+def _refuse_unlike(path: Path, tiles: Sequence[Tile]) -> None:
+    """Refuse a strip whose last eight tiles are no normals of its first eight; blank colours are none.
+
+    Raises:
+        BadInputError: they show other outlines.
+    """
+    if all(_shown(tile).any() for tile in tiles[:COUNT]) and _overlap(tiles) <= _ONE_VIEW:
+        raise BadInputError(
+            "montage_form",
+            f"The last eight tiles of {path.name} have other outlines than the first: they are no normals.",
+            "Give --no-normals for a strip of colours alone, or the strip that the generator wrote.",
+        )
+
+
+def _overlap(tiles: Sequence[Tile]) -> float:
+    """How much of their outlines the first and the last eight tiles have in common, the median."""
     pairs = [(_shown(one), _shown(two)) for one, two in zip(tiles[:COUNT], tiles[-COUNT:], strict=True)]
-    overlaps = [(one & two).sum() / max((one | two).sum(), 1) for one, two in pairs]
-    return list(tiles[:COUNT] if np.median(overlaps) > _ONE_VIEW else tiles[-COUNT:])
+    return float(np.median([(one & two).sum() / max((one | two).sum(), 1) for one, two in pairs]))
 
 
 def _shown(tile: Tile) -> NDArray[np.bool_]:
