@@ -112,6 +112,12 @@ def storage_errors(path: Path) -> Iterator[None]:
                 "Choose an output folder that you may write to.",
             ) from error
         raise
+    except RuntimeError as error:
+        # PyTorch hides what a stream says behind an error of its own.
+        told = error.__context__
+        if isinstance(told, OSError) and told.errno in _FULL:
+            raise disk_full(path) from error
+        raise
 
 
 def _is_about(error: OSError, path: Path) -> bool:

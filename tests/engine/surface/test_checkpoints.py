@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from io import BytesIO
 
 import numpy as np
@@ -51,6 +52,26 @@ def test_a_checkpoint_that_does_not_fit_is_told_and_not_used(tmp_path, kind):
     assert not session.checkpoint.exists()
     assert found() is None  # there is none: nothing to tell
     assert listener.codes == ["checkpoint_unused"] * 4
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EFBIG])
+def test_a_disk_that_fills_while_torch_writes_a_checkpoint_is_said_to_be_full(tmp_path, monkeypatch, code):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    from teethscape.surface import checkpoints
+
+    class Full(BytesIO):
+        def write(self, data):
+            if self.tell() > 50_000:
+                raise OSError(code, "full")
+            return super().write(data)
+
+    save = torch.save
+    monkeypatch.setattr(checkpoints.torch, "save", lambda content, _: save(content, Full()))
+    session = Session(NoProgress(), tmp_path / "mesh.ply", None, FRAME)
+    with pytest.raises(ResourceError) as refused:
+        checkpoints.save_state(session, "key", lambda: {"a": torch.zeros(100_000)}, at_once=True)
+    assert refused.value.code == "disk_full"
+    assert not list(tmp_path.iterdir())
 
 
 def _array():
