@@ -58,6 +58,9 @@ def load_mesh(path: Path) -> Solid:
         raise BadInputError(
             "mesh_damaged", f"{path} cannot be read ({error}).", "Export it again."
         ) from error
+    except ImportError as error:  # trimesh knows more formats than it can read by itself
+        told = f"{path} is in a format that cannot be read here."
+        raise BadInputError("mesh_damaged", told, "Export it as PLY, STL or OBJ.") from error
     _refuse_wrong(path, np.asarray(whole.vertices), np.asarray(whole.faces))  # pyright: ignore
     vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)  # pyright: ignore
     solid = Solid(path.stem, vertices, faces.astype(np.int32))

@@ -35,6 +35,9 @@ _DILATION = 24
 #: Endings of files that may hold points alone.
 _CLOUDS = frozenset({".ply", ".xyz"})
 _THRESHOLDS_MM = (1.0, 2.0)
+#: Samples beyond which a mesh is in other units: two square metres, 5 GB.
+_MOST_SAMPLES = 2e8
+_UNITS = "Give --scan-folder for a mesh in the unit sphere's world; without it millimetres are expected."
 #: What reading a damaged MATLAB file raises, besides scipy's own error.
 _DAMAGES = (OSError, EOFError, KeyError, ValueError, TypeError, IndexError, struct.error, zlib.error)
 _Read = TypeVar("_Read")
@@ -153,9 +156,13 @@ def culled(mesh: Solid, scan_folder: Path) -> Solid:
     if len(masks) != len(poses):
         raise BadInputError("dtu_incomplete", f"{scan_folder} lacks masks.", "Copy the scan again.")
     disk = _disk(_DILATION)
-    keep = np.ones(len(mesh.vertices), bool)
+    keep, usual = np.ones(len(mesh.vertices), bool), None
     for k, pose, path in zip(intrinsics, poses, masks, strict=True):
         shown = (read_rgba(path)[..., 0] > 0.5).astype(np.uint8)
+        usual = usual or shown.shape
+        if shown.shape != usual:  # the rest of the picture would count as not seen, and be kept
+            told = f"{path} has another size than the masks before it."
+            raise BadInputError("dtu_incomplete", told, "Copy the scan again.")
         mask = np.asarray(cv2.dilate(shown, disk), np.uint8)
         keep &= _shown(mesh.vertices @ pose[:, :3].T + pose[:, 3], k, mask)
     faces = mesh.faces[keep[mesh.faces].all(axis=1)]
@@ -180,10 +187,18 @@ def _shown(local: Array, k: Array, mask: NDArray[np.uint8]) -> NDArray[np.bool_]
 
 
 def even_samples(mesh: Solid, spacing: float, rng: np.random.Generator) -> Array:
-    """(n, 3) samples of a surface, which must have an area, no two nearer than ``spacing``."""
+    """(n, 3) samples of a surface, which must have an area, no two nearer than ``spacing``.
+
+    Raises:
+        BadInputError: it is far larger than any scan's.
+    """
     from teethscape.mesh.scores import sample
 
-    dense = sample(mesh, max(int(4 * mesh.areas.sum() / spacing**2), 1), rng)
+    count = 4 * mesh.areas.sum() / spacing**2
+    if not count < _MOST_SAMPLES:
+        told = f"{mesh.name} has a surface of {mesh.areas.sum() / 1e6:.3g} square metres, which no scan has."
+        raise BadInputError("mesh_elsewhere", told, _UNITS)
+    dense = sample(mesh, max(int(count), 1), rng)
     both = np.concatenate([mesh.vertices[np.unique(mesh.faces)], dense])
     return thinned(np.asarray(both, np.float64), spacing, rng)
 
@@ -221,7 +236,7 @@ def dtu_scores(points: Array, observed: Observed) -> dict[str, float]:
         raise BadInputError(
             "mesh_elsewhere",
             f"Nothing observed lies within {FARTHEST_MM:g} mm of the reference.",
-            "Give --scan-folder for a mesh in the unit sphere's world; without it millimetres are expected.",
+            _UNITS,
         )
     scores = {"d2s_mm": d2s, "s2d_mm": s2d, "chamfer_mm": (d2s + s2d) / 2}
     for threshold in _THRESHOLDS_MM:

@@ -63,3 +63,15 @@ def test_crowns_that_are_nowhere_have_no_scores(tmp_path, capsys):
     code = main(["evaluate", str(tmp_path / "found"), str(tmp_path / "wanted"), "--json"])
     assert code == 3
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "mesh_damaged"
+
+
+def test_a_format_that_needs_what_is_not_installed_is_no_broken_engine(tmp_path, monkeypatch):
+    def missing(*_, **__):
+        raise ModuleNotFoundError
+
+    monkeypatch.setattr(trimesh, "load", missing)
+    (tmp_path / "m.3mf").write_bytes(b"PK")
+    with pytest.raises(BadInputError) as refused:
+        load_mesh(tmp_path / "m.3mf")
+    assert refused.value.code == "mesh_damaged"
+    assert "PLY" in refused.value.advice

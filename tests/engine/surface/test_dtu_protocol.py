@@ -248,3 +248,20 @@ def test_masks_that_leave_triangles_without_area_leave_nothing(reference, tmp_pa
     code, told = _evaluated(capsys, tmp_path / "mesh.ply", reference, "--scan-folder", str(scan))
     assert (code, told["error"]["code"]) == (3, "mesh_damaged")
     assert "inside the masks" in told["error"]["message"]
+
+
+def test_a_mesh_in_other_units_is_refused_before_it_fills_the_memory(reference, tmp_path, capsys):
+    trimesh.Trimesh(1e4 * np.eye(3), [[0, 1, 2]]).export(tmp_path / "mesh.ply")
+    code, answer = _evaluated(capsys, tmp_path / "mesh.ply", reference)
+    assert (code, answer["error"]["code"]) == (3, "mesh_elsewhere")
+    assert "square metres" in answer["error"]["message"]
+
+
+def test_a_mask_of_another_size_is_named(tmp_path):
+    _scan_of_a_small_mask(tmp_path)
+    with np.load(tmp_path / "cameras.npz") as one:
+        more = {f"{name[:-1]}1": one[name] for name in one.files}
+        np.savez(tmp_path / "cameras.npz", **{name: one[name] for name in one.files}, **more)
+    Image.new("L", (50, 50), 255).save(tmp_path / "mask" / "001.png")
+    with pytest.raises(BadInputError, match=r"001\.png has another size"):
+        culled(Solid("m", np.eye(3), np.array([[0, 1, 2]])), tmp_path)
