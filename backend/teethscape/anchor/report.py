@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teethscape.anchor.agreement import Agreement
 from teethscape.anchor.cameras import COUNT
@@ -28,6 +29,8 @@ _OVERLAP, _OUTLINE_MM, _NORMALS_DEG = 0.76, 0.65, 24.0
 #: Fewer agreeing views than this leave a jaw without an anchor; below this overlap all is lost.
 NEEDED_VIEWS, _LOST = COUNT // 2, 0.6
 FORMAT = "teethscape-anchor"
+#: How far the axes of a rotation may be from unit and square.
+_SQUARE = 1e-3
 
 
 class Fault(str, Enum):
@@ -216,6 +219,23 @@ def _place_json(place: Similarity) -> dict[str, Any]:
     return {"scale": place.scale, "rotation": place.rotation.tolist(), "shift": place.shift.tolist()}
 
 
+def _placed(scale: float, rotation: NDArray[np.float64], shift: NDArray[np.float64]) -> Similarity:
+    """A placement: a scale, a rotation (3, 3) and a shift (3,).
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not 0 < scale < math.inf:
+        raise ValueError("its scale is not above zero")
+    if shift.shape != (3,) or not np.isfinite(shift).all():
+        raise ValueError("its shift is not three numbers")
+    if rotation.shape != (3, 3) or not np.allclose(rotation @ rotation.T, np.eye(3), atol=_SQUARE):
+        raise ValueError("its rotation is none")
+    if np.linalg.det(rotation) < 0:
+        raise ValueError("its rotation mirrors")
+    return Similarity(scale, rotation, shift)
+
+
 def _finite(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 
@@ -224,7 +244,7 @@ def read_fit(strip: Path) -> str | None:
     """The digest of the fitted crowns that a strip was compared with; None where its report tells none."""
     try:
         told = json.loads(report_path(strip).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     fit = told.get("fit") if isinstance(told, dict) else None
     return fit if isinstance(fit, str) else None
@@ -239,8 +259,9 @@ def read_place(strip: Path) -> Similarity:
     path = report_path(strip)
     try:
         place = json.loads(path.read_text("utf-8"))["place"]
-        return Similarity(float(place["scale"]), np.array(place["rotation"]), np.array(place["shift"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        turn, shift = (np.array(place[name], np.float64) for name in ("rotation", "shift"))
+        return _placed(float(place["scale"]), turn, shift)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadInputError(
             "anchor_missing",
             f"{path} does not tell where the views of {strip.name} lie ({error}).",

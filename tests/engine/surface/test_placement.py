@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from teethscape.anchor.jaw import fit_digest
-from teethscape.anchor.report import report_path
+from teethscape.anchor.report import read_place, report_path
 from teethscape.dental.fdi import Jaw
 from teethscape.dental.files import write_with
 from teethscape.dental.units import ScaleRecord, ScaleSource
-from teethscape.errors import CancelledError
+from teethscape.errors import BadInputError, CancelledError
 from teethscape.mesh.align import Similarity
 from teethscape.mesh.ply import write_ply
 from teethscape.mesh.solid import FileNote, Solid
@@ -97,3 +97,22 @@ def test_a_surface_of_a_case_asks_for_the_place_in_this_case(tmp_path, case, mon
     request = SurfaceRequest(_strip(tmp_path, fit="of another fit"), tmp_path / "m.ply", case=case)
     with pytest.raises(CancelledError):
         make.make_surface(request, NoProgress())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scale": 0}, {"scale": -1}, {"scale": float("inf")}, {"scale": 10**400},
+        {"rotation": [[1, 0], [0, 1]]}, {"rotation": np.zeros((3, 3)).tolist()},
+        {"rotation": np.full((3, 3), np.nan).tolist()}, {"rotation": np.diag([-1.0, 1, 1]).tolist()},
+        {"shift": [1, 2]}, {"shift": ["a", "b", "c"]}, {"shift": [0, 0, float("nan")]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_report_whose_place_is_none_is_damaged(tmp_path, wrong):
+    right = {"scale": 0.02, "rotation": np.eye(3).tolist(), "shift": [0, 0, 0]}
+    strip = _strip(tmp_path, place={**right, **wrong})
+    with pytest.raises(BadInputError) as refused:
+        read_place(strip)
+    assert refused.value.code == "anchor_missing"
+    assert str(report_path(strip)) in refused.value.message
