@@ -24,6 +24,14 @@ from teethscape.surface.request import (
 Result = dict[str, Any] | None
 #: Longest number of a view.
 _DIGITS = 5
+#: Options that single methods know: what they are when they are not given, and these methods.
+_METHODS: dict[str, tuple[str | None, tuple[SurfaceMethod, ...]]] = {
+    "preset": (None, (SurfaceMethod.NEUS, SurfaceMethod.GSPULL)),
+    "hash_grid": ("auto", (SurfaceMethod.NEUS,)),
+    "disk": (None, (SurfaceMethod.GSPULL,)),
+    "splat": ("placed", (SurfaceMethod.GSPULL,)),
+    "background": ("black", (SurfaceMethod.GSPULL,)),
+}
 
 
 def add_surface(commands: Any) -> None:
@@ -75,10 +83,11 @@ def _add_views(parser: argparse.ArgumentParser) -> None:
     tiles = parser.add_mutually_exclusive_group()
     tiles.add_argument("--normal", action="store_true", help="the strip has normal tiles (as it has anyway)")
     tiles.add_argument("--no-normals", action="store_true", help="use colours only")
-    parser.add_argument(
+    cut = parser.add_mutually_exclusive_group()
+    cut.add_argument(
         "--foreground", choices=[f.value for f in ForegroundName], help="cut out a strip; fit needs --case"
     )
-    parser.add_argument(
+    cut.add_argument(
         "--rembg", action="store_const", const="rembg", dest="foreground", help="the same by rembg"
     )
 
@@ -88,6 +97,7 @@ def surface(options: argparse.Namespace) -> Result:
     from teethscape.cli_progress import ConsoleProgress
     from teethscape.surface.make import make_surface
 
+    _refuse_unused(options)
     request = SurfaceRequest(
         views=options.views,
         output=options.output,
@@ -116,6 +126,22 @@ def surface(options: argparse.Namespace) -> Result:
     return report
 
 
+def _refuse_unused(options: argparse.Namespace) -> None:
+    """Refuse options that are for other methods: their results would not be what was asked for.
+
+    Raises:
+        UsageError: one is given.
+    """
+    method = SurfaceMethod(options.method)
+    for name, (usual, methods) in _METHODS.items():
+        if getattr(options, name) != usual and method not in methods:
+            wanted = " or ".join(m.value for m in methods)
+            option = name.replace("_", "-")
+            raise UsageError(
+                "usage", f"--{option} is for --method {wanted}, not {method}.", "Leave out one of them."
+            )
+
+
 def numbers_of(text: str) -> tuple[int, ...]:
     """Numbers of ``8-11,14``, each once.
 
@@ -123,7 +149,7 @@ def numbers_of(text: str) -> tuple[int, ...]:
         UsageError: the text has another form.
     """
     out: list[int] = []
-    for part in filter(None, (p.strip() for p in text.split(","))):
+    for part in (p.strip() for p in text.split(",") if text):
         first, _, last = part.partition("-")
         if not all(end.isdecimal() and len(end) <= _DIGITS for end in (first, last or first)):
             raise UsageError("usage", f"'{part}' is no number of a view.", "Write numbers such as 8-11,14.")

@@ -48,6 +48,8 @@ from teethscape.surface.tangents import Borders
 from teethscape.surface.views import Views
 from teethscape.surface.write import check_output, write_surface
 
+#: Least and largest extent of a jaw pair, mm: others are in other units, and give a mesh all the same.
+_EXTENTS_MM = (5.0, 1000.0)
 _NEEDED_BYTES = 60_000_000
 #: Shares of finishing after which threads are gone, and the mesh is there; a body per tooth is the rest.
 _THREADS, _MESH = 0.3, 0.5
@@ -98,11 +100,12 @@ def _check_numbers(request: SurfaceRequest) -> None:
     """Refuse sizes and times that there are not.
 
     Raises:
-        UsageError: the extent is not above zero, or the budget below it or endless.
+        UsageError: the extent is that of no jaws (of people or animals), or the budget below zero or endless.
     """
     extent = request.extent_mm
-    if extent is not None and not 0 < extent < np.inf:
-        raise UsageError("usage", f"An extent of {extent:g} mm is none.", "Give millimetres above zero.")
+    if extent is not None and not _EXTENTS_MM[0] <= extent <= _EXTENTS_MM[1]:
+        advice = "Give millimetres; those of people's jaw pairs are 50 to 80."
+        raise UsageError("usage", f"An extent of {extent:g} mm is that of no jaw pair.", advice)
     check_budget(request.budget_s)
 
 

@@ -180,6 +180,8 @@ def test_numbers_of_views_must_be_numbers(strip, tmp_path, capsys):
     ("option", "value"),
     [
         *(("--extent", 0), ("--extent", -3), ("--extent", "nan"), ("--budget", -1), ("--budget", "inf")),
+        *(("--extent", 0.06), ("--extent", 6e4), ("--keep", ","), ("--keep", "8,,9")),
+        *(("--preset", "teeth"), ("--hash-grid", "torch"), ("--disk", "disk"), ("--background", "white")),
         *(("--keep", "15-8"), ("--keep", "²"), ("--leave-out", "0-99999999999")),
     ],
 )
@@ -193,6 +195,18 @@ def test_numbers_that_no_view_has_are_refused(strip, tmp_path, capsys, option, v
     code, answer = _run(capsys, strip, "--output", tmp_path / "m.ply", option, value)
     assert (code, answer["error"]["code"]) == (3, "views_missing")
     assert "its views are 8, 9, 10, 11, 12, 13, 14, 15" in answer["error"]["message"]
+
+
+def test_two_ways_to_cut_out_a_strip_are_refused(strip, tmp_path, capsys):
+    code, answer = _run(capsys, strip, "--output", tmp_path / "m.ply", "--rembg", "--foreground", "plain")
+    assert (code, answer["error"]["code"]) == (2, "usage")
+
+
+def test_too_few_views_are_told_as_what_is_left(strip, tmp_path, capsys):
+    left = ("--keep", "8", "--leave-out", "8")
+    code, answer = _run(capsys, strip, "--output", tmp_path / "m.ply", *left)
+    assert (code, answer["error"]["code"]) == (3, "views_missing")
+    assert answer["error"]["message"].startswith("Of 8 views")
 
 
 def test_an_output_below_a_file_is_refused(strip, tmp_path, capsys):

@@ -31,7 +31,8 @@ def read_views(request: SurfaceRequest) -> Views:
     wanted = set(request.keep or numbers) - set(request.leave_out)
     keep = [k for k, number in enumerate(numbers) if number in wanted]
     if len(keep) < 2:
-        raise BadInputError("views_missing", f"{request.views} has {len(keep)} views.", "Give at least two.")
+        told = f"Of {len(views)} views of {request.views} {len(keep)} are to be used."
+        raise BadInputError("views_missing", told, "Give at least two, and leave out no more.")
     return views.subset(keep)
 
 
