@@ -180,7 +180,7 @@ class ReconstructRequest:
                 absent_teeth=tuple(int(tooth) for tooth in values.get("absent_teeth", ())),
                 views=ViewWishes.from_json(values.get("views", {})),
             )
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise unreadable_request(error) from error
 
 

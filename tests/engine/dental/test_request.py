@@ -38,7 +38,14 @@ def test_request_defaults_fill_absent_keys():
 
 @pytest.mark.parametrize(
     "values",
-    [{"photos": "p"}, {"photos": "p", "output": "o", "jaws": "left"}, {"photos": 3, "output": "o"}],
+    [
+        {"photos": "p"},
+        {"photos": "p", "output": "o", "jaws": "left"},
+        {"photos": 3, "output": "o"},
+        {"photos": "p", "output": "o", "seed": float("inf")},
+        {"photos": "p", "output": "o", "views": {"budget_s": 10**400}},
+        {"photos": "p", "output": "o", "views": ["grid"]},
+    ],
 )
 def test_broken_request_is_a_usage_error(values):
     with pytest.raises(UsageError) as caught:
