@@ -12,6 +12,7 @@ from teethscape.dental.fdi import Jaw
 from teethscape.dental.request import Device
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import UsageError
+from teethscape.progress import Progress
 from teethscape.surface.request import (
     Background,
     DiskKernel,
@@ -24,13 +25,14 @@ from teethscape.surface.request import (
 Result = dict[str, Any] | None
 #: Longest number of a view.
 _DIGITS = 5
-#: Options that single methods know: what they are when they are not given, and these methods.
-_METHODS: dict[str, tuple[str | None, tuple[SurfaceMethod, ...]]] = {
-    "preset": (None, (SurfaceMethod.NEUS, SurfaceMethod.GSPULL)),
-    "hash_grid": ("auto", (SurfaceMethod.NEUS,)),
-    "disk": (None, (SurfaceMethod.GSPULL,)),
-    "splat": ("placed", (SurfaceMethod.GSPULL,)),
-    "background": ("black", (SurfaceMethod.GSPULL,)),
+#: Options that single methods know: values that any method takes, and these methods.
+_METHODS: dict[str, tuple[tuple[str | None, ...], tuple[SurfaceMethod, ...]]] = {
+    "preset": ((None,), (SurfaceMethod.NEUS, SurfaceMethod.GSPULL)),
+    "device": (("auto", "cpu"), (SurfaceMethod.NEUS, SurfaceMethod.GSPULL)),
+    "hash_grid": (("auto",), (SurfaceMethod.NEUS,)),
+    "disk": ((None,), (SurfaceMethod.GSPULL,)),
+    "splat": (("placed",), (SurfaceMethod.GSPULL,)),
+    "background": (("black",), (SurfaceMethod.GSPULL,)),
 }
 
 
@@ -97,7 +99,8 @@ def surface(options: argparse.Namespace) -> Result:
     from teethscape.cli_progress import ConsoleProgress
     from teethscape.surface.make import make_surface
 
-    _refuse_unused(options)
+    progress = ConsoleProgress()
+    _warn_of_unused(options, progress)
     request = SurfaceRequest(
         views=options.views,
         output=options.output,
@@ -119,27 +122,22 @@ def surface(options: argparse.Namespace) -> Result:
         seed=options.seed,
         distance=DistanceKind(options.distance),
     )
-    report = make_surface(request, ConsoleProgress())
+    report = make_surface(request, progress)
     print(
         f"{report['triangles']} triangles in {report['output']}, {report['seconds']:.0f} s", file=sys.stderr
     )
     return report
 
 
-def _refuse_unused(options: argparse.Namespace) -> None:
-    """Refuse options that are for other methods: their results would not be what was asked for.
-
-    Raises:
-        UsageError: one is given.
-    """
+def _warn_of_unused(options: argparse.Namespace, progress: Progress) -> None:
+    """Say which options the method knows nothing of, for the result is not what they might promise."""
     method = SurfaceMethod(options.method)
     for name, (usual, methods) in _METHODS.items():
-        if getattr(options, name) != usual and method not in methods:
+        if getattr(options, name) not in usual and method not in methods:
             wanted = " or ".join(m.value for m in methods)
             option = name.replace("_", "-")
-            raise UsageError(
-                "usage", f"--{option} is for --method {wanted}, not {method}.", "Leave out one of them."
-            )
+            told = f"--{option} is for --method {wanted}; {method.value} knows nothing of it."
+            progress.warn("option_unused", told)
 
 
 def numbers_of(text: str) -> tuple[int, ...]:

@@ -62,8 +62,10 @@ def check_output(path: Path, inputs: Sequence[Path | None] = ()) -> None:
 
 
 def report_file(path: Path) -> Path:
-    """Where the report of a mesh lies."""
-    return path.with_suffix(".json")
+    """Where the report of a mesh lies: beside it, and not in place of what belongs to views or a case."""
+    usual = path.with_suffix(".json")
+    is_free = not usual.is_file() or _is_report(usual)
+    return usual if is_free else path.with_suffix(".surface.json")
 
 
 def _is_report(path: Path) -> bool:
@@ -101,7 +103,7 @@ def write_surface(
         painted: the mesh in the views' axes, and (V, 3) RGB.
         teeth: a body per tooth, mm, the views' axes; none where the arch is not known.
         frame: how to get to our frame.
-        report: written beside the mesh as ``NAME.json``.
+        report: written beside the mesh, to `report_file`.
     """
     mesh, colours = painted
     solid = Solid(_name(path), frame.to_ours(mesh.vertices), mesh.faces, colours)

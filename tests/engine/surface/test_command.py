@@ -181,7 +181,6 @@ def test_numbers_of_views_must_be_numbers(strip, tmp_path, capsys):
     [
         *(("--extent", 0), ("--extent", -3), ("--extent", "nan"), ("--budget", -1), ("--budget", "inf")),
         *(("--extent", 0.06), ("--extent", 6e4), ("--keep", ","), ("--keep", "8,,9")),
-        *(("--preset", "teeth"), ("--hash-grid", "torch"), ("--disk", "disk"), ("--background", "white")),
         *(("--keep", "15-8"), ("--keep", "²"), ("--leave-out", "0-99999999999")),
     ],
 )
@@ -195,6 +194,19 @@ def test_numbers_that_no_view_has_are_refused(strip, tmp_path, capsys, option, v
     code, answer = _run(capsys, strip, "--output", tmp_path / "m.ply", option, value)
     assert (code, answer["error"]["code"]) == (3, "views_missing")
     assert "its views are 8, 9, 10, 11, 12, 13, 14, 15" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--preset", "teeth"), ("--hash-grid", "torch"), ("--disk", "disk"), ("--background", "white")],
+)
+def test_options_of_other_methods_are_told(tmp_path, capsys, monkeypatch, option, value):
+    report = {"triangles": 4, "output": "m.ply", "seconds": 0.0}
+    monkeypatch.setattr(make, "make_surface", lambda *_: report)
+    command = ["surface", str(tmp_path), "--output", str(tmp_path / "m.ply"), "--method", "grid"]
+    for more in ((), (option, value)):
+        assert main([*command, *more]) == 0
+        assert (option in capsys.readouterr().err) is bool(more)
 
 
 def test_two_ways_to_cut_out_a_strip_are_refused(strip, tmp_path, capsys):

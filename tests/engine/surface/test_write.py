@@ -29,7 +29,8 @@ def _written(path, teeth):
     frame = replace(FRAME, arch=arch if teeth else None)
     mesh = SimpleNamespace(vertices=_VERTICES * SCALE, faces=_FACES)
     colours = np.zeros((len(_VERTICES), 3), np.uint8)
-    write.write_surface(path, (mesh, colours), bodies, frame, {})
+    report = {"output": str(path), "method": "grid", "triangles": len(_FACES)}
+    write.write_surface(path, (mesh, colours), bodies, frame, report)
     return json.loads(path.with_suffix(".json").read_text("utf-8"))
 
 
@@ -51,14 +52,19 @@ def test_teeth_of_an_earlier_mesh_are_removed_and_nothing_else(tmp_path, teeth):
 
 
 @pytest.mark.parametrize("name", ["meta", "transforms_train", "case"])
-def test_a_report_that_would_replace_another_file_is_refused(tmp_path, name):
-    other = tmp_path / f"{name}.json"
+def test_a_report_replaces_no_file_but_a_report(tmp_path, name):
+    other, path = tmp_path / f"{name}.json", tmp_path / f"{name}.ply"
     other.write_text('{"poses": []}')
+    write.check_output(path)
+    assert write.report_file(path) == tmp_path / f"{name}.surface.json"
+    write.report_file(path).write_text("[]")
     with pytest.raises(UsageError) as refused:
-        write.check_output(tmp_path / f"{name}.ply")
+        write.check_output(path)
     assert refused.value.code == "same_folder"
-    assert str(other) in refused.value.message
-    assert [path.name for path in tmp_path.iterdir()] == [other.name]
+    assert str(write.report_file(path)) in refused.value.message
+    assert other.read_text() == '{"poses": []}'
+    write.report_file(path).write_text(json.dumps({"output": "", "method": "grid", "triangles": 4}))
+    write.check_output(path)
 
 
 def test_an_earlier_surface_may_be_replaced_and_a_file_of_the_input_may_not(tmp_path):
