@@ -94,6 +94,11 @@ def one_wrong(views: Views) -> Views:
     return replace(views, foreground=masks, normals=normals)
 
 
+def all_together(views: Views) -> Views:
+    """Masks, normals, one view that is wrong and one that is missing, all at once."""
+    return one_missing(one_wrong(noisy_normals(resized_masks(views))))
+
+
 SPOILS: dict[str, Callable[[Views], Views]] = {
     "normals": noisy_normals,
     "masks": resized_masks,
@@ -104,4 +109,5 @@ SPOILS: dict[str, Callable[[Views], Views]] = {
     "speckled": speckled_masks,
     "missing": one_missing,
     "wrong": one_wrong,
+    "together": all_together,
 }
