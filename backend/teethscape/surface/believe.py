@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from teethscape.dental.wishes import SurfaceMethod
 from teethscape.errors import BadInputError, RefusedError
@@ -59,16 +60,12 @@ def _with_object(views: Views, progress: Progress) -> tuple[Views, tuple[str, ..
         RefusedError: half of them or more do not.
     """
     empty = (views.foreground > 0.5).sum(axis=(1, 2)) < _SHOWN
-    names = tuple(name for name, is_empty in zip(views.names, empty, strict=True) if is_empty)
-    if 2 * len(names) >= len(views):
+    if 2 * empty.sum() >= len(views):
+        names = ", ".join(views.names[k] for k in np.flatnonzero(empty))
         raise RefusedError(
-            "view_empty",
-            f"These masks are empty: {', '.join(names)}.",
-            "Correct them, or leave the views out.",
+            "view_empty", f"These masks are empty: {names}.", "Correct them, or leave the views out."
         )
-    for name in names:
-        progress.warn("view_odd", f"The mask of {name} is empty; it is left out.")
-    return views.subset(np.flatnonzero(~empty).tolist()), names
+    return _left_out(views, empty, "is empty", progress)
 
 
 def _with_background(views: Views, progress: Progress) -> tuple[Views, tuple[str, ...]]:
@@ -78,16 +75,23 @@ def _with_background(views: Views, progress: Progress) -> tuple[Views, tuple[str
         BadInputError: half of them or more do: the hull would be the box.
     """
     full = (views.foreground > 0.5).mean(axis=(1, 2)) > _FULL
-    names = tuple(name for name, is_full in zip(views.names, full, strict=True) if is_full)
-    if 2 * len(names) >= len(views):
+    if 2 * full.sum() >= len(views):
         raise BadInputError(
             "opacity_missing",
-            f"The masks of {len(names)} views fill their pictures: nothing is said to be background.",
+            f"The masks of {full.sum()} views fill their pictures: nothing is said to be background.",
             "Give pictures with opacity (RGBA); of a strip, also --foreground plain.",
         )
+    return _left_out(views, full, "fills its picture", progress)
+
+
+def _left_out(
+    views: Views, at_fault: NDArray[np.bool_], reason: str, progress: Progress
+) -> tuple[Views, tuple[str, ...]]:
+    """The views without those at fault (n,), whose names are told and returned."""
+    names = tuple(views.names[k] for k in np.flatnonzero(at_fault))
     for name in names:
-        progress.warn("view_odd", f"The mask of {name} fills its picture; it is left out.")
-    return views.subset(np.flatnonzero(~full).tolist()), names
+        progress.warn("view_odd", f"The mask of {name} {reason}; it is left out.")
+    return views.subset(np.flatnonzero(~at_fault).tolist()), names
 
 
 def _refuse_contradiction(views: Views, check: MaskCheck) -> None:
