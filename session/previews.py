@@ -30,10 +30,12 @@ def refresh_previews(job: JobView | None) -> bool:
     if not _makes_surfaces(job):
         state.framed = None
         return drop_previews()
+    scene, changed = target_scene(), False
+    if scene is None:
+        return False
     watch_edits()
-    changed = False
     for path in sorted((job.case / "meshes" / "surface").glob(f"*{_ENDING}")):
-        scene, name = target_scene(), path.name.removesuffix(_ENDING)
+        name = path.name.removesuffix(_ENDING)
         try:
             written = path.stat().st_mtime_ns
             if state.previews.get(path) == written or is_edited(scene, name):

@@ -48,7 +48,8 @@ class Runtime:
         asking_job: id of the last question about engines and surface methods.
         scene_uid: the scene that gets the job's result; a number that outlives undo and another name,
             for pointers die with every undo.
-        scene_name: its name, by which it is found in a file that was opened meanwhile.
+        scene_name: its name, by which it is found when its file is opened again.
+        file: that file; empty while it was never saved.
     """
 
     inbox: Inbox
@@ -67,10 +68,11 @@ class Runtime:
     asking_job: str | None = None
     scene_uid: int = 0
     scene_name: str = ""
+    file: str = ""
 
     def aim_at(self, scene: bpy.types.Scene) -> None:
         """Let a scene get the job's result."""
-        self.scene_uid, self.scene_name = scene.session_uid, scene.name
+        self.scene_uid, self.scene_name, self.file = scene.session_uid, scene.name, bpy.data.filepath
 
     @property
     def job_view(self) -> JobView | None:
@@ -164,9 +166,14 @@ def end_runtime() -> None:
         _runtime = None
 
 
-def target_scene() -> bpy.types.Scene:
-    """The scene that gets the job's result, or the current one when it is gone."""
+def target_scene() -> bpy.types.Scene | None:
+    """The scene that gets the job's result, or the current one when it is gone.
+
+    None where another file is open than the one that asked for it: it may be another patient's.
+    """
     if _runtime is None:
         return bpy.context.scene
     same = (scene for scene in bpy.data.scenes if scene.session_uid == _runtime.scene_uid)
-    return next(same, None) or bpy.data.scenes.get(_runtime.scene_name) or bpy.context.scene
+    if (found := next(same, None)) is not None or bpy.data.filepath != _runtime.file:
+        return found
+    return bpy.data.scenes.get(_runtime.scene_name) or bpy.context.scene

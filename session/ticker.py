@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks; 10 Hz is as quick as a progress bar needs.
 INTERVAL_S = 0.1
 _BUDGET_MS = 5.0
+_OTHER_FILE = "Another file was open when they were ready. Open Case… brings them into this one, from {}."
 
 
 def start() -> None:
@@ -118,18 +120,27 @@ def _deliver() -> None:
     view = state.job
     if view is None:
         return
+    scene = target_scene()
+    if scene is None:
+        _withhold(view.case, _OTHER_FILE.format(view.case))
+        return
     try:
-        show_case(target_scene(), view.case)
+        show_case(scene, view.case)
     except TeethscapeError as error:
         log.error("the finished case cannot be shown: %s", error)
-        state.unreadable[view.case] = str(error)
-        redraw()
+        _withhold(view.case, str(error))
         return
     _redraw_scenes()
     windows = bpy.context.window_manager.windows
     if windows:
         with bpy.context.temp_override(window=windows[0]):
             bpy.ops.ed.undo_push(message="Reconstruct Teeth")
+
+
+def _withhold(case: Path, reason: str) -> None:
+    """Say why a finished case is not in the scene."""
+    state.unreadable[case] = reason
+    redraw()
 
 
 def _redraw_scenes() -> None:

@@ -138,6 +138,18 @@ def test_a_running_job_is_shown_again_in_a_file_that_is_opened(part, own_runtime
     assert len(_previews()) == 1
 
 
+def test_a_running_job_is_not_shown_in_another_file(part, own_runtime, scene, job, tmp_path):
+    refresh = part("session.previews").refresh_previews
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "other.blend"))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "own.blend"))
+    own_runtime.runtime().aim_at(scene)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "other.blend"))
+    assert not refresh(job)
+    assert _previews() == []
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "own.blend"))
+    assert refresh(job)
+
+
 def test_previews_that_nobody_remembers_go_when_no_surface_is_made(part, own_runtime, scene, job):
     refresh = part("session.previews").refresh_previews
     refresh(job)

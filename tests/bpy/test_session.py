@@ -155,3 +155,23 @@ def test_a_result_goes_to_its_scene_under_another_name_and_after_undo(
     own_runtime.runtime().aim_at(bpy.data.scenes["Patient 7"])
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "x.blend"))
     assert own_runtime.target_scene() == bpy.data.scenes["Patient 7"]
+
+
+def test_a_result_does_not_go_to_another_file_than_the_one_that_asked(
+    part, own_runtime, scene, case_folder, tmp_path, monkeypatch
+):
+    for name in ("other", "own"):
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / f"{name}.blend"))
+    own_runtime.runtime().aim_at(scene)
+    state, deliver = part("session.view_state").state, part("session.ticker")._deliver
+    monkeypatch.setattr(state, "job", part("backend.client").JobView("j", case_folder))
+    monkeypatch.setattr(state, "unreadable", {})
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "other.blend"))
+    deliver()
+    assert not bpy.context.scene.teethscape.result_folder
+    assert str(case_folder) in state.unreadable[case_folder]
+    assert "Open Case" in state.unreadable[case_folder]
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "own.blend"))
+    deliver()
+    assert bpy.context.scene.teethscape.result_folder == str(case_folder)
+    assert not state.unreadable
