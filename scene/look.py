@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 
 import bpy
@@ -83,6 +83,13 @@ def viewports() -> Iterator[bpy.types.SpaceView3D]:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
                 yield area.spaces.active
+
+
+def bring_into_view(objects: Collection[bpy.types.Object]) -> None:
+    """Bring objects that were made or moved just now into all viewports."""
+    bpy.context.view_layer.update()
+    for space in viewports():
+        frame_teeth(space, objects)
 
 
 def frame_teeth(space: bpy.types.SpaceView3D, teeth: Iterable[bpy.types.Object]) -> None:

@@ -10,7 +10,7 @@ import bpy
 from ..backend.client import JobView
 from ..backend.teethscape.errors import BadInputError
 from ..scene.find import teeth
-from ..scene.look import frame_teeth, viewports
+from ..scene.look import bring_into_view
 from ..scene.ply import read_ply
 from ..scene.preview import clear_previews, forget_edits, is_edited, show_preview, watch_edits
 from .runtime import target_scene
@@ -55,9 +55,7 @@ def _frame_once(job: JobView, scene: bpy.types.Scene, shown: bpy.types.Object) -
         return
     state.framed = job.case
     if next(teeth(scene), None) is None and scene == bpy.context.scene:
-        bpy.context.view_layer.update()
-        for space in viewports():
-            frame_teeth(space, (shown,))
+        bring_into_view((shown,))
 
 
 def drop_previews() -> bool:

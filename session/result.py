@@ -9,7 +9,7 @@ import bpy
 from ..backend.teethscape.errors import BadInputError
 from ..scene.build import CaseScene, build_case
 from ..scene.case_data import load_case
-from ..scene.look import frame_teeth, viewports
+from ..scene.look import bring_into_view
 from .view_state import ResultView, state
 
 
@@ -34,9 +34,7 @@ def show_case(scene: bpy.types.Scene, folder: Path) -> CaseScene:
         settings.photo_display = "BEHIND"
     state.results[folder] = ResultView.of(case)
     state.unreadable.pop(folder, None)
-    bpy.context.view_layer.update()
-    for space in viewports():
-        frame_teeth(space, built.teeth.values())
+    bring_into_view(built.teeth.values())
     return built
 
 

@@ -88,8 +88,7 @@ def test_the_first_preview_of_a_job_is_brought_into_view(
     part, own_runtime, scene, job, case_folder, monkeypatch
 ):
     previews, seen = part("session.previews"), []
-    monkeypatch.setattr(previews, "viewports", lambda: ["viewport"])
-    monkeypatch.setattr(previews, "frame_teeth", lambda space, items: seen.append(items[0].name))
+    monkeypatch.setattr(previews, "bring_into_view", lambda items: seen.append(items[0].name))
     for _ in range(2):
         previews.refresh_previews(job)
         _rewrite(job)

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from teethscape.surface.mesh.marching import Array, Faces, marching_cubes
 from teethscape.surface.mesh.marching_table import corner_offsets
-from teethscape.surface.mesh.sampling import by_slabs
+from teethscape.surface.mesh.sampling import Field, by_slabs, sampled
 
 Values = NDArray[np.float32]
 #: Nodes whose places are held at once; what is worked out at them takes some 200 bytes each.
@@ -99,6 +99,21 @@ class GridField:
         rough = np.where(inside, -deep, out) * self.pitch
         values = np.where(np.abs(rough) <= keep * self.pitch, self.values, rough)
         return replace(self, values=values.astype(np.float32))
+
+
+def sampled_field(
+    function: Field, low: Array, pitch: float, counts: NDArray[np.int64], each: Callable[[], None]
+) -> GridField:
+    """A function of (n, 3) points, mm, on a grid; what NeuS and GS-Pull have learnt becomes a field so.
+
+    Args:
+        function: to mm.
+        low: (3,) place of node 0, mm.
+        pitch: distance of nodes, mm.
+        counts: (3,) nodes along each axis.
+        each: called before every slice, so that a caller can stop there.
+    """
+    return GridField(sampled(function, low, low + pitch * (counts - 1), counts, each), low, pitch)
 
 
 def trilinear(place: Array) -> tuple[Array, Array]:

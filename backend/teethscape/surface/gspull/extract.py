@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from teethscape.surface.grid.field import GridField
+from teethscape.surface.grid.field import GridField, sampled_field
 from teethscape.surface.gspull.begin import Beginning
 from teethscape.surface.hull import hull_mm
 from teethscape.surface.job import Job
 from teethscape.surface.mesh.marching import Array
-from teethscape.surface.mesh.sampling import sampled
 from teethscape.surface.start import MOST_NODES, footprint, roomy_pitch
 
 #: Nodes along the longest side of the grid, at most, where it is not the published one.
@@ -25,7 +25,7 @@ _MARGIN = 4
 #: How far outside the hull of the masks the surface may lie, footprints of a pixel.
 _SLACK = 2.5
 #: Points that the network is asked for together.
-CHUNK = 1 << 16
+_CHUNK = 1 << 16
 
 
 def extracted(job: Job, begun: Beginning, centres: Array, pitch: float, nodes: int = 0) -> GridField:
@@ -49,22 +49,24 @@ def extracted(job: Job, begun: Beginning, centres: Array, pitch: float, nodes: i
     step = step if nodes else roomy_pitch(step, high - low, MOST_NODES)
     counts = np.ceil((high - low) / step).astype(int) + 1
     middle = begun.link.centre.cpu().numpy().astype(np.float64) * scale
-    device = begun.link.centre.device
 
-    @torch.no_grad()
     def field(points: NDArray[np.float32]) -> NDArray[np.float32]:
         cube = torch.from_numpy(((points - middle) / side).astype(np.float32))
-        return torch.cat([begun.network(p.to(device)).cpu() for p in cube.split(CHUNK)]).numpy()
+        return distances(begun.network, cube.to(begun.link.centre.device)) * np.float32(side)
 
-    high = low + step * (counts - 1)
-    values = sampled(field, low, high, counts, job.session.check_cancelled) * np.float32(side)
-    found = GridField(values, low, step)
+    found = sampled_field(field, low, step, counts, job.session.check_cancelled)
     if begun.is_started:
         return found
     # Far from the cloud nothing was learnt; what no mask allows is no surface.
     hull, slack = hull_mm(job.views, scale), _SLACK * footprint(job.views, scale)
     limit = found.evaluated(lambda points: hull(points) - slack)
-    return replace(found, values=np.maximum(values, limit, out=limit))
+    return replace(found, values=np.maximum(found.values, limit, out=limit))
+
+
+@torch.no_grad()
+def distances(network: nn.Module, cube: torch.Tensor) -> NDArray[np.float32]:
+    """(n,) what a network says at (n, 3) points, cube units; some of them at a time."""
+    return torch.cat([network(points).cpu() for points in cube.split(_CHUNK)]).numpy()
 
 
 def _box(job: Job, begun: Beginning, centres: Array) -> tuple[Array, Array]:

@@ -21,7 +21,7 @@ from teethscape.surface.checkpoints import load_state, save_state, saved_when_st
 from teethscape.surface.device import chosen_preset, torch_device
 from teethscape.surface.grid.field import GridField
 from teethscape.surface.gspull.begin import Beginning, beginning
-from teethscape.surface.gspull.extract import CHUNK, extracted
+from teethscape.surface.gspull.extract import distances, extracted
 from teethscape.surface.gspull.gaussians import NAMES, DensityRules, Gaussians
 from teethscape.surface.gspull.joint import Link, Tie, TieRules, cloud_loss, field_loss, pulled_centres
 from teethscape.surface.gspull.pull import PullRules, PullState, learn_by_pulling
@@ -318,10 +318,9 @@ def _distance(run: _Run) -> Callable[[Array], NDArray[np.float32]]:
     """The network's distance at (n, 3) world points, world units."""
     link = run.link
 
-    @torch.no_grad()
     def distance(points: Array) -> NDArray[np.float32]:
         cube = link.cube(torch.from_numpy(points.astype(np.float32)).to(run.device))
-        return torch.cat([run.network(p).cpu() for p in cube.split(CHUNK)]).numpy() * np.float32(link.scale)
+        return distances(run.network, cube) * np.float32(link.scale)
 
     return distance
 

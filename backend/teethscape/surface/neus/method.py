@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from teethscape.errors import ResourceError
 from teethscape.surface.checkpoints import load_state, save_state, saved_when_stopped
 from teethscape.surface.device import chosen_preset, torch_device
-from teethscape.surface.grid.field import GridField
+from teethscape.surface.grid.field import GridField, sampled_field
 from teethscape.surface.job import Found, Job
 from teethscape.surface.lookup import FieldLookup
 from teethscape.surface.mesh.marching import Array
@@ -210,6 +210,5 @@ def _on_grid(
     """A distance, cube units, at nodes some step apart from one corner to the other or beyond, mm."""
     low, high, step = box
     counts = np.ceil((high - low) / step - _ROUNDING).astype(int) + 1
-    high = low + step * (counts - 1)
-    values = sampled(lambda p: field(cube.unit(p.astype(np.float64))), low, high, counts, each)
-    return GridField(values * np.float32(cube.side), low, step)
+    side = np.float32(cube.side)
+    return sampled_field(lambda p: field(cube.unit(p.astype(np.float64))) * side, low, step, counts, each)

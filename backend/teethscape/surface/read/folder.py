@@ -24,8 +24,8 @@ from teethscape.surface.views import Array, FloatImage, Views, opengl_cam2world
 _COLOUR, _NORMAL = ("meta", ".png"), ("meta_normal", "_normal.png")
 #: A published pair of folders differs in this one part of the path.
 _PARTS = ("target", "normal")
-#: Numbers of pictures have three digits; and how far poses of one camera may be apart.
-_MOST, _SAME = 1000, 1e-3
+#: How far poses of one camera may be apart.
+_SAME = 1e-3
 
 
 def is_view_folder(folder: Path) -> bool:
@@ -76,9 +76,11 @@ def _refuse_spare(source: _Source, poses: int) -> None:
     Raises:
         BadInputError: there is one; the message names it.
     """
-    spare = next((n for n in range(poses, _MOST) if _picture(*source, n).is_file()), None)
+    folder, (meta, ending) = source
+    numbered = (file for file in folder.glob(f"[0-9][0-9][0-9]{ending}") if file.is_file())
+    spare = min((file.name for file in numbered if int(file.name[:3]) >= poses), default=None)
     if spare is not None:
-        told = f"{source[0] / source[1][0]}.json has {poses} poses, none for {_picture(*source, spare).name}."
+        told = f"{folder / meta}.json has {poses} poses, none for {spare}."
         raise BadInputError("views_damaged", told, "Render the views anew.")
 
 
