@@ -19,6 +19,7 @@ from teethscape.progress import NoProgress  # noqa: E402
 from teethscape.surface import session as session_module  # noqa: E402
 from teethscape.surface.device import _card_fault, chosen_preset, require_preset  # noqa: E402
 from teethscape.surface.frame import Frame  # noqa: E402
+from teethscape.surface.grid import field as field_module  # noqa: E402
 from teethscape.surface.job import Job, start_of  # noqa: E402
 from teethscape.surface.make import _with_preset  # noqa: E402
 from teethscape.surface.neus import method  # noqa: E402
@@ -170,7 +171,8 @@ def test_large_pictures_ask_for_no_grid_that_memory_cannot_hold(tmp_path, monkey
             raise CancelledError
         return np.zeros(tuple(some), np.float32)
 
-    monkeypatch.setattr(method, "sampled", only_counted)
+    for module in (method, field_module):  # the first look, and the grid in its box
+        monkeypatch.setattr(module, "sampled", only_counted)
     job = _job(tmp_path, NoProgress())
     fine = job.views.intrinsics * np.array([1000.0, 1000.0, 1.0])[:, None]
     monkeypatch.setattr(method, "_train", lambda *_: None)
