@@ -28,6 +28,7 @@ BLENDER_LIBRARIES = {
 SHARED = {
     "teethscape", "teethscape.protocol", "teethscape.errors", "teethscape.progress",
     "teethscape.dental", "teethscape.dental.fdi", "teethscape.dental.views", "teethscape.dental.wishes",
+    "teethscape.dental.json_values",
 }  # fmt: skip
 #: More of the engine's modules that render scripts read; these lean on numpy too.
 SHARED_NUMPY = {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.dental.fdi import Jaws
+from teethscape.dental.json_values import path_of, path_or_none, truth, whole, wholes
 from teethscape.dental.lengths import KnownLength, parse_known_lengths
 from teethscape.dental.views import View
 from teethscape.dental.wishes import ViewWishes
@@ -165,19 +166,19 @@ class ReconstructRequest:
         """
         try:
             return ReconstructRequest(
-                photos=Path(values["photos"]),
-                output=Path(values["output"]),
-                masks=Path(values["masks"]) if values.get("masks") else None,
+                photos=path_of(values["photos"]),
+                output=path_of(values["output"]),
+                masks=path_or_none(values.get("masks")),
                 mask_values=MaskValues(values.get("mask_values", "fdi")),
                 engine=Engine(values.get("engine", "parametric")),
                 jaws=Jaws(values.get("jaws", "both")),
                 known_lengths=parse_known_lengths(values.get("known_lengths", ())),
                 device=Device(values.get("device", "auto")),
-                seed=int(values.get("seed", 0)),
+                seed=whole(values.get("seed", 0)),
                 exports=tuple(ExportFormat(item) for item in values.get("exports", ())),
                 slots=tuple(_slot_from_json(slot) for slot in values.get("slots", ())),
-                trust_views=bool(values.get("trust_views", False)),
-                absent_teeth=tuple(int(tooth) for tooth in values.get("absent_teeth", ())),
+                trust_views=truth(values.get("trust_views", False)),
+                absent_teeth=wholes(values.get("absent_teeth", ())),
                 views=ViewWishes.from_json(values.get("views", {})),
             )
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -195,8 +196,8 @@ def _slot_to_json(slot: PhotoSlot) -> dict[str, Any]:
 
 def _slot_from_json(values: Mapping[str, Any]) -> PhotoSlot:
     return PhotoSlot(
-        view=View(int(values["view"])),
-        path=Path(values["path"]),
+        view=View(whole(values["view"])),
+        path=path_of(values["path"]),
         quarter_turns=int(values.get("quarter_turns", 0)) % 4,
-        mirrored=bool(values.get("mirrored", False)),
+        mirrored=truth(values.get("mirrored", False)),
     )

@@ -8,6 +8,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from .json_values import path_or_none, whole  # relative: Blender reads this file too
+
 
 class SurfaceMethod(str, Enum):
     """How a surface is found from views."""
@@ -135,9 +137,9 @@ class ViewWishes:
         """Build it from JSON values; absent keys take their default."""
         usual = ViewWishes()
         return ViewWishes(
-            weights=Path(values["weights"]) if values.get("weights") else None,
-            steps=int(values.get("steps", usual.steps)),
-            repaint=int(values.get("repaint", usual.repaint)),
+            weights=path_or_none(values.get("weights")),
+            steps=whole(values.get("steps", usual.steps)),
+            repaint=whole(values.get("repaint", usual.repaint)),
             surface=SurfaceMethod(values["surface"]) if values.get("surface") else None,
             preset=Preset(values["preset"]) if values.get("preset") else None,
             budget_s=None if values.get("budget_s") is None else float(values["budget_s"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -10,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from teethscape.dental.fdi import Jaw
+from teethscape.dental.json_values import path_of, truth, whole, wholes
 from teethscape.dental.request import Device
 from teethscape.dental.wishes import ForegroundName, Preset, SurfaceMethod
 from teethscape.errors import unreadable_request
-
-#: Largest number that generators of random numbers take.
-_LARGEST = 2**63 - 1
 
 
 class GridName(str, Enum):
@@ -137,16 +134,16 @@ class SurfaceRequest:
 
         try:
             return SurfaceRequest(
-                views=_path(values["views"]),
-                output=_path(values["output"]),
+                views=path_of(values["views"]),
+                output=path_of(values["output"]),
                 method=SurfaceMethod(values.get("method", "grid")),
                 preset=given("preset", Preset),
                 jaw=given("jaw", Jaw),
-                keep=_wholes(values.get("keep", ())),
-                leave_out=_wholes(values.get("leave_out", ())),
-                normals=_truth(values.get("normals", True)),
+                keep=wholes(values.get("keep", ())),
+                leave_out=wholes(values.get("leave_out", ())),
+                normals=truth(values.get("normals", True)),
                 foreground=given("foreground", ForegroundName),
-                case=given("case", _path),
+                case=given("case", path_of),
                 extent_mm=given("extent_mm", float),
                 budget_s=given("budget_s", float),
                 device=Device(values.get("device", "auto")),
@@ -154,58 +151,8 @@ class SurfaceRequest:
                 background=Background(values.get("background", "black")),
                 disk=given("disk", DiskKernel),
                 splat=SplatPlace(values.get("splat", "placed")),
-                seed=_whole(values.get("seed", 0)),
+                seed=whole(values.get("seed", 0)),
                 distance=DistanceKind(values.get("distance", "signed")),
             )
         except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise unreadable_request(error) from error
-
-
-def _path(value: Any) -> Path:
-    """A path of JSON.
-
-    Raises:
-        TypeError: it is no text.
-        ValueError: no file can have such a name.
-    """
-    if not value or "\0" in value:
-        raise ValueError(f"{value!r} is no path")
-    os.fsencode(value)  # JSON may hold halves of characters
-    return Path(value)
-
-
-def _truth(value: Any) -> bool:
-    """Yes or no of JSON: a word such as "false" would be true.
-
-    Raises:
-        TypeError: it is neither.
-    """
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
-    return value
-
-
-def _whole(value: Any) -> int:
-    """A whole number of JSON that is not below zero, and that generators of random numbers take.
-
-    Raises:
-        TypeError: it is none.
-        ValueError: it is below zero or too large.
-    """
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{value!r} is no whole number")
-    if not 0 <= value <= _LARGEST:
-        raise ValueError(f"{value} is not from 0 to {_LARGEST}")
-    return value
-
-
-def _wholes(values: Any) -> tuple[int, ...]:
-    """A list of such numbers.
-
-    Raises:
-        TypeError: it is none, or one of them is none.
-        ValueError: as for one.
-    """
-    if not isinstance(values, list | tuple):
-        raise TypeError(f"{values!r} is no list of numbers")
-    return tuple(map(_whole, values))

@@ -45,6 +45,15 @@ def test_request_defaults_fill_absent_keys():
         {"photos": "p", "output": "o", "seed": float("inf")},
         {"photos": "p", "output": "o", "views": {"budget_s": 10**400}},
         {"photos": "p", "output": "o", "views": ["grid"]},
+        {"photos": "p", "output": "o", "views": {"steps": -1}},
+        {"photos": "p", "output": "o", "seed": -1},
+        {"photos": "p", "output": "o", "seed": 2**63},
+        {"photos": "p", "output": "o", "trust_views": "false"},
+        {"photos": "p", "output": "o", "absent_teeth": "14"},
+        {"photos": "p", "output": "o", "masks": True},
+        {"photos": "p", "output": "o\0"},
+        {"photos": "p", "output": "o", "slots": [{"view": 1, "path": "a.jpg", "mirrored": "no"}]},
+        {"photos": "p", "output": "o", "slots": [{"view": 1, "path": ""}]},
     ],
 )
 def test_broken_request_is_a_usage_error(values):
