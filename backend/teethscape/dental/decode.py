@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageStat, UnidentifiedImageError
 
 from teethscape.dental.exif import EXIF_IFD, focal_35mm
+from teethscape.dental.levels import to_8bit
 from teethscape.errors import BadInputError, MissingComponentError
 
 #: Long side of the working copy, pixels.
@@ -209,16 +210,8 @@ def _plain_mode(image: Image.Image) -> Image.Image:
     if image.mode in ("L", "RGB", "CMYK", "LAB", "YCbCr"):
         return image
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_8bit(np.asarray(image)))
+        return Image.fromarray(to_8bit(np.asarray(image)))
     return image.convert("L" if image.mode in ("1", "LA", "La") else "RGB")
-
-
-def _to_8bit(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey values of 12, 16 or 32 bits, or floats, on the range 0..255."""
-    top = float(values.max()) if values.size else 1.0
-    full = next((limit for limit in (1.0, 255.0, 4095.0, 65535.0) if top <= limit), top)
-    scale = 255.0 / full
-    return np.clip(values.astype(np.float32) * scale + 0.5, 0, 255).astype(np.uint8)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from teethscape.dental.fdi import Jaw
+from teethscape.dental.levels import to_8bit
 from teethscape.dental.masks import DECODE_ERRORS
 from teethscape.errors import BadInputError
 from teethscape.surface.read.cameras import first_askew
@@ -208,10 +209,7 @@ def _with_levels(image: Image.Image) -> Image.Image:
     """A picture of 8 bits; grey ones of more would be cut off at 255 of their 65535 levels."""
     if not image.mode.startswith(("I", "F")):
         return image
-    values = np.asarray(image, np.float32)
-    brightest = 65535 if image.mode.startswith("I;16") else float(values.max(initial=0))
-    full = next((level for level in (1, 255, 65535) if brightest <= level), brightest)
-    return Image.fromarray(np.round(255 / full * np.clip(values, 0, full)).astype(np.uint8))
+    return Image.fromarray(to_8bit(np.asarray(image), 65535 if image.mode.startswith("I;16") else None))
 
 
 def stacked(pictures: Sequence[FloatImage], files: Sequence[Path]) -> FloatImage:
