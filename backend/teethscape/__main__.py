@@ -8,7 +8,6 @@ import os
 import sys
 from typing import NoReturn
 
-from teethscape.cli import main
 from teethscape.errors import ExitCode
 
 
@@ -20,7 +19,13 @@ def run() -> NoReturn:
     """
     cancelled: list[int] = []
     atexit.register(lambda: _end(cancelled[0]) if cancelled else None)  # the first one runs last
-    code = main()
+    try:
+        from teethscape.cli import main  # takes long enough for Ctrl-C
+
+        code = main()
+    except KeyboardInterrupt:
+        sys.stderr.write("Cancelled.\n")
+        code = ExitCode.CANCELLED
     if code == ExitCode.CANCELLED:
         cancelled.append(code)
     leave(code)

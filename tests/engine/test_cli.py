@@ -207,13 +207,25 @@ def test_progress_redraws_on_a_terminal():
 def test_a_cancelled_command_ends_without_taking_python_down(code, told):
     """The libraries of the networks need more than a second for it; what they want done is done."""
     script = (
-        "import atexit, sys, threading, time\nimport teethscape.__main__ as program\n"
+        "import atexit, sys, threading, time\nimport teethscape.__main__ as program, teethscape.cli\n"
         "class Library:\n    def __del__(self, write=sys.stdout.write): write('taken down\\n')\n"
         "sys.modules['library'] = Library()\n"
         "def main():\n    atexit.register(print, 'done')\n"
         "    threading.Thread(target=time.sleep, args=(0.2,)).start()\n"
         f"    return {code}\n"
-        "program.main = main\nprogram.run()\n"
+        "teethscape.cli.main = main\nprogram.run()\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, told, "")
+
+
+def test_a_command_stopped_while_it_is_still_being_read_ends_without_a_traceback():
+    script = (
+        "import sys\nimport teethscape.__main__ as program\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'teethscape.cli':\n            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\nprogram.run()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "Cancelled.\n")
