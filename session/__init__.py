@@ -35,7 +35,8 @@ def _after_undo(*_: object) -> None:
 def wake() -> float | None:
     """Look at the open file and at the engine, once, outside of drawing."""
     state.results.clear()
-    state.unreadable.clear()
+    last = state.job.case if state.job else None  # whether its teeth are in a file is still asked
+    state.unreadable = {case: why for case, why in state.unreadable.items() if case == last}
     result.recall_results()
     if not bpy.app.background:
         shelf.refresh(bpy.context.scene.teethscape)

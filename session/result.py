@@ -58,5 +58,6 @@ def recall_results() -> None:
             continue
         try:
             state.results[Path(folder)] = ResultView.of(load_case(Path(folder)))
+            state.unreadable.pop(Path(folder), None)
         except BadInputError as error:  # moved, say; the objects in the file stay usable
             state.unreadable[Path(folder)] = str(error)

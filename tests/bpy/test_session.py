@@ -171,6 +171,8 @@ def test_a_result_does_not_go_to_another_file_than_the_one_that_asked(
     assert not bpy.context.scene.teethscape.result_folder
     assert str(case_folder) in state.unreadable[case_folder]
     assert "Open Case" in state.unreadable[case_folder]
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "other.blend"))
+    assert "Open Case" in state.unreadable[case_folder]
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "own.blend"))
     deliver()
     assert bpy.context.scene.teethscape.result_folder == str(case_folder)
