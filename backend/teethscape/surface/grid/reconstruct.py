@@ -12,6 +12,7 @@ from teethscape.surface.grid.field import GridField, Values
 from teethscape.surface.grid.looks import Look, prepared
 from teethscape.surface.grid.room import roomy
 from teethscape.surface.grid.solve import SolveRules, stepped
+from teethscape.surface.grid.webs import opened
 from teethscape.surface.hull import hull_mm
 from teethscape.surface.session import Session
 from teethscape.surface.start import Start, footprint
@@ -25,10 +26,12 @@ class Level:
     Attributes:
         pitch: distance of nodes in footprints of a pixel.
         steps: Gauss-Newton steps.
+        opens: whether webs of a start that was grown are opened between its steps; they are gone after it.
     """
 
     pitch: float
     steps: int
+    opens: bool = False
 
 
 #: How far outside the hull of the masks the surface may lie, footprints of a pixel.
@@ -37,13 +40,13 @@ _SLACK = 2.5
 _GROWN = 2.0
 #: The last resolution is that of the pixels: a coarser grid rounds edges and lays what is round too deep. The
 #: first is not much coarser: what a grid cannot hold, as incisal edges, is gone before a finer one could.
-LEVELS = (Level(2.0, 6), Level(1.4, 4), Level(1.0, 7))
+LEVELS = (Level(2.0, 6, opens=True), Level(1.4, 4), Level(1.0, 7))
 #: Distance of a preview's nodes, footprints of a pixel: Blender stands still while it takes a mesh, 10 ms for
 #: 25,000 faces, and at the last resolution a jaw has three times as many.
 _PREVIEW_PITCH = 4.0
 #: The coarsest resolution where it is all there is: from a start that is grown far, fewer steps leave one jaw
 #: farther out than another.
-_ROUGH = (replace(LEVELS[0], steps=12),)
+_ROUGH = (Level(LEVELS[0].pitch, steps=12),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +81,8 @@ class _Solver:
             if self.session.is_over:
                 break
             self.session.tell((done + step) / total, f"grid of {self.pitch(number):.2f} mm")
+            if level.opens and step > 0 and self._grown > 0:
+                now = opened(now, self.looks, rules.band)
             now = within(stepped(now, self.looks, rules), limit)
             self.session.show(lambda shown=now: self._preview(shown))
         return now
@@ -96,8 +101,12 @@ class _Solver:
     def begun(self, start: Start) -> GridField:
         """The start, grown by what uncertain masks may have carved off."""
         now = start(self.views, self.pitch(0))
-        grown = _GROWN * self.looks[0].wander * footprint(self.views, self.scale)
-        return replace(now, values=(now.values - grown).astype(np.float32)).redistanced(self.rules.band)
+        return replace(now, values=(now.values - self._grown).astype(np.float32)).redistanced(self.rules.band)
+
+    @property
+    def _grown(self) -> float:
+        """By how much the start is grown, mm."""
+        return _GROWN * self.looks[0].wander * footprint(self.views, self.scale)
 
 
 def solve_grid(views: Views, scale: float, start: Start, session: Session, key: str) -> GridField:
