@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.dental.case import CaseFolder
+from teethscape.dental.json_values import path_of, truth
 from teethscape.dental.masks import FIRST_UNNAMED, ids_of
 from teethscape.dental.photos import Photo
 from teethscape.dental.views import View
@@ -85,10 +86,10 @@ class CaseClick:
             UsageError: a value is missing, misspelt or of the wrong type.
         """
         try:
-            points = [(float(x), float(y), bool(adds)) for x, y, adds in values.get("points", ())]
+            points = [(float(x), float(y), truth(adds)) for x, y, adds in values.get("points", ())]
             box = values.get("box")
             return CaseClick(
-                Path(values["output"]),
+                path_of(values["output"]),
                 View(int(values["view"])),
                 Action(values["action"]),
                 Clicks(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from teethscape import abilities
-from teethscape.errors import UsageError
+from teethscape.dental.json_values import path_or_none
+from teethscape.errors import UsageError, unreadable_request
 from teethscape.progress import Progress, ToolStage
 from teethscape.weights.catalogue import known_model, known_models
 from teethscape.weights.install import import_path, install
@@ -51,11 +52,9 @@ class WeightsRequest:
         """
         try:
             action = WeightsAction(values.get("action", "list"))
-        except ValueError as error:
-            raise UsageError(
-                "bad_request", f"The request cannot be read ({error}).", "Update both."
-            ) from error
-        path = Path(values["path"]) if values.get("path") else None
+            path = path_or_none(values.get("path"))
+        except (TypeError, ValueError) as error:
+            raise unreadable_request(error) from error
         if action is WeightsAction.IMPORT and path is None:
             raise UsageError("usage", "The job names no file.", "Choose one.")
         return cls(action, str(values.get("model", "")), path, values.get("accepted") is True)

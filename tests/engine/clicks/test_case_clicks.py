@@ -161,7 +161,9 @@ def test_more_clicks_on_a_tooth_without_a_number_are_drawn_by_the_engine(clicker
 @pytest.mark.parametrize(
     "values",
     [{}, {"output": "x", "view": 9, "action": "click"}, {"output": "x", "view": 0, "action": "fly"},
-     {"output": "x", "view": 0, "action": "click", "points": [[1]]}],
+     {"output": "x", "view": 0, "action": "click", "points": [[1]]},
+     {"output": "x", "view": 0, "action": "click", "points": [[1, 2, "no"]]},
+     {"output": "", "view": 0, "action": "prepare"}],
 )  # fmt: skip
 def test_unreadable_requests_are_refused(values):
     with pytest.raises(UsageError, match="cannot be read"):

@@ -38,7 +38,9 @@ def test_nothing_is_downloaded_without_the_licence():
     assert not truthy.accepted
 
 
-@pytest.mark.parametrize("values", [{"action": "delete"}, {"action": "import"}])
+@pytest.mark.parametrize(
+    "values", [{"action": "delete"}, {"action": "import"}, {"action": "import", "path": 5}, {"action": []}]
+)
 def test_a_request_that_cannot_be_read_is_refused(values):
     with pytest.raises(UsageError):
         WeightsRequest.from_json(values)
