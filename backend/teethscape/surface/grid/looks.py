@@ -122,11 +122,16 @@ def _noise(normals: NDArray[np.float32], steady: NDArray[np.bool_]) -> float:
 
 
 def _steady(normals: NDArray, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    good = cv2.erode(known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    good = amid_known(known)
     for axis in (0, 1):
         for way in (1, -1):
             good &= (normals * np.roll(normals, way, axis=axis)).sum(axis=-1) > _SAME
     return good
+
+
+def amid_known(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(h, w) pixels that have a normal, as all of their neighbours have."""
+    return cv2.erode(known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
 def camera_of(views: Views, view: int, scale: float) -> Camera:

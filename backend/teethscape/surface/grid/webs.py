@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teethscape.surface.grid.field import GridField
-from teethscape.surface.grid.looks import Look
+from teethscape.surface.grid.looks import Look, amid_known
 from teethscape.surface.grid.rows import Compared, compared, seen_points
 
 #: Error of the normals (length) and hollowness of the picture (1 / px) from which a pixel shows a web; both
@@ -56,10 +56,9 @@ def _shows_web(look: Look, found: Compared) -> NDArray[np.bool_]:
 
 def hollowness(look: Look) -> NDArray[np.float32]:
     """(h, w) how fast the normals of a view turn towards each other, 1 / px; 0 beside unknown ones."""
-    local = look.soft @ look.camera.rotation.T.astype(np.float32)
-    apart = np.gradient(local[..., 0], axis=1) + np.gradient(local[..., 1], axis=0)
-    inner = cv2.erode(look.known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    return np.where(inner, -apart, 0).astype(np.float32)
+    right, down, _ = look.camera.rotation.astype(np.float32)  # the picture's axes in the world
+    apart = look.slopes[..., 0] @ right + look.slopes[..., 1] @ down
+    return np.where(amid_known(look.known), -apart, 0).astype(np.float32)
 
 
 def _around(picture: NDArray[np.float32]) -> NDArray[np.float32]:
